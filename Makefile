@@ -1,0 +1,38 @@
+# The two commands of the README come first. Both need Python 3.11 or newer, and nothing else.
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+
+.PHONY: run test torture lint bench clean
+
+run: .venv/run   ## install and serve the demo on http://127.0.0.1:8000
+	$(BIN)/kalends serve --demo --port $(PORT)
+
+test: .venv/dev   ## install and run every test, on SQLite and on a real PostgreSQL
+	$(BIN)/python -m pytest -m "not torture"
+
+torture: .venv/dev   ## the long versions: races, kill -9, database outages
+	$(BIN)/python -m pytest -m torture
+
+lint: .venv/dev   ## style, types and the import law
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/dev   ## bookings per second beside other ways to build the same (a few minutes)
+	$(BIN)/python bench/create.py
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/run: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch .venv/run
+
+.venv/dev: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch .venv/dev .venv/run
+
+clean:
+	rm -rf .venv dist build

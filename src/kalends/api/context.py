@@ -1,0 +1,30 @@
+"""What a running server holds; the application puts it together, requests find it in their state."""
+
+from dataclasses import dataclass
+
+from starlette.types import Scope
+
+from kalends.api.key_use import KeyUse
+from kalends.api.rate_limits import RateLimits
+from kalends.clock import Clock
+from kalends.core.caller import Caller
+from kalends.db.batches import Batches
+from kalends.db.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The server's own things, made when it starts and closed when it stops."""
+
+    database: Database
+    clock: Clock
+    callers: Batches[bytes, Caller]
+    rate_limits: RateLimits
+    key_use: KeyUse
+
+
+def context_of(scope: Scope) -> Context:
+    """The context of the application this request came to."""
+    context = scope["app"].state.context
+    assert isinstance(context, Context)
+    return context

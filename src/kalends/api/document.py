@@ -1,0 +1,85 @@
+"""The OpenAPI document: FastAPI's, with what is true of every call said once more in each."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+DESCRIPTION = """
+Staff, web pages and programs book time over HTTP, and the same time is never sold twice.
+
+Every call under `/v1` needs an API key: `Authorization: Bearer vst_…`. Times are answered in UTC as
+`2024-01-25T14:00:00Z`. Every refusal has the shape `{"error": "…", "code": "…", "details": {…}}`.
+"""
+
+_REQUEST_ID = {
+    "X-Request-Id": {
+        "description": "Echoes the request's, or names it; the log line carries it too.",
+        "schema": {"type": "string"},
+    }
+}
+_ALLOWANCE = {
+    "X-RateLimit-Limit": {
+        "description": "Requests per hour for this key.",
+        "schema": {"type": "integer"},
+    },
+    "X-RateLimit-Remaining": {"description": "What is left of them.", "schema": {"type": "integer"}},
+    "X-RateLimit-Reset": {
+        "description": "When they are counted anew, in Unix seconds.",
+        "schema": {"type": "integer"},
+    },
+}
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+_CHALLENGE = {"WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}}}
+_REPLAYED = {
+    "Idempotent-Replayed": {
+        "description": "`true` where this answer was given before, to the same Idempotency-Key.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+
+
+def operation_id(route: APIRoute) -> str:
+    """`appointments.create`: the tag and the handler's name."""
+    return ".".join([*map(str, route.tags[:1]), route.name])
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The document of this application, made once."""
+    if app.openapi_schema is None:
+        made = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=DESCRIPTION,
+            routes=app.routes,
+            tags=[
+                {"name": "appointments", "description": "Booked time."},
+                {"name": "appointment_types", "description": "What can be booked."},
+                {"name": "health", "description": "For load balancers and containers."},
+            ],
+        )
+        for path, operations in made["paths"].items():
+            for operation in operations.values():
+                _complete(operation, guarded=path.startswith("/v1/"))
+        for unused in ("HTTPValidationError", "ValidationError"):
+            made["components"]["schemas"].pop(unused, None)
+        app.openapi_schema = made
+    return app.openapi_schema
+
+
+def _complete(operation: dict[str, Any], *, guarded: bool) -> None:
+    responses = operation["responses"]
+    if "HTTPValidationError" in str(responses.get("422")):
+        del responses["422"]  # FastAPI's own; here malformed input is a 400
+    for status, response in responses.items():
+        headers = dict(_REQUEST_ID)
+        if guarded and status not in ("401", "503"):
+            headers |= _ALLOWANCE
+        if status in ("429", "503"):
+            headers |= _RETRY_AFTER
+        if status == "401":
+            headers |= _CHALLENGE
+        if status == "200" and "Idempotency-Key" in str(operation.get("parameters")):
+            headers |= _REPLAYED
+        response["headers"] = headers

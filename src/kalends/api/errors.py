@@ -1,0 +1,216 @@
+"""The one table of what a refusal is in HTTP, and everything made from it: answers and documentation."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+
+from kalends.core import errors
+from kalends.schemas.errors import ErrorAnswer
+from kalends.telemetry import log
+
+RETRY_AFTER_SECONDS = 2
+
+
+class MissingFields(errors.Malformed):
+    """Required fields are missing; the sentence is the contract's own."""
+
+    code = "missing_fields"
+
+
+class MalformedJson(errors.Malformed):
+    """The body is not the JSON it should be."""
+
+    code = "invalid_json"
+
+
+class MethodNotAllowed(errors.Refusal):
+    """This path does not know that method; the Allow header lists what it knows."""
+
+    code = "method_not_allowed"
+
+
+class BodyTooLarge(errors.Refusal):
+    """The body is larger than 64 KiB."""
+
+    code = "body_too_large"
+
+
+class UnsupportedMediaType(errors.Refusal):
+    """The body must be JSON: send `Content-Type: application/json`."""
+
+    code = "unsupported_media_type"
+
+
+class InternalError(errors.Refusal):
+    """Something went wrong on our side; the log has the details under this request's id."""
+
+    code = "internal_error"
+
+
+STATUS: Mapping[type[errors.Refusal], int] = {
+    errors.Malformed: 400,
+    MissingFields: 400,
+    MalformedJson: 400,
+    errors.InvalidTime: 400,
+    errors.NonexistentTime: 400,
+    errors.AmbiguousTime: 400,
+    errors.Unauthorized: 401,
+    errors.KeyExpired: 401,
+    errors.KeyRevoked: 401,
+    errors.ScopeMissing: 403,
+    errors.NotFound: 404,
+    MethodNotAllowed: 405,
+    errors.Conflict: 409,
+    errors.SlotTaken: 409,
+    errors.TypeInactive: 409,
+    errors.AlreadyExists: 409,
+    BodyTooLarge: 413,
+    UnsupportedMediaType: 415,
+    errors.IdempotencyKeyReused: 422,
+    errors.RateLimited: 429,
+    InternalError: 500,
+    errors.Unavailable: 503,
+    errors.OutcomeUnknown: 503,
+}
+
+
+def answer(refusal: errors.Refusal, headers: Mapping[str, str] | None = None) -> Response:
+    """A refusal as HTTP."""
+    status = STATUS[type(refusal)]
+    sent = dict(headers or {})
+    if status == 401:
+        sent["WWW-Authenticate"] = "Bearer"
+    elif status == 503:
+        sent.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+    body = ErrorAnswer(error=refusal.message, code=refusal.code, details=dict(refusal.details))
+    return Response(body.model_dump_json(), status, sent, media_type="application/json")
+
+
+def from_validation(error: RequestValidationError) -> errors.Refusal:
+    """The first thing Pydantic or FastAPI had against the request, as a sentence; all of them as details."""
+    problems = error.errors()
+    first = problems[0]
+    kind = first["type"]
+    if kind == "missing_fields":
+        return MissingFields(first["ctx"]["sentence"])
+    if kind == "json_invalid":
+        return MalformedJson(f"The body is not valid JSON: {first['ctx']['error']}.")
+    if first["loc"] == ("body",) and kind in ("model_attributes_type", "dict_type", "model_type", "missing"):
+        return MalformedJson("The body must be a JSON object.")
+    fields = [{"field": _field(problem["loc"]), "reason": _reason(problem)} for problem in problems[:20]]
+    sentence = f"{fields[0]['field']} {fields[0]['reason']}".strip()
+    refusal = errors.InvalidTime if kind == "invalid_time" else errors.Malformed
+    return refusal(sentence, fields=fields)
+
+
+def from_http(error: HTTPException) -> errors.Refusal:
+    """What Starlette itself refuses: an unknown path, a method, a body over the limit."""
+    match error.status_code:
+        case 404:
+            return errors.NotFound("There is no such path.")
+        case 405:
+            return MethodNotAllowed()
+        case 413:
+            return BodyTooLarge()
+        case _:
+            return errors.Malformed(str(error.detail))
+
+
+def _field(location: Sequence[str | int]) -> str:
+    return ".".join(str(part) for part in location[1:]) or "The body"
+
+
+def _reason(problem: Mapping[str, Any]) -> str:
+    message: str = problem["msg"]
+    if problem["type"] == "missing":
+        return "is required"
+    for opening in ("Input should", "Value should", "String should", "List should"):
+        if message.startswith(opening):
+            return message.removeprefix(opening.partition(" ")[0] + " ")
+    return message[:1].lower() + message[1:]
+
+
+async def on_refusal(request: Request, refusal: Exception) -> Response:
+    assert isinstance(refusal, errors.Refusal)
+    tell_operator(refusal)
+    request.scope["state"]["refused"] = refusal.code
+    return answer(refusal)
+
+
+async def on_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return await on_refusal(request, from_validation(error))
+
+
+async def on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    refusal = from_http(error)
+    request.scope["state"]["refused"] = refusal.code
+    headers = {"Allow": _allowed(request)} if isinstance(refusal, MethodNotAllowed) else error.headers
+    return answer(refusal, headers)
+
+
+def _allowed(request: Request) -> str:
+    """Every method any route knows for this path; the router's own answer names the first route's only."""
+    knowing = (
+        route.methods or ()
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    )
+    return ", ".join(sorted({method for methods in knowing for method in methods}))
+
+
+def tell_operator(refusal: errors.Refusal) -> None:
+    """A line in the log where it is the server that needs somebody's help, not the client."""
+    if isinstance(refusal, errors.Unavailable):
+        log.warning(
+            "database unavailable: is it up, is the disk full, is KALENDS_DATABASE_URL right?",
+            code=refusal.code,
+            why=refusal.message,
+            cause=" ".join(str(refusal.__cause__).split())[:300] if refusal.__cause__ else None,
+        )
+
+
+HANDLERS = {
+    errors.Refusal: on_refusal,
+    RequestValidationError: on_validation,
+    HTTPException: on_http,
+}
+
+
+def documented(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
+    """What a route may refuse, for its `responses`: every status with an example for each code."""
+    by_status: dict[int | str, dict[str, Any]] = {}
+    for refusal in refusals:
+        entry = by_status.setdefault(
+            STATUS[refusal],
+            {"model": ErrorAnswer, "description": "", "content": {"application/json": {"examples": {}}}},
+        )
+        sentence = " ".join((refusal.__doc__ or "").split())
+        entry["description"] = (entry["description"] + " " + sentence).strip()
+        entry["content"]["application/json"]["examples"][refusal.code] = {
+            "summary": sentence,
+            "value": json.loads(ErrorAnswer(error=sentence, code=refusal.code, details={}).model_dump_json()),
+        }
+    return dict(sorted(by_status.items(), key=lambda item: int(item[0])))
+
+
+EVERYWHERE = (
+    errors.Malformed,
+    errors.Unauthorized,
+    errors.KeyExpired,
+    errors.KeyRevoked,
+    errors.ScopeMissing,
+    errors.RateLimited,
+    errors.Unavailable,
+)
+"""What any call with a key may be refused for."""
+
+WITH_BODY = (MalformedJson, BodyTooLarge, UnsupportedMediaType)
+"""What any call with a body may be refused for besides."""

@@ -1,0 +1,39 @@
+"""Is the server up, and is it ready? For load balancers and containers; no key needed."""
+
+from typing import Literal
+
+from fastapi import APIRouter
+
+from kalends.api.dependencies import Db
+from kalends.api.errors import documented
+from kalends.core.errors import Unavailable
+from kalends.db import migrating
+from kalends.schemas.wire import Answer
+
+router = APIRouter(tags=["health"])
+
+
+class Health(Answer):
+    """All is well."""
+
+    status: Literal["ok"] = "ok"
+
+
+@router.get("/healthz")
+async def live() -> Health:
+    """The process is up."""
+    return Health()
+
+
+@router.get("/readyz", responses=documented(Unavailable))
+async def ready(db: Db) -> Health:
+    """The database is reachable and its schema is the one this version was made for."""
+    revision = await db.read(migrating.current)
+    if revision != migrating.newest():
+        raise Unavailable(
+            f"The database's schema is at {revision or 'nothing'}, not at {migrating.newest()}: "
+            "run `kalends migrate`.",
+            schema=revision,
+            needed=migrating.newest(),
+        )
+    return Health()

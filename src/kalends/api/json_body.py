@@ -1,0 +1,97 @@
+"""Reading a JSON body strictly: what could be meant in two ways is refused."""
+
+import json
+from collections.abc import Callable, Coroutine
+from email.message import Message
+from typing import Any
+
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kalends.api.errors import UnsupportedMediaType
+
+DEEPEST = 32
+
+
+class JsonRequest(Request):
+    """A request whose JSON has no duplicate names, no NaN, no byte order mark and no abyss in it."""
+
+    async def body(self) -> bytes:
+        """The raw body; none at all says as little as an empty object."""
+        return await super().body() or b"{}"
+
+    async def json(self) -> Any:
+        """Raises JSONDecodeError, which FastAPI knows, with a sentence of ours."""
+        if not hasattr(self, "_json"):
+            self._json = parse(await self.body())
+        return self._json
+
+
+class JsonRoute(APIRoute):
+    """A route that reads its body as JsonRequest does, and refuses what is not called JSON (415)."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def strictly(request: Request) -> Response:
+            if self.body_field is not None:
+                media_type = request.headers.get("content-type")
+                if media_type is not None and not _is_json(media_type):
+                    raise UnsupportedMediaType
+                request = JsonRequest(request.scope, request.receive)
+            return await handle(request)
+
+        return strictly
+
+
+def parse(body: bytes) -> Any:
+    """The value of a JSON document (RFC 8259), as UTF-8 without a byte order mark."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise json.JSONDecodeError("it is not UTF-8", "", error.start) from None
+    if text.startswith("\ufeff"):
+        raise json.JSONDecodeError("it starts with a byte order mark; send it without", text, 0)
+    try:
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise json.JSONDecodeError(f"{error.msg} at character {error.pos}", error.doc, error.pos) from None
+    except RecursionError:
+        raise json.JSONDecodeError("it is nested too deeply", text, 0) from None
+    except ValueError as error:
+        raise json.JSONDecodeError(str(error), text, 0) from None
+    if _is_deeper_than(value, DEEPEST):
+        raise json.JSONDecodeError(f"it is nested more than {DEEPEST} deep", text, 0)
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("an object names the same field twice")
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _is_deeper_than(value: Any, levels: int) -> bool:
+    inside: list[Any]
+    if isinstance(value, dict):
+        inside = list(value.values())
+    elif isinstance(value, list):
+        inside = value
+    else:
+        return False
+    return levels == 0 or any(_is_deeper_than(each, levels - 1) for each in inside)
+
+
+def _is_json(media_type: str) -> bool:
+    if media_type == "application/json":
+        return True
+    message = Message()
+    message["content-type"] = media_type
+    kind = message.get_content_type()
+    return kind.startswith("application/") and (kind.endswith(("/json", "+json")))

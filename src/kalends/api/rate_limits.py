@@ -1,0 +1,58 @@
+"""Counting requests per key and hour, by the library `limits`."""
+
+from dataclasses import dataclass
+from math import ceil
+
+from limits import RateLimitItemPerHour
+from limits.aio.strategies import FixedWindowRateLimiter
+from limits.errors import StorageError
+from limits.storage import storage_from_string
+
+from kalends.core.caller import Caller
+from kalends.telemetry import log
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is left of a key's hour. `reset` is Unix seconds."""
+
+    limit: int
+    remaining: int
+    reset: int
+    granted: bool
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The contract's three headers."""
+        return [
+            (b"x-ratelimit-limit", b"%d" % self.limit),
+            (b"x-ratelimit-remaining", b"%d" % self.remaining),
+            (b"x-ratelimit-reset", b"%d" % self.reset),
+        ]
+
+
+class RateLimits:
+    """Counts in memory (each process for itself) or in Redis (together)."""
+
+    def __init__(self, storage: str) -> None:
+        options = {} if storage.startswith("memory") else {"socket_connect_timeout": 1, "socket_timeout": 1}
+        self._counter = FixedWindowRateLimiter(
+            storage_from_string(f"async+{storage}", wrap_exceptions=True, **options)
+        )
+        self._items: dict[int, RateLimitItemPerHour] = {}
+
+    async def count(self, caller: Caller) -> Allowance | None:
+        """Count one request of this key. None where the storage is away: then nobody is turned away,
+        since a clinic that can't book is worse off than one whose limit is not watched for a while."""
+        item = self._items.get(caller.hourly_limit)
+        if item is None:
+            item = self._items[caller.hourly_limit] = RateLimitItemPerHour(caller.hourly_limit)
+        try:
+            granted = await self._counter.hit(item, caller.key_id)
+            window = await self._counter.get_window_stats(item, caller.key_id)
+        except StorageError as error:
+            log.error(
+                "rate limits not counted: check KALENDS_RATE_LIMIT_STORAGE", why=repr(error.storage_error)
+            )
+            return None
+        return Allowance(caller.hourly_limit, window.remaining, ceil(window.reset_time), granted)

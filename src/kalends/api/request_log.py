@@ -1,0 +1,61 @@
+"""One log line per request, a request id on every answer, and the last net under every error."""
+
+import re
+import time
+import uuid
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kalends.api import errors
+from kalends.core.caller import Caller
+from kalends.telemetry import log
+
+_ACCEPTED = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+class RequestLog:
+    """Pure ASGI, outermost. The line names the route's template, never the path or the query, and who
+    asked by ids: no personal data gets into the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request_id = Headers(scope=scope).get("x-request-id", "")
+        if not _ACCEPTED.fullmatch(request_id):
+            request_id = uuid.uuid4().hex
+        state = scope.setdefault("state", {})
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log a trace
+                log.exception("a defect: please report it with this trace")
+                state["refused"] = errors.InternalError.code
+                if not status:
+                    await errors.answer(errors.InternalError())(scope, receive, send_with_id)
+            route, caller = scope.get("route"), state.get("caller")
+            log.info(
+                "request",
+                method=scope["method"],
+                route=getattr(route, "path", "unmatched"),
+                status=status,
+                ms=round((time.perf_counter() - began) * 1000, 1),
+                code=state.get("refused"),
+                org_id=caller.org_id if isinstance(caller, Caller) else None,
+                key_id=caller.key_id if isinstance(caller, Caller) else None,
+            )

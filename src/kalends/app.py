@@ -1,0 +1,98 @@
+"""The application: everything put together, nothing decided."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from kalends.api import appointment_types, appointments, health
+from kalends.api.body_limit import BodyLimit
+from kalends.api.context import Context
+from kalends.api.document import document, operation_id
+from kalends.api.errors import HANDLERS
+from kalends.api.gate import Gate
+from kalends.api.key_use import KeyUse
+from kalends.api.rate_limits import RateLimits
+from kalends.api.request_log import RequestLog
+from kalends.clock import Clock, SystemClock
+from kalends.db.batches import Batches
+from kalends.db.opening import open_database
+from kalends.services import keys
+from kalends.settings import Settings
+from kalends.telemetry import configure
+
+BODY_LIMIT = 64 * 1024
+VERSION = "0.1.0"
+_EXPOSED = (
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "X-Request-Id",
+    "Idempotent-Replayed",
+    "Retry-After",
+)
+
+
+def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
+    """The ASGI application. It opens the database when it starts, and does not migrate it."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database = open_database(settings.database_url, pool_size=settings.database_pool_size)
+        key_use = KeyUse(database)
+        app.state.context = Context(
+            database=database,
+            clock=clock or SystemClock(),
+            callers=Batches(database, keys.find),
+            rate_limits=RateLimits(settings.rate_limit_storage),
+            key_use=key_use,
+        )
+        flushing = asyncio.create_task(key_use.flush_forever())
+        try:
+            yield
+        finally:
+            flushing.cancel()
+            await key_use.flush()
+            await database.close()
+
+    app = FastAPIOffline(
+        title="Kalends",
+        version=VERSION,
+        lifespan=lifespan,
+        middleware=_middleware(settings),
+        exception_handlers=HANDLERS,
+        strict_content_type=False,
+        redirect_slashes=False,
+        generate_unique_id_function=operation_id,
+        redoc_url=None,
+        static_url="/docs/assets",
+    )
+    for feature in (appointments, appointment_types, health):
+        app.include_router(feature.router)
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]  # FastAPI's way to extend it
+    return app
+
+
+def from_environment() -> FastAPI:
+    """The application of a server process, by the settings in its environment."""
+    settings = Settings()
+    configure(settings.log_level)
+    return create_app(settings)
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    """Outermost first. All of it is pure ASGI: one BaseHTTPMiddleware halves the server's speed."""
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-Request-Id"],
+        expose_headers=_EXPOSED,
+        max_age=600,
+    )
+    limit = Middleware(BodyLimit, limit=BODY_LIMIT)
+    return [Middleware(RequestLog), *([cors] if settings.cors_origins else []), Middleware(Gate), limit]

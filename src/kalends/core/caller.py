@@ -1,0 +1,43 @@
+"""Who is asking: the API key behind a request, and what it may do."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from kalends.core.errors import KeyExpired, KeyRevoked, ScopeMissing
+
+SCOPES = ("read", "write", "delete", "admin")
+_IMPLIED = {"admin": frozenset(SCOPES), "write": frozenset({"write", "read"})}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An API key, together with what requests need to know of its organization.
+
+    `timezone` is the organization's IANA zone; `hourly_limit` is requests per hour for this key.
+    """
+
+    org_id: str
+    key_id: str
+    key_name: str | None
+    scopes: frozenset[str]
+    timezone: str
+    hourly_limit: int
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+    def stand(self, now: datetime) -> None:
+        """Raise KeyRevoked or KeyExpired where the key is no longer good at `now` (UTC)."""
+        if self.revoked_at is not None:
+            raise KeyRevoked
+        if self.expires_at is not None and self.expires_at <= now:
+            raise KeyExpired
+
+    def may(self, scope: str) -> bool:
+        """Whether the key carries `scope`, directly or by implication (admin: all; write: read)."""
+        return any(scope in _IMPLIED.get(held, {held}) for held in self.scopes)
+
+    def need(self, scope: str, purpose: str = "This call") -> None:
+        """Raise ScopeMissing, naming the scope, where the key does not carry it."""
+        if not self.may(scope):
+            raise ScopeMissing(f"{purpose} needs an API key with the scope '{scope}'.", scope=scope)

@@ -1,0 +1,135 @@
+"""Everything Kalends can refuse, as exceptions.
+
+    Refusal
+    ├── Malformed ── InvalidTime ── NonexistentTime, AmbiguousTime
+    ├── Unauthorized ── KeyExpired, KeyRevoked
+    ├── ScopeMissing
+    ├── NotFound
+    ├── Conflict ── SlotTaken, TypeInactive, AlreadyExists
+    ├── IdempotencyKeyReused
+    ├── RateLimited
+    └── Unavailable ── OutcomeUnknown
+
+A refusal knows its stable `code`, a sentence a person can act on, and details for a program.
+What it becomes in HTTP is decided in `api/errors.py`, and nowhere else.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
+    """The request was refused."""
+
+    code: ClassVar[str] = "refused"
+
+    def __init__(self, message: str | None = None, /, **details: Any) -> None:
+        self.message = message or (self.__doc__ or "").partition("\n")[0]
+        self.details: Mapping[str, Any] = details
+        super().__init__(self.message)
+
+
+class Malformed(Refusal):
+    """The request is malformed."""
+
+    code = "invalid_request"
+
+
+class InvalidTime(Malformed):
+    """The time can't be represented."""
+
+    code = "invalid_time"
+
+
+class NonexistentTime(InvalidTime):
+    """The wall time does not exist: the clocks skip it."""
+
+    code = "nonexistent_time"
+
+
+class AmbiguousTime(InvalidTime):
+    """The wall time happens twice: the clocks repeat it."""
+
+    code = "ambiguous_time"
+
+
+class Unauthorized(Refusal):
+    """A valid API key is required: send `Authorization: Bearer vst_…`."""
+
+    code = "unauthorized"
+
+
+class KeyExpired(Unauthorized):
+    """This API key has expired."""
+
+    code = "key_expired"
+
+
+class KeyRevoked(Unauthorized):
+    """This API key has been revoked."""
+
+    code = "key_revoked"
+
+
+class ScopeMissing(Refusal):
+    """The API key lacks a scope; `details.scope` names it."""
+
+    code = "scope_missing"
+
+
+class NotFound(Refusal):
+    """There is nothing here by that name."""
+
+    code = "not_found"
+
+
+class Conflict(Refusal):
+    """The request is valid, but the present state refuses it."""
+
+    code = "conflict"
+
+
+class SlotTaken(Conflict):
+    """The calendar is already taken at that time, buffers included."""
+
+    code = "slot_taken"
+
+
+class TypeInactive(Conflict):
+    """This appointment type is not active, so it can't be booked."""
+
+    code = "type_inactive"
+
+
+class AlreadyExists(Conflict):
+    """Something by that name exists already."""
+
+    code = "already_exists"
+
+
+class IdempotencyKeyReused(Refusal):
+    """This Idempotency-Key was used for a different request in the last 24 hours."""
+
+    code = "idempotency_key_reused"
+
+
+class RateLimited(Refusal):
+    """Too many requests in this hour."""
+
+    code = "rate_limited"
+
+
+class Unavailable(Refusal):
+    """The database can't be reached at the moment; nothing was changed. Try again shortly."""
+
+    code = "unavailable"
+
+
+class OutcomeUnknown(Unavailable):
+    """The database connection was lost before the change was confirmed, so it may or may not be stored.
+    Read before repeating, or repeat with the same Idempotency-Key."""
+
+    code = "outcome_unknown"
+
+    def __init__(self) -> None:
+        super().__init__(" ".join((self.__doc__ or "").split()))

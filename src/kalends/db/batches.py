@@ -1,0 +1,52 @@
+"""Asking one question for many."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from kalends.db.database import Database, Tx
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+MOST_PER_STATEMENT = 64
+
+
+class Batches(Generic[K, V]):
+    """Looks things up by key, together: whoever asks while a look-up is under way shares the next one.
+
+    No answer is older than its question, since a look-up never starts before everyone in it has asked;
+    so nothing is cached, and the price of asking the database every time falls as the load rises.
+    """
+
+    def __init__(self, database: Database, find: Callable[[Tx, Sequence[K]], Mapping[K, V]]) -> None:
+        self._database = database
+        self._find = find
+        self._asked: dict[K, asyncio.Future[V | None]] = {}
+        self._running: asyncio.Task[None] | None = None
+
+    async def get(self, key: K) -> V | None:
+        """The value under `key`, or None. Raises what the look-up raised."""
+        if (answer := self._asked.get(key)) is None:
+            answer = self._asked[key] = asyncio.get_running_loop().create_future()
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        # Others wait for the same answer, so one who gives up must not cancel it.
+        return await asyncio.shield(answer)
+
+    async def _run(self) -> None:
+        try:
+            while self._asked:
+                keys = list(self._asked)[:MOST_PER_STATEMENT]
+                batch = {key: self._asked.pop(key) for key in keys}
+                try:
+                    found = await self._database.read_one(self._find, keys)
+                except Exception as error:  # noqa: BLE001 - everyone who asked gets it
+                    for answer in batch.values():
+                        answer.set_exception(error)
+                        answer.exception()  # somebody may have stopped waiting: that is no lost error
+                else:
+                    for key, answer in batch.items():
+                        answer.set_result(found.get(key))
+        finally:
+            self._running = None

@@ -1,0 +1,130 @@
+"""Selling time: the statement that stores an appointment with its event, or refuses.
+
+The last word is the database's (see the first migration): two active appointments never overlap on one
+calendar. What staff forced stands outside that constraint, so the insert looks for it itself.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    bindparam,
+    exists,
+    insert,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import insert as insert_into_postgres
+from sqlalchemy.exc import IntegrityError
+
+from kalends.core.lifecycle import MAX_BUSY
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import appointments, calendars, events
+
+Values = Mapping[str, Any]
+
+_GUARD = "appointments_no_double_booking"
+_APPOINTMENT = [bindparam(column.name, type_=column.type) for column in appointments.c]
+_EVENT = [bindparam(f"event_{column.name}", type_=column.type) for column in events.c]
+
+
+def _parameter(name: str) -> ColumnElement[Any]:
+    return bindparam(name, type_=appointments.c[name].type)
+
+
+_IN_THE_WAY = (
+    appointments.c.org_id == _parameter("org_id"),
+    appointments.c.calendar_id == _parameter("calendar_id"),
+    appointments.c.status != literal("cancelled", literal_execute=True),
+    appointments.c.busy_start < _parameter("busy_end"),
+    appointments.c.busy_end > _parameter("busy_start"),
+    # Nothing is busy longer than MAX_BUSY, so the index is read over a bounded range.
+    appointments.c.busy_start > bindparam("reach", type_=appointments.c.busy_start.type),
+    appointments.c.id != _parameter("id"),
+)
+_FREE = or_(
+    bindparam("overlap_allowed", type_=Boolean), ~exists().where(*_IN_THE_WAY, appointments.c.overlap_allowed)
+)
+
+
+def claim(tx: Tx, appointment: Values, event: Values) -> bool:
+    """Store an appointment and the event that tells of it, unless another active appointment of the same
+    calendar is in the way. Both or neither; False means neither.
+
+    `appointment` and `event` are whole rows. One with `overlap_allowed` is stored whatever is in the way.
+    """
+    row = dict(appointment, reach=_reach(appointment))
+    if tx.dialect.name == "postgresql":
+        told = {f"event_{name}": value for name, value in event.items()}
+        return tx.execute(_CLAIM_ON_POSTGRES, row | told).first() is not None
+    try:
+        if tx.execute(_CLAIM_ON_SQLITE, row).first() is None:
+            return False
+    except IntegrityError as error:
+        if _GUARD in str(error.orig):
+            return False
+        raise
+    tx.execute(insert(events), event)
+    return True
+
+
+def in_the_way(tx: Tx, appointment: Values, *, most: int = 10) -> list[AnyRow]:
+    """The active appointments that overlap this one on its calendar, earliest first: id, start_time,
+    end_time, busy_start, busy_end, overlap_allowed."""
+    wanted = {name: appointment[name] for name in ("org_id", "calendar_id", "busy_start", "busy_end", "id")}
+    wanted["reach"] = _reach(appointment)
+    return list(tx.execute(_BLOCKERS.limit(most), wanted))
+
+
+def _reach(appointment: Values) -> Any:
+    try:
+        return appointment["busy_start"] - MAX_BUSY
+    except OverflowError:  # the first days of the year 1
+        return appointment["busy_start"].min.replace(tzinfo=appointment["busy_start"].tzinfo)
+
+
+_BLOCKERS = (
+    select(
+        appointments.c.id,
+        appointments.c.start_time,
+        appointments.c.end_time,
+        appointments.c.busy_start,
+        appointments.c.busy_end,
+        appointments.c.overlap_allowed,
+    )
+    .where(*_IN_THE_WAY)
+    .order_by(appointments.c.busy_start)
+)
+
+_CLAIM_ON_SQLITE = (
+    insert(appointments)
+    .from_select(list(appointments.c), select(*_APPOINTMENT).where(_FREE))
+    .returning(appointments.c.id)
+)
+
+# One statement is one round trip, and its own transaction where none was begun. The calendar's row is
+# locked first: two unlocked inserts that clash under an exclusion constraint could wait for each other
+# until the deadlock timeout. The constraint sees what was committed while this waited for the lock,
+# though the statement's own snapshot does not; `ON CONFLICT` turns its refusal into no row, not an error.
+_CALENDAR = (
+    select(calendars.c.id)
+    .where(calendars.c.org_id == _parameter("org_id"), calendars.c.id == _parameter("calendar_id"))
+    .with_for_update(key_share=True)
+    .cte("calendar")
+)
+_STORED = (
+    insert_into_postgres(appointments)
+    .from_select(list(appointments.c), select(*_APPOINTMENT).select_from(_CALENDAR).where(_FREE))
+    .on_conflict_do_nothing()
+    .returning(appointments.c.id)
+    .cte("stored")
+)
+_CLAIM_ON_POSTGRES = (
+    insert(events)
+    .from_select(list(events.c), select(*_EVENT).select_from(_STORED))
+    .returning(events.c.id)
+    .add_cte(_STORED)
+)

@@ -1,0 +1,39 @@
+"""Column types that mean the same on SQLite and PostgreSQL."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, Dialect, TypeDecorator
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.types import TypeEngine
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A UTC instant in whole seconds: `timestamptz` on PostgreSQL, seconds since 1970 on SQLite.
+
+    Naive values and fractions of a second are refused, so that both databases hold the same and a
+    forgotten zone is an error on the first test, not an hour's shift in March.
+    """
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(TIMESTAMP(timezone=True))
+        return dialect.type_descriptor(BigInteger())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None or value.microsecond:
+            raise ValueError(f"not a zoned instant in whole seconds: {value!r}")
+        return value if dialect.name == "postgresql" else (value - _EPOCH) // _SECOND
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name == "postgresql":
+            return value  # type: ignore[no-any-return]
+        return _EPOCH + timedelta(seconds=value)

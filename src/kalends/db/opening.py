@@ -1,0 +1,39 @@
+"""From a database URL to a database."""
+
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from kalends.db.database import Database
+from kalends.db.postgres import PostgresDatabase
+from kalends.db.sqlite import SqliteDatabase
+
+
+def open_database(url: str, *, pool_size: int) -> Database:
+    """The database at `url`: `sqlite:///relative.db`, `sqlite:////absolute.db`, or
+    `postgresql://user@host/db` with whatever libpq allows in it. Connects only when first used.
+
+    Raises ValueError, with a sentence for the operator, where the URL is neither.
+    """
+    scheme = url.partition("://")[0]
+    if scheme in ("postgresql", "postgres"):
+        return PostgresDatabase(url, pool_size=pool_size)
+    if scheme == "sqlite":
+        try:
+            path = make_url(url).database
+        except ArgumentError:
+            path = None
+        if path and path != ":memory:":
+            return SqliteDatabase(Path(path), readers=pool_size)
+    raise ValueError(
+        "the database URL must be sqlite:///path/to/file.db or postgresql://user@host/database, "
+        f"not {_without_password(url)}"
+    )
+
+
+def _without_password(url: str) -> str:
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "that (it could not be read as a URL)"

@@ -1,0 +1,241 @@
+"""The tables. Every primary, unique and foreign key starts with the organization, so one
+organization's row can't refer to another's even by mistake, and the schema shards by it.
+
+The exceptions are the directories that find the organization in the first place: `organizations` by
+id and slug, and the digest of an API key. The guarantee against double bookings (an exclusion
+constraint on PostgreSQL, triggers on SQLite) is laid down in the migrations, with the index of
+`appointments` that serves it.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Named,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    TypedColumns,
+    UniqueConstraint,
+    text,
+)
+
+from kalends.db.columns import UtcDateTime
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+class OrganizationColumns(TypedColumns):
+    id: Named[str] = Column(Text)
+    name: Named[str] = Column(Text)
+    slug: Named[str] = Column(Text)
+    timezone: Named[str] = Column(Text)
+    week_start: Named[int] = Column(Integer)
+    plan: Named[str] = Column(Text)
+    requests_per_hour: Named[int | None] = Column(Integer)
+    sandbox: Named[bool] = Column(Boolean)
+    created_at: Named[datetime] = Column(UtcDateTime)
+    updated_at: Named[datetime] = Column(UtcDateTime)
+
+
+organizations = Table(
+    "organizations",
+    metadata,
+    OrganizationColumns,
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("slug"),
+    CheckConstraint("week_start IN (0, 1)", name="week_start"),
+    CheckConstraint("plan IN ('starter', 'professional', 'enterprise')", name="plan"),
+)
+
+
+class ApiKeyColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    id: Named[str] = Column(Text)
+    name: Named[str | None] = Column(Text)
+    digest: Named[bytes] = Column(LargeBinary)
+    prefix: Named[str] = Column(Text)
+    scopes: Named[list[str]] = Column(JSON)
+    created_at: Named[datetime] = Column(UtcDateTime)
+    expires_at: Named[datetime | None] = Column(UtcDateTime)
+    revoked_at: Named[datetime | None] = Column(UtcDateTime)
+    last_used_at: Named[datetime | None] = Column(UtcDateTime)
+
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    ApiKeyColumns,
+    PrimaryKeyConstraint("org_id", "id"),
+    UniqueConstraint("digest"),
+    ForeignKeyConstraint(["org_id"], ["organizations.id"]),
+)
+
+
+class CalendarColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    id: Named[str] = Column(Text)
+    name: Named[str] = Column(Text)
+    is_default: Named[bool] = Column(Boolean)
+    created_at: Named[datetime] = Column(UtcDateTime)
+    updated_at: Named[datetime] = Column(UtcDateTime)
+
+
+calendars = Table(
+    "calendars",
+    metadata,
+    CalendarColumns,
+    PrimaryKeyConstraint("org_id", "id"),
+    ForeignKeyConstraint(["org_id"], ["organizations.id"]),
+    Index(
+        "uq_calendars_org_id_default",
+        "org_id",
+        unique=True,
+        postgresql_where=text("is_default"),
+        sqlite_where=text("is_default"),
+    ),
+)
+
+
+class AppointmentTypeColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    id: Named[str] = Column(Text)
+    name: Named[str] = Column(Text)
+    duration_minutes: Named[int] = Column(Integer)
+    description: Named[str | None] = Column(Text)
+    color: Named[str] = Column(Text)
+    buffer_before_minutes: Named[int] = Column(Integer)
+    buffer_after_minutes: Named[int] = Column(Integer)
+    max_per_day: Named[int | None] = Column(Integer)
+    max_per_week: Named[int | None] = Column(Integer)
+    max_per_month: Named[int | None] = Column(Integer)
+    min_notice_hours: Named[int] = Column(Integer)
+    max_days_ahead: Named[int | None] = Column(Integer)
+    requires_confirmation: Named[bool] = Column(Boolean)
+    confirm_within_hours: Named[int | None] = Column(Integer)
+    booking_questions: Named[list[dict[str, Any]]] = Column(JSON)
+    schedule_id: Named[str | None] = Column(Text)
+    is_active: Named[bool] = Column(Boolean)
+    sort_order: Named[int] = Column(Integer)
+    created_at: Named[datetime] = Column(UtcDateTime)
+    updated_at: Named[datetime] = Column(UtcDateTime)
+
+
+appointment_types = Table(
+    "appointment_types",
+    metadata,
+    AppointmentTypeColumns,
+    PrimaryKeyConstraint("org_id", "id"),
+    ForeignKeyConstraint(["org_id"], ["organizations.id"]),
+    CheckConstraint("duration_minutes BETWEEN 1 AND 10080", name="duration_minutes"),
+    CheckConstraint("buffer_before_minutes BETWEEN 0 AND 1440", name="buffer_before_minutes"),
+    CheckConstraint("buffer_after_minutes BETWEEN 0 AND 1440", name="buffer_after_minutes"),
+)
+
+
+class AppointmentColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    id: Named[str] = Column(Text)
+    appointment_type_id: Named[str] = Column(Text)
+    calendar_id: Named[str] = Column(Text)
+    start_time: Named[datetime] = Column(UtcDateTime)
+    end_time: Named[datetime] = Column(UtcDateTime)
+    busy_start: Named[datetime] = Column(UtcDateTime)
+    busy_end: Named[datetime] = Column(UtcDateTime)
+    overlap_allowed: Named[bool] = Column(Boolean)
+    client_name: Named[str] = Column(Text)
+    client_email: Named[str | None] = Column(Text)
+    client_phone: Named[str | None] = Column(Text)
+    client_language: Named[str] = Column(Text)
+    client_notes: Named[str | None] = Column(Text)
+    internal_notes: Named[str | None] = Column(Text)
+    status: Named[str] = Column(Text)
+    source: Named[str] = Column(Text)
+    version: Named[int] = Column(Integer)
+    confirmed_at: Named[datetime | None] = Column(UtcDateTime)
+    completed_at: Named[datetime | None] = Column(UtcDateTime)
+    cancelled_at: Named[datetime | None] = Column(UtcDateTime)
+    no_show_at: Named[datetime | None] = Column(UtcDateTime)
+    created_at: Named[datetime] = Column(UtcDateTime)
+    updated_at: Named[datetime] = Column(UtcDateTime)
+
+
+appointments = Table(
+    "appointments",
+    metadata,
+    AppointmentColumns,
+    PrimaryKeyConstraint("org_id", "id"),
+    ForeignKeyConstraint(["org_id", "calendar_id"], ["calendars.org_id", "calendars.id"]),
+    ForeignKeyConstraint(
+        ["org_id", "appointment_type_id"], ["appointment_types.org_id", "appointment_types.id"]
+    ),
+    CheckConstraint("status IN ('pending', 'confirmed', 'completed', 'cancelled', 'no_show')", name="status"),
+    CheckConstraint("source IN ('manual', 'booking_page')", name="source"),
+    CheckConstraint(
+        "busy_start <= start_time AND start_time < end_time AND end_time <= busy_end", name="times"
+    ),
+    # Whatever occupies a calendar, for the questions a constraint can't answer: what stands in the way,
+    # and what staff forced over the belt. It holds only the active rows.
+    Index(
+        "ix_appointments_org_id_calendar_id_busy_start",
+        "org_id",
+        "calendar_id",
+        "overlap_allowed",
+        "busy_start",
+        postgresql_where=text("status <> 'cancelled'"),
+        sqlite_where=text("status <> 'cancelled'"),
+    ),
+)
+
+
+class EventColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    id: Named[str] = Column(Text)
+    type: Named[str] = Column(Text)
+    payload: Named[str] = Column(Text)
+    occurred_at: Named[datetime] = Column(UtcDateTime)
+
+
+events = Table(
+    "events",
+    metadata,
+    EventColumns,
+    PrimaryKeyConstraint("org_id", "id"),
+    ForeignKeyConstraint(["org_id"], ["organizations.id"]),
+)
+"""The outbox. `payload` is JSON kept as text: what is delivered later is these very bytes, signed."""
+
+
+class IdempotencyKeyColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    key: Named[str] = Column(Text)
+    fingerprint: Named[bytes] = Column(LargeBinary)
+    answer: Named[str | None] = Column(Text)
+    created_at: Named[datetime] = Column(UtcDateTime)
+
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    IdempotencyKeyColumns,
+    PrimaryKeyConstraint("org_id", "key"),
+    ForeignKeyConstraint(["org_id"], ["organizations.id"]),
+    Index("ix_idempotency_keys_org_id_created_at", "org_id", "created_at"),
+)

@@ -1,0 +1,20 @@
+"""What the databases spell differently."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Table
+from sqlalchemy.dialects.postgresql import insert as insert_into_postgres
+from sqlalchemy.dialects.sqlite import insert as insert_into_sqlite
+
+from kalends.db.database import Tx
+
+
+def insert_new(tx: Tx, table: Table[Any], values: Mapping[str, Any]) -> bool:
+    """Insert a row unless one with the same unique key stands; whether it was inserted.
+
+    On PostgreSQL it waits for a transaction that is just inserting the same, and decides when that ends.
+    """
+    insert = insert_into_postgres if tx.dialect.name == "postgresql" else insert_into_sqlite
+    statement = insert(table).values(values).on_conflict_do_nothing().returning(*table.primary_key)
+    return tx.execute(statement).first() is not None

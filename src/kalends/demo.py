@@ -1,0 +1,63 @@
+"""The demo: a throw-away organization with the contract's own example in it, and a key everybody knows."""
+
+from datetime import datetime, timedelta
+
+from kalends.core.caller import Caller
+from kalends.db.database import Tx
+from kalends.ids import digest
+from kalends.schemas.appointment_types import AppointmentTypeCreate
+from kalends.schemas.appointments import AppointmentCreate
+from kalends.services import appointment_types, appointments, keys, organizations
+
+KEY = "vst_demo"
+ORG_ID = "org_xyz789"
+TYPE_ID = "type_def456"
+
+_CLIENTS = (
+    ("John Smith", "john@example.com", "en", "Quarterly filing"),
+    ("María García", "maria@example.com", "es", None),
+    ("Amélie Martin", None, "fr", "Prefers a call"),
+)
+
+
+def fill(tx: Tx, now: datetime) -> None:
+    """Make the demo's organization, key, types and a few appointments on the days after `now` (UTC)."""
+    organizations.create(tx, name="Demo Tax Advisers", slug="demo", org_id=ORG_ID, now=now)
+    keys.create(tx, ORG_ID, name="Demo", scopes=["admin"], lifetime=None, now=now, secret=KEY)
+    caller = next(iter(keys.find(tx, [digest(KEY)]).values()))
+    for name, minutes, after, type_id in (
+        ("Tax Consultation", 60, 0, TYPE_ID),
+        ("First Meeting", 30, 15, None),
+    ):
+        wish = AppointmentTypeCreate(name=name, durationMinutes=minutes, bufferAfterMinutes=after)
+        appointment_types.create(tx, ORG_ID, wish, now, type_id=type_id)
+    _book(tx, caller, now)
+
+
+def _book(tx: Tx, caller: Caller, now: datetime) -> None:
+    nine = now.replace(hour=9, minute=0, second=0)
+    for day, (name, email, language, notes) in enumerate(_CLIENTS, start=1):
+        start = nine + timedelta(days=day, hours=day)
+        wish = AppointmentCreate(
+            appointment_type_id=TYPE_ID,
+            start_time=start.isoformat(),  # type: ignore[arg-type]  # the wire's form, read as clients' are
+            client_name=name,
+            client_email=email,
+            client_language=language,
+            client_notes=notes,
+        )
+        appointments.book(tx, caller, wish, now)
+
+
+def curl(url: str) -> str:
+    """A command to paste: the contract's own example, against this server."""
+    return f"""curl -X POST {url}/v1/calendar/appointments \\
+  -H "Authorization: Bearer {KEY}" \\
+  -H "Content-Type: application/json" \\
+  -d '{{
+    "appointment_type_id": "{TYPE_ID}",
+    "start_time": "2024-01-25T14:00:00Z",
+    "client_name": "Jane Doe",
+    "client_email": "jane@example.com",
+    "client_phone": "+1234567890"
+  }}'"""

@@ -1,0 +1,27 @@
+"""New names for new things: ids that sort by time, and secrets that can't be guessed.
+
+It stands beside the clock, not in the core: both are where the unforeseeable comes in.
+"""
+
+import hashlib
+import secrets
+
+from typeid import TypeID
+
+API_KEY_PREFIX = "vst_"
+SANDBOX_KEY_PREFIX = "vst_test_"
+
+
+def new_id(prefix: str) -> str:
+    """A new id: prefix, `_` and a UUIDv7 in Crockford base32 (TypeID 0.3), such as `apt_01j0…`."""
+    return str(TypeID(prefix))
+
+
+def new_api_key(*, sandbox: bool) -> str:
+    """A new secret API key with 256 random bits. Only its digest is stored, so it is shown once."""
+    return (SANDBOX_KEY_PREFIX if sandbox else API_KEY_PREFIX) + secrets.token_urlsafe(32)
+
+
+def digest(secret: str | bytes) -> bytes:
+    """The SHA-256 under which a secret is stored. It is random and long, so it needs no salt."""
+    return hashlib.sha256(secret.encode() if isinstance(secret, str) else secret).digest()

@@ -1,0 +1,130 @@
+"""Appointment types on the wire (camelCase, by the contract)."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from kalends.core.lifecycle import MAX_BUFFER_MINUTES, MAX_DURATION_MINUTES
+from kalends.schemas.fields import Id, Label, Name, Notes
+from kalends.schemas.wire import Answer, Request
+
+_MOST = 1_000_000
+"""Counts and horizons above it have no meaning here, and must fit a 32-bit column."""
+
+Duration = Annotated[int, Field(ge=1, le=MAX_DURATION_MINUTES, description="1 minute to 7 days.")]
+Buffer = Annotated[int, Field(ge=0, le=MAX_BUFFER_MINUTES, description="0 to 24 hours.")]
+Cap = Annotated[int | None, Field(ge=1, le=_MOST, description="Of this type; null: no limit.")]
+Color = Annotated[str, Field(pattern=r"^#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})$")]
+
+
+class BookingQuestion(Request):
+    """A question the booking page asks."""
+
+    id: Id
+    type: Literal["text", "textarea", "select", "checkbox", "email", "phone", "number"]
+    label: Label
+    required: bool = False
+    options: Annotated[list[Label] | None, Field(max_length=100)] = Field(
+        default=None, description="The choices of a `select`."
+    )
+
+    @model_validator(mode="after")
+    def _select_has_options(self) -> Self:
+        if self.type == "select" and not self.options:
+            raise PydanticCustomError("options", "a question of type select needs options")
+        return self
+
+
+class AppointmentTypeCreate(Request):
+    """A new kind of appointment."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=False,
+        json_schema_extra={"examples": [{"name": "Tax Consultation", "durationMinutes": 60}]},
+    )
+    must_have = ("name", "durationMinutes")
+
+    name: Name
+    duration_minutes: Duration
+    description: Notes = Field(default=None, description="Shown on the booking page.")
+    color: Color = "#3b82f6"
+    buffer_before_minutes: Buffer = 0
+    buffer_after_minutes: Buffer = 0
+    max_per_day: Cap = None
+    max_per_week: Cap = None
+    max_per_month: Cap = None
+    min_notice_hours: Annotated[int, Field(ge=0, le=_MOST)] = 24
+    max_days_ahead: Annotated[int | None, Field(ge=0, le=_MOST)] = Field(
+        default=60, description="How far ahead clients can book; null: no limit, 0: today only."
+    )
+    requires_confirmation: bool = False
+    confirm_within_hours: Annotated[int | None, Field(ge=1, le=_MOST)] = Field(
+        default=None, description="Hours until an unconfirmed booking is cancelled by itself."
+    )
+    booking_questions: Annotated[list[BookingQuestion], Field(max_length=100)] = Field(default=[])
+    schedule_id: Id | None = Field(default=None, description="A named schedule that gives the availability.")
+    is_active: bool = Field(default=True, description="Whether the type is bookable.")
+
+    @model_validator(mode="after")
+    def _question_ids_are_unique(self) -> Self:
+        ids = [question.id for question in self.booking_questions]
+        if len(set(ids)) < len(ids):
+            raise PydanticCustomError("unique", "bookingQuestions must have unique ids")
+        return self
+
+
+class AppointmentType(Answer):
+    """A kind of appointment."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    id: str
+    org_id: str
+    name: str
+    duration_minutes: int
+    description: str | None
+    color: str
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+    max_per_day: int | None
+    max_per_week: int | None
+    max_per_month: int | None
+    min_notice_hours: int
+    max_days_ahead: int | None
+    requires_confirmation: bool
+    confirm_within_hours: int | None
+    booking_questions: list[BookingQuestion]
+    schedule_id: str | None
+    schedule_name: str | None
+    is_active: bool
+    sort_order: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class AppointmentTypeAnswer(Answer):
+    """One appointment type."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    appointment_type: AppointmentType
+
+    @classmethod
+    def of(cls, appointment_type: AppointmentType) -> "AppointmentTypeAnswer":
+        return cls(appointment_type=appointment_type)
+
+
+class AppointmentTypesAnswer(Answer):
+    """Every appointment type, in the organization's order."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    appointment_types: list[AppointmentType]
+
+    @classmethod
+    def of(cls, appointment_types: list[AppointmentType]) -> "AppointmentTypesAnswer":
+        return cls(appointment_types=appointment_types)

@@ -1,0 +1,147 @@
+"""Appointments on the wire (snake_case, by the contract)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from kalends.core.lifecycle import Check, Source, Status
+from kalends.schemas.fields import Email, Id, Language, Moment, Name, Notes, Phone
+from kalends.schemas.wire import Answer, Request
+
+
+class AppointmentCreate(Request):
+    """A booking made by hand. `end_time` is computed from the type's duration."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "appointment_type_id": "type_def456",
+                    "start_time": "2024-01-25T14:00:00Z",
+                    "client_name": "Jane Doe",
+                    "client_email": "jane@example.com",
+                    "client_phone": "+1234567890",
+                }
+            ]
+        }
+    )
+    must_have = ("appointment_type_id", "start_time", "client_name")
+
+    appointment_type_id: Id
+    start_time: Moment
+    client_name: Name
+    client_email: Email = None
+    client_phone: Phone = None
+    client_language: Language = None
+    client_notes: Notes = Field(default=None, description="From the client.")
+    internal_notes: Notes = Field(default=None, description="Never shown to the client.")
+    calendar_id: Id | None = Field(
+        default=None, description="Whose time is booked; the default calendar unless said otherwise."
+    )
+    check: Check = Field(
+        default="conflicts",
+        description="`conflicts` refuses to overlap another active appointment of the calendar. "
+        "`none` books all the same, and needs the scope `admin`.",
+    )
+
+
+class TypeSummary(Answer):
+    """What an appointment says of its type."""
+
+    id: str
+    name: str
+    duration_minutes: int
+    color: str
+
+
+class Appointment(Answer):
+    """An appointment as the API and its events show it. Times are UTC; every field is always present."""
+
+    id: str
+    org_id: str
+    appointment_type_id: str
+    calendar_id: str
+    start_time: datetime
+    end_time: datetime
+    client_name: str
+    client_email: str | None
+    client_phone: str | None
+    client_language: str
+    client_notes: str | None
+    internal_notes: str | None
+    status: Status
+    confirmed_at: datetime | None
+    completed_at: datetime | None
+    cancelled_at: datetime | None
+    no_show_at: datetime | None
+    source: Source
+    overlap_allowed: bool = Field(description="Whether staff forced it over other appointments.")
+    version: int = Field(description="1 when made, one more with every change.")
+    created_at: datetime
+    updated_at: datetime
+    appointment_type: TypeSummary
+
+    @classmethod
+    def shown(
+        cls, row: Mapping[str, Any], type_name: str, type_minutes: int, type_color: str
+    ) -> "Appointment":
+        """The wire form of a row of `appointments` and what is shown of its type."""
+        summary = TypeSummary.model_construct(
+            id=row["appointment_type_id"], name=type_name, duration_minutes=type_minutes, color=type_color
+        )
+        # What comes from our own database has been validated on its way in.
+        return cls.model_construct(
+            **{name: row[name] for name in cls.model_fields if name != "appointment_type"},
+            appointment_type=summary,
+        )
+
+
+class AppointmentAnswer(Answer):
+    """One appointment."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "appointment": {
+                        "id": "apt_01j0k3x7v9e8mb2t5c4qd6r8zs",
+                        "org_id": "org_xyz789",
+                        "appointment_type_id": "type_def456",
+                        "calendar_id": "cal_01j0k3x7v9e8mb2t5c4qd6r8zr",
+                        "start_time": "2024-01-25T14:00:00Z",
+                        "end_time": "2024-01-25T15:00:00Z",
+                        "client_name": "Jane Doe",
+                        "client_email": "jane@example.com",
+                        "client_phone": "+1234567890",
+                        "client_language": "en",
+                        "client_notes": None,
+                        "internal_notes": None,
+                        "status": "confirmed",
+                        "confirmed_at": "2024-01-20T12:00:00Z",
+                        "completed_at": None,
+                        "cancelled_at": None,
+                        "no_show_at": None,
+                        "source": "manual",
+                        "overlap_allowed": False,
+                        "version": 1,
+                        "created_at": "2024-01-20T12:00:00Z",
+                        "updated_at": "2024-01-20T12:00:00Z",
+                        "appointment_type": {
+                            "id": "type_def456",
+                            "name": "Tax Consultation",
+                            "duration_minutes": 60,
+                            "color": "#3b82f6",
+                        },
+                    }
+                }
+            ]
+        }
+    )
+
+    appointment: Appointment
+
+    @classmethod
+    def of(cls, appointment: Appointment) -> "AppointmentAnswer":
+        return cls.model_construct(appointment=appointment)

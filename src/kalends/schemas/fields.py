@@ -1,0 +1,137 @@
+"""The types of fields clients fill in. Each says the same in its validation and in the OpenAPI document."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any
+
+from dateutil.parser import isoparser
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+# What JSON Schema can say of these fields; the validators below say it with better sentences.
+_NO_NUL = r"^[^\x00]*$"
+_NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
+_PHONE = r"^\+?([ ().\-/]*[0-9]){3,20}[ ().\-/]*((x|ext\.?|#) ?[0-9]{1,8})?$"
+_LANGUAGE = r"^[A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8})*$"
+
+_BLANK_OR_NULL: list[dict[str, Any]] = [{"type": "string", "maxLength": 0}, {"type": "null"}]
+
+
+def _blank_is_null(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _email(value: str) -> str:
+    try:
+        return validate_email(value, check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise PydanticCustomError("email", "must be an e-mail address: {why}", {"why": str(error)}) from None
+
+
+def _no_nul(value: str) -> str:
+    if "\x00" in value:
+        raise PydanticCustomError("nul", "must not contain NUL characters")
+    return value
+
+
+def _phone(value: str) -> str:
+    if not re.fullmatch(_PHONE, value):
+        raise PydanticCustomError("phone", "must be a phone number: 3 to 20 digits, such as +1 234 567 890")
+    return value
+
+
+def _language(value: str) -> str:
+    if not re.fullmatch(_LANGUAGE, value):
+        raise PydanticCustomError("language", "must be a language tag such as en, de or pt-BR")
+    return value.replace("_", "-")
+
+
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=255, json_schema_extra={"pattern": _NOT_BLANK}),
+    AfterValidator(_no_nul),
+]
+Id = Name
+Label = Annotated[
+    str,
+    Field(min_length=1, max_length=500, json_schema_extra={"pattern": _NOT_BLANK}),
+    AfterValidator(_no_nul),
+]
+Notes = Annotated[
+    Annotated[str, Field(max_length=10_000, json_schema_extra={"pattern": _NO_NUL}), AfterValidator(_no_nul)]
+    | None,
+    BeforeValidator(_blank_is_null),
+]
+
+Email = Annotated[
+    Annotated[str, Field(max_length=254), AfterValidator(_email)] | None,
+    BeforeValidator(_blank_is_null),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "email", "maxLength": 254}, *_BLANK_OR_NULL]}),
+]
+
+Phone = Annotated[
+    Annotated[str, Field(max_length=50), AfterValidator(_phone)] | None,
+    BeforeValidator(_blank_is_null),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": _PHONE, "maxLength": 50}, *_BLANK_OR_NULL]}),
+]
+"""Three to twenty digits with the usual punctuation and an extension. No numbering plan is asked: the
+contract's own example is not a number of any."""
+
+Language = Annotated[
+    Annotated[str, Field(max_length=35), AfterValidator(_language)] | None,
+    BeforeValidator(_blank_is_null),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "pattern": _LANGUAGE, "maxLength": 35}, *_BLANK_OR_NULL],
+            "description": "A BCP 47 language tag; `en` unless said otherwise.",
+        }
+    ),
+]
+"""A well-formed BCP 47 language tag (RFC 5646, section 2.1); `en_US` is read as `en-US`."""
+
+
+_ISO_8601 = isoparser(sep="T")
+_EXAMPLES = "such as 2024-01-25T14:00:00Z or 2024-01-25T15:00:00+01:00"
+
+
+def _moment(value: Any) -> datetime:
+    if not isinstance(value, str):
+        raise PydanticCustomError("invalid_time", "must be a string, " + _EXAMPLES)
+    text = value.strip()
+    if len(text) > 64:
+        raise PydanticCustomError("invalid_time", "is too long for an ISO 8601 date-time, " + _EXAMPLES)
+    if _is_date(text):
+        raise PydanticCustomError("invalid_time", "is a date without a time of day; send both, " + _EXAMPLES)
+    try:
+        # RFC 3339 allows a space or a lower-case t where ISO 8601 has T.
+        moment = _ISO_8601.isoparse(text.replace("t", "T", 1).replace(" ", "T", 1))
+    except (ValueError, OverflowError):
+        raise PydanticCustomError("invalid_time", "is not an ISO 8601 date-time, " + _EXAMPLES) from None
+    return moment.replace(microsecond=0)
+
+
+def _is_date(text: str) -> bool:
+    if len(text) > 10 or "T" in text.upper():
+        return False
+    try:
+        _ISO_8601.parse_isodate(text)
+    except ValueError:
+        return False
+    return True
+
+
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "maxLength": 64,
+            "description": "Any ISO 8601 date-time. An offset or Z is honoured; without one it is wall-clock "
+            "time in the organization's zone. Fractions of a second are cut.",
+        }
+    ),
+]
+"""A date-time as the client sent it, naive where it had no offset; `core.hours.instant` makes it UTC."""

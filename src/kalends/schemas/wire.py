@@ -1,0 +1,43 @@
+"""What every message has in common."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
+
+
+class Answer(BaseModel):
+    """Something Kalends says."""
+
+    model_config = ConfigDict(frozen=True, serialize_by_alias=True)
+
+
+class Request(BaseModel):
+    """Something a client asks. Strings are trimmed; unknown fields are ignored, as clients of the
+    original send them; `"60"` is not a number and `1` is not true."""
+
+    model_config = ConfigDict(str_strip_whitespace=True, strict=True, frozen=True)
+
+    must_have: ClassVar[Sequence[str]] = ()
+    """The fields the contract requires, in the order of its sentence."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_required(cls, body: Any) -> Any:
+        """Null and blank count as missing, and what is missing is said before anything else."""
+        if isinstance(body, Mapping) and any(_is_missing(body.get(name)) for name in cls.must_have):
+            raise PydanticCustomError("missing_fields", "{sentence}", {"sentence": cls.required_sentence()})
+        return body
+
+    @classmethod
+    def required_sentence(cls) -> str:
+        """The contract's sentence: `a is required`, `a and b are required`, `a, b, and c are required`."""
+        *most, last = cls.must_have
+        if not most:
+            return f"{last} is required"
+        return f"{', '.join(most)}{',' if len(most) > 1 else ''} and {last} are required"
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())

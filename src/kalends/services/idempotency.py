@@ -1,0 +1,57 @@
+"""Doing a thing once, however often it is asked for (the `Idempotency-Key` header)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select, update
+
+from kalends.core.errors import IdempotencyKeyReused
+from kalends.db.database import Tx
+from kalends.db.tables import idempotency_keys
+from kalends.db.verbs import insert_new
+
+KEPT = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A client's name for a request, and a digest of what it asks."""
+
+    org_id: str
+    key: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An answer, as JSON, and whether it had been given before."""
+
+    answer: str
+    replayed: bool
+
+
+def once(tx: Tx, ticket: Ticket, now: datetime, unit: Callable[[Tx], str]) -> Kept:
+    """Run `unit` unless this ticket's was run in the last 24 hours; then its answer is given again.
+
+    Key, fingerprint and answer are stored in the unit's own transaction, so of two at once the second
+    waits for the first, and a refused request keeps nothing. Raises IdempotencyKeyReused where the key
+    stood for a different request.
+    """
+    mine = (idempotency_keys.c.org_id == ticket.org_id, idempotency_keys.c.key == ticket.key)
+    tx.execute(
+        delete(idempotency_keys).where(
+            idempotency_keys.c.org_id == ticket.org_id, idempotency_keys.c.created_at <= now - KEPT
+        )
+    )
+    new = {"org_id": ticket.org_id, "key": ticket.key, "fingerprint": ticket.fingerprint, "answer": None}
+    if not insert_new(tx, idempotency_keys, new | {"created_at": now}):
+        earlier = tx.execute(
+            select(idempotency_keys.c.fingerprint, idempotency_keys.c.answer).where(*mine)
+        ).one()
+        if earlier.fingerprint != ticket.fingerprint or earlier.answer is None:
+            raise IdempotencyKeyReused
+        return Kept(earlier.answer, replayed=True)
+    answer = unit(tx)
+    tx.execute(update(idempotency_keys).where(*mine).values(answer=answer))
+    return Kept(answer, replayed=False)

@@ -1,0 +1,154 @@
+"""API keys: finding, making and revoking them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from kalends.core.caller import SCOPES, Caller
+from kalends.core.errors import Malformed, NotFound
+from kalends.core.plans import hourly_limit
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import api_keys, organizations
+from kalends.ids import digest, new_api_key, new_id
+
+DEFAULT_SCOPES = ("read", "write", "delete")
+_SHOWN = 12
+"""How much of a key is kept to tell keys apart: too little to help anyone guess the rest."""
+
+
+def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, Caller]:
+    """The callers behind these digests, revoked and expired ones included, by one statement."""
+    statement = (
+        select(
+            api_keys.c.digest,
+            api_keys.c.org_id,
+            api_keys.c.id,
+            api_keys.c.name,
+            api_keys.c.scopes,
+            api_keys.c.expires_at,
+            api_keys.c.revoked_at,
+            api_keys.c.last_used_at,
+            organizations.c.timezone,
+            organizations.c.plan,
+            organizations.c.requests_per_hour,
+        )
+        .join_from(api_keys, organizations, organizations.c.id == api_keys.c.org_id)
+        .where(api_keys.c.digest.in_(_padded(digests)))
+    )
+    return {row.digest: _caller(row) for row in tx.execute(statement)}
+
+
+def create(
+    tx: Tx,
+    org: str,
+    *,
+    name: str | None,
+    scopes: Sequence[str] = DEFAULT_SCOPES,
+    lifetime: timedelta | None,
+    now: datetime,
+    secret: str | None = None,
+) -> dict[str, Any]:
+    """Make a key for an organization (its id or slug): its row, and the secret under `key`, this once.
+
+    Raises NotFound for an unknown organization, Malformed for an unknown scope or an expiry beyond the
+    year 9999. `secret` is for the demo, whose key everybody knows.
+    """
+    owner = tx.execute(
+        select(organizations.c.id, organizations.c.sandbox).where(
+            (organizations.c.id == org) | (organizations.c.slug == org)
+        )
+    ).first()
+    if owner is None:
+        raise NotFound(f"There is no organization with the id or slug '{org}'.")
+    if unknown := [scope for scope in scopes if scope not in SCOPES]:
+        raise Malformed(f"There is no scope '{unknown[0]}'; the scopes are {', '.join(SCOPES)}.")
+    try:
+        expires_at = None if lifetime is None else now + lifetime
+    except OverflowError:
+        raise Malformed("The key would expire after the year 9999; leave the expiry out instead.") from None
+    secret = secret or new_api_key(sandbox=owner.sandbox)
+    row = {
+        "org_id": owner.id,
+        "id": new_id("key"),
+        "name": name,
+        "digest": digest(secret),
+        "prefix": secret[:_SHOWN],
+        "scopes": [scope for scope in SCOPES if scope in scopes],
+        "created_at": now,
+        "expires_at": expires_at,
+        "revoked_at": None,
+        "last_used_at": None,
+    }
+    tx.execute(insert(api_keys), row)
+    return row | {"key": secret}
+
+
+def all_of(tx: Tx, org: str) -> Sequence[AnyRow]:
+    """The keys of an organization (its id or slug), oldest first, revoked ones included."""
+    if (
+        tx.execute(
+            select(organizations.c.id).where((organizations.c.id == org) | (organizations.c.slug == org))
+        ).first()
+        is None
+    ):
+        raise NotFound(f"There is no organization with the id or slug '{org}'.")
+    return tx.execute(
+        select(api_keys)
+        .join_from(api_keys, organizations, organizations.c.id == api_keys.c.org_id)
+        .where((organizations.c.id == org) | (organizations.c.slug == org))
+        .order_by(api_keys.c.id)
+    ).all()
+
+
+def revoke(tx: Tx, key_id: str, now: datetime) -> datetime:
+    """Revoke a key from the next request on, and tell since when it is revoked; twice is once.
+
+    Raises NotFound for an unknown key.
+    """
+    tx.execute(
+        update(api_keys)
+        .where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+    since = tx.execute(select(api_keys.c.revoked_at).where(api_keys.c.id == key_id)).scalar()
+    if since is None:
+        raise NotFound(f"There is no API key with the id '{key_id}'.")
+    return since
+
+
+def note_use(tx: Tx, used: Mapping[tuple[str, str], datetime]) -> None:
+    """Remember when keys, by (org_id, key id), were last used; never moves a time back."""
+    for (org_id, key_id), at in used.items():
+        tx.execute(
+            update(api_keys)
+            .where(
+                api_keys.c.org_id == org_id,
+                api_keys.c.id == key_id,
+                api_keys.c.last_used_at.is_(None) | (api_keys.c.last_used_at < at),
+            )
+            .values(last_used_at=at)
+        )
+
+
+def _caller(row: AnyRow) -> Caller:
+    return Caller(
+        org_id=row.org_id,
+        key_id=row.id,
+        key_name=row.name,
+        scopes=frozenset(row.scopes),
+        timezone=row.timezone,
+        hourly_limit=hourly_limit(row.plan, row.requests_per_hour),
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        last_used_at=row.last_used_at,
+    )
+
+
+def _padded(digests: Sequence[bytes]) -> list[bytes]:
+    """Padded to a power of four, so that PostgreSQL prepares a handful of statements, not one per length."""
+    size = 1
+    while size < len(digests):
+        size *= 4
+    return [*digests, *[digests[-1]] * (size - len(digests))]

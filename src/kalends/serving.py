@@ -1,0 +1,142 @@
+"""Starting a server: the database first, then the socket, then as many processes as are wanted."""
+
+import asyncio
+import ipaddress
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from kalends import demo as the_demo
+from kalends.clock import SystemClock
+from kalends.core.errors import Malformed
+from kalends.db.opening import open_database
+from kalends.settings import Settings
+from kalends.telemetry import configure
+
+GRACE_SECONDS = 30
+"""How long requests in flight may take to finish when the server is told to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What there is to say of a server that starts."""
+
+    url: str
+    demo: bool
+
+    def as_dict(self) -> dict[str, str]:
+        facts = {"url": self.url, "docs": f"{self.url}/docs"}
+        return facts | ({"key": the_demo.KEY} if self.demo else {})
+
+    def for_people(self) -> str:
+        lines = [f"Kalends serves on {self.url} (documentation: {self.url}/docs). Ctrl-C stops it."]
+        if self.demo:
+            lines += [
+                "",
+                "This is the demo: its data is thrown away when it stops. Book an appointment:",
+                "",
+                the_demo.curl(self.url),
+                "",
+            ]
+        return "\n".join(lines)
+
+
+def serve(
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    workers: int,
+    demo: bool,
+    migrate: bool,
+    announce: Callable[[Facts], None],
+) -> None:
+    """Serve until told to stop (SIGTERM, Ctrl-C), then finish the requests in flight.
+
+    Raises Unavailable where the database can't be migrated, OSError where the address is in use,
+    Malformed where the demo, whose key everybody knows, would be served beyond this machine.
+    """
+    configure(settings.log_level)
+    # When it has finished its requests, uvicorn raises the signal again: then leave in order, too.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    if not demo:
+        _serve(settings, host, port, workers, demo=False, migrate=migrate, announce=announce)
+        return
+    if not _is_loopback(host):
+        raise Malformed("The demo's key is known to everybody, so it is served on a loopback address only.")
+    with tempfile.TemporaryDirectory(prefix="kalends-demo-") as folder:
+        # Set in the environment, so that the worker processes find it too.
+        os.environ["KALENDS_DATABASE_URL"] = f"sqlite:///{Path(folder) / 'demo.db'}"
+        os.environ.setdefault("KALENDS_CORS_ORIGINS", "*")
+        _serve(Settings(), host, port, workers, demo=True, migrate=True, announce=announce)
+
+
+def _serve(
+    settings: Settings,
+    host: str,
+    port: int,
+    workers: int,
+    *,
+    demo: bool,
+    migrate: bool,
+    announce: Callable[[Facts], None],
+) -> None:
+    with _listening(host, port) as listener:
+        asyncio.run(prepare(settings, migrate=migrate, demo=demo))
+        shown = f"[{host}]" if ":" in host else host
+        announce(Facts(f"http://{shown}:{listener.getsockname()[1]}", demo))
+        config = uvicorn.Config(
+            "kalends.app:from_environment",
+            factory=True,
+            workers=workers,
+            log_config=None,  # ours is set up by `configure`
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        if workers > 1:
+            Multiprocess(config, sockets=[listener]).run()
+        else:
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+async def prepare(settings: Settings, *, migrate: bool, demo: bool = False) -> None:
+    """Migrate the database and fill it with the demo, as far as either is wanted."""
+    database = open_database(settings.database_url, pool_size=1)
+    try:
+        if migrate:
+            await database.migrate()
+        if demo:
+            await database.write(the_demo.fill, SystemClock().now())
+    finally:
+        await database.close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket bound before anything else is done, so that a port in use is said at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except (OSError, UnicodeError) as error:
+        listener.close()
+        raise OSError(f"can't listen on {host} port {port}: {getattr(error, 'strerror', error)}") from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.api.changes import Changing
-from kalends.api.dependencies import Db, Now, Reader, Writer
+from kalends.api.calls import Reading
+from kalends.api.changes import PARAMETERS, Writing
 from kalends.api.errors import EVERYWHERE, WITH_BODY, MissingFields, documented
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
@@ -21,6 +21,7 @@ router = APIRouter(prefix="/v1/calendar/appointment-types", tags=["appointment_t
 @router.post(
     "",
     response_model=AppointmentTypeAnswer,
+    openapi_extra={"parameters": PARAMETERS},
     responses=documented(
         *EVERYWHERE,
         *WITH_BODY,
@@ -30,12 +31,14 @@ router = APIRouter(prefix="/v1/calendar/appointment-types", tags=["appointment_t
         errors.OutcomeUnknown,
     ),
 )
-async def create(body: AppointmentTypeCreate, caller: Writer, change: Changing, now: Now) -> Response:
+async def create(body: AppointmentTypeCreate, change: Writing) -> Response:
     """Add a kind of appointment."""
-    return await change.make(AppointmentTypeAnswer.of, appointment_types.create, caller.org_id, body, now)
+    return await change.make(
+        AppointmentTypeAnswer.of, appointment_types.create, change.org_id, body, change.now
+    )
 
 
 @router.get("", name="list", responses=documented(*EVERYWHERE))
-async def list_all(caller: Reader, db: Db) -> AppointmentTypesAnswer:
+async def list_all(call: Reading) -> AppointmentTypesAnswer:
     """List every kind of appointment, active or not, in the organization's order."""
-    return AppointmentTypesAnswer.of(await db.read_one(appointment_types.all_of, caller.org_id))
+    return AppointmentTypesAnswer.of(await call.db.read_one(appointment_types.all_of, call.org_id))

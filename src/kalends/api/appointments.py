@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.api.changes import Changing
-from kalends.api.dependencies import Db, Now, PathId, Reader, Writer
+from kalends.api.calls import PathId, Reading
+from kalends.api.changes import PARAMETERS, Writing
 from kalends.api.errors import EVERYWHERE, WITH_BODY, MissingFields, documented
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
@@ -17,6 +17,7 @@ router = APIRouter(prefix="/v1/calendar/appointments", tags=["appointments"], ro
 @router.post(
     "",
     response_model=AppointmentAnswer,
+    openapi_extra={"parameters": PARAMETERS},
     responses=documented(
         *EVERYWHERE,
         *WITH_BODY,
@@ -31,16 +32,18 @@ router = APIRouter(prefix="/v1/calendar/appointments", tags=["appointments"], ro
         errors.OutcomeUnknown,
     ),
 )
-async def create(body: AppointmentCreate, caller: Writer, change: Changing, now: Now) -> Response:
+async def create(body: AppointmentCreate, change: Writing) -> Response:
     """Book an appointment by hand.
 
     It may lie in the past and outside opening hours, but never over another active appointment of the
     same calendar, buffers included: that is a 409 `slot_taken` that names what is in the way.
     """
-    return await change.make_by_one_statement(AppointmentAnswer.of, appointments.book, caller, body, now)
+    return await change.make_by_one_statement(
+        AppointmentAnswer.of, appointments.book, change.caller, body, change.now
+    )
 
 
 @router.get("/{id}", responses=documented(*EVERYWHERE, errors.NotFound))
-async def get(id: PathId, caller: Reader, db: Db) -> AppointmentAnswer:  # noqa: A002 - the contract's name
+async def get(id: PathId, call: Reading) -> AppointmentAnswer:  # noqa: A002 - the contract's name
     """Show one appointment."""
-    return AppointmentAnswer.of(await db.read_one(appointments.get, caller.org_id, id))
+    return AppointmentAnswer.of(await call.db.read_one(appointments.get, call.org_id, id))

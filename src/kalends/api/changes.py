@@ -1,46 +1,57 @@
-"""How a request's change is made: for good, once per Idempotency-Key, or only for show."""
+"""Calls that change something: for good, once per Idempotency-Key, or only for show."""
 
 import hashlib
 import json
+import re
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Concatenate, Literal
+from typing import Annotated, Any, Concatenate
 
-from fastapi import Depends, Header, Query
+from fastapi import Security
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kalends.api.dependencies import Db, Now
-from kalends.core.caller import Caller
-from kalends.db.database import Database, P, T, Tx
+from kalends.api.calls import Call, Scoped
+from kalends.core.errors import Malformed
+from kalends.db.database import P, T, Tx
 from kalends.schemas.wire import Answer
 from kalends.services import idempotency
 from kalends.services.idempotency import Ticket
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        pattern=r"^[!-~]([ -~]*[!-~])?$",
-        description="A name of your own for this request. Repeated within 24 hours, it changes nothing "
+_KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
+
+PARAMETERS: list[dict[str, Any]] = [
+    {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "A name of your own for this request. Repeated within 24 hours, it changes nothing "
         "and is answered as the first time (`Idempotent-Replayed: true`); with another body: 422.",
-    ),
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _KEY},
+    },
+    {
+        "name": "dry_run",
+        "in": "query",
+        "description": "`true`: check everything, answer as usual, and store nothing.",
+        "schema": {"type": "string", "enum": ["true", "false"], "default": "false"},
+    },
 ]
-DryRun = Annotated[
-    Literal["true", "false"],
-    Query(description="`true`: check everything, answer as usual, and store nothing."),
-]
+"""How the OpenAPI document tells of what `Change` reads."""
 
 
-class Change:
-    """Runs a handler's unit of work and answers with what `say` makes of its result."""
+class Change(Call):
+    """Runs a handler's unit of work, and answers with what `say` makes of its result.
 
-    def __init__(self, database: Database, ticket: Ticket | None, now: Now, *, rehearsed: bool) -> None:
-        self._database = database
-        self._ticket = ticket
-        self._now = now
-        self._rehearsed = rehearsed
+    Raises Malformed for a bad Idempotency-Key or dry_run.
+    """
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self._key = request.headers.get("idempotency-key")
+        if self._key is not None and not re.fullmatch(_KEY, self._key):
+            raise Malformed("Idempotency-Key must have 1 to 255 printable ASCII characters.")
+        dry_run = request.query_params.get("dry_run", "false")
+        if dry_run not in ("true", "false"):
+            raise Malformed("dry_run must be true or false.")
+        self._rehearsed = dry_run == "true"
 
     async def make(
         self,
@@ -50,7 +61,7 @@ class Change:
         **kw: P.kwargs,
     ) -> Response:
         """Make the change in one transaction."""
-        return await self._make(self._database.write, say, lambda tx: unit(tx, *args, **kw))
+        return await self._make(self.db.write, say, lambda tx: unit(tx, *args, **kw))
 
     async def make_by_one_statement(
         self,
@@ -60,7 +71,7 @@ class Change:
         **kw: P.kwargs,
     ) -> Response:
         """Make a change that is a single statement, and so its own transaction (`Database.write_one`)."""
-        return await self._make(self._database.write_one, say, lambda tx: unit(tx, *args, **kw))
+        return await self._make(self.db.write_one, say, lambda tx: unit(tx, *args, **kw))
 
     async def _make(
         self,
@@ -69,11 +80,12 @@ class Change:
         unit: Callable[[Tx], T],
     ) -> Response:
         if self._rehearsed:
-            return _json(say(await self._database.rehearse(unit)).model_dump_json())
-        if self._ticket is None:
+            return _json(say(await self.db.rehearse(unit)).model_dump_json())
+        if self._key is None:
             return _json(say(await write(unit)).model_dump_json())
-        kept = await self._database.write(
-            idempotency.once, self._ticket, self._now, lambda tx: say(unit(tx)).model_dump_json()
+        ticket = Ticket(self.org_id, self._key, await _fingerprint(self.request))
+        kept = await self.db.write(
+            idempotency.once, ticket, self.now, lambda tx: say(unit(tx)).model_dump_json()
         )
         return _json(kept.answer, replayed=kept.replayed)
 
@@ -83,21 +95,17 @@ def _json(body: str, *, replayed: bool = False) -> Response:
     return Response(body, media_type="application/json", headers=headers)
 
 
-async def _change(
-    request: Request, database: Db, now: Now, key: IdempotencyKey = None, dry_run: DryRun = "false"
-) -> Change:
-    ticket = None
-    if key is not None:
-        caller = request.scope["state"]["caller"]
-        assert isinstance(caller, Caller)
-        ticket = Ticket(caller.org_id, key, await _fingerprint(request))
-    return Change(database, ticket, now, rehearsed=dry_run == "true")
-
-
 async def _fingerprint(request: Request) -> bytes:
     """A digest of what is asked: method, path, and the body's meaning rather than its spelling."""
     asked = json.dumps([request.method, request.url.path, await request.json()], sort_keys=True)
     return hashlib.sha256(asked.encode()).digest()
 
 
-Changing = Annotated[Change, Depends(_change)]
+class _ScopedChange(Scoped):
+    async def __call__(self, request: Request) -> Change:
+        change = Change(request)
+        change.caller.need(self.scope)
+        return change
+
+
+Writing = Annotated[Change, Security(_ScopedChange("write"))]

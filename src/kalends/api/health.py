@@ -3,8 +3,9 @@
 from typing import Literal
 
 from fastapi import APIRouter
+from starlette.requests import Request
 
-from kalends.api.dependencies import Db
+from kalends.api.context import context_of
 from kalends.api.errors import documented
 from kalends.core.errors import Unavailable
 from kalends.db import migrating
@@ -26,9 +27,9 @@ async def live() -> Health:
 
 
 @router.get("/readyz", responses=documented(Unavailable))
-async def ready(db: Db) -> Health:
+async def ready(request: Request) -> Health:
     """The database is reachable and its schema is the one this version was made for."""
-    revision = await db.read(migrating.current)
+    revision = await context_of(request.scope).database.read(migrating.current)
     if revision != migrating.newest():
         raise Unavailable(
             f"The database's schema is at {revision or 'nothing'}, not at {migrating.newest()}: "

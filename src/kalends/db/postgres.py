@@ -1,18 +1,18 @@
 """PostgreSQL, on asyncpg."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any, Concatenate
 
 import asyncpg
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
 from kalends.core.errors import OutcomeUnknown, Unavailable
 from kalends.db import migrating
-from kalends.db.database import P, T
+from kalends.db.database import P, T, Tx
 
 CONNECT_SECONDS = 5
 WAIT_SECONDS = 5
@@ -25,6 +25,7 @@ SESSION = {
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "30s",
     "timezone": "UTC",
+    "plan_cache_mode": "force_generic_plan",
 }
 TRIES = 3
 
@@ -41,13 +42,14 @@ class PostgresDatabase:
 
     def __init__(self, url: str, *, pool_size: int) -> None:
         self._url = url
-        self._engine = create_async_engine(
+        self._async_engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self._connect,
             pool_size=pool_size,
             max_overflow=0,
             hide_parameters=True,  # error texts reach the log, where clients' names have no place
         )
+        self._engine = self._async_engine.sync_engine
         self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._snapshot = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -79,50 +81,58 @@ class PostgresDatabase:
         await self._change(self._engine, migrating.upgrade_under_lock)
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        await self._async_engine.dispose()
 
     async def _connect(self) -> Any:
         return await asyncpg.connect(
             self._url, timeout=CONNECT_SECONDS, command_timeout=STATEMENT_SECONDS, server_settings=SESSION
         )
 
-    @contextlib.asynccontextmanager
-    async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    async def _run(self, work: Callable[[], T]) -> T:
+        """Run synchronous work over the engine, when its turn has come. All of it (the check-out, the
+        unit, the commit) is one greenlet: awaiting each step by itself costs as much as a statement."""
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self._turn.acquire()
         except TimeoutError:
             raise Unavailable("The server is overloaded; nothing was changed.") from None
         try:
-            async with engine.connect() as connection:
-                yield connection
+            return await greenlet_spawn(work)
         finally:
             self._turn.release()
 
-    async def _look(self, engine: AsyncEngine, unit: Callable[[Connection], T]) -> T:
+    async def _look(self, engine: Engine, unit: Callable[[Tx], T]) -> T:
         """Run what changes nothing; once more where the connection proved to be dead."""
+
+        def work() -> T:
+            with engine.connect() as tx:
+                return unit(tx)
+
         for last in (False, True):
             try:
-                async with self._connection(engine) as connection:
-                    return await connection.run_sync(unit)
+                return await self._run(work)
             except _DATABASE_ERRORS as error:
                 if last or not _lost(error):
-                    _refuse(error, Unavailable)
+                    raise _refusal(error, Unavailable) from _cause(error)
         raise AssertionError("unreachable")
 
-    async def _change(self, engine: AsyncEngine, unit: Callable[[Connection], T]) -> T:
+    async def _change(self, engine: Engine, unit: Callable[[Tx], T]) -> T:
+        connected = False
+
+        def work() -> T:
+            nonlocal connected
+            connected = False
+            with engine.begin() as tx:
+                connected = True
+                return unit(tx)
+
         for attempt in range(1, TRIES + 1):
-            sent = False
             try:
-                async with self._connection(engine) as connection:
-                    sent = True
-                    result = await connection.run_sync(unit)
-                    await connection.commit()
-                    return result
+                return await self._run(work)
             except _DATABASE_ERRORS as error:
-                if attempt < TRIES and _sqlstate(error) in _RETRYABLE:
-                    continue
-                _refuse(error, OutcomeUnknown if sent and _lost(error) else Unavailable)
+                if attempt == TRIES or _sqlstate(error) not in _RETRYABLE:
+                    unknown = connected and _lost(error)
+                    raise _refusal(error, OutcomeUnknown if unknown else Unavailable) from _cause(error)
         raise AssertionError("unreachable")
 
 
@@ -131,12 +141,16 @@ _DATABASE_ERRORS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, O
 an OSError: it is what asyncpg's own limits raise."""
 
 
-def _refuse(error: BaseException, refusal: type[Unavailable]) -> None:
-    """Raise `refusal` where the database is to blame; let a defect of ours come through as it is."""
+def _refusal(error: Exception, refusal: type[Unavailable]) -> Exception:
+    """`refusal` where the database is to blame; a defect of ours comes through as it is."""
     state = _sqlstate(error) or ""
     if _lost(error) or state[:2] in _UNAVAILABLE_CLASSES or state in _UNAVAILABLE_CODES:
-        raise refusal() from (error.orig if isinstance(error, DBAPIError) else error)
-    raise error
+        return refusal()
+    return error
+
+
+def _cause(error: Exception) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error.__cause__
 
 
 def _lost(error: BaseException) -> bool:

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Select, bindparam, insert, select, update
 
 from kalends.core.caller import SCOPES, Caller
 from kalends.core.errors import Malformed, NotFound
 from kalends.core.plans import hourly_limit
+from kalends.db.batches import MOST_PER_STATEMENT
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import api_keys, organizations
 from kalends.ids import digest, new_api_key, new_id
@@ -19,25 +20,11 @@ _SHOWN = 12
 
 
 def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, Caller]:
-    """The callers behind these digests, revoked and expired ones included, by one statement."""
-    statement = (
-        select(
-            api_keys.c.digest,
-            api_keys.c.org_id,
-            api_keys.c.id,
-            api_keys.c.name,
-            api_keys.c.scopes,
-            api_keys.c.expires_at,
-            api_keys.c.revoked_at,
-            api_keys.c.last_used_at,
-            organizations.c.timezone,
-            organizations.c.plan,
-            organizations.c.requests_per_hour,
-        )
-        .join_from(api_keys, organizations, organizations.c.id == api_keys.c.org_id)
-        .where(api_keys.c.digest.in_(_padded(digests)))
-    )
-    return {row.digest: _caller(row) for row in tx.execute(statement)}
+    """The callers behind at most MOST_PER_STATEMENT digests, revoked and expired ones included."""
+    size = next(size for size in _FIND if size >= len(digests))
+    padded = [*digests, *[digests[-1]] * (size - len(digests))]
+    rows = tx.execute(_FIND[size], {f"digest_{place}": each for place, each in enumerate(padded)})
+    return {row.digest: _caller(row) for row in rows}
 
 
 def create(
@@ -146,9 +133,26 @@ def _caller(row: AnyRow) -> Caller:
     )
 
 
-def _padded(digests: Sequence[bytes]) -> list[bytes]:
-    """Padded to a power of four, so that PostgreSQL prepares a handful of statements, not one per length."""
-    size = 1
-    while size < len(digests):
-        size *= 4
-    return [*digests, *[digests[-1]] * (size - len(digests))]
+def _found_among(size: int) -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            api_keys.c.digest,
+            api_keys.c.org_id,
+            api_keys.c.id,
+            api_keys.c.name,
+            api_keys.c.scopes,
+            api_keys.c.expires_at,
+            api_keys.c.revoked_at,
+            api_keys.c.last_used_at,
+            organizations.c.timezone,
+            organizations.c.plan,
+            organizations.c.requests_per_hour,
+        )
+        .join_from(api_keys, organizations, organizations.c.id == api_keys.c.org_id)
+        .where(api_keys.c.digest.in_([bindparam(f"digest_{place}") for place in range(size)]))
+    )
+
+
+_FIND = {size: _found_among(size) for size in (1, 4, 16, MOST_PER_STATEMENT)}
+"""One statement for each of a few sizes, made once: a list of any length would be compiled every time,
+and prepared by PostgreSQL once per length."""

@@ -34,6 +34,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value if dialect.name == "postgresql" else (value - _EPOCH) // _SECOND
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None or dialect.name == "postgresql":
-            return value  # type: ignore[no-any-return]
+        if value is None:
+            return None
+        if dialect.name == "postgresql":
+            # asyncpg takes the first second of the year 1 for minus infinity, and gives it back naive.
+            return value if value.tzinfo else value.replace(tzinfo=UTC)  # type: ignore[no-any-return]
         return _EPOCH + timedelta(seconds=value)

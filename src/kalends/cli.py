@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from kalends import serving
 from kalends.clock import SystemClock
-from kalends.core.errors import Malformed, Refusal, Unavailable
+from kalends.core.errors import Malformed, Refusal, SchemaOutdated
 from kalends.core.hours import stamp
 from kalends.core.plans import DEFAULT
 from kalends.db import migrating
@@ -43,8 +43,6 @@ def main() -> None:
     """Run the command line; whatever is wrong with it or the world is said in one line."""
     try:
         status = app(standalone_mode=False)
-    except KeyboardInterrupt:
-        status = 0  # the usual way to stop a server
     except (Refusal, ValueError, OSError) as error:
         status = _fail(_sentence(error))
     except Exception as error:
@@ -187,7 +185,7 @@ async def _ready(database: Database) -> None:
     if revision is None:
         await database.migrate()
     elif revision != migrating.newest():
-        raise Unavailable(
+        raise SchemaOutdated(
             f"The database's schema is at {revision}, not at {migrating.newest()}: run `kalends migrate`."
         )
 

@@ -1,6 +1,7 @@
 """Starting a server: the database first, then the socket, then as many processes as are wanted."""
 
 import asyncio
+import contextlib
 import ipaddress
 import os
 import signal
@@ -103,10 +104,11 @@ def _serve(
             lifespan="on",
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        if workers > 1:
-            Multiprocess(config, sockets=[listener]).run()
-        else:
-            uvicorn.Server(config).run(sockets=[listener])
+        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is the usual way to stop a server
+            if workers > 1:
+                Multiprocess(config, sockets=[listener]).run()
+            else:
+                uvicorn.Server(config).run(sockets=[listener])
 
 
 async def prepare(settings: Settings, *, migrate: bool, demo: bool = False) -> None:

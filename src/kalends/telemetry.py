@@ -1,9 +1,10 @@
 """The log: one JSON object a line, on standard error."""
 
+import contextlib
 import logging
 import re
 import sys
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -26,16 +27,29 @@ _SHARED: list[Any] = [
 ]
 
 
+class _StandardError:
+    """Standard error as it is now. A log that can't be written (a closed pipe, a full disk) must not break
+    the request it tells of."""
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
 def configure(level: str) -> None:
     """Write what is at least as severe as `level` ("info", …), ours and the libraries' alike."""
     severity = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*_SHARED, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(severity),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _StandardError())),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_StandardError())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,

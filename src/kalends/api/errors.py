@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import compile_path
 
 from kalends.core import errors
 from kalends.schemas.errors import ErrorAnswer
@@ -76,6 +76,7 @@ STATUS: Mapping[type[errors.Refusal], int] = {
     errors.RateLimited: 429,
     InternalError: 500,
     errors.Unavailable: 503,
+    errors.SchemaOutdated: 503,
     errors.OutcomeUnknown: 503,
 }
 
@@ -152,25 +153,28 @@ async def on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     refusal = from_http(error)
     request.scope["state"]["refused"] = refusal.code
-    headers = {"Allow": _allowed(request)} if isinstance(refusal, MethodNotAllowed) else error.headers
+    headers = error.headers
+    if isinstance(refusal, MethodNotAllowed):
+        headers = _allowed(request, headers)
     return answer(refusal, headers)
 
 
-def _allowed(request: Request) -> str:
-    """Every method any route knows for this path; the router's own answer names the first route's only."""
-    knowing = (
-        route.methods or ()
-        for route in request.app.routes
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
-    )
-    return ", ".join(sorted({method for methods in knowing for method in methods}))
+def _allowed(request: Request, fallback: Mapping[str, str] | None) -> dict[str, str]:
+    """Every method known for this path; the router's own answer names those of one route only."""
+    methods = {
+        method.upper()
+        for template, operations in request.app.openapi()["paths"].items()
+        if compile_path(template)[0].fullmatch(request.url.path)
+        for method in operations
+    }
+    return {"Allow": ", ".join(sorted(methods))} if methods else dict(fallback or {})
 
 
 def tell_operator(refusal: errors.Refusal) -> None:
     """A line in the log where it is the server that needs somebody's help, not the client."""
     if isinstance(refusal, errors.Unavailable):
         log.warning(
-            "database unavailable: is it up, is the disk full, is KALENDS_DATABASE_URL right?",
+            "database unavailable: is it up, migrated, out of disk, and is KALENDS_DATABASE_URL right?",
             code=refusal.code,
             why=refusal.message,
             cause=" ".join(str(refusal.__cause__).split())[:300] if refusal.__cause__ else None,

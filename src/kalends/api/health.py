@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from kalends.api.context import context_of
 from kalends.api.errors import documented
-from kalends.core.errors import Unavailable
+from kalends.core.errors import SchemaOutdated, Unavailable
 from kalends.db import migrating
 from kalends.schemas.wire import Answer
 
@@ -26,12 +26,12 @@ async def live() -> Health:
     return Health()
 
 
-@router.get("/readyz", responses=documented(Unavailable))
+@router.get("/readyz", responses=documented(Unavailable, SchemaOutdated))
 async def ready(request: Request) -> Health:
     """The database is reachable and its schema is the one this version was made for."""
     revision = await context_of(request.scope).database.read(migrating.current)
     if revision != migrating.newest():
-        raise Unavailable(
+        raise SchemaOutdated(
             f"The database's schema is at {revision or 'nothing'}, not at {migrating.newest()}: "
             "run `kalends migrate`.",
             schema=revision,

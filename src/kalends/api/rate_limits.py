@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 from limits import RateLimitItemPerHour
 from limits.aio.strategies import FixedWindowRateLimiter
@@ -35,7 +36,9 @@ class RateLimits:
     """Counts in memory (each process for itself) or in Redis (together)."""
 
     def __init__(self, storage: str) -> None:
-        options = {} if storage.startswith("memory") else {"socket_connect_timeout": 1, "socket_timeout": 1}
+        options: dict[str, Any] = {}
+        if not storage.startswith("memory"):
+            options = {"implementation": "redispy", "socket_connect_timeout": 1, "socket_timeout": 1}
         self._counter = FixedWindowRateLimiter(
             storage_from_string(f"async+{storage}", wrap_exceptions=True, **options)
         )

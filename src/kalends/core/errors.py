@@ -8,7 +8,7 @@
     ├── Conflict ── SlotTaken, TypeInactive, AlreadyExists
     ├── IdempotencyKeyReused
     ├── RateLimited
-    └── Unavailable ── OutcomeUnknown
+    └── Unavailable ── SchemaOutdated, OutcomeUnknown
 
 A refusal knows its stable `code`, a sentence a person can act on, and details for a program.
 What it becomes in HTTP is decided in `api/errors.py`, and nowhere else.
@@ -123,6 +123,12 @@ class Unavailable(Refusal):
     """The database can't be reached at the moment; nothing was changed. Try again shortly."""
 
     code = "unavailable"
+
+
+class SchemaOutdated(Unavailable):
+    """The database's schema is not the one this version needs: run `kalends migrate`."""
+
+    code = "schema_outdated"
 
 
 class OutcomeUnknown(Unavailable):

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from kalends.core.errors import OutcomeUnknown, Unavailable
+from kalends.core.errors import OutcomeUnknown, SchemaOutdated, Unavailable
 from kalends.db import migrating
 from kalends.db.database import P, T, Tx
 
@@ -34,6 +34,7 @@ _RETRYABLE = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_de
 # (after a failover), lock_not_available, query_canceled is in 57 already, object_in_use.
 _UNAVAILABLE_CLASSES = ("08", "53", "57", "58")
 _UNAVAILABLE_CODES = frozenset({"25006", "55P03"}) | _RETRYABLE
+_SCHEMA_CODES = frozenset({"42P01", "42703"})  # undefined_table, undefined_column
 
 
 class PostgresDatabase:
@@ -144,6 +145,8 @@ an OSError: it is what asyncpg's own limits raise."""
 def _refusal(error: Exception, refusal: type[Unavailable]) -> Exception:
     """`refusal` where the database is to blame; a defect of ours comes through as it is."""
     state = _sqlstate(error) or ""
+    if state in _SCHEMA_CODES:
+        return SchemaOutdated()
     if _lost(error) or state[:2] in _UNAVAILABLE_CLASSES or state in _UNAVAILABLE_CODES:
         return refusal()
     return error

@@ -14,7 +14,7 @@ from typing import Any, Concatenate, TypeVar
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from kalends.core.errors import Refusal, Unavailable
+from kalends.core.errors import Refusal, SchemaOutdated, Unavailable
 from kalends.db import migrating
 from kalends.db.database import P, T
 
@@ -204,6 +204,8 @@ def _unavailable(error: BaseException) -> Unavailable | None:
     if not isinstance(cause, sqlite3.Error):
         return None
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if str(cause).startswith(("no such table", "no such column")):
+        return SchemaOutdated()
     match code:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return Unavailable("The database is busy with another process's writes; nothing was changed.")

@@ -8,20 +8,29 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from kalends.core.lifecycle import MAX_BUFFER_MINUTES, MAX_DURATION_MINUTES
-from kalends.schemas.fields import Id, Label, Name, Notes
+from kalends.schemas.fields import WHOLE, Id, Label, Name, Notes
 from kalends.schemas.wire import Answer, Request
 
 _MOST = 1_000_000
 """Counts and horizons above it have no meaning here, and must fit a 32-bit column."""
+_CAP = "Of this type; null: no limit."
 
-Duration = Annotated[int, Field(ge=1, le=MAX_DURATION_MINUTES, description="1 minute to 7 days.")]
-Buffer = Annotated[int, Field(ge=0, le=MAX_BUFFER_MINUTES, description="0 to 24 hours.")]
-Cap = Annotated[int | None, Field(ge=1, le=_MOST, description="Of this type; null: no limit.")]
+Duration = Annotated[int, Field(ge=1, le=MAX_DURATION_MINUTES, description="1 minute to 7 days."), WHOLE]
+Buffer = Annotated[int, Field(ge=0, le=MAX_BUFFER_MINUTES, description="0 to 24 hours."), WHOLE]
+Count = Annotated[int, Field(ge=1, le=_MOST), WHOLE]
+CountFromZero = Annotated[int, Field(ge=0, le=_MOST), WHOLE]
 Color = Annotated[str, Field(pattern=r"^#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})$")]
 
 
 class BookingQuestion(Request):
     """A question the booking page asks."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"type": {"const": "select"}}},
+            "then": {"properties": {"options": {"type": "array", "minItems": 1}}, "required": ["options"]},
+        }
+    )
 
     id: Id
     type: Literal["text", "textarea", "select", "checkbox", "email", "phone", "number"]
@@ -54,18 +63,20 @@ class AppointmentTypeCreate(Request):
     color: Color = "#3b82f6"
     buffer_before_minutes: Buffer = 0
     buffer_after_minutes: Buffer = 0
-    max_per_day: Cap = None
-    max_per_week: Cap = None
-    max_per_month: Cap = None
-    min_notice_hours: Annotated[int, Field(ge=0, le=_MOST)] = 24
-    max_days_ahead: Annotated[int | None, Field(ge=0, le=_MOST)] = Field(
+    max_per_day: Count | None = Field(default=None, description=_CAP)
+    max_per_week: Count | None = Field(default=None, description=_CAP)
+    max_per_month: Count | None = Field(default=None, description=_CAP)
+    min_notice_hours: CountFromZero = 24
+    max_days_ahead: CountFromZero | None = Field(
         default=60, description="How far ahead clients can book; null: no limit, 0: today only."
     )
     requires_confirmation: bool = False
-    confirm_within_hours: Annotated[int | None, Field(ge=1, le=_MOST)] = Field(
+    confirm_within_hours: Count | None = Field(
         default=None, description="Hours until an unconfirmed booking is cancelled by itself."
     )
-    booking_questions: Annotated[list[BookingQuestion], Field(max_length=100)] = Field(default=[])
+    booking_questions: Annotated[list[BookingQuestion], Field(max_length=100)] = Field(
+        default=[], description="Each with an id of its own.", json_schema_extra={"uniqueItems": True}
+    )
     schedule_id: Id | None = Field(default=None, description="A named schedule that gives the availability.")
     is_active: bool = Field(default=True, description="Whether the type is bookable.")
 

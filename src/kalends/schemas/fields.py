@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from dateutil.parser import isoparser
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -17,6 +17,9 @@ _LANGUAGE = r"^[A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8})*$"
 
 _BLANK_OR_NULL: list[dict[str, Any]] = [{"type": "string", "maxLength": 0}, {"type": "null"}]
 
+# An intranet's addresses, such as anna@clinic.local, are addresses too (the library's own way to say so).
+SPECIAL_USE_DOMAIN_NAMES.clear()
+
 
 def _blank_is_null(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
@@ -27,6 +30,10 @@ def _email(value: str) -> str:
         return validate_email(value, check_deliverability=False).normalized
     except EmailNotValidError as error:
         raise PydanticCustomError("email", "must be an e-mail address: {why}", {"why": str(error)}) from None
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _no_nul(value: str) -> str:
@@ -46,6 +53,9 @@ def _language(value: str) -> str:
         raise PydanticCustomError("language", "must be a language tag such as en, de or pt-BR")
     return value.replace("_", "-")
 
+
+WHOLE = BeforeValidator(_whole)
+"""JSON has one kind of number: 60.0 is an integer, by JSON Schema and to JavaScript."""
 
 Name = Annotated[
     str,

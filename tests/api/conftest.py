@@ -1,0 +1,50 @@
+"""The application from create_app, called over ASGI; its clock stands at noon on 20 January 2024."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from kalends.app import create_app
+from kalends.db.database import Database
+from kalends.settings import Settings
+from tests.support.clock import StoppedClock
+from tests.support.organizations import Org, make_org
+
+
+@pytest.fixture
+def clock() -> StoppedClock:
+    return StoppedClock()
+
+
+@pytest.fixture
+async def app(url: str, clock: StoppedClock) -> AsyncIterator[FastAPI]:
+    app = create_app(Settings(database_url=url, cors_origins=("https://app.example",)), clock=clock)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def db(app: FastAPI) -> Database:
+    database: Database = app.state.context.database
+    return database
+
+
+@pytest.fixture
+async def org(db: Database, clock: StoppedClock) -> Org:
+    return await make_org(db, clock.now())
+
+
+@pytest.fixture
+async def client(app: FastAPI, org: Org) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of `org`, with a key for everything."""
+    async with client_of(app, org.key) as client:
+        yield client
+
+
+def client_of(app: FastAPI, key: str | None) -> httpx.AsyncClient:
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://kalends.test", headers=headers
+    )

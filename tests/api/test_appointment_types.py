@@ -1,0 +1,153 @@
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from kalends.db.database import Database
+from tests.api.conftest import client_of
+from tests.support.answers import answered, refused
+from tests.support.clock import StoppedClock
+from tests.support.organizations import Org, make_org
+
+pytestmark = pytest.mark.anyio
+
+PATH = "/v1/calendar/appointment-types"
+QUESTION = {"id": "q1", "type": "text", "label": "Which year?", "required": True}
+
+
+async def test_create_fills_in_the_documented_defaults(client: httpx.AsyncClient, org: Org) -> None:
+    made = answered(
+        await client.post(PATH, json={"name": "Review", "durationMinutes": 30}), "appointmentType"
+    )
+    assert made.pop("id").startswith("type_")
+    assert made == {
+        "orgId": org.id,
+        "name": "Review",
+        "durationMinutes": 30,
+        "description": None,
+        "color": "#3b82f6",
+        "bufferBeforeMinutes": 0,
+        "bufferAfterMinutes": 0,
+        "maxPerDay": None,
+        "maxPerWeek": None,
+        "maxPerMonth": None,
+        "minNoticeHours": 24,
+        "maxDaysAhead": 60,
+        "requiresConfirmation": False,
+        "confirmWithinHours": None,
+        "bookingQuestions": [],
+        "scheduleId": None,
+        "scheduleName": None,
+        "isActive": True,
+        "sortOrder": 1,
+        "createdAt": "2024-01-20T12:00:00Z",
+        "updatedAt": "2024-01-20T12:00:00Z",
+    }
+
+
+async def test_create_keeps_every_field(client: httpx.AsyncClient) -> None:
+    sent = {
+        "name": "Review",
+        "durationMinutes": 10_080,
+        "description": "All of it",
+        "color": "#FFF",
+        "bufferBeforeMinutes": 1_440,
+        "bufferAfterMinutes": 1_440,
+        "maxPerDay": 1,
+        "maxPerWeek": 2,
+        "maxPerMonth": 3,
+        "minNoticeHours": 0.0,
+        "maxDaysAhead": None,
+        "requiresConfirmation": True,
+        "confirmWithinHours": 48,
+        "bookingQuestions": [
+            QUESTION | {"options": None},
+            {"id": "q2", "type": "select", "label": "How?", "required": False, "options": ["A", "B"]},
+        ],
+        "isActive": False,
+    }
+    made = answered(await client.post(PATH, json=sent), "appointmentType")
+    assert {field: made[field] for field in sent} == sent
+
+
+async def test_list_shows_the_organizations_own_in_order(
+    app: FastAPI, client: httpx.AsyncClient, db: Database, clock: StoppedClock
+) -> None:
+    for name in ("B", "A", "C"):
+        await client.post(PATH, json={"name": name, "durationMinutes": 5, "isActive": name != "A"})
+    listed = (await client.get(PATH)).json()
+    assert listed.keys() == {"appointmentTypes"}
+    assert [(kind["name"], kind["sortOrder"]) for kind in listed["appointmentTypes"]] == [
+        ("Tax Consultation", 0),
+        ("B", 1),
+        ("A", 2),
+        ("C", 3),
+    ]
+    stranger = await make_org(db, clock.now())
+    async with client_of(app, stranger.key) as theirs:
+        assert [kind["id"] for kind in (await theirs.get(PATH)).json()["appointmentTypes"]] == [
+            stranger.type_id
+        ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"name": "Only a name"},
+        {"durationMinutes": 5},
+        {"name": " ", "durationMinutes": 5},
+        {"name": "x", "durationMinutes": None},
+    ],
+)
+async def test_create_says_what_is_required(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
+    answer = refused(await client.post(PATH, json=body), 400, "missing_fields")
+    assert answer["error"] == "name and durationMinutes are required"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("durationMinutes", 0),
+        ("durationMinutes", 10_081),
+        ("durationMinutes", "60"),
+        ("durationMinutes", True),
+        ("durationMinutes", 1.5),
+        ("durationMinutes", 10**400),
+        ("bufferBeforeMinutes", -1),
+        ("bufferAfterMinutes", 1_441),
+        ("maxPerDay", 0),
+        ("maxPerMonth", 2**31),
+        ("minNoticeHours", -1),
+        ("maxDaysAhead", -1),
+        ("confirmWithinHours", 0),
+        ("requiresConfirmation", "yes"),
+        ("isActive", 1),
+        ("color", "blue"),
+        ("color", "#12345"),
+        ("color", "#12345g"),
+        ("name", "x" * 256),
+        ("name", "a\x00b"),
+        ("name", ["x"]),
+        ("description", "x" * 10_001),
+        ("bookingQuestions", {}),
+        ("bookingQuestions", [QUESTION, QUESTION]),
+        ("bookingQuestions", [QUESTION | {"type": "date"}]),
+        ("bookingQuestions", [QUESTION | {"type": "select"}]),
+        ("bookingQuestions", [QUESTION | {"label": ""}]),
+        ("bookingQuestions", [{"id": "q1"}]),
+        ("bookingQuestions", [QUESTION | {"id": str(i)} for i in range(101)]),
+    ],
+)
+async def test_create_refuses_bad_values(client: httpx.AsyncClient, field: str, value: Any) -> None:
+    body = {"name": "Review", "durationMinutes": 30, field: value}
+    answer = refused(await client.post(PATH, json=body), 400, "invalid_request")
+    assert answer["details"]["fields"]
+    assert len((await client.get(PATH)).json()["appointmentTypes"]) == 1
+
+
+async def test_create_with_an_unknown_schedule_is_404(client: httpx.AsyncClient) -> None:
+    body = {"name": "Review", "durationMinutes": 30, "scheduleId": "sched_unknown"}
+    answer = refused(await client.post(PATH, json=body), 404, "not_found")
+    assert answer["details"] == {"field": "scheduleId"}

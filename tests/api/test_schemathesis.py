@@ -1,0 +1,48 @@
+"""The OpenAPI document against the answers: schemathesis with all its checks, on a real server."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from kalends.clock import SystemClock
+from kalends.db.opening import open_database
+from tests.support.organizations import Org, make_org
+from tests.support.server import serving
+
+HERE = Path(__file__).parent
+SEED = "20240125"
+
+
+def test_the_answers_are_as_the_document_says(url: str, tmp_path: Path) -> None:
+    org = asyncio.run(_org(url))
+    with serving(url) as server:
+        done = subprocess.run(
+            [
+                *(
+                    str(Path(sys.executable).with_name("schemathesis")),
+                    f"--config-file={HERE / 'schemathesis.toml'}",
+                ),
+                *("run", f"http://127.0.0.1:{server.port}/openapi.json"),
+                *("--header", f"Authorization: Bearer {org.key}"),
+                *("--checks", "all", "--max-examples", "60", "--seed", SEED),
+                *("--generation-database", "none", "--no-color", "--warnings", "off"),
+            ],
+            env=os.environ
+            | {"SCHEMATHESIS_HOOKS": "tests.api.schemathesis_hooks", "PYTHONPATH": str(HERE.parents[1])},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+    assert done.returncode == 0, done.stdout[:3_000] + done.stderr[-1_000:]
+    assert "No issues found" in done.stdout
+
+
+async def _org(url: str) -> Org:
+    database = open_database(url, pool_size=1)
+    try:
+        return await make_org(database, SystemClock().now())
+    finally:
+        await database.close()

@@ -1,0 +1,167 @@
+"""The command line, as the operator types it."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.server import KALENDS
+
+
+def kalends(url: str, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(KALENDS), *arguments],
+        env=os.environ | {"KALENDS_DATABASE_URL": url},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def said(url: str, *arguments: str) -> dict[str, Any]:
+    """What a command says with --json: one object on stdout, nothing else."""
+    done = kalends(url, *arguments, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_a_new_operators_first_commands(empty_url: str) -> None:
+    assert said(empty_url, "migrate") == {"revision": "0001"}
+    org = said(empty_url, "org", "create", "Praxis Müller", "--timezone", "Europe/Berlin")
+    assert org == {
+        "id": org["id"],
+        "name": "Praxis Müller",
+        "slug": "praxis-muller",
+        "timezone": "Europe/Berlin",
+    }
+    assert org["id"].startswith("org_")
+
+    by_slug = said(empty_url, "key", "create", "--org", "praxis-muller")
+    assert by_slug.keys() == {"id", "key", "scopes", "expires_at"}
+    assert by_slug["scopes"] == ["read", "write", "delete"]
+    assert by_slug["expires_at"] is None
+    by_id = said(
+        empty_url,
+        *("key", "create", "--org", org["id"], "--name", "Web", "--expires", "90d"),
+        *("--scope", "read", "--scope", "admin"),
+    )
+    assert by_id["scopes"] == ["read", "admin"]
+    assert by_id["expires_at"].endswith("Z")
+
+    listed = said(empty_url, "org", "list")["organizations"]
+    assert [(each["id"], each["plan"], each["sandbox"]) for each in listed] == [
+        (org["id"], "enterprise", False)
+    ]
+    revoked = said(empty_url, "key", "revoke", by_id["id"])
+    assert revoked["id"] == by_id["id"]
+    keys = said(empty_url, "key", "list", "--org", org["id"])["keys"]
+    assert [(key["id"], key["revoked_at"]) for key in keys] == [
+        (by_slug["id"], None),
+        (by_id["id"], revoked["revoked_at"]),
+    ]
+    assert by_slug["key"] not in json.dumps(keys)
+    assert by_slug["key"].startswith(keys[0]["prefix"])
+
+    sandbox = said(empty_url, "org", "create", "Sand", "--sandbox", "--slug", "sand")
+    assert said(empty_url, "key", "create", "--org", sandbox["id"])["key"].startswith("vst_test_")
+
+
+def test_commands_talk_to_people_too(empty_url: str) -> None:
+    made = kalends(empty_url, "org", "create", "Acme")
+    assert made.returncode == 0
+    assert "acme" in made.stdout
+    key = kalends(empty_url, "key", "create", "--org", "acme")
+    assert key.stdout.startswith("vst_")
+    assert "not shown again" in key.stdout
+    table = kalends(empty_url, "key", "list", "--org", "acme").stdout.splitlines()
+    assert table[0].split() == [
+        *("id", "prefix", "name", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at")
+    ]
+    assert len(table) == 2
+    assert kalends(empty_url, "org", "list").stdout.count("acme") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["org", "create", "X", "--timezone", "Mars/X"], "is not a time zone"),
+        (["org", "create", "X", "--plan", "gold"], "no plan 'gold'"),
+        (["org", "create", "   "], "The name must have"),
+        (["key", "create", "--org", "nobody"], "no organization"),
+        (["key", "list", "--org", "nobody"], "no organization"),
+        (["key", "revoke", "key_none"], "no API key"),
+        (["key", "create"], "Missing option '--org'"),
+        (["key", "create", "--org", "x", "--expires", "soon"], "is not a lifetime"),
+        (["nonsense"], "No such command"),
+        (["serve", "--port", "99999"], "--port"),
+        (["serve", "--demo", "--host", "0.0.0.0"], "loopback"),
+    ],
+)
+def test_errors_are_one_line(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    done = kalends(f"sqlite:///{tmp_path / 'k.db'}", *arguments)
+    assert done.returncode not in (0, None)
+    assert done.stdout == ""
+    [line] = done.stderr.splitlines()
+    assert line.startswith("kalends: ")
+    assert sentence in line
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("mysql://root:hunter2@localhost/x", "the database URL must be"),
+        ("postgresql://nobody@127.0.0.1:1/x", "can't be reached"),
+        ("sqlite:////nonexistent/folder/x.db", "can't use its database file"),
+    ],
+)
+@pytest.mark.parametrize("arguments", [["migrate"], ["serve"], ["org", "list"]])
+def test_a_database_out_of_reach_is_one_line(url: str, sentence: str, arguments: list[str]) -> None:
+    done = kalends(url, *arguments)
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert sentence in line
+    assert "hunter2" not in line
+
+
+def test_a_bad_setting_is_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [str(KALENDS), "org", "list"],
+        env=os.environ | {"KALENDS_LOG_LEVEL": "loud"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("kalends: KALENDS_LOG_LEVEL: ")
+
+
+def test_two_slugs_may_not_be_the_same(empty_url: str) -> None:
+    assert kalends(empty_url, "org", "create", "Acme").returncode == 0
+    done = kalends(empty_url, "org", "create", "Acme!")
+    assert done.returncode == 1
+    assert "already an organization with the slug 'acme'" in done.stderr
+
+
+def test_an_outdated_schema_is_said_and_left_alone(empty_url: str) -> None:
+    import asyncio
+
+    from sqlalchemy import text
+
+    from kalends.db.opening import open_database
+
+    async def age() -> None:
+        database = open_database(empty_url, pool_size=1)
+        await database.write(lambda tx: tx.execute(text("UPDATE alembic_version SET version_num = '0000'")))
+        await database.close()
+
+    kalends(empty_url, "migrate")
+    asyncio.run(age())
+    done = kalends(empty_url, "org", "list")
+    assert done.returncode == 1
+    assert "run `kalends migrate`" in done.stderr

@@ -1,0 +1,28 @@
+"""One table of refusals: complete, and what is documented is made from it."""
+
+from pathlib import Path
+
+from kalends.api import errors as table
+from kalends.core import errors
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
+
+
+def every(refusal: type[errors.Refusal]) -> set[type[errors.Refusal]]:
+    return {refusal}.union(*(every(each) for each in refusal.__subclasses__()))
+
+
+def test_every_refusal_has_its_status_and_its_own_code() -> None:
+    assert set(table.STATUS) == every(errors.Refusal) - {errors.Refusal}
+    codes = [refusal.code for refusal in table.STATUS]
+    assert len(set(codes)) == len(codes)
+
+
+def test_every_code_is_documented_with_its_status_and_sentence() -> None:
+    table_of_codes = DOCUMENT.read_text().partition("## Details")[0]
+    rows = [line for line in table_of_codes.splitlines() if line.startswith("| ")][2:]
+    expected = [
+        f"| {status} | `{refusal.code}` | {' '.join((refusal.__doc__ or '').split())} |"
+        for refusal, status in table.STATUS.items()
+    ]
+    assert rows == expected

@@ -1,0 +1,66 @@
+"""The OpenAPI document: complete, valid, and changed only on purpose."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kalends.app import create_app
+from kalends.settings import Settings
+
+SNAPSHOT = Path(__file__).with_name("openapi.json")
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return create_app(Settings()).openapi()
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [(path, each) for path, methods in document["paths"].items() for each in methods.values()]
+
+
+def test_the_document_is_the_snapshot(document: dict[str, Any]) -> None:
+    """Where a change is meant: KALENDS_UPDATE_SNAPSHOTS=1 make test, and look at the difference."""
+    text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    if os.environ.get("KALENDS_UPDATE_SNAPSHOTS"):
+        SNAPSHOT.write_text(text)
+    assert SNAPSHOT.read_text() == text
+
+
+def test_operations_are_named_for_people(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert sorted(each["operationId"] for _, each in operations(document)) == [
+        "appointment_types.create",
+        "appointment_types.list",
+        "appointments.create",
+        "appointments.get",
+        "health.live",
+        "health.ready",
+    ]
+
+
+def test_every_answer_is_documented_with_headers_and_every_refusal_with_examples(
+    document: dict[str, Any],
+) -> None:
+    for path, operation in operations(document):
+        statuses = set(operation["responses"])
+        if path.startswith("/v1/"):
+            assert {"200", "400", "401", "403", "429", "503"} <= statuses
+            assert operation["security"]
+        if "requestBody" in operation:
+            assert {"413", "415", "422"} <= statuses
+        for status, response in operation["responses"].items():
+            assert response["description"]
+            assert "X-Request-Id" in response["headers"]
+            if status != "200":
+                content = response["content"]["application/json"]
+                assert content["schema"] == {"$ref": "#/components/schemas/ErrorAnswer"}
+                for code, example in content["examples"].items():
+                    assert example["value"]["code"] == code
+
+
+def test_nothing_is_left_of_the_frameworks_own_errors(document: dict[str, Any]) -> None:
+    assert "HTTPValidationError" not in json.dumps(document)

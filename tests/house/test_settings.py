@@ -1,0 +1,27 @@
+import re
+from pathlib import Path
+
+from kalends.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_setting_is_in_the_example_with_its_default_and_meaning() -> None:
+    text = (ROOT / ".env.example").read_text()
+    documented = re.findall(r"# (.+)\n(KALENDS_\w+)=(.*)\n", text)
+    expected = [
+        (field.description, f"KALENDS_{name.upper()}", str(field.default if field.default != () else ""))
+        for name, field in Settings.model_fields.items()
+    ]
+    assert documented == expected
+
+
+def test_the_readme_has_every_setting() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for name in Settings.model_fields:
+        assert f"`KALENDS_{name.upper()}`" in readme
+
+
+def test_origins_are_separated_by_commas() -> None:
+    settings = Settings(cors_origins="https://a.example/, https://b.example")  # type: ignore[arg-type]
+    assert settings.cors_origins == ("https://a.example", "https://b.example")

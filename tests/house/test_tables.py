@@ -1,0 +1,33 @@
+"""Tenancy is a property of the schema: every key starts with the organization."""
+
+from sqlalchemy import ForeignKeyConstraint, Index, PrimaryKeyConstraint, UniqueConstraint
+
+from kalends.db.tables import metadata
+
+# The directories that find the organization in the first place.
+DIRECTORIES = {
+    "pk_organizations",
+    "uq_organizations_slug",
+    "uq_api_keys_digest",
+}
+
+
+def test_every_key_starts_with_the_organization() -> None:
+    checked = set()
+    for table in metadata.tables.values():
+        keys = [
+            *(
+                each
+                for each in table.constraints
+                if isinstance(each, PrimaryKeyConstraint | UniqueConstraint)
+            ),
+            *(each for each in table.constraints if isinstance(each, ForeignKeyConstraint)),
+            *table.indexes,
+        ]
+        assert any(isinstance(key, PrimaryKeyConstraint) for key in keys)
+        for key in keys:
+            assert isinstance(key, PrimaryKeyConstraint | UniqueConstraint | ForeignKeyConstraint | Index)
+            checked.add(str(key.name))
+            if key.name not in DIRECTORIES:
+                assert next(iter(key.columns)).name == "org_id", key.name
+    assert checked > DIRECTORIES

@@ -1,0 +1,37 @@
+"""What every answer must be."""
+
+from typing import Any
+
+import httpx
+
+from kalends.api.errors import STATUS
+
+CODES = {refusal.code: status for refusal, status in STATUS.items()}
+
+
+def refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Assert that a response is a refusal in its one shape, and return it."""
+    assert response.status_code == status, response.text
+    body: dict[str, Any] = response.json()
+    assert body.keys() == {"error", "code", "details"}
+    assert isinstance(body["error"], str)
+    assert body["error"]
+    assert isinstance(body["details"], dict)
+    assert body["code"] == code
+    assert CODES[code] == status
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-request-id"]
+    if status == 401:
+        assert response.headers["www-authenticate"] == "Bearer"
+    if status in (429, 503):
+        assert int(response.headers["retry-after"]) > 0
+    return body
+
+
+def answered(response: httpx.Response, name: str) -> dict[str, Any]:
+    """Assert that a response is a 200 holding one thing, and return that."""
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert body.keys() == {name}
+    thing: dict[str, Any] = body[name]
+    return thing

@@ -1,0 +1,95 @@
+"""A real server: the installed command, in processes of its own."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+KALENDS = Path(sys.executable).with_name("kalends")
+START_SECONDS = 30
+
+
+class Server:
+    """`kalends serve` on a free port of 127.0.0.1."""
+
+    def __init__(self, url: str, *options: str, log: Path | None = None) -> None:
+        self.database_url = url
+        self.options = options
+        self.log = log
+        self.port = 0
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> Self:
+        # The port is kept over restarts, as a server's is.
+        self.port = self.port or free_port()
+        with self.log.open("a") if self.log else contextlib.nullcontext(subprocess.DEVNULL) as log:
+            self.process = subprocess.Popen(
+                [str(KALENDS), "serve", "--port", str(self.port), "--json", *self.options],
+                env=os.environ | {"KALENDS_DATABASE_URL": self.database_url},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+        return self
+
+    def wait(self) -> Self:
+        """Wait until it is ready."""
+        assert self.process
+        assert self.process.stdout
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, "the server ended"
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5).status_code == 200:
+                    facts = json.loads(self.process.stdout.readline())
+                    assert facts["url"] == f"http://127.0.0.1:{self.port}"
+                    return self
+            time.sleep(0.02)
+        raise AssertionError("the server did not get ready")
+
+    def kill(self) -> None:
+        """SIGKILL to all its processes at once: nothing can be finished."""
+        assert self.process
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self._reap()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to stop; its exit status."""
+        assert self.process
+        self.process.send_signal(number)
+        return self._reap()
+
+    def _reap(self) -> int:
+        assert self.process
+        status = self.process.wait(timeout=60)
+        if self.process.stdout:
+            self.process.stdout.close()
+        return status
+
+
+@contextlib.contextmanager
+def serving(url: str, *options: str, log: Path | None = None) -> Iterator[Server]:
+    """A server for the length of a block."""
+    server = Server(url, *options, log=log)
+    try:
+        yield server.start().wait()
+    finally:
+        server.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,58 @@
+"""Two hundred clients want one slot."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+from bench.wire import Connection
+
+from kalends.clock import SystemClock
+from kalends.db.opening import open_database
+from tests.support.books import check_books
+from tests.support.load import PATH
+from tests.support.organizations import Org, make_org
+from tests.support.server import serving
+
+CLIENTS = 200
+SLOWEST_SECONDS = 2.0
+
+
+@pytest.mark.parametrize("options", [[], ["--workers", "2"]], ids=["one process", "two workers"])
+@pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.torture)])
+def test_of_200_clients_who_want_one_slot_one_gets_it(url: str, options: list[str], rounds: int) -> None:
+    with serving(url, *options) as server:
+        slowest = asyncio.run(_race(url, server.port, rounds))
+    print(f"slowest of {rounds * CLIENTS} requests: {slowest:.2f} s")
+    if rounds >= 20:  # a figure for the torture report; a shared machine may be late in a short test
+        assert slowest < SLOWEST_SECONDS
+
+
+async def _race(url: str, port: int, rounds: int) -> float:
+    org = await _org(url)
+    connections = [await Connection.open(port) for _ in range(CLIENTS)]
+    slowest = 0.0
+    won = []
+    for day in range(rounds):
+        wish = org.wish(start_time=f"2030-01-{day + 1:02}T09:00:00Z")
+        replies = await asyncio.gather(*(each.post(PATH, wish, org.key) for each in connections))
+        assert Counter(reply.status for reply in replies) == {200: 1, 409: CLIENTS - 1}
+        winner = next(reply.json()["appointment"] for reply in replies if reply.status == 200)
+        assert winner["start_time"] == wish["start_time"]
+        won.append(winner["id"])
+        for reply in replies:
+            if reply.status == 409:
+                [reason] = reply.json()["details"]["reasons"]
+                assert reason["appointment_id"] == winner["id"]
+        slowest = max(slowest, *(reply.seconds for reply in replies))
+    for each in connections:
+        await each.close()
+    assert await check_books(url, org, won) == rounds
+    return slowest
+
+
+async def _org(url: str) -> Org:
+    database = open_database(url, pool_size=1)
+    try:
+        return await make_org(database, SystemClock().now())
+    finally:
+        await database.close()

@@ -5,6 +5,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
+from kalends.core.errors import Unavailable
 from kalends.db import migrating
 from kalends.db.database import Tx
 from kalends.db.opening import open_database
@@ -52,3 +53,36 @@ async def test_many_may_migrate_at_once(empty_url: str) -> None:
     finally:
         for database in databases:
             await database.close()
+
+
+async def test_a_migration_waits_for_another_longer_than_a_request_would(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sqlalchemy import text
+
+    from kalends.db import postgres as module
+    from tests.conftest import fresh_postgres_database
+
+    monkeypatch.setattr(module, "STATEMENT_SECONDS", 0.2)
+    monkeypatch.setitem(module.SESSION, "statement_timeout", "200ms")
+    monkeypatch.setitem(module.SESSION, "lock_timeout", "200ms")
+    fresh = fresh_postgres_database(postgres)
+    url = await asyncio.to_thread(fresh.__enter__)
+    holder = module.PostgresDatabase(url, pool_size=1)
+    waiting = module.PostgresDatabase(url, pool_size=1)
+    connection = await holder._connect(patient=True)
+    try:
+        await connection.execute(f"SELECT pg_advisory_lock({migrating._LOCK})")
+        migration = asyncio.create_task(waiting.migrate())
+        await asyncio.sleep(1)
+        assert not migration.done()
+        await connection.execute(f"SELECT pg_advisory_unlock({migrating._LOCK})")
+        await migration
+        assert await waiting.read(migrating.current) == migrating.newest()
+        with pytest.raises(Unavailable):
+            await waiting.read(lambda tx: tx.execute(text("SELECT pg_sleep(5)")))
+    finally:
+        await connection.close()
+        await holder.close()
+        await waiting.close()
+        await asyncio.to_thread(fresh.__exit__)

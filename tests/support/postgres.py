@@ -52,7 +52,7 @@ class Postgres:
             )
             with (server._data / "postgresql.conf").open("a") as config:
                 config.write(
-                    f"listen_addresses = ''\nunix_socket_directories = '{folder}'\nmax_connections = 100\n"
+                    f"listen_addresses = ''\nunix_socket_directories = '{folder}'\nmax_connections = 200\n"
                 )
             server.up()
             yield server

@@ -30,8 +30,6 @@ def downgrade(tx: Connection, revision: str = "base") -> None:
 
 def upgrade_under_lock(tx: Connection) -> None:
     """`upgrade` on PostgreSQL: one process at a time; the lock ends with the transaction."""
-    tx.execute(text("SET LOCAL lock_timeout = 0"))
-    tx.execute(text("SET LOCAL statement_timeout = 0"))
     tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     upgrade(tx)
 

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Concatenate
 
 import asyncpg
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine, NullPool
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
@@ -27,6 +28,7 @@ SESSION = {
     "timezone": "UTC",
     "plan_cache_mode": "force_generic_plan",
 }
+_LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 TRIES = 3
 
 _RETRYABLE = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
@@ -57,46 +59,50 @@ class PostgresDatabase:
         )
         self._turn = asyncio.Semaphore(pool_size)
 
-    async def read(self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kw: P.kwargs) -> T:
+    async def read(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
         return await self._look(self._snapshot, lambda tx: unit(tx, *args, **kw))
 
-    async def read_one(
-        self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kw: P.kwargs
-    ) -> T:
+    async def read_one(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
         return await self._look(self._single, lambda tx: unit(tx, *args, **kw))
 
-    async def write(self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kw: P.kwargs) -> T:
+    async def write(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
         return await self._change(self._engine, lambda tx: unit(tx, *args, **kw))
 
-    async def write_one(
-        self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kw: P.kwargs
-    ) -> T:
+    async def write_one(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
         return await self._change(self._single, lambda tx: unit(tx, *args, **kw))
 
-    async def rehearse(
-        self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kw: P.kwargs
-    ) -> T:
+    async def rehearse(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
         return await self._look(self._engine, lambda tx: unit(tx, *args, **kw))
 
     async def migrate(self) -> None:
-        await self._change(self._engine, migrating.upgrade_under_lock)
+        # A migration, or the wait for another process's, may take longer than a request's statement may.
+        engine = create_async_engine(
+            "postgresql+asyncpg://", async_creator=partial(self._connect, patient=True), poolclass=NullPool
+        )
+        await self._change(engine.sync_engine, migrating.upgrade_under_lock)
 
     async def close(self) -> None:
         await self._async_engine.dispose()
 
-    async def _connect(self) -> Any:
+    async def _connect(self, *, patient: bool = False) -> Any:
         return await asyncpg.connect(
-            self._url, timeout=CONNECT_SECONDS, command_timeout=STATEMENT_SECONDS, server_settings=SESSION
+            self._url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=None if patient else STATEMENT_SECONDS,
+            server_settings=SESSION | (dict.fromkeys(_LIMITS, "0") if patient else {}),
         )
 
     async def _run(self, work: Callable[[], T]) -> T:
         """Run synchronous work over the engine, when its turn has come. All of it (the check-out, the
         unit, the commit) is one greenlet: awaiting each step by itself costs as much as a statement."""
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                await self._turn.acquire()
-        except TimeoutError:
-            raise Unavailable("The server is overloaded; nothing was changed.") from None
+        if self._turn.locked():
+            try:
+                async with asyncio.timeout(WAIT_SECONDS):
+                    await self._turn.acquire()
+            except TimeoutError:
+                raise Unavailable("The server is overloaded; nothing was changed.") from None
+        else:
+            await self._turn.acquire()
         try:
             return await greenlet_spawn(work)
         finally:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Concatenate, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy import URL, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from kalends.core.errors import Refusal, SchemaOutdated, Unavailable
 from kalends.db import migrating
-from kalends.db.database import P, T
+from kalends.db.database import P, T, Tx
 
 R = TypeVar("R")
 
@@ -41,7 +41,7 @@ class SqliteDatabase:
         self._writing: threading.Thread | None = None
         self._closed = False
 
-    async def read(self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kw: P.kwargs) -> T:
+    async def read(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
         def look() -> T:
             with _refusing(), self._reader.connect() as tx:
                 return unit(tx, *args, **kw)
@@ -50,14 +50,12 @@ class SqliteDatabase:
 
     read_one = read
 
-    async def write(self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kw: P.kwargs) -> T:
+    async def write(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
         return await self._enqueue(lambda tx: unit(tx, *args, **kw), keep=True)
 
     write_one = write
 
-    async def rehearse(
-        self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kw: P.kwargs
-    ) -> T:
+    async def rehearse(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
         return await self._enqueue(lambda tx: unit(tx, *args, **kw), keep=False)
 
     async def migrate(self) -> None:
@@ -76,7 +74,7 @@ class SqliteDatabase:
         with _refusing(), self._writer.begin() as tx:
             migrating.upgrade(tx)
 
-    async def _enqueue(self, run: Callable[[Connection], R], *, keep: bool) -> R:
+    async def _enqueue(self, run: Callable[[Tx], R], *, keep: bool) -> R:
         if self._closed:
             raise Unavailable("The server is shutting down; nothing was changed.")
         if self._writing is None:
@@ -111,7 +109,7 @@ class SqliteDatabase:
 class _Waiting:
     """A unit in the queue, and whoever waits for its answer."""
 
-    run: Callable[[Connection], Any]
+    run: Callable[[Tx], Any]
     keep: bool
     loop: asyncio.AbstractEventLoop
     answer: asyncio.Future[Any]
@@ -127,7 +125,7 @@ class _Waiting:
             self.answer.set_exception(self.error)
 
 
-def _run_in_savepoint(tx: Connection, waiting: _Waiting) -> None:
+def _run_in_savepoint(tx: Tx, waiting: _Waiting) -> None:
     # The savepoint is spoken to the driver itself: through Core it would cost as much as a query.
     driver = tx.connection.cursor()
     driver.execute("SAVEPOINT unit")
@@ -180,7 +178,7 @@ def _engine(path: Path, *, begin: str, pool_size: int) -> Engine:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
-    def _begin(tx: Connection) -> None:
+    def _begin(tx: Tx) -> None:
         tx.exec_driver_sql(begin)
 
     return engine

@@ -31,11 +31,12 @@ def create(
     sandbox: bool = False,
     now: datetime,
     org_id: str | None = None,
+    calendar_id: str | None = None,
 ) -> dict[str, Any]:
     """Make an organization and its default calendar; the new row.
 
-    `timezone` is an IANA name; `slug` is made from the name where it is not given; `org_id` is for the
-    demo. Raises Malformed for bad values, AlreadyExists where the slug is taken.
+    `timezone` is an IANA name; `slug` is made from the name where it is not given; the ids are
+    for the demo. Raises Malformed for bad values, AlreadyExists where the slug is taken.
     """
     name = name.strip()
     if not name or len(name) > 255 or "\x00" in name:
@@ -72,7 +73,7 @@ def create(
         insert(calendars),
         {
             "org_id": org_id,
-            "id": new_id("cal"),
+            "id": calendar_id or new_id("cal"),
             "name": name,
             "is_default": True,
             "created_at": now,

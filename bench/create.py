@@ -1,0 +1,332 @@
+"""Bookings per second through `POST /v1/calendar/appointments`, beside other ways to build the same.
+
+Starts every server itself and measures all of them in one run, in turns, so that what the machine does
+meanwhile falls on all alike. Read the ratios: the machine is whatever it is. Usage: `make bench`.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.support.postgres import Postgres  # noqa: E402
+from tests.support.server import KALENDS, free_port  # noqa: E402
+
+from kalends.clock import SystemClock  # noqa: E402
+from kalends.db.database import Tx  # noqa: E402
+from kalends.db.opening import open_database  # noqa: E402
+from kalends.schemas.appointment_types import AppointmentTypeCreate  # noqa: E402
+from kalends.services import appointment_types, keys, organizations  # noqa: E402
+
+ORGS = 50
+CLIENTS = (1, 16, 64)
+SPREADS = {"50 organizations": ORGS, "one calendar": 1}
+RIVALS = Path(__file__).with_name("rivals")
+
+
+@dataclass
+class Contender:
+    """One way to book, and what was measured of it: (clients, spread) → [(rate, p99)]."""
+
+    name: str
+    measure: Callable[[int, int], tuple[float, float]]
+    results: dict[tuple[int, str], list[tuple[float, float]]] = field(default_factory=dict)
+
+    def rate(self, clients: int, spread: str) -> float:
+        return statistics.median(rate for rate, _ in self.results[clients, spread])
+
+    def p99(self, clients: int, spread: str) -> float:
+        return statistics.median(p99 for _, p99 in self.results[clients, spread])
+
+
+class Slots:
+    """Every booking of a run gets a minute of its own."""
+
+    def __init__(self) -> None:
+        self.next = 0
+
+
+def over_http(
+    name: str, port: int, slots: Slots, seconds: float
+) -> Callable[[int, int], tuple[float, float]]:
+    def measure(clients: int, orgs: int) -> tuple[float, float]:
+        arguments = [str(each) for each in (port, clients, seconds, orgs, slots.next)]
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.load", *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        result = json.loads(done.stdout)
+        slots.next = result["next"]
+        failed = {status: n for status, n in result["statuses"].items() if status != "200"}
+        if failed:  # only bookings are counted, but a server that sheds its load should be known for it
+            print(f"  {name}, {clients} clients: {failed} besides the bookings", file=sys.stderr)
+        return result["rate"], result["p99"]
+
+    return measure
+
+
+def by_pgbench(postgres: Postgres, script: str, seconds: float) -> Callable[[int, int], tuple[float, float]]:
+    """The database alone: pgbench with prepared statements, on slots that practically never clash."""
+
+    def measure(clients: int, orgs: int) -> tuple[float, float]:
+        with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+            file.write(f"\\set org random(0, {orgs - 1})\n\\set slot random(1, 4000000000)\n{script}")
+            file.flush()
+            Path(file.name).chmod(0o644)
+            done = subprocess.run(
+                [
+                    *(str(postgres._bin / "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j", "2"),
+                    *("-T", str(max(1, round(seconds))), "-f", file.name, "-h", str(postgres.folder)),
+                    *("-U", "postgres", "postgres"),
+                ],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+        rate = next(line.split()[2] for line in done.stdout.splitlines() if line.startswith("tps"))
+        return float(rate), float("nan")
+
+    return measure
+
+
+_ORG, _SLOT = "'org_' || :org::int", "'2100-01-01'::timestamptz + :slot::bigint * interval '1 second'"
+_END = f"{_SLOT} + interval '1 second'"
+_NEW_ID = "md5(random()::text || :slot::bigint)"
+_ROW = (
+    f"{_ORG}, {_NEW_ID}, 'type_' || :org::int, 'cal_' || :org::int, {_SLOT}, {_END}, {_SLOT}, {_END}, false, "
+    "'Jane Doe', 'jane@example.com', '+1234567890', 'en', NULL, NULL, 'confirmed', 'manual', 1, "
+    "now(), NULL, NULL, NULL, now(), now()"
+)
+_EVENT = f"{_ORG}, {_NEW_ID}, 'appointment.created', repeat('x', 900), now()"
+SIX_STATEMENTS = f"""BEGIN;
+SELECT * FROM appointment_types WHERE org_id = {_ORG} AND id = 'type_' || :org::int;
+SELECT id FROM calendars WHERE org_id = {_ORG} AND is_default FOR NO KEY UPDATE;
+INSERT INTO appointments SELECT {_ROW};
+INSERT INTO events SELECT {_EVENT};
+COMMIT;
+"""
+ONE_STATEMENT = (
+    f"WITH stored AS (INSERT INTO appointments SELECT {_ROW} ON CONFLICT DO NOTHING RETURNING id) "
+    f"INSERT INTO events SELECT {_EVENT} FROM stored;\n"
+)
+
+
+def by_sqlite(path: Path, seconds: float) -> Callable[[int, int], tuple[float, float]]:
+    """The database alone: a tight loop, one commit per booking. Its writer is one, whatever the clients."""
+
+    def measure(_clients: int, orgs: int) -> tuple[float, float]:
+        connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        slot = connection.execute("SELECT coalesce(max(busy_end), 0) FROM appointments").fetchone()[0]
+        done, latencies, stop = 0, [], time.perf_counter() + seconds
+        while (began := time.perf_counter()) < stop:
+            slot += 60
+            org = done % orgs
+            row = (
+                *(f"org_{org}", f"x{slot}", f"type_{org}", f"cal_{org}", slot, slot + 60, slot, slot + 60, 0),
+                *("Jane Doe", "jane@example.com", "+1234567890", "en", None, None, "confirmed", "manual", 1),
+                *(slot, None, None, None, slot, slot),
+            )
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(f"INSERT INTO appointments VALUES ({','.join('?' * len(row))})", row)
+            event = (f"org_{org}", f"x{slot}", "appointment.created", "x" * 900, slot)
+            connection.execute("INSERT INTO events VALUES (?,?,?,?,?)", event)
+            connection.execute("COMMIT")
+            latencies.append(time.perf_counter() - began)
+            done += 1
+        connection.close()
+        return done / seconds, sorted(latencies)[int(done * 0.99)]
+
+    return measure
+
+
+@contextlib.contextmanager
+def running(command: list[str], port: int, **environment: str) -> Iterator[None]:
+    """A server process, once it listens."""
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"PORT": str(port), "PYTHONPATH": str(ROOT)} | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        import socket
+
+        deadline = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"did not start: {' '.join(command)}")
+            time.sleep(0.05)
+        time.sleep(1)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def seed(url: str) -> None:
+    """Fifty organizations, each with a key, a type of one minute and its calendar, by predictable names."""
+
+    def fill(tx: Tx) -> None:
+        now = SystemClock().now()
+        for n in range(ORGS):
+            organizations.create(
+                tx, name=f"Bench {n}", slug=f"bench-{n}", org_id=f"org_{n}", calendar_id=f"cal_{n}", now=now
+            )
+            keys.create(
+                tx, f"org_{n}", name=None, scopes=["write"], lifetime=None, now=now, secret=f"vst_bench_{n}"
+            )
+            wish = AppointmentTypeCreate(name="Bench", durationMinutes=1)
+            appointment_types.create(tx, f"org_{n}", wish, now, type_id=f"type_{n}")
+
+    async def run() -> None:
+        database = open_database(url, pool_size=1)
+        await database.migrate()
+        await database.write(fill)
+        await database.close()
+
+    asyncio.run(run())
+
+
+def install_node() -> bool:
+    if not shutil.which("npm"):
+        return False
+    folder = RIVALS / "node"
+    done = subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=False)
+    return done.returncode == 0
+
+
+def table(contenders: list[Contender]) -> str:
+    cells = [(clients, spread) for spread in SPREADS for clients in CLIENTS]
+    lines = [
+        "| bookings per second (p99 in ms) | "
+        + " | ".join(f"{spread}, {clients} clients" for clients, spread in cells)
+        + " |",
+        "| --- |" + " --- |" * len(cells),
+    ]
+    for contender in contenders:
+        shown = []
+        for cell in cells:
+            p99 = contender.p99(*cell)
+            shown.append(f"{contender.rate(*cell):,.0f}" + ("" if p99 != p99 else f" ({p99 * 1000:.0f})"))
+        lines.append(f"| {contender.name} | " + " | ".join(shown) + " |")
+    return "\n".join(lines)
+
+
+def ratios(contenders: list[Contender]) -> str:
+    by_name = {contender.name: contender for contender in contenders}
+    pairs = [
+        ("Kalends on PostgreSQL", "(c) Node, Fastify + pg"),
+        ("Kalends on PostgreSQL, 2 workers", "(c) Node, Fastify + pg"),
+        ("Kalends on PostgreSQL", "(b) FastAPI + async ORM on PostgreSQL"),
+        ("Kalends on SQLite", "(b) FastAPI + threadpool ORM on SQLite"),
+    ]
+    lines = ["| at 16 clients, 50 organizations | ratio |", "| --- | --- |"]
+    for one, other in pairs:
+        if one in by_name and other in by_name:
+            cell = (16, "50 organizations")
+            ratio = by_name[one].rate(*cell) / by_name[other].rate(*cell)
+            lines.append(f"| {one} / {other} | {ratio:.2f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="the median of so many is shown")
+    options = parser.parse_args()
+    slots = Slots()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kalends-bench-")))
+        postgres = stack.enter_context(Postgres.start())
+        host = str(postgres.folder)
+        postgres_url = postgres.url("postgres")
+        files = {name: folder / f"{name}.db" for name in ("kalends", "orm", "alone")}
+        for url in (postgres_url, *(f"sqlite:///{path}" for path in files.values())):
+            seed(url)
+
+        contenders: list[Contender] = []
+
+        def serve(name: str, command: list[str], **environment: str) -> None:
+            port = free_port()
+            command = [part.replace("PORT", str(port)) for part in command]
+            stack.enter_context(running(command, port, **environment))
+            contenders.append(Contender(name, over_http(name, port, slots, options.seconds)))
+
+        kalends = [str(KALENDS), "serve", "--port", "PORT"]
+        orm = [sys.executable, str(RIVALS / "orm.py")]
+        serve("Kalends on SQLite", kalends, KALENDS_DATABASE_URL=f"sqlite:///{files['kalends']}")
+        serve("Kalends on PostgreSQL", kalends, KALENDS_DATABASE_URL=postgres_url)
+        serve(
+            "Kalends on PostgreSQL, 2 workers",
+            [*kalends, "--workers", "2"],
+            KALENDS_DATABASE_URL=postgres_url,
+        )
+        serve("(a) FastAPI hello, no database", [sys.executable, str(RIVALS / "hello.py")])
+        serve(
+            "(b) FastAPI + async ORM on PostgreSQL",
+            orm,
+            MODE="async",
+            DATABASE_URL=f"postgresql+asyncpg://postgres@/postgres?host={host}",
+        )
+        serve(
+            "(b) FastAPI + threadpool ORM on SQLite",
+            orm,
+            MODE="threads",
+            DATABASE_URL=f"sqlite:///{files['orm']}",
+        )
+        if install_node():
+            serve(
+                "(c) Node, Fastify + pg",
+                ["node", str(RIVALS / "node" / "server.js")],
+                PGHOST=host,
+                PGDATABASE="postgres",
+            )
+        for name, script in (("six statements", SIX_STATEMENTS), ("one statement", ONE_STATEMENT)):
+            measure = by_pgbench(postgres, script, options.seconds)
+            contenders.append(Contender(f"(d) PostgreSQL alone, {name}", measure))
+        contenders.append(
+            Contender("(d) SQLite alone, one writer", by_sqlite(files["alone"], options.seconds))
+        )
+
+        for contender in contenders:  # connections are made, statements prepared, caches warm
+            contender.measure(4, ORGS)
+        for round_ in range(options.rounds):
+            for spread, orgs in SPREADS.items():
+                for clients in CLIENTS:
+                    for contender in contenders:
+                        result = contender.measure(clients, orgs)
+                        contender.results.setdefault((clients, spread), []).append(result)
+                    print(f"round {round_ + 1}: {clients} clients, {spread}", file=sys.stderr)
+        print(table(contenders))
+        print()
+        print(ratios(contenders))
+
+
+if __name__ == "__main__":
+    main()

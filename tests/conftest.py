@@ -26,7 +26,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("kalends")
-configure("error")  # a request writes a line; the tests of the log configure it themselves
+configure("info")
 
 
 @pytest.fixture(scope="session")

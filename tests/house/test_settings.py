@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+from kalends import demo
 from kalends.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -25,3 +26,7 @@ def test_the_readme_has_every_setting() -> None:
 def test_origins_are_separated_by_commas() -> None:
     settings = Settings(cors_origins="https://a.example/, https://b.example")  # type: ignore[arg-type]
     assert settings.cors_origins == ("https://a.example", "https://b.example")
+
+
+def test_the_readmes_curl_is_the_demos_own() -> None:
+    assert f"```bash\n{demo.curl('http://127.0.0.1:8000')}\n```" in (ROOT / "README.md").read_text()

@@ -41,16 +41,36 @@ class Org:
 
 
 async def make_org(
-    db: Database, now: datetime, *, timezone: str = "UTC", scopes: tuple[str, ...] = ("admin",), **kind: Any
+    db: Database,
+    now: datetime,
+    *,
+    timezone: str = "UTC",
+    scopes: tuple[str, ...] = ("admin",),
+    requests_per_hour: int | None = None,
+    **kind: Any,
 ) -> Org:
     return await db.write(
-        _make, now, timezone, scopes, {"name": "Tax Consultation", "durationMinutes": 60} | kind
+        _make,
+        now,
+        timezone,
+        scopes,
+        requests_per_hour,
+        {"name": "Tax Consultation", "durationMinutes": 60} | kind,
     )
 
 
-def _make(tx: Tx, now: datetime, timezone: str, scopes: tuple[str, ...], kind: dict[str, Any]) -> Org:
+def _make(
+    tx: Tx,
+    now: datetime,
+    timezone: str,
+    scopes: tuple[str, ...],
+    requests_per_hour: int | None,
+    kind: dict[str, Any],
+) -> Org:
     slug = f"test-{uuid.uuid4().hex}"
-    row = organizations.create(tx, name="Test", slug=slug, timezone=timezone, now=now)
+    row = organizations.create(
+        tx, name="Test", slug=slug, timezone=timezone, requests_per_hour=requests_per_hour, now=now
+    )
     key = keys.create(tx, row["id"], name="Test key", scopes=scopes, lifetime=None, now=now)["key"]
     made = appointment_types.create(tx, row["id"], AppointmentTypeCreate.model_validate(kind), now)
     calendar = tx.execute(select(calendars.c.id).where(calendars.c.org_id == row["id"])).scalar_one()

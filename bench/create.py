@@ -146,7 +146,8 @@ def by_sqlite(path: Path, seconds: float) -> Callable[[int, int], tuple[float, f
                 *(slot, None, None, None, slot, slot),
             )
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute(f"INSERT INTO appointments VALUES ({','.join('?' * len(row))})", row)
+            places = ",".join("?" * len(row)) + ", NULL, NULL"
+            connection.execute(f"INSERT INTO appointments VALUES ({places})", row)
             event = (f"org_{org}", f"x{slot}", "appointment.created", "x" * 900, slot)
             connection.execute("INSERT INTO events VALUES (?,?,?,?,?)", event)
             connection.execute("COMMIT")

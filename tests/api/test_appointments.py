@@ -35,6 +35,7 @@ async def test_create_answers_as_documented(client: httpx.AsyncClient, org: Org)
         "completed_at": None,
         "cancelled_at": None,
         "no_show_at": None,
+        "cancellation_reason": None,
         "source": "manual",
         "overlap_allowed": False,
         "version": 1,

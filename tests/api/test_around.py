@@ -55,8 +55,8 @@ async def test_unknown_paths_and_methods(client: httpx.AsyncClient) -> None:
     refused(await client.get(f"{PATH}/"), 404, "not_found")
     refused(await client.get(f"{PATH}/../../etc/passwd"), 404, "not_found")
     for path, allowed in (
-        (PATH, {"POST"}),
-        (f"{PATH}/apt_x", {"GET"}),
+        (PATH, {"GET", "PATCH", "POST"}),
+        (f"{PATH}/apt_x", {"GET", "PATCH"}),
         ("/v1/calendar/appointment-types", {"GET", "POST"}),
         ("/healthz", {"GET"}),
     ):

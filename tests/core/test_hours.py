@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalends.core.errors import AmbiguousTime, InvalidTime, NonexistentTime
-from kalends.core.hours import instant, stamp, zone_names
+from kalends.core.hours import day_start, instant, stamp, zone_names
 
 
 @pytest.mark.parametrize(
@@ -116,3 +116,26 @@ def test_instant_agrees_with_every_clock_in_the_world(wall: datetime, zone: str)
 def test_zone_names_are_places() -> None:
     assert {"Europe/Berlin", "America/Argentina/Buenos_Aires", "UTC"} <= zone_names()
     assert not {"localtime", "Factory", "", "../../etc/passwd", "America"} & zone_names()
+
+
+@pytest.mark.parametrize(
+    ("day", "zone", "begins"),
+    [
+        ("2024-01-25", "UTC", "2024-01-25T00:00:00Z"),
+        ("2024-01-25", "America/New_York", "2024-01-25T05:00:00Z"),
+        ("2024-07-25", "America/New_York", "2024-07-25T04:00:00Z"),
+        # Havana repeats midnight in autumn and skips it in spring.
+        ("2024-11-03", "America/Havana", "2024-11-03T04:00:00Z"),
+        ("2024-03-10", "America/Havana", "2024-03-10T05:00:00Z"),
+        # Samoa has no 30 December 2011: it begins where the 31st does.
+        ("2011-12-30", "Pacific/Apia", "2011-12-30T10:00:00Z"),
+        ("2011-12-31", "Pacific/Apia", "2011-12-30T10:00:00Z"),
+    ],
+)
+def test_day_start(day: str, zone: str, begins: str) -> None:
+    assert stamp(day_start(date.fromisoformat(day), zone)) == begins
+
+
+def test_day_start_refuses_what_falls_off_the_calendar() -> None:
+    with pytest.raises(InvalidTime):
+        day_start(date(1, 1, 1), "Asia/Tokyo")

@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kalends.core.errors import InvalidTime
-from kalends.core.lifecycle import MAX_BUSY, Occupancy, occupy
+from kalends.core.errors import IllegalTransition, InvalidTime
+from kalends.core.lifecycle import MAX_BUSY, Occupancy, Status, occupy, transition
 
 TWO = datetime(2024, 1, 25, 14, tzinfo=UTC)
 
@@ -33,3 +33,31 @@ def test_occupy_never_exceeds_the_longest_busy_time() -> None:
 def test_occupy_refuses_what_falls_off_the_calendar(start: datetime, before: int, after: int) -> None:
     with pytest.raises(InvalidTime):
         occupy(start, duration=60, buffer_before=before, buffer_after=after)
+
+
+ALLOWED = {
+    ("pending", "confirmed"),
+    ("pending", "cancelled"),
+    ("confirmed", "completed"),
+    ("confirmed", "no_show"),
+    ("confirmed", "cancelled"),
+    ("completed", "no_show"),
+    ("no_show", "completed"),
+    ("cancelled", "confirmed"),
+}
+STATUSES: tuple[Status, ...] = ("pending", "confirmed", "completed", "cancelled", "no_show")
+
+
+@pytest.mark.parametrize("current", STATUSES)
+@pytest.mark.parametrize("wanted", STATUSES)
+def test_transition(current: Status, wanted: Status) -> None:
+    if current == wanted:
+        assert transition(current, wanted) is False
+    elif (current, wanted) in ALLOWED:
+        assert transition(current, wanted) is True
+    else:
+        with pytest.raises(IllegalTransition) as refused:
+            transition(current, wanted)
+        allowed = [to for to in STATUSES if (current, to) in ALLOWED]
+        assert sorted(refused.value.details["allowed"]) == sorted(allowed)
+        assert refused.value.details["status"] == current

@@ -35,8 +35,12 @@ def test_operations_are_named_for_people(document: dict[str, Any]) -> None:
     assert sorted(each["operationId"] for _, each in operations(document)) == [
         "appointment_types.create",
         "appointment_types.list",
+        "appointments.change",
         "appointments.create",
         "appointments.get",
+        "appointments.history",
+        "appointments.list",
+        "appointments.update",
         "health.live",
         "health.ready",
     ]

@@ -1,17 +1,47 @@
 """`/v1/calendar/appointments`."""
 
-from fastapi import APIRouter
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from kalends.api.calls import PathId, Reading
-from kalends.api.changes import PARAMETERS, Writing
+from kalends.api.changes import IF_MATCH, PARAMETERS, Change, Writing
 from kalends.api.errors import EVERYWHERE, WITH_BODY, MissingFields, documented
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
-from kalends.schemas.appointments import AppointmentAnswer, AppointmentCreate
-from kalends.services import appointments
+from kalends.schemas.appointments import (
+    AppointmentAnswer,
+    AppointmentChange,
+    AppointmentCreate,
+    AppointmentsAnswer,
+    AppointmentUpdate,
+    HistoryAnswer,
+)
+from kalends.schemas.queries import AppointmentsQuery
+from kalends.services import appointment_changes, appointment_lists, appointments
 
 router = APIRouter(prefix="/v1/calendar/appointments", tags=["appointments"], route_class=JsonRoute)
+
+_CHANGE: dict[str, Any] = {
+    "response_model": AppointmentAnswer,
+    "openapi_extra": {"parameters": [*PARAMETERS, IF_MATCH]},
+    "responses": documented(
+        *EVERYWHERE,
+        *WITH_BODY,
+        MissingFields,
+        errors.InvalidTime,
+        errors.NonexistentTime,
+        errors.AmbiguousTime,
+        errors.NotFound,
+        errors.SlotTaken,
+        errors.IllegalTransition,
+        errors.Conflict,
+        errors.PreconditionFailed,
+        errors.IdempotencyKeyReused,
+        errors.OutcomeUnknown,
+    ),
+}
 
 
 @router.post(
@@ -43,7 +73,46 @@ async def create(body: AppointmentCreate, change: Writing) -> Response:
     )
 
 
+@router.get("", name="list", responses=documented(*EVERYWHERE, errors.InvalidTime))
+async def list_page(query: Annotated[AppointmentsQuery, Query()], call: Reading) -> AppointmentsAnswer:
+    """List appointments, page by page: by start time, or by last change to catch up (`updated_since`)."""
+    timezone = call.caller.timezone
+    return await call.db.read_one(appointment_lists.page, call.org_id, timezone, query)
+
+
 @router.get("/{id}", responses=documented(*EVERYWHERE, errors.NotFound))
-async def get(id: PathId, call: Reading) -> AppointmentAnswer:  # noqa: A002 - the contract's name
-    """Show one appointment."""
-    return AppointmentAnswer.of(await call.db.read_one(appointments.get, call.org_id, id))
+async def get(id: PathId, call: Reading, response: Response) -> AppointmentAnswer:
+    """Show one appointment. The ETag is its version."""
+    appointment = await call.db.read_one(appointments.get, call.org_id, id)
+    response.headers["ETag"] = f'"{appointment.version}"'
+    return AppointmentAnswer.of(appointment)
+
+
+@router.patch("", name="update", **_CHANGE)
+async def update(body: AppointmentUpdate, change: Writing) -> Response:
+    """Change the appointment that the body names: its time, its status, its details."""
+    return await _change(body.id, body, change)
+
+
+@router.patch("/{id}", name="change", **_CHANGE)
+async def change_one(id: PathId, body: AppointmentChange, change: Writing) -> Response:
+    """Change an appointment: its time, its status, its details."""
+    return await _change(id, body, change)
+
+
+@router.get("/{id}/history", responses=documented(*EVERYWHERE, errors.NotFound))
+async def history(id: PathId, call: Reading) -> HistoryAnswer:
+    """Tell everything that was ever changed in an appointment, and by whom."""
+    return HistoryAnswer(history=await call.db.read(appointment_changes.history, call.org_id, id))
+
+
+async def _change(id_: str, wish: AppointmentChange, change: Change) -> Response:
+    return await change.make(
+        AppointmentAnswer.of,
+        appointment_changes.change,
+        change.caller,
+        id_,
+        wish,
+        change.versions,
+        change.now,
+    )

@@ -36,6 +36,13 @@ PARAMETERS: list[dict[str, Any]] = [
 ]
 """How the OpenAPI document tells of what `Change` reads."""
 
+IF_MATCH: dict[str, Any] = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "Make the change only where the appointment still has this version (its ETag); else 412.",
+    "schema": {"type": "string", "examples": ['"3"']},
+}
+
 
 class Change(Call):
     """Runs a handler's unit of work, and answers with what `say` makes of its result.
@@ -52,6 +59,14 @@ class Change(Call):
         if dry_run not in ("true", "false"):
             raise Malformed("dry_run must be true or false.")
         self._rehearsed = dry_run == "true"
+
+    @property
+    def versions(self) -> frozenset[int] | None:
+        """The versions `If-Match` allows; None where it allows any (RFC 9110, section 13.1.1)."""
+        header = self.request.headers.get("if-match")
+        if header is None or header.strip() == "*":
+            return None
+        return frozenset(int(tag) for tag in re.findall(r'"([0-9]{1,9})"', header))
 
     async def make(
         self,

@@ -62,8 +62,13 @@ def document(app: FastAPI) -> dict[str, Any]:
         for path, operations in made["paths"].items():
             for operation in operations.values():
                 _complete(operation, guarded=path.startswith("/v1/"))
+        schemas = made["components"]["schemas"]
         for unused in ("HTTPValidationError", "ValidationError"):
-            made["components"]["schemas"].pop(unused, None)
+            schemas.pop(unused, None)
+        for schema in schemas.values():
+            for field in schema.get("properties", {}).values():
+                if "default" in field and field["default"] is None and "null" not in str(field):
+                    del field["default"]  # a field that stays as it is unless it is sent
         app.openapi_schema = made
     return app.openapi_schema
 

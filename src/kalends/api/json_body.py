@@ -9,17 +9,15 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kalends.api.errors import UnsupportedMediaType
+from kalends.api.errors import MalformedJson, MissingFields, UnsupportedMediaType
+from kalends.core.errors import Malformed
+from kalends.schemas.wire import Request as Body
 
 DEEPEST = 32
 
 
 class JsonRequest(Request):
     """A request whose JSON has no duplicate names, no NaN, no byte order mark and no abyss in it."""
-
-    async def body(self) -> bytes:
-        """The raw body; none at all says as little as an empty object."""
-        return await super().body() or b"{}"
 
     async def json(self) -> Any:
         """Raises JSONDecodeError, which FastAPI knows, with a sentence of ours."""
@@ -40,9 +38,17 @@ class JsonRoute(APIRoute):
                 if media_type is not None and not _is_json(media_type):
                     raise UnsupportedMediaType
                 request = JsonRequest(request.scope, request.receive)
+                if not await request.body():
+                    raise _nothing_sent(self.body_field.field_info.annotation)
             return await handle(request)
 
         return strictly
+
+
+def _nothing_sent(wanted: Any) -> Malformed:
+    if issubclass(wanted, Body) and wanted.must_have:
+        return MissingFields(wanted.required_sentence())
+    return MalformedJson("The body must be a JSON object.")
 
 
 def parse(body: bytes) -> Any:

@@ -5,7 +5,8 @@
     ├── Unauthorized ── KeyExpired, KeyRevoked
     ├── ScopeMissing
     ├── NotFound
-    ├── Conflict ── SlotTaken, TypeInactive, AlreadyExists
+    ├── Conflict ── SlotTaken, TypeInactive, IllegalTransition, AlreadyExists
+    ├── PreconditionFailed
     ├── IdempotencyKeyReused
     ├── RateLimited
     └── Unavailable ── SchemaOutdated, OutcomeUnknown
@@ -99,6 +100,18 @@ class TypeInactive(Conflict):
     """This appointment type is not active, so it can't be booked."""
 
     code = "type_inactive"
+
+
+class IllegalTransition(Conflict):
+    """An appointment of this status can't take that one; `details.allowed` lists what it can."""
+
+    code = "illegal_transition"
+
+
+class PreconditionFailed(Refusal):
+    """The appointment was changed meanwhile: `If-Match` names another version than `details.version`."""
+
+    code = "precondition_failed"
 
 
 class AlreadyExists(Conflict):

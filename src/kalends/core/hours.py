@@ -3,7 +3,7 @@
 Rules and people speak wall-clock times in an IANA zone; facts are UTC instants in whole seconds.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -37,6 +37,18 @@ def instant(moment: datetime, zone: str) -> datetime:
         return _unzoned(moment.replace(microsecond=0, fold=0), zone)
     except OverflowError:
         raise InvalidTime(f"{moment.isoformat()} is outside the years 1 to 9999 in UTC.") from None
+
+
+def day_start(day: date, zone: str) -> datetime:
+    """The UTC instant at which a calendar day begins in `zone`, a known IANA name. Where the clocks skip
+    midnight it is the moment of the change; where they repeat it, the first of the two.
+
+    Raises InvalidTime where the instant falls outside the years 1 to 9999.
+    """
+    try:
+        return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
+    except OverflowError:
+        raise InvalidTime(f"{day.isoformat()} is outside the years 1 to 9999 in UTC.") from None
 
 
 def _unzoned(wall: datetime, zone: str) -> datetime:

@@ -1,10 +1,12 @@
 """The life of an appointment: its statuses, and the time it takes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Literal
 
-from kalends.core.errors import InvalidTime
+from kalends.core.errors import IllegalTransition, InvalidTime
 
 Status = Literal["pending", "confirmed", "completed", "cancelled", "no_show"]
 Source = Literal["manual", "booking_page"]
@@ -45,3 +47,30 @@ def occupy(start: datetime, *, duration: int, buffer_before: int, buffer_after: 
             "start_time is so near the end of the calendar (years 1 to 9999) that the appointment "
             "would not fit."
         ) from None
+
+
+TRANSITIONS: Mapping[Status, tuple[Status, ...]] = MappingProxyType(
+    {
+        "pending": ("confirmed", "cancelled"),
+        "confirmed": ("completed", "no_show", "cancelled"),
+        "completed": ("no_show",),
+        "no_show": ("completed",),
+        "cancelled": ("confirmed",),
+    }
+)
+"""What may become of an appointment. The same status again changes nothing."""
+
+
+def transition(current: Status, wanted: Status) -> bool:
+    """Whether going from `current` to `wanted` changes anything. Raises IllegalTransition, naming what is
+    allowed, where there is no such way."""
+    if wanted == current:
+        return False
+    if wanted not in TRANSITIONS[current]:
+        allowed = TRANSITIONS[current]
+        raise IllegalTransition(
+            f"An appointment that is {current} can't become {wanted}, only {' or '.join(allowed)}.",
+            status=current,
+            allowed=list(allowed),
+        )
+    return True

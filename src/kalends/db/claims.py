@@ -4,6 +4,7 @@ The last word is the database's (see the first migration): two active appointmen
 calendar. What staff forced stands outside that constraint, so the insert looks for it itself.
 """
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    update,
 )
 from sqlalchemy.dialects.postgresql import insert as insert_into_postgres
 from sqlalchemy.exc import IntegrityError
@@ -69,6 +71,30 @@ def claim(tx: Tx, appointment: Values, event: Values) -> bool:
         raise
     tx.execute(insert(events), event)
     return True
+
+
+def move(tx: Tx, appointment: Values) -> bool:
+    """Rewrite an appointment's row, unless the database refuses because it would overlap another: False.
+    That is the last word; look for what is `in_the_way` first, under the calendar's lock."""
+    mine = (appointments.c.org_id == appointment["org_id"], appointments.c.id == appointment["id"])
+    try:
+        with tx.begin_nested() if tx.dialect.name == "postgresql" else contextlib.nullcontext():
+            tx.execute(update(appointments).where(*mine).values(appointment))
+    except IntegrityError as error:
+        if _GUARD in str(error.orig):
+            return False
+        raise
+    return True
+
+
+def lock_calendar(tx: Tx, org_id: str, calendar_id: str) -> None:
+    """Wait until nobody else takes time of this calendar, and keep it so until the transaction ends. (On
+    SQLite the writer is alone anyway.)"""
+    tx.execute(
+        select(calendars.c.id)
+        .where(calendars.c.org_id == org_id, calendars.c.id == calendar_id)
+        .with_for_update(key_share=True)
+    )
 
 
 def in_the_way(tx: Tx, appointment: Values, *, most: int = 10) -> list[AnyRow]:

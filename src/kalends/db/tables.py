@@ -173,6 +173,8 @@ class AppointmentColumns(TypedColumns):
     completed_at: Named[datetime | None] = Column(UtcDateTime)
     cancelled_at: Named[datetime | None] = Column(UtcDateTime)
     no_show_at: Named[datetime | None] = Column(UtcDateTime)
+    cancellation_reason: Named[str | None] = Column(Text)
+    created_by: Named[str | None] = Column(Text)
     created_at: Named[datetime] = Column(UtcDateTime)
     updated_at: Named[datetime] = Column(UtcDateTime)
 
@@ -191,6 +193,9 @@ appointments = Table(
     CheckConstraint(
         "busy_start <= start_time AND start_time < end_time AND end_time <= busy_end", name="times"
     ),
+    # Lists are read along these: by start, and by last change.
+    Index("ix_appointments_org_id_start_time_id", "org_id", "start_time", "id"),
+    Index("ix_appointments_org_id_updated_at_id", "org_id", "updated_at", "id"),
     # Whatever occupies a calendar, for the questions a constraint can't answer: what stands in the way,
     # and what staff forced over the belt. It holds only the active rows.
     Index(
@@ -203,6 +208,27 @@ appointments = Table(
         sqlite_where=text("status <> 'cancelled'"),
     ),
 )
+
+
+class AppointmentChangeColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    appointment_id: Named[str] = Column(Text)
+    version: Named[int] = Column(Integer)
+    at: Named[datetime] = Column(UtcDateTime)
+    actor: Named[str] = Column(Text)
+    before: Named[str] = Column(Text)
+    after: Named[str] = Column(Text)
+
+
+appointment_changes = Table(
+    "appointment_changes",
+    metadata,
+    AppointmentChangeColumns,
+    PrimaryKeyConstraint("org_id", "appointment_id", "version"),
+    ForeignKeyConstraint(["org_id", "appointment_id"], ["appointments.org_id", "appointments.id"]),
+)
+"""What changed in an appointment, and by whom: `before` and `after` are JSON objects of the changed fields.
+Its making is told by the appointment itself (`created_by`)."""
 
 
 class EventColumns(TypedColumns):

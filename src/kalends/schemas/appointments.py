@@ -2,13 +2,21 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from kalends.core.lifecycle import Check, Source, Status
 from kalends.schemas.fields import Email, Id, Language, Moment, Name, Notes, Phone
-from kalends.schemas.wire import Answer, Request
+from kalends.schemas.wire import UNSENT, Answer, Request
+
+
+class Actor(Answer):
+    """Who caused it."""
+
+    kind: Literal["api_key"]
+    id: str
+    name: str | None
 
 
 class AppointmentCreate(Request):
@@ -47,6 +55,40 @@ class AppointmentCreate(Request):
     )
 
 
+class AppointmentChange(Request):
+    """What is to be changed. A field that is not sent stays; null clears an optional one."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "completed"}]})
+
+    status: Status = Field(default=UNSENT, description="Each status sets its own timestamp.")
+    start_time: Moment = Field(
+        default=UNSENT,
+        description="Reschedules: the id stays, and the end follows from the type's present duration.",
+    )
+    client_name: Name = UNSENT
+    client_email: Email = UNSENT
+    client_phone: Phone = UNSENT
+    client_language: Language = UNSENT
+    client_notes: Notes = UNSENT
+    internal_notes: Notes = UNSENT
+    cancellation_reason: Notes = Field(default=UNSENT, description="Goes with the status `cancelled`.")
+    check: Check = Field(
+        default="conflicts",
+        description="As for a booking, where the appointment is moved or un-cancelled.",
+    )
+
+
+class AppointmentUpdate(AppointmentChange):
+    """A change that names its appointment in the body, as the reference does."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"id": "apt_01j0k3x7v9e8mb2t5c4qd6r8zs", "status": "completed"}]}
+    )
+    must_have = ("id",)
+
+    id: Id
+
+
 class TypeSummary(Answer):
     """What an appointment says of its type."""
 
@@ -76,6 +118,7 @@ class Appointment(Answer):
     completed_at: datetime | None
     cancelled_at: datetime | None
     no_show_at: datetime | None
+    cancellation_reason: str | None
     source: Source
     overlap_allowed: bool = Field(description="Whether staff forced it over other appointments.")
     version: int = Field(description="1 when made, one more with every change.")
@@ -123,6 +166,7 @@ class AppointmentAnswer(Answer):
                         "completed_at": None,
                         "cancelled_at": None,
                         "no_show_at": None,
+                        "cancellation_reason": None,
                         "source": "manual",
                         "overlap_allowed": False,
                         "version": 1,
@@ -145,3 +189,28 @@ class AppointmentAnswer(Answer):
     @classmethod
     def of(cls, appointment: Appointment) -> "AppointmentAnswer":
         return cls.model_construct(appointment=appointment)
+
+
+class AppointmentsAnswer(Answer):
+    """A page of appointments."""
+
+    appointments: list[Appointment]
+    next_cursor: str | None = Field(
+        description="Send it as `cursor` for the next page; null where this was the last."
+    )
+
+
+class HistoryEntry(Answer):
+    """A change: who made it, when, and the fields that changed, before and after."""
+
+    version: int
+    at: datetime
+    actor: Actor | None = Field(description="Null where it was made before versions were kept.")
+    before: dict[str, Any] | None = Field(description="Null where the appointment was made.")
+    after: dict[str, Any]
+
+
+class HistoryAnswer(Answer):
+    """All that was ever changed in an appointment, oldest first."""
+
+    history: list[HistoryEntry]

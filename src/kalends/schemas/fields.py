@@ -1,7 +1,7 @@
 """The types of fields clients fill in. Each says the same in its validation and in the OpenAPI document."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from dateutil.parser import isoparser
@@ -105,13 +105,14 @@ _ISO_8601 = isoparser(sep="T")
 _EXAMPLES = "such as 2024-01-25T14:00:00Z or 2024-01-25T15:00:00+01:00"
 
 
-def _moment(value: Any) -> datetime:
+def as_moment(value: Any) -> datetime:
+    """A date-time in any form of ISO 8601, naive where it had no offset, in whole seconds."""
     if not isinstance(value, str):
         raise PydanticCustomError("invalid_time", "must be a string, " + _EXAMPLES)
     text = value.strip()
     if len(text) > 64:
         raise PydanticCustomError("invalid_time", "is too long for an ISO 8601 date-time, " + _EXAMPLES)
-    if _is_date(text):
+    if as_date(text) is not None:
         raise PydanticCustomError("invalid_time", "is a date without a time of day; send both, " + _EXAMPLES)
     try:
         # RFC 3339 allows a space or a lower-case t where ISO 8601 has T.
@@ -121,19 +122,19 @@ def _moment(value: Any) -> datetime:
     return moment.replace(microsecond=0)
 
 
-def _is_date(text: str) -> bool:
+def as_date(text: str) -> date | None:
+    """The calendar date `text` is in some form of ISO 8601, if it is one."""
     if len(text) > 10 or "T" in text.upper():
-        return False
+        return None
     try:
-        _ISO_8601.parse_isodate(text)
+        return _ISO_8601.parse_isodate(text)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 Moment = Annotated[
     datetime,
-    BeforeValidator(_moment),
+    BeforeValidator(as_moment),
     WithJsonSchema(
         {
             "type": "string",

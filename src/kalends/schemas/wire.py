@@ -6,6 +6,9 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
+UNSENT: Any = None
+"""The default of a field that stays as it is unless it is sent; `Request.sent` tells which were."""
+
 
 class Answer(BaseModel):
     """Something Kalends says."""
@@ -21,6 +24,10 @@ class Request(BaseModel):
 
     must_have: ClassVar[Sequence[str]] = ()
     """The fields the contract requires, in the order of its sentence."""
+
+    def sent(self) -> dict[str, Any]:
+        """The fields the client sent, null ones included."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
 
     @model_validator(mode="before")
     @classmethod

@@ -1,5 +1,6 @@
 """Use cases of appointments."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -59,6 +60,8 @@ def book(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> Appo
         "completed_at": None,
         "cancelled_at": None,
         "no_show_at": None,
+        "cancellation_reason": None,
+        "created_by": events.actor(caller).model_dump_json(),
         "created_at": now,
         "updated_at": now,
     }
@@ -67,15 +70,26 @@ def book(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> Appo
         # Only what really overlaps is stored outside the database's guarantee.
         appointment = _try(tx, caller, row | {"overlap_allowed": True}, offer, wish)
     if appointment is None:
-        raise _taken(tx, row)
+        raise slot_taken(row, in_the_way(tx, row))
     return appointment
 
 
 def get(tx: Tx, org_id: str, appointment_id: str) -> Appointment:
     """One appointment. Raises NotFound where the organization has none by that id."""
-    row = tx.execute(_ONE, {"org": org_id, "id": appointment_id}).first()
+    row = tx.execute(
+        SHOWN.where(appointments.c.org_id == org_id, appointments.c.id == appointment_id)
+    ).first()
     if row is None:
-        raise NotFound("There is no appointment with this id.")
+        raise not_found()
+    return shown(row)
+
+
+def not_found() -> NotFound:
+    return NotFound("There is no appointment with this id.")
+
+
+def shown(row: AnyRow) -> Appointment:
+    """The wire form of a row of SHOWN."""
     return Appointment.shown(dict(row._mapping), row.type_name, row.type_minutes, row.type_color)
 
 
@@ -102,7 +116,9 @@ def _try(tx: Tx, caller: Caller, row: Values, offer: AnyRow, wish: AppointmentCr
     return appointment if claim(tx, row, event) else None
 
 
-def _taken(tx: Tx, row: Values) -> SlotTaken:
+def slot_taken(row: Values, others: Sequence[AnyRow]) -> SlotTaken:
+    """The refusal of a row of `appointments`, naming what is in its way: none where it has gone meanwhile,
+    and then the next try succeeds."""
     reasons = [
         {
             "code": "conflict",
@@ -114,12 +130,11 @@ def _taken(tx: Tx, row: Values) -> SlotTaken:
             "busy_start": stamp(other.busy_start),
             "busy_end": stamp(other.busy_end),
         }
-        for other in in_the_way(tx, row)
+        for other in others
     ]
     return SlotTaken(
         f"The calendar is already taken between {stamp(row['busy_start'])} and {stamp(row['busy_end'])}, "
         "buffers included.",
-        # Empty where whoever was in the way has gone meanwhile: then the next try succeeds.
         reasons=reasons,
     )
 
@@ -146,20 +161,17 @@ def _offered(calendar: ColumnElement[bool]) -> Any:
 _OFFER_OF_DEFAULT_CALENDAR = _offered(calendars.c.is_default)
 _OFFER_OF_CALENDAR = _offered(calendars.c.id == bindparam("calendar"))
 
-_ONE = (
-    select(
-        appointments,
-        appointment_types.c.name.label("type_name"),
-        appointment_types.c.duration_minutes.label("type_minutes"),
-        appointment_types.c.color.label("type_color"),
-    )
-    .join_from(
-        appointments,
-        appointment_types,
-        and_(
-            appointment_types.c.org_id == appointments.c.org_id,
-            appointment_types.c.id == appointments.c.appointment_type_id,
-        ),
-    )
-    .where(appointments.c.org_id == bindparam("org"), appointments.c.id == bindparam("id"))
+SHOWN = select(
+    appointments,
+    appointment_types.c.name.label("type_name"),
+    appointment_types.c.duration_minutes.label("type_minutes"),
+    appointment_types.c.color.label("type_color"),
+).join_from(
+    appointments,
+    appointment_types,
+    and_(
+        appointment_types.c.org_id == appointments.c.org_id,
+        appointment_types.c.id == appointments.c.appointment_type_id,
+    ),
 )
+"""Appointments with what is shown of their types."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from kalends.core.caller import Caller
 from kalends.db.claims import Values
 from kalends.ids import new_id
-from kalends.schemas.events import Actor
+from kalends.schemas.appointments import Actor
 from kalends.schemas.wire import Answer
 
 

@@ -1,0 +1,99 @@
+"""What lists are asked by."""
+
+import base64
+import json
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from kalends.core.lifecycle import Status
+from kalends.schemas.fields import Id, Label, as_date, as_moment
+from kalends.schemas.wire import Request
+
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+def _bound(value: Any) -> Any:
+    """A date stays a date: which instant it means depends on which end it bounds, and on the zone."""
+    if isinstance(value, str) and (day := as_date(value.strip())) is not None:
+        return day
+    return as_moment(value)
+
+
+def _statuses(value: Any) -> Any:
+    sent = value if isinstance(value, list) else [value]  # ?status=a&status=b means a,b
+    names = [name.strip() for each in sent for name in str(each).split(",") if name.strip()]
+    if unknown := [name for name in names if name not in STATUSES]:
+        raise PydanticCustomError(
+            "status",
+            "must be one or several of {all}, not {unknown}",
+            {"all": ", ".join(STATUSES), "unknown": unknown[0][:40]},
+        )
+    return tuple(names)
+
+
+Bound = Annotated[
+    datetime | date,
+    BeforeValidator(_bound),
+    WithJsonSchema({"type": "string", "maxLength": 64, "examples": ["2024-01-01", "2024-01-01T00:00:00Z"]}),
+]
+"""An ISO 8601 date-time, or a bare date: a day of the organization."""
+
+Statuses = Annotated[
+    tuple[Status, ...],
+    BeforeValidator(_statuses),
+    WithJsonSchema({"type": "string", "examples": ["confirmed", "pending,confirmed"]}),
+]
+
+
+class Cursor(Request):
+    """Where a page ended: an opaque string on the wire. It belongs to one kind of order."""
+
+    by: Literal["start_time", "updated_at"]
+    order: Literal["asc", "desc"]
+    at: int
+    id: Id
+
+    def __str__(self) -> str:
+        fields = json.dumps([self.by, self.order, self.at, self.id], separators=(",", ":"))
+        return base64.urlsafe_b64encode(fields.encode()).decode().rstrip("=")
+
+
+def _cursor(value: Any) -> Any:
+    try:
+        padded = value + "=" * (-len(value) % 4)
+        by, order, at, id_ = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        return Cursor(by=by, order=order, at=at, id=id_)
+    except (ValueError, TypeError):
+        raise PydanticCustomError("cursor", "must be the next_cursor of an earlier answer") from None
+
+
+CursorParameter = Annotated[
+    Cursor, BeforeValidator(_cursor), WithJsonSchema({"type": "string", "maxLength": 1000})
+]
+Limit = Annotated[int, Field(ge=1, le=1000, strict=False)]
+
+
+class AppointmentsQuery(Request):
+    """The parameters of the list of appointments."""
+
+    model_config = ConfigDict(validate_by_alias=True, validate_by_name=False)
+
+    status: Statuses | None = Field(default=None, description="One or several, separated by commas.")
+    from_: Bound | None = Field(
+        default=None, alias="from", description="`from` ≤ start; a bare date is the organization's day."
+    )
+    to: Bound | None = Field(default=None, description="start < `to`; a bare date includes that day.")
+    limit: Limit = 50
+    cursor: CursorParameter | None = Field(
+        default=None, description="The `next_cursor` of the page before; the other parameters as there."
+    )
+    appointment_type_id: Id | None = None
+    calendar_id: Id | None = None
+    client_email: Label | None = Field(default=None, description="Whatever its capitals.")
+    updated_since: Bound | None = Field(
+        default=None, description="Made or changed since; the list is then ordered by last change."
+    )
+    order: Literal["asc", "desc"] = "asc"

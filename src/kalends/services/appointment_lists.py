@@ -1,0 +1,80 @@
+"""Lists of appointments, page by page."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Select, func, literal, tuple_
+
+from kalends.core.errors import InvalidTime, Malformed
+from kalends.core.hours import day_start, instant
+from kalends.db.columns import UtcDateTime
+from kalends.db.database import Tx
+from kalends.db.tables import appointments
+from kalends.schemas.appointments import AppointmentsAnswer
+from kalends.schemas.queries import AppointmentsQuery, Cursor
+from kalends.services.appointments import SHOWN, shown
+
+_DAY = timedelta(days=1)
+
+
+def page(tx: Tx, org_id: str, timezone: str, query: AppointmentsQuery) -> AppointmentsAnswer:
+    """A page of the organization's appointments, by start time, or by last change where `updated_since` is
+    asked. `timezone` is the zone of bare dates. Stable while rows are inserted: it goes on after the last
+    row it showed, not after so many.
+
+    Raises Malformed for a cursor of another order, InvalidTime for bounds beyond the calendar.
+    """
+    by: Literal["start_time", "updated_at"] = "start_time" if query.updated_since is None else "updated_at"
+    statement = _filtered(query, timezone).where(appointments.c.org_id == org_id)
+    key = (appointments.c[by], appointments.c.id)
+    if (last := query.cursor) is not None:
+        if (last.by, last.order) != (by, query.order):
+            raise Malformed("cursor belongs to a list in another order.")
+        at = literal(datetime.fromtimestamp(0, UTC) + timedelta(seconds=last.at), UtcDateTime())
+        shown_before = tuple_(at, literal(last.id))
+        statement = statement.where(
+            tuple_(*key) > shown_before if query.order == "asc" else tuple_(*key) < shown_before
+        )
+    ordered = [column.asc() if query.order == "asc" else column.desc() for column in key]
+    rows = tx.execute(statement.order_by(*ordered).limit(query.limit + 1)).all()
+    following = None
+    if len(rows) > query.limit:
+        end = rows[query.limit - 1]
+        seconds = (end._mapping[by] - datetime.fromtimestamp(0, UTC)) // timedelta(seconds=1)
+        following = str(Cursor(by=by, order=query.order, at=seconds, id=end.id))
+    return AppointmentsAnswer.model_construct(
+        appointments=[shown(row) for row in rows[: query.limit]], next_cursor=following
+    )
+
+
+def _filtered(query: AppointmentsQuery, timezone: str) -> Select[*tuple[Any, ...]]:
+    statement: Select[*tuple[Any, ...]] = SHOWN
+    if query.status is not None:
+        statement = statement.where(appointments.c.status.in_(query.status))
+    if query.from_ is not None:
+        statement = statement.where(appointments.c.start_time >= _from(query.from_, timezone))
+    if query.to is not None:
+        statement = statement.where(appointments.c.start_time < _to(query.to, timezone))
+    if query.updated_since is not None:
+        statement = statement.where(appointments.c.updated_at >= _from(query.updated_since, timezone))
+    if query.appointment_type_id is not None:
+        statement = statement.where(appointments.c.appointment_type_id == query.appointment_type_id)
+    if query.calendar_id is not None:
+        statement = statement.where(appointments.c.calendar_id == query.calendar_id)
+    if query.client_email is not None:
+        statement = statement.where(func.lower(appointments.c.client_email) == query.client_email.lower())
+    return statement
+
+
+def _from(bound: date | datetime, timezone: str) -> datetime:
+    return instant(bound, timezone) if isinstance(bound, datetime) else day_start(bound, timezone)
+
+
+def _to(bound: date | datetime, timezone: str) -> datetime:
+    """A bare date includes its day."""
+    if isinstance(bound, datetime):
+        return instant(bound, timezone)
+    try:
+        return day_start(bound + _DAY, timezone)
+    except OverflowError:
+        raise InvalidTime(f"{bound.isoformat()} is the last day of the calendar; leave `to` out.") from None

@@ -1,0 +1,158 @@
+"""GET appointments: filters, bounds, pages."""
+
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from kalends.db.database import Database
+from tests.api.conftest import client_of
+from tests.support.answers import answered, refused
+from tests.support.clock import StoppedClock
+from tests.support.organizations import Org, make_org
+
+pytestmark = pytest.mark.anyio
+
+PATH = "/v1/calendar/appointments"
+
+
+async def starts(client: httpx.AsyncClient, **query: Any) -> list[str]:
+    response = await client.get(PATH, params=query)
+    assert response.status_code == 200, response.text
+    assert response.json().keys() == {"appointments", "next_cursor"}
+    return [each["start_time"][5:16] for each in response.json()["appointments"]]
+
+
+async def book(client: httpx.AsyncClient, org: Org, start: str, **fields: Any) -> dict[str, Any]:
+    return answered(await client.post(PATH, json=org.wish(start_time=start, **fields)), "appointment")
+
+
+async def test_list_is_by_start_and_shows_whole_appointments(client: httpx.AsyncClient, org: Org) -> None:
+    late = await book(client, org, "2024-01-26T14:00:00Z")
+    early = await book(client, org, "2024-01-25T14:00:00Z", client_notes="First")
+    listed = (await client.get(PATH)).json()
+    assert listed == {"appointments": [early, late], "next_cursor": None}
+    assert await starts(client, order="desc") == ["01-26T14:00", "01-25T14:00"]
+
+
+async def test_bounds_are_half_open_and_dates_are_local_days(
+    app: FastAPI, db: Database, clock: StoppedClock
+) -> None:
+    org = await make_org(db, clock.now(), timezone="America/New_York")
+    async with client_of(app, org.key) as client:
+        for start in (
+            "2024-01-25T04:00:00Z",
+            "2024-01-25T05:00:00Z",
+            "2024-01-26T04:00:00Z",
+            "2024-01-26T05:00:00Z",
+        ):
+            await book(client, org, start)
+        # The 25th in New York is from 05:00Z to 05:00Z.
+        assert await starts(client, **{"from": "2024-01-25", "to": "2024-01-25"}) == [
+            "01-25T05:00",
+            "01-26T04:00",
+        ]
+        assert await starts(client, **{"from": "2024-01-25"}) == ["01-25T05:00", "01-26T04:00", "01-26T05:00"]
+        assert await starts(client, to="2024-01-24") == ["01-25T04:00"]
+        exact = {"from": "2024-01-25T05:00:00Z", "to": "2024-01-26T04:00:00Z"}
+        assert await starts(client, **exact) == ["01-25T05:00"]
+        naive = {"from": "2024-01-25T00:00:00", "to": "2024-01-25T23:00:01"}
+        assert await starts(client, **naive) == ["01-25T05:00", "01-26T04:00"]
+        assert await starts(client, **{"from": "2024-02-01", "to": "2024-01-01"}) == []
+
+
+async def test_filters(client: httpx.AsyncClient, org: Org) -> None:
+    first = await book(client, org, "2024-01-25T10:00:00Z", client_email="A@example.com")
+    second = await book(client, org, "2024-01-25T12:00:00Z", client_email="b@example.com")
+    third = await book(client, org, "2024-01-25T14:00:00Z", client_email=None)
+    await client.patch(f"{PATH}/{first['id']}", json={"status": "cancelled"})
+    await client.patch(f"{PATH}/{second['id']}", json={"status": "completed"})
+    assert await starts(client, status="cancelled") == ["01-25T10:00"]
+    assert await starts(client, status="cancelled, completed") == ["01-25T10:00", "01-25T12:00"]
+    assert await starts(client, status="pending") == []
+    assert await starts(client, client_email="a@EXAMPLE.com") == ["01-25T10:00"]
+    assert await starts(client, appointment_type_id=org.type_id, calendar_id=org.calendar_id, limit=2) == [
+        "01-25T10:00",
+        "01-25T12:00",
+    ]
+    assert await starts(client, appointment_type_id="type_other") == []
+    assert await starts(client, calendar_id="cal_other") == []
+    assert await starts(client, unknown="x") == ["01-25T10:00", "01-25T12:00", "01-25T14:00"]
+    assert third["status"] == "confirmed"
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_pages_are_stable_while_rows_are_inserted(
+    client: httpx.AsyncClient, org: Org, order: str
+) -> None:
+    for day in range(10, 20):
+        await book(client, org, f"2024-01-{day}T12:00:00Z")
+        await book(client, org, f"2024-01-{day}T12:00:00Z", check="none")
+    seen: list[str] = []
+    cursor = None
+    while True:
+        query = {"limit": 3, "order": order} | ({"cursor": cursor} if cursor else {})
+        answer = (await client.get(PATH, params=query)).json()
+        seen += [each["id"] for each in answer["appointments"]]
+        cursor = answer["next_cursor"]
+        if cursor is None:
+            break
+        # A row before the page that was shown: it must neither appear nor push another off.
+        before = "2024-01-01" if order == "asc" else "2024-02-01"
+        await book(client, org, f"{before}T{len(seen):02}:00:00Z", check="none")
+    assert len(seen) == len(set(seen)) == 20
+
+
+async def test_updated_since_lists_by_last_change(
+    client: httpx.AsyncClient, org: Org, clock: StoppedClock
+) -> None:
+    first = await book(client, org, "2024-01-25T10:00:00Z")
+    clock.forward(minutes=10)
+    await book(client, org, "2024-01-24T10:00:00Z")
+    since = clock.now().isoformat()
+    clock.forward(minutes=10)
+    await client.patch(f"{PATH}/{first['id']}", json={"client_notes": "changed"})
+    assert await starts(client, updated_since=since) == ["01-24T10:00", "01-25T10:00"]
+    assert await starts(client, updated_since=since, order="desc") == ["01-25T10:00", "01-24T10:00"]
+    page = (await client.get(PATH, params={"updated_since": since, "limit": 1})).json()
+    rest = await starts(client, updated_since=since, cursor=page["next_cursor"])
+    assert rest == ["01-25T10:00"]
+    other_order = await client.get(PATH, params={"cursor": page["next_cursor"]})
+    refused(other_order, 400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"status": "lost"},
+        {"status": "confirmed,lost"},
+        {"limit": "0"},
+        {"limit": "1001"},
+        {"limit": "x"},
+        {"limit": "1.5"},
+        {"order": "sideways"},
+        {"cursor": "x"},
+        {"cursor": "eyJ4IjogMX0"},
+        {"cursor": "WzEsMiwzLDRd"},
+        {"cursor": "\u00fc"},
+        {"client_email": "a\x00b"},
+        {"calendar_id": "a\x00b"},
+    ],
+)
+async def test_bad_parameters_are_400(client: httpx.AsyncClient, query: dict[str, str]) -> None:
+    refused(await client.get(PATH, params=query), 400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "bound", ["yesterday", "2024-13-01", "2024-01-25T25:00Z", "0001-01-01T00:00:00+05:00", "x" * 100]
+)
+@pytest.mark.parametrize("parameter", ["from", "to", "updated_since"])
+async def test_bad_bounds_are_400(client: httpx.AsyncClient, parameter: str, bound: str) -> None:
+    refused(await client.get(PATH, params={parameter: bound}), 400, "invalid_time")
+
+
+async def test_the_ends_of_the_calendar_are_bounds_too(client: httpx.AsyncClient, org: Org) -> None:
+    await book(client, org, "2024-01-25T10:00:00Z")
+    assert await starts(client, **{"from": "0001-01-01", "to": "9999-12-30"}) == ["01-25T10:00"]
+    refused(await client.get(PATH, params={"to": "9999-12-31"}), 400, "invalid_time")

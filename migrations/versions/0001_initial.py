@@ -1,4 +1,4 @@
-"""The booking server: organizations, keys, calendars, appointment types, appointments and the outbox.
+"""The first schema.
 
 Revision ID: 0001
 Revises:
@@ -80,61 +80,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("digest", name=op.f("uq_api_keys_digest")),
     )
     op.create_table(
-        "appointment_types",
-        sa.Column("org_id", sa.Text(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("duration_minutes", sa.Integer(), nullable=False),
-        sa.Column("description", sa.Text(), nullable=True),
-        sa.Column("color", sa.Text(), nullable=False),
-        sa.Column("buffer_before_minutes", sa.Integer(), nullable=False),
-        sa.Column("buffer_after_minutes", sa.Integer(), nullable=False),
-        sa.Column("max_per_day", sa.Integer(), nullable=True),
-        sa.Column("max_per_week", sa.Integer(), nullable=True),
-        sa.Column("max_per_month", sa.Integer(), nullable=True),
-        sa.Column("min_notice_hours", sa.Integer(), nullable=False),
-        sa.Column("max_days_ahead", sa.Integer(), nullable=True),
-        sa.Column("requires_confirmation", sa.Boolean(), nullable=False),
-        sa.Column("confirm_within_hours", sa.Integer(), nullable=True),
-        sa.Column("booking_questions", sa.JSON(), nullable=False),
-        sa.Column("schedule_id", sa.Text(), nullable=True),
-        sa.Column("is_active", sa.Boolean(), nullable=False),
-        sa.Column("sort_order", sa.Integer(), nullable=False),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("updated_at", UtcDateTime(), nullable=False),
-        sa.CheckConstraint(
-            "buffer_after_minutes BETWEEN 0 AND 1440", name=op.f("ck_appointment_types_buffer_after_minutes")
-        ),
-        sa.CheckConstraint(
-            "buffer_before_minutes BETWEEN 0 AND 1440",
-            name=op.f("ck_appointment_types_buffer_before_minutes"),
-        ),
-        sa.CheckConstraint(
-            "duration_minutes BETWEEN 1 AND 10080", name=op.f("ck_appointment_types_duration_minutes")
-        ),
-        sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], name=op.f("fk_appointment_types_org_id")),
-        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_appointment_types")),
-    )
-    op.create_table(
-        "calendars",
-        sa.Column("org_id", sa.Text(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("is_default", sa.Boolean(), nullable=False),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("updated_at", UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], name=op.f("fk_calendars_org_id")),
-        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_calendars")),
-    )
-    op.create_index(
-        "uq_calendars_org_id_default",
-        "calendars",
-        ["org_id"],
-        unique=True,
-        postgresql_where=sa.text("is_default"),
-        sqlite_where=sa.text("is_default"),
-    )
-    op.create_table(
         "events",
         sa.Column("org_id", sa.Text(), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
@@ -156,6 +101,129 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_idempotency_keys_org_id_created_at", "idempotency_keys", ["org_id", "created_at"], unique=False
+    )
+    op.create_table(
+        "schedules",
+        sa.Column("org_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("timezone", sa.Text(), nullable=True),
+        sa.Column("is_default", sa.Boolean(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("updated_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], name=op.f("fk_schedules_org_id")),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_schedules")),
+    )
+    op.create_index(
+        "uq_schedules_org_id_default",
+        "schedules",
+        ["org_id"],
+        unique=True,
+        postgresql_where=sa.text("is_default"),
+        sqlite_where=sa.text("is_default"),
+    )
+    op.create_table(
+        "appointment_types",
+        sa.Column("org_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("duration_minutes", sa.Integer(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("color", sa.Text(), nullable=False),
+        sa.Column("buffer_before_minutes", sa.Integer(), nullable=False),
+        sa.Column("buffer_after_minutes", sa.Integer(), nullable=False),
+        sa.Column("max_per_day", sa.Integer(), nullable=True),
+        sa.Column("max_per_week", sa.Integer(), nullable=True),
+        sa.Column("max_per_month", sa.Integer(), nullable=True),
+        sa.Column("min_notice_hours", sa.Integer(), nullable=False),
+        sa.Column("max_days_ahead", sa.Integer(), nullable=True),
+        sa.Column("requires_confirmation", sa.Boolean(), nullable=False),
+        sa.Column("confirm_within_hours", sa.Integer(), nullable=True),
+        sa.Column("slot_interval_minutes", sa.Integer(), nullable=True),
+        sa.Column("booking_questions", sa.JSON(), nullable=False),
+        sa.Column("schedule_id", sa.Text(), nullable=True),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("sort_order", sa.Integer(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("updated_at", UtcDateTime(), nullable=False),
+        sa.CheckConstraint(
+            "buffer_after_minutes BETWEEN 0 AND 1440", name=op.f("ck_appointment_types_buffer_after_minutes")
+        ),
+        sa.CheckConstraint(
+            "buffer_before_minutes BETWEEN 0 AND 1440",
+            name=op.f("ck_appointment_types_buffer_before_minutes"),
+        ),
+        sa.CheckConstraint(
+            "duration_minutes BETWEEN 1 AND 10080", name=op.f("ck_appointment_types_duration_minutes")
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "schedule_id"],
+            ["schedules.org_id", "schedules.id"],
+            name=op.f("fk_appointment_types_org_id_schedule_id"),
+        ),
+        sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], name=op.f("fk_appointment_types_org_id")),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_appointment_types")),
+    )
+    op.create_table(
+        "calendars",
+        sa.Column("org_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("color", sa.Text(), nullable=True),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("is_default", sa.Boolean(), nullable=False),
+        sa.Column("schedule_id", sa.Text(), nullable=True),
+        sa.Column("deleted_at", UtcDateTime(), nullable=True),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("updated_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "schedule_id"],
+            ["schedules.org_id", "schedules.id"],
+            name=op.f("fk_calendars_org_id_schedule_id"),
+        ),
+        sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], name=op.f("fk_calendars_org_id")),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_calendars")),
+    )
+    op.create_index(
+        "uq_calendars_org_id_default",
+        "calendars",
+        ["org_id"],
+        unique=True,
+        postgresql_where=sa.text("is_default"),
+        sqlite_where=sa.text("is_default"),
+    )
+    op.create_table(
+        "overrides",
+        sa.Column("org_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("schedule_id", sa.Text(), nullable=False),
+        sa.Column("start_date", sa.Text(), nullable=False),
+        sa.Column("end_date", sa.Text(), nullable=False),
+        sa.Column("windows", sa.JSON(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("holiday", sa.Text(), nullable=True),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("updated_at", UtcDateTime(), nullable=False),
+        sa.CheckConstraint("start_date <= end_date", name=op.f("ck_overrides_dates")),
+        sa.ForeignKeyConstraint(
+            ["org_id", "schedule_id"],
+            ["schedules.org_id", "schedules.id"],
+            name=op.f("fk_overrides_org_id_schedule_id"),
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_overrides")),
+        sa.UniqueConstraint(
+            "org_id",
+            "schedule_id",
+            "holiday",
+            "start_date",
+            name=op.f("uq_overrides_org_id_schedule_id_holiday_start_date"),
+        ),
+    )
+    op.create_index(
+        "ix_overrides_org_id_schedule_id_start_date",
+        "overrides",
+        ["org_id", "schedule_id", "start_date"],
+        unique=False,
     )
     op.create_table(
         "appointments",
@@ -181,6 +249,8 @@ def upgrade() -> None:
         sa.Column("completed_at", UtcDateTime(), nullable=True),
         sa.Column("cancelled_at", UtcDateTime(), nullable=True),
         sa.Column("no_show_at", UtcDateTime(), nullable=True),
+        sa.Column("cancellation_reason", sa.Text(), nullable=True),
+        sa.Column("created_by", sa.Text(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("updated_at", UtcDateTime(), nullable=False),
         sa.CheckConstraint("source IN ('manual', 'booking_page')", name=op.f("ck_appointments_source")),
@@ -212,7 +282,78 @@ def upgrade() -> None:
         postgresql_where=sa.text("status <> 'cancelled'"),
         sqlite_where=sa.text("status <> 'cancelled'"),
     )
-
+    op.create_index(
+        "ix_appointments_org_id_start_time_id", "appointments", ["org_id", "start_time", "id"], unique=False
+    )
+    op.create_index(
+        "ix_appointments_org_id_updated_at_id", "appointments", ["org_id", "updated_at", "id"], unique=False
+    )
+    op.create_table(
+        "type_calendars",
+        sa.Column("org_id", sa.Text(), nullable=False),
+        sa.Column("appointment_type_id", sa.Text(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("calendar_id", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "appointment_type_id"],
+            ["appointment_types.org_id", "appointment_types.id"],
+            name=op.f("fk_type_calendars_org_id_appointment_type_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "calendar_id"],
+            ["calendars.org_id", "calendars.id"],
+            name=op.f("fk_type_calendars_org_id_calendar_id"),
+        ),
+        sa.PrimaryKeyConstraint("org_id", "appointment_type_id", "position", name=op.f("pk_type_calendars")),
+        sa.UniqueConstraint(
+            "org_id",
+            "appointment_type_id",
+            "calendar_id",
+            name=op.f("uq_type_calendars_org_id_appointment_type_id_calendar_id"),
+        ),
+    )
+    op.create_table(
+        "windows",
+        sa.Column("org_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("schedule_id", sa.Text(), nullable=False),
+        sa.Column("day_of_week", sa.Integer(), nullable=False),
+        sa.Column("start_time", sa.Text(), nullable=False),
+        sa.Column("end_time", sa.Text(), nullable=False),
+        sa.Column("appointment_type_id", sa.Text(), nullable=True),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.CheckConstraint("day_of_week BETWEEN 0 AND 6", name=op.f("ck_windows_day_of_week")),
+        sa.CheckConstraint("start_time < end_time", name=op.f("ck_windows_times")),
+        sa.ForeignKeyConstraint(
+            ["org_id", "appointment_type_id"],
+            ["appointment_types.org_id", "appointment_types.id"],
+            name=op.f("fk_windows_org_id_appointment_type_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "schedule_id"],
+            ["schedules.org_id", "schedules.id"],
+            name=op.f("fk_windows_org_id_schedule_id"),
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_windows")),
+    )
+    op.create_index("ix_windows_org_id_schedule_id", "windows", ["org_id", "schedule_id"], unique=False)
+    op.create_table(
+        "appointment_changes",
+        sa.Column("org_id", sa.Text(), nullable=False),
+        sa.Column("appointment_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("before", sa.Text(), nullable=False),
+        sa.Column("after", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "appointment_id"],
+            ["appointments.org_id", "appointments.id"],
+            name=op.f("fk_appointment_changes_org_id_appointment_id"),
+        ),
+        sa.PrimaryKeyConstraint("org_id", "appointment_id", "version", name=op.f("pk_appointment_changes")),
+    )
     if op.get_bind().dialect.name == "postgresql":
         op.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
         op.execute(EXCLUSION)
@@ -222,6 +363,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("appointment_changes")
+    op.drop_index("ix_windows_org_id_schedule_id", table_name="windows")
+    op.drop_table("windows")
+    op.drop_table("type_calendars")
+    op.drop_index("ix_appointments_org_id_updated_at_id", table_name="appointments")
+    op.drop_index("ix_appointments_org_id_start_time_id", table_name="appointments")
     op.drop_index(
         "ix_appointments_org_id_calendar_id_busy_start",
         table_name="appointments",
@@ -229,9 +376,8 @@ def downgrade() -> None:
         sqlite_where=sa.text("status <> 'cancelled'"),
     )
     op.drop_table("appointments")
-    op.drop_index("ix_idempotency_keys_org_id_created_at", table_name="idempotency_keys")
-    op.drop_table("idempotency_keys")
-    op.drop_table("events")
+    op.drop_index("ix_overrides_org_id_schedule_id_start_date", table_name="overrides")
+    op.drop_table("overrides")
     op.drop_index(
         "uq_calendars_org_id_default",
         table_name="calendars",
@@ -240,5 +386,15 @@ def downgrade() -> None:
     )
     op.drop_table("calendars")
     op.drop_table("appointment_types")
+    op.drop_index(
+        "uq_schedules_org_id_default",
+        table_name="schedules",
+        postgresql_where=sa.text("is_default"),
+        sqlite_where=sa.text("is_default"),
+    )
+    op.drop_table("schedules")
+    op.drop_index("ix_idempotency_keys_org_id_created_at", table_name="idempotency_keys")
+    op.drop_table("idempotency_keys")
+    op.drop_table("events")
     op.drop_table("api_keys")
     op.drop_table("organizations")

@@ -10,7 +10,16 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from kalends.api import appointment_types, appointments, health
+from kalends.api import (
+    appointment_types,
+    appointments,
+    availability,
+    calendars,
+    health,
+    organization,
+    overrides,
+    schedules,
+)
 from kalends.api.body_limit import BodyLimit
 from kalends.api.context import Context
 from kalends.api.document import document, operation_id
@@ -75,7 +84,16 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         redoc_url=None,
         static_url="/docs/assets",
     )
-    for feature in (appointments, appointment_types, health):
+    for feature in (
+        appointments,
+        appointment_types,
+        availability,
+        schedules,
+        overrides,
+        calendars,
+        organization,
+        health,
+    ):
         app.include_router(feature.router)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]  # FastAPI's way to extend it
     return app

@@ -57,7 +57,9 @@ async def test_unknown_paths_and_methods(client: httpx.AsyncClient) -> None:
     for path, allowed in (
         (PATH, {"GET", "PATCH", "POST"}),
         (f"{PATH}/apt_x", {"GET", "PATCH"}),
-        ("/v1/calendar/appointment-types", {"GET", "POST"}),
+        ("/v1/calendar/appointment-types", {"GET", "POST", "PUT"}),
+        ("/v1/calendar/overrides/holidays", {"POST"}),
+        ("/v1/calendar/overrides/ovr_x", {"DELETE", "GET", "PATCH"}),
         ("/healthz", {"GET"}),
     ):
         response = await client.request("PROPFIND", path)

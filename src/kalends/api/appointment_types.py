@@ -1,35 +1,39 @@
 """`/v1/calendar/appointment-types`."""
 
-from fastapi import APIRouter
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from kalends.api.calls import Reading
-from kalends.api.changes import PARAMETERS, Writing
-from kalends.api.errors import EVERYWHERE, WITH_BODY, MissingFields, documented
+from kalends.api.calls import PathId, Reading
+from kalends.api.changes import PARAMETERS, Deleting, Writing
+from kalends.api.errors import deleting, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.schemas.appointment_types import (
     AppointmentTypeAnswer,
+    AppointmentTypeChange,
     AppointmentTypeCreate,
     AppointmentTypesAnswer,
+    AppointmentTypeUpdate,
 )
+from kalends.schemas.wire import Deleted
 from kalends.services import appointment_types
 
 router = APIRouter(prefix="/v1/calendar/appointment-types", tags=["appointment_types"], route_class=JsonRoute)
+_EXTRA = {"parameters": PARAMETERS}
+IsActive = Annotated[Literal["true", "false"] | None, Query(alias="isActive")]
+
+
+@router.get("", name="list", responses=reading())
+async def list_all(call: Reading, is_active: IsActive = None) -> AppointmentTypesAnswer:
+    """List the kinds of appointment in the organization's order; with `isActive`, only those."""
+    active = None if is_active is None else is_active == "true"
+    return AppointmentTypesAnswer.of(await call.db.read(appointment_types.all_of, call.org_id, active))
 
 
 @router.post(
-    "",
-    response_model=AppointmentTypeAnswer,
-    openapi_extra={"parameters": PARAMETERS},
-    responses=documented(
-        *EVERYWHERE,
-        *WITH_BODY,
-        MissingFields,
-        errors.NotFound,
-        errors.IdempotencyKeyReused,
-        errors.OutcomeUnknown,
-    ),
+    "", response_model=AppointmentTypeAnswer, openapi_extra=_EXTRA, responses=writing(errors.NotFound)
 )
 async def create(body: AppointmentTypeCreate, change: Writing) -> Response:
     """Add a kind of appointment."""
@@ -38,7 +42,33 @@ async def create(body: AppointmentTypeCreate, change: Writing) -> Response:
     )
 
 
-@router.get("", name="list", responses=documented(*EVERYWHERE))
-async def list_all(call: Reading) -> AppointmentTypesAnswer:
-    """List every kind of appointment, active or not, in the organization's order."""
-    return AppointmentTypesAnswer.of(await call.db.read_one(appointment_types.all_of, call.org_id))
+@router.get("/{id}", responses=reading(errors.NotFound))
+async def get(id: PathId, call: Reading) -> AppointmentTypeAnswer:
+    """Show one kind of appointment."""
+    return AppointmentTypeAnswer.of(await call.db.read(appointment_types.get, call.org_id, id))
+
+
+@router.put(
+    "", response_model=AppointmentTypeAnswer, openapi_extra=_EXTRA, responses=writing(errors.NotFound)
+)
+async def update(body: AppointmentTypeUpdate, change: Writing) -> Response:
+    """Change the type that the body names; only what is sent. What is booked stays as it is."""
+    return await change.make(
+        AppointmentTypeAnswer.of, appointment_types.change, change.org_id, body.id, body, change.now
+    )
+
+
+@router.put(
+    "/{id}", response_model=AppointmentTypeAnswer, openapi_extra=_EXTRA, responses=writing(errors.NotFound)
+)
+async def change_one(id: PathId, body: AppointmentTypeChange, change: Writing) -> Response:
+    """Change a type; only what is sent. What is booked stays as it is."""
+    return await change.make(
+        AppointmentTypeAnswer.of, appointment_types.change, change.org_id, id, body, change.now
+    )
+
+
+@router.delete("/{id}", response_model=Deleted, responses=deleting(errors.InUse))
+async def delete(id: PathId, change: Deleting) -> Response:
+    """Delete a type that was never booked; one that was can be made inactive instead."""
+    return await change.make(Deleted.of, appointment_types.remove, change.org_id, id)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Concatenate
+from typing import Annotated, Any, Concatenate, Self
 
 from fastapi import Security
 from starlette.requests import Request
@@ -59,6 +59,12 @@ class Change(Call):
         if dry_run not in ("true", "false"):
             raise Malformed("dry_run must be true or false.")
         self._rehearsed = dry_run == "true"
+        self._keep: Callable[[str], str] = str
+
+    def keeping(self, keep: Callable[[str], str]) -> Self:
+        """For an answer that holds a secret: `keep` makes what a replay may show of it."""
+        self._keep = keep
+        return self
 
     @property
     def versions(self) -> frozenset[int] | None:
@@ -100,7 +106,7 @@ class Change(Call):
             return _json(say(await write(unit)).model_dump_json())
         ticket = Ticket(self.org_id, self._key, await _fingerprint(self.request))
         kept = await self.db.write(
-            idempotency.once, ticket, self.now, lambda tx: say(unit(tx)).model_dump_json()
+            idempotency.once, ticket, self.now, lambda tx: say(unit(tx)).model_dump_json(), self._keep
         )
         return _json(kept.answer, replayed=kept.replayed)
 
@@ -124,3 +130,5 @@ class _ScopedChange(Scoped):
 
 
 Writing = Annotated[Change, Security(_ScopedChange("write"))]
+Deleting = Annotated[Change, Security(_ScopedChange("delete"))]
+Administering = Annotated[Change, Security(_ScopedChange("admin"))]

@@ -56,6 +56,13 @@ def document(app: FastAPI) -> dict[str, Any]:
             tags=[
                 {"name": "appointments", "description": "Booked time."},
                 {"name": "appointment_types", "description": "What can be booked."},
+                {"name": "availability", "description": "The organization's own weekly hours."},
+                {"name": "schedules", "description": "Hours that types and calendars share, by name."},
+                {"name": "overrides", "description": "Days that differ from the organization's own hours."},
+                {"name": "schedule_overrides", "description": "Days that differ from a named schedule."},
+                {"name": "calendars", "description": "People, rooms, chairs: whose time is booked."},
+                {"name": "organization", "description": "The organization of the key."},
+                {"name": "keys", "description": "The organization's API keys."},
                 {"name": "health", "description": "For load balancers and containers."},
             ],
         )

@@ -15,6 +15,7 @@ from kalends.schemas.errors import ErrorAnswer
 from kalends.telemetry import log
 
 RETRY_AFTER_SECONDS = 2
+_BODY = "The body"
 
 
 class MissingFields(errors.Malformed):
@@ -69,6 +70,8 @@ STATUS: Mapping[type[errors.Refusal], int] = {
     errors.Conflict: 409,
     errors.SlotTaken: 409,
     errors.TypeInactive: 409,
+    errors.CalendarInactive: 409,
+    errors.InUse: 409,
     errors.IllegalTransition: 409,
     errors.AlreadyExists: 409,
     errors.PreconditionFailed: 412,
@@ -107,7 +110,8 @@ def from_validation(error: RequestValidationError) -> errors.Refusal:
     if first["loc"] == ("body",) and kind in ("model_attributes_type", "dict_type", "model_type", "missing"):
         return MalformedJson("The body must be a JSON object.")
     fields = [{"field": _field(problem["loc"]), "reason": _reason(problem)} for problem in problems[:20]]
-    sentence = f"{fields[0]['field']} {fields[0]['reason']}".strip()
+    between = ": " if fields[0]["field"] == _BODY else " "
+    sentence = f"{fields[0]['field']}{between}{fields[0]['reason']}"
     refusal = errors.InvalidTime if kind == "invalid_time" else errors.Malformed
     return refusal(sentence, fields=fields)
 
@@ -126,7 +130,7 @@ def from_http(error: HTTPException) -> errors.Refusal:
 
 
 def _field(location: Sequence[str | int]) -> str:
-    return ".".join(str(part) for part in location[1:]) or "The body"
+    return ".".join(str(part) for part in location[1:]) or _BODY
 
 
 def _reason(problem: Mapping[str, Any]) -> str:
@@ -163,12 +167,10 @@ async def on_http(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request, fallback: Mapping[str, str] | None) -> dict[str, str]:
     """Every method known for this path; the router's own answer names those of one route only."""
-    methods = {
-        method.upper()
-        for template, operations in request.app.openapi()["paths"].items()
-        if compile_path(template)[0].fullmatch(request.url.path)
-        for method in operations
-    }
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    fitting = [path for path in paths if compile_path(path)[0].fullmatch(request.url.path)]
+    fewest = min((path.count("{") for path in fitting), default=0)  # the most literal path is the one meant
+    methods = {method.upper() for path in fitting if path.count("{") == fewest for method in paths[path]}
     return {"Allow": ", ".join(sorted(methods))} if methods else dict(fallback or {})
 
 
@@ -220,3 +222,25 @@ EVERYWHERE = (
 
 WITH_BODY = (MalformedJson, BodyTooLarge, UnsupportedMediaType)
 """What any call with a body may be refused for besides."""
+
+
+def reading(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a call that reads."""
+    return documented(*EVERYWHERE, *refusals)
+
+
+def writing(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a call that writes what its body says."""
+    return documented(
+        *EVERYWHERE,
+        *WITH_BODY,
+        MissingFields,
+        *refusals,
+        errors.IdempotencyKeyReused,
+        errors.OutcomeUnknown,
+    )
+
+
+def deleting(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a call that deletes what its path names."""
+    return documented(*EVERYWHERE, errors.NotFound, *refusals, errors.OutcomeUnknown)

@@ -5,7 +5,7 @@
     ├── Unauthorized ── KeyExpired, KeyRevoked
     ├── ScopeMissing
     ├── NotFound
-    ├── Conflict ── SlotTaken, TypeInactive, IllegalTransition, AlreadyExists
+    ├── Conflict ── SlotTaken, TypeInactive, CalendarInactive, InUse, IllegalTransition, AlreadyExists
     ├── PreconditionFailed
     ├── IdempotencyKeyReused
     ├── RateLimited
@@ -100,6 +100,18 @@ class TypeInactive(Conflict):
     """This appointment type is not active, so it can't be booked."""
 
     code = "type_inactive"
+
+
+class CalendarInactive(Conflict):
+    """This calendar is not active, so it can't be booked."""
+
+    code = "calendar_inactive"
+
+
+class InUse(Conflict):
+    """Something else still refers to it, so it can't be deleted."""
+
+    code = "in_use"
 
 
 class IllegalTransition(Conflict):

@@ -89,11 +89,42 @@ api_keys = Table(
 )
 
 
+class ScheduleColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    id: Named[str] = Column(Text)
+    name: Named[str] = Column(Text)
+    timezone: Named[str | None] = Column(Text)
+    is_default: Named[bool] = Column(Boolean)
+    created_at: Named[datetime] = Column(UtcDateTime)
+    updated_at: Named[datetime] = Column(UtcDateTime)
+
+
+schedules = Table(
+    "schedules",
+    metadata,
+    ScheduleColumns,
+    PrimaryKeyConstraint("org_id", "id"),
+    ForeignKeyConstraint(["org_id"], ["organizations.id"]),
+    Index(
+        "uq_schedules_org_id_default",
+        "org_id",
+        unique=True,
+        postgresql_where=text("is_default"),
+        sqlite_where=text("is_default"),
+    ),
+)
+"""When there is work. Every organization has a default one, in the organization's own zone (null here)."""
+
+
 class CalendarColumns(TypedColumns):
     org_id: Named[str] = Column(Text)
     id: Named[str] = Column(Text)
     name: Named[str] = Column(Text)
+    color: Named[str | None] = Column(Text)
+    is_active: Named[bool] = Column(Boolean)
     is_default: Named[bool] = Column(Boolean)
+    schedule_id: Named[str | None] = Column(Text)
+    deleted_at: Named[datetime | None] = Column(UtcDateTime)
     created_at: Named[datetime] = Column(UtcDateTime)
     updated_at: Named[datetime] = Column(UtcDateTime)
 
@@ -104,6 +135,7 @@ calendars = Table(
     CalendarColumns,
     PrimaryKeyConstraint("org_id", "id"),
     ForeignKeyConstraint(["org_id"], ["organizations.id"]),
+    ForeignKeyConstraint(["org_id", "schedule_id"], ["schedules.org_id", "schedules.id"]),
     Index(
         "uq_calendars_org_id_default",
         "org_id",
@@ -130,6 +162,7 @@ class AppointmentTypeColumns(TypedColumns):
     max_days_ahead: Named[int | None] = Column(Integer)
     requires_confirmation: Named[bool] = Column(Boolean)
     confirm_within_hours: Named[int | None] = Column(Integer)
+    slot_interval_minutes: Named[int | None] = Column(Integer)
     booking_questions: Named[list[dict[str, Any]]] = Column(JSON)
     schedule_id: Named[str | None] = Column(Text)
     is_active: Named[bool] = Column(Boolean)
@@ -144,10 +177,87 @@ appointment_types = Table(
     AppointmentTypeColumns,
     PrimaryKeyConstraint("org_id", "id"),
     ForeignKeyConstraint(["org_id"], ["organizations.id"]),
+    ForeignKeyConstraint(["org_id", "schedule_id"], ["schedules.org_id", "schedules.id"]),
     CheckConstraint("duration_minutes BETWEEN 1 AND 10080", name="duration_minutes"),
     CheckConstraint("buffer_before_minutes BETWEEN 0 AND 1440", name="buffer_before_minutes"),
     CheckConstraint("buffer_after_minutes BETWEEN 0 AND 1440", name="buffer_after_minutes"),
 )
+
+
+class TypeCalendarColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    appointment_type_id: Named[str] = Column(Text)
+    position: Named[int] = Column(Integer)
+    calendar_id: Named[str] = Column(Text)
+
+
+type_calendars = Table(
+    "type_calendars",
+    metadata,
+    TypeCalendarColumns,
+    PrimaryKeyConstraint("org_id", "appointment_type_id", "position"),
+    UniqueConstraint("org_id", "appointment_type_id", "calendar_id"),
+    ForeignKeyConstraint(
+        ["org_id", "appointment_type_id"], ["appointment_types.org_id", "appointment_types.id"]
+    ),
+    ForeignKeyConstraint(["org_id", "calendar_id"], ["calendars.org_id", "calendars.id"]),
+)
+"""Which calendars serve a type; the first one, at position 0, unless a booking says otherwise."""
+
+
+class WindowColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    id: Named[str] = Column(Text)
+    schedule_id: Named[str] = Column(Text)
+    day_of_week: Named[int] = Column(Integer)
+    start_time: Named[str] = Column(Text)
+    end_time: Named[str] = Column(Text)
+    appointment_type_id: Named[str | None] = Column(Text)
+    is_active: Named[bool] = Column(Boolean)
+    created_at: Named[datetime] = Column(UtcDateTime)
+
+
+windows = Table(
+    "windows",
+    metadata,
+    WindowColumns,
+    PrimaryKeyConstraint("org_id", "id"),
+    ForeignKeyConstraint(["org_id", "schedule_id"], ["schedules.org_id", "schedules.id"]),
+    ForeignKeyConstraint(
+        ["org_id", "appointment_type_id"], ["appointment_types.org_id", "appointment_types.id"]
+    ),
+    CheckConstraint("day_of_week BETWEEN 0 AND 6", name="day_of_week"),
+    CheckConstraint("start_time < end_time", name="times"),
+    Index("ix_windows_org_id_schedule_id", "org_id", "schedule_id"),
+)
+"""The weekly hours of schedules: `day_of_week` 0 is Sunday; times are HH:MM:SS on the wall, to 24:00:00."""
+
+
+class OverrideColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    id: Named[str] = Column(Text)
+    schedule_id: Named[str] = Column(Text)
+    start_date: Named[str] = Column(Text)
+    end_date: Named[str] = Column(Text)
+    windows: Named[list[dict[str, str]]] = Column(JSON)
+    reason: Named[str | None] = Column(Text)
+    holiday: Named[str | None] = Column(Text)
+    created_at: Named[datetime] = Column(UtcDateTime)
+    updated_at: Named[datetime] = Column(UtcDateTime)
+
+
+overrides = Table(
+    "overrides",
+    metadata,
+    OverrideColumns,
+    PrimaryKeyConstraint("org_id", "id"),
+    ForeignKeyConstraint(["org_id", "schedule_id"], ["schedules.org_id", "schedules.id"]),
+    CheckConstraint("start_date <= end_date", name="dates"),
+    UniqueConstraint("org_id", "schedule_id", "holiday", "start_date"),
+    Index("ix_overrides_org_id_schedule_id_start_date", "org_id", "schedule_id", "start_date"),
+)
+"""Days that differ: local dates (both included) with hours of their own, or none. `holiday` is where it came
+from, such as DE or DE-BY."""
 
 
 class AppointmentColumns(TypedColumns):

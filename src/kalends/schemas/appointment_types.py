@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from kalends.core.lifecycle import MAX_BUFFER_MINUTES, MAX_DURATION_MINUTES
 from kalends.schemas.fields import WHOLE, Id, Label, Name, Notes
-from kalends.schemas.wire import Answer, Request
+from kalends.schemas.wire import UNSENT, Answer, OneThing, Request
 
 _MOST = 1_000_000
 """Counts and horizons above it have no meaning here, and must fit a 32-bit column."""
@@ -47,45 +47,89 @@ class BookingQuestion(Request):
         return self
 
 
-class AppointmentTypeCreate(Request):
-    """A new kind of appointment."""
+class AppointmentTypeChange(Request):
+    """What is to be changed of a type. A field that is not sent stays."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
         populate_by_name=False,
-        json_schema_extra={"examples": [{"name": "Tax Consultation", "durationMinutes": 60}]},
+        json_schema_extra={"examples": [{"durationMinutes": 45}]},
+    )
+
+    name: Name = UNSENT
+    duration_minutes: Duration = UNSENT
+    description: Notes = Field(default=UNSENT, description="Shown on the booking page.")
+    color: Color = UNSENT
+    buffer_before_minutes: Buffer = UNSENT
+    buffer_after_minutes: Buffer = UNSENT
+    max_per_day: Count | None = Field(default=UNSENT, description=_CAP)
+    max_per_week: Count | None = Field(default=UNSENT, description=_CAP)
+    max_per_month: Count | None = Field(default=UNSENT, description=_CAP)
+    min_notice_hours: CountFromZero = UNSENT
+    max_days_ahead: CountFromZero | None = Field(
+        default=UNSENT, description="How far ahead clients can book; null: no limit, 0: today only."
+    )
+    requires_confirmation: bool = UNSENT
+    confirm_within_hours: Count | None = Field(
+        default=UNSENT, description="Hours until an unconfirmed booking is cancelled by itself."
+    )
+    slot_interval_minutes: Duration | None = Field(
+        default=UNSENT, description="From one offered start to the next; null: the duration."
+    )
+    booking_questions: Annotated[list[BookingQuestion], Field(max_length=100)] = Field(
+        default=UNSENT, description="Each with an id of its own.", json_schema_extra={"uniqueItems": True}
+    )
+    schedule_id: Id | None = Field(
+        default=UNSENT, description="A named schedule that gives the availability."
+    )
+    calendar_ids: Annotated[list[Id], Field(min_length=1, max_length=100)] = Field(
+        default=UNSENT,
+        description="Which calendars serve it; the default one unless said otherwise.",
+        json_schema_extra={"uniqueItems": True},
+    )
+    is_active: bool = Field(default=UNSENT, description="Whether the type is bookable.")
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        ids = [question.id for question in self.booking_questions or ()]
+        if len(set(ids)) < len(ids):
+            raise PydanticCustomError("unique", "bookingQuestions must have unique ids")
+        if len(set(self.calendar_ids or ())) < len(self.calendar_ids or ()):
+            raise PydanticCustomError("unique", "calendarIds must name each calendar once")
+        return self
+
+
+class AppointmentTypeUpdate(AppointmentTypeChange):
+    """A change that names its type in the body, as the reference does."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"id": "type_def456", "durationMinutes": 45}]})
+    must_have = ("id",)
+
+    id: Id
+
+
+class AppointmentTypeCreate(AppointmentTypeChange):
+    """A new kind of appointment."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "Tax Consultation", "durationMinutes": 60}]}
     )
     must_have = ("name", "durationMinutes")
 
     name: Name
     duration_minutes: Duration
-    description: Notes = Field(default=None, description="Shown on the booking page.")
     color: Color = "#3b82f6"
     buffer_before_minutes: Buffer = 0
     buffer_after_minutes: Buffer = 0
-    max_per_day: Count | None = Field(default=None, description=_CAP)
-    max_per_week: Count | None = Field(default=None, description=_CAP)
-    max_per_month: Count | None = Field(default=None, description=_CAP)
     min_notice_hours: CountFromZero = 24
     max_days_ahead: CountFromZero | None = Field(
         default=60, description="How far ahead clients can book; null: no limit, 0: today only."
     )
     requires_confirmation: bool = False
-    confirm_within_hours: Count | None = Field(
-        default=None, description="Hours until an unconfirmed booking is cancelled by itself."
-    )
     booking_questions: Annotated[list[BookingQuestion], Field(max_length=100)] = Field(
         default=[], description="Each with an id of its own.", json_schema_extra={"uniqueItems": True}
     )
-    schedule_id: Id | None = Field(default=None, description="A named schedule that gives the availability.")
     is_active: bool = Field(default=True, description="Whether the type is bookable.")
-
-    @model_validator(mode="after")
-    def _question_ids_are_unique(self) -> Self:
-        ids = [question.id for question in self.booking_questions]
-        if len(set(ids)) < len(ids):
-            raise PydanticCustomError("unique", "bookingQuestions must have unique ids")
-        return self
 
 
 class AppointmentType(Answer):
@@ -108,7 +152,9 @@ class AppointmentType(Answer):
     max_days_ahead: int | None
     requires_confirmation: bool
     confirm_within_hours: int | None
+    slot_interval_minutes: int | None
     booking_questions: list[BookingQuestion]
+    calendar_ids: list[str]
     schedule_id: str | None
     schedule_name: str | None
     is_active: bool
@@ -117,25 +163,17 @@ class AppointmentType(Answer):
     updated_at: datetime
 
 
-class AppointmentTypeAnswer(Answer):
+class AppointmentTypeAnswer(OneThing):
     """One appointment type."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
     appointment_type: AppointmentType
 
-    @classmethod
-    def of(cls, appointment_type: AppointmentType) -> "AppointmentTypeAnswer":
-        return cls(appointment_type=appointment_type)
 
-
-class AppointmentTypesAnswer(Answer):
+class AppointmentTypesAnswer(OneThing):
     """Every appointment type, in the organization's order."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
     appointment_types: list[AppointmentType]
-
-    @classmethod
-    def of(cls, appointment_types: list[AppointmentType]) -> "AppointmentTypesAnswer":
-        return cls(appointment_types=appointment_types)

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from kalends.core.lifecycle import Check, Source, Status
 from kalends.schemas.fields import Email, Id, Language, Moment, Name, Notes, Phone
-from kalends.schemas.wire import UNSENT, Answer, Request
+from kalends.schemas.wire import UNSENT, Answer, OneThing, Request
 
 
 class Actor(Answer):
@@ -141,7 +141,7 @@ class Appointment(Answer):
         )
 
 
-class AppointmentAnswer(Answer):
+class AppointmentAnswer(OneThing):
     """One appointment."""
 
     model_config = ConfigDict(
@@ -186,10 +186,6 @@ class AppointmentAnswer(Answer):
 
     appointment: Appointment
 
-    @classmethod
-    def of(cls, appointment: Appointment) -> "AppointmentAnswer":
-        return cls.model_construct(appointment=appointment)
-
 
 class AppointmentsAnswer(Answer):
     """A page of appointments."""
@@ -210,7 +206,7 @@ class HistoryEntry(Answer):
     after: dict[str, Any]
 
 
-class HistoryAnswer(Answer):
+class HistoryAnswer(OneThing):
     """All that was ever changed in an appointment, oldest first."""
 
     history: list[HistoryEntry]

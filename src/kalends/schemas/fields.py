@@ -9,10 +9,14 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from kalends.core.hours import zone_names
+
 # What JSON Schema can say of these fields; the validators below say it with better sentences.
 _NO_NUL = r"^[^\x00]*$"
 _NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
 _PHONE = r"^\+?([ ().\-/]*[0-9]){3,20}[ ().\-/]*((x|ext\.?|#) ?[0-9]{1,8})?$"
+_CLOCK = r"^((0[0-9]|1[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?|24:00(:00)?)$"
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _LANGUAGE = r"^[A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8})*$"
 
 _BLANK_OR_NULL: list[dict[str, Any]] = [{"type": "string", "maxLength": 0}, {"type": "null"}]
@@ -100,6 +104,42 @@ Language = Annotated[
 ]
 """A well-formed BCP 47 language tag (RFC 5646, section 2.1); `en_US` is read as `en-US`."""
 
+
+def _clock_time(value: str) -> str:
+    if not re.fullmatch(_CLOCK, value):
+        raise PydanticCustomError("clock_time", "must be a time of day such as 09:00:00")
+    return value if len(value) == 8 else f"{value}:00"
+
+
+def _zone(value: str) -> str:
+    if value not in zone_names():
+        raise PydanticCustomError("timezone", "must be an IANA time zone such as Europe/Berlin")
+    return value
+
+
+def _day(value: Any) -> Any:
+    if isinstance(value, str) and re.fullmatch(_DATE, value.strip()):
+        try:
+            return date.fromisoformat(value.strip()).isoformat()
+        except ValueError:
+            pass
+    raise PydanticCustomError("date", "must be a date such as 2024-12-24")
+
+
+ClockTime = Annotated[
+    str, Field(max_length=8, json_schema_extra={"pattern": _CLOCK}), AfterValidator(_clock_time)
+]
+"""A time of day on the wall, `HH:MM:SS` (seconds may be left out); 24:00:00 ends a day."""
+
+Zone = Annotated[str, Field(max_length=64, examples=["Europe/Berlin"]), AfterValidator(_zone)]
+"""An IANA time zone's name, checked against the list of them."""
+
+Day = Annotated[
+    str,
+    BeforeValidator(_day),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2024-12-24"]}),
+]
+"""A calendar date, `YYYY-MM-DD`."""
 
 _ISO_8601 = isoparser(sep="T")
 _EXAMPLES = "such as 2024-01-25T14:00:00Z or 2024-01-25T15:00:00+01:00"

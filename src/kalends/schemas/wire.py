@@ -1,7 +1,7 @@
 """What every message has in common."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
@@ -14,6 +14,16 @@ class Answer(BaseModel):
     """Something Kalends says."""
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True)
+
+
+class OneThing(Answer):
+    """An answer that holds one thing, under the contract's name for it."""
+
+    @classmethod
+    def of(cls, thing: Any) -> Self:
+        """The answer holding `thing`."""
+        (name,) = cls.model_fields
+        return cast(Self, cls.model_construct(**{name: thing}))
 
 
 class Request(BaseModel):
@@ -48,3 +58,14 @@ class Request(BaseModel):
 
 def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
+
+
+class Deleted(Answer):
+    """What is gone."""
+
+    id: str
+    deleted: Literal[True] = True
+
+    @classmethod
+    def of(cls, id_: str) -> Self:
+        return cls(id=id_)

@@ -1,14 +1,17 @@
 """Use cases of appointment types."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import and_, delete, exists, func, insert, select, update
 
-from kalends.core.errors import NotFound
-from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import appointment_types
+from kalends.core.errors import InUse, NotFound
+from kalends.db.database import Tx
+from kalends.db.tables import appointment_types, appointments, schedules, type_calendars, windows
 from kalends.ids import new_id
-from kalends.schemas.appointment_types import AppointmentType, AppointmentTypeCreate
+from kalends.schemas.appointment_types import AppointmentType, AppointmentTypeChange, AppointmentTypeCreate
+from kalends.services import calendars
+from kalends.services.schedules import named
 
 
 def create(
@@ -16,32 +19,110 @@ def create(
 ) -> AppointmentType:
     """Add a type, last in the organization's order. `type_id` is for the demo.
 
-    Raises NotFound for an unknown schedule.
+    Raises NotFound for an unknown schedule or calendar.
     """
-    if wish.schedule_id is not None:
-        raise NotFound("There is no schedule with this id.", field="scheduleId")
     last = tx.execute(
         select(func.max(appointment_types.c.sort_order)).where(appointment_types.c.org_id == org_id)
     ).scalar()
-    values = wish.model_dump() | {
+    row = wish.model_dump(exclude={"calendar_ids"}) | {
         "org_id": org_id,
         "id": type_id or new_id("type"),
         "sort_order": 0 if last is None else last + 1,
         "created_at": now,
         "updated_at": now,
     }
-    return _shown(tx.execute(insert(appointment_types).values(values).returning(appointment_types)).one())
+    _check(tx, org_id, wish)
+    tx.execute(insert(appointment_types), row)
+    _serve(tx, org_id, row["id"], wish.calendar_ids or [calendars.default_id(tx, org_id)])
+    return get(tx, org_id, row["id"])
 
 
-def all_of(tx: Tx, org_id: str) -> list[AppointmentType]:
-    """Every type of the organization, active or not, in its order."""
-    rows = tx.execute(
-        select(appointment_types)
-        .where(appointment_types.c.org_id == org_id)
-        .order_by(appointment_types.c.sort_order, appointment_types.c.id)
+def all_of(tx: Tx, org_id: str, active: bool | None) -> list[AppointmentType]:
+    """Every type of the organization in its order; only the active or the inactive ones where asked."""
+    wanted = [appointment_types.c.org_id == org_id]
+    if active is not None:
+        wanted.append(appointment_types.c.is_active == active)
+    return _shown(tx, org_id, *wanted)
+
+
+def get(tx: Tx, org_id: str, type_id: str) -> AppointmentType:
+    """One type. Raises NotFound."""
+    found = _shown(tx, org_id, appointment_types.c.org_id == org_id, appointment_types.c.id == type_id)
+    if not found:
+        raise NotFound("There is no appointment type with this id.")
+    return found[0]
+
+
+def change(tx: Tx, org_id: str, type_id: str, wish: AppointmentTypeChange, now: datetime) -> AppointmentType:
+    """Change what is sent. Appointments that are booked stay as they are.
+
+    Raises NotFound for the type, its schedule or a calendar.
+    """
+    get(tx, org_id, type_id)
+    _check(tx, org_id, wish)
+    sent = wish.model_dump(include=wish.model_fields_set - {"id", "calendar_ids"})
+    tx.execute(
+        update(appointment_types)
+        .where(appointment_types.c.org_id == org_id, appointment_types.c.id == type_id)
+        .values(**sent, updated_at=now)
     )
-    return [_shown(row) for row in rows]
+    if "calendar_ids" in wish.model_fields_set:
+        _serve(tx, org_id, type_id, wish.calendar_ids)
+    return get(tx, org_id, type_id)
 
 
-def _shown(row: AnyRow) -> AppointmentType:
-    return AppointmentType.model_validate({**row._mapping, "schedule_name": None})
+def remove(tx: Tx, org_id: str, type_id: str) -> str:
+    """Delete a type that was never booked; its id. Raises NotFound, InUse."""
+    get(tx, org_id, type_id)
+    booked = exists().where(appointments.c.org_id == org_id, appointments.c.appointment_type_id == type_id)
+    if tx.execute(select(booked)).scalar():
+        raise InUse("Appointments use this type, so it can't be deleted; set isActive: false instead.")
+    for part in (type_calendars, windows):
+        tx.execute(delete(part).where(part.c.org_id == org_id, part.c.appointment_type_id == type_id))
+    tx.execute(
+        delete(appointment_types).where(
+            appointment_types.c.org_id == org_id, appointment_types.c.id == type_id
+        )
+    )
+    return type_id
+
+
+def _check(tx: Tx, org_id: str, wish: AppointmentTypeChange) -> None:
+    if wish.schedule_id is not None:
+        named(tx, org_id, wish.schedule_id, field="scheduleId")
+    if wish.calendar_ids is not None and not calendars.known(tx, org_id, wish.calendar_ids):
+        raise NotFound("There is no calendar with this id.", field="calendarIds")
+
+
+def _serve(tx: Tx, org_id: str, type_id: str, calendar_ids: list[str]) -> None:
+    mine = (type_calendars.c.org_id == org_id, type_calendars.c.appointment_type_id == type_id)
+    tx.execute(delete(type_calendars).where(*mine))
+    rows = [
+        {"org_id": org_id, "appointment_type_id": type_id, "position": position, "calendar_id": calendar_id}
+        for position, calendar_id in enumerate(calendar_ids)
+    ]
+    tx.execute(insert(type_calendars), rows)
+
+
+def _shown(tx: Tx, org_id: str, *wanted: Any) -> list[AppointmentType]:
+    rows = tx.execute(
+        select(appointment_types, schedules.c.name.label("schedule_name"))
+        .outerjoin_from(
+            appointment_types,
+            schedules,
+            and_(
+                schedules.c.org_id == appointment_types.c.org_id,
+                schedules.c.id == appointment_types.c.schedule_id,
+            ),
+        )
+        .where(*wanted)
+        .order_by(appointment_types.c.sort_order, appointment_types.c.id)
+    ).all()
+    serving: dict[str, list[str]] = {row.id: [] for row in rows}
+    for served in tx.execute(
+        select(type_calendars)
+        .where(type_calendars.c.org_id == org_id, type_calendars.c.appointment_type_id.in_(serving))
+        .order_by(type_calendars.c.position)
+    ):
+        serving[served.appointment_type_id].append(served.calendar_id)
+    return [AppointmentType.model_validate({**row._mapping, "calendar_ids": serving[row.id]}) for row in rows]

@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, select
+from sqlalchemy import and_, bindparam, select
 
 from kalends.core.caller import Caller
-from kalends.core.errors import NotFound, SlotTaken, TypeInactive
+from kalends.core.errors import CalendarInactive, NotFound, SlotTaken, TypeInactive
 from kalends.core.hours import instant, stamp
 from kalends.core.lifecycle import occupy
 from kalends.db.claims import Values, claim, in_the_way
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import appointment_types, appointments, calendars
+from kalends.db.tables import appointment_types, appointments, calendars, type_calendars
 from kalends.ids import new_id
 from kalends.schemas.appointments import Appointment, AppointmentCreate
 from kalends.schemas.events import AppointmentCreated
@@ -24,8 +23,8 @@ DEFAULT_LANGUAGE = "en"
 def book(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> Appointment:
     """Book time by hand, past or future, within opening hours or not.
 
-    Raises NotFound for an unknown type or calendar, TypeInactive, InvalidTime, SlotTaken where the
-    calendar is taken (buffers included), ScopeMissing where the check is waived without `admin`.
+    Raises NotFound for an unknown type or calendar, TypeInactive, CalendarInactive, InvalidTime, SlotTaken
+    where the calendar is taken (buffers included), ScopeMissing where the check is waived without `admin`.
     """
     if wish.check == "none":
         caller.need("admin", "Booking without a check (check: none)")
@@ -97,13 +96,15 @@ def _offer(tx: Tx, org_id: str, wish: AppointmentCreate) -> AnyRow:
     """The type that is wanted and the calendar that gives its time."""
     wanted = {"org": org_id, "type": wish.appointment_type_id}
     if wish.calendar_id is None:
-        offer = tx.execute(_OFFER_OF_DEFAULT_CALENDAR, wanted).first()
+        offer = tx.execute(_OFFER_OF_FIRST_CALENDAR, wanted).first()
     else:
         offer = tx.execute(_OFFER_OF_CALENDAR, wanted | {"calendar": wish.calendar_id}).first()
     if offer is None:
         raise NotFound("There is no appointment type with this id.", field="appointment_type_id")
     if offer.calendar_id is None:
         raise NotFound("There is no calendar with this id.", field="calendar_id")
+    if not offer.calendar_is_active:
+        raise CalendarInactive(f"The calendar '{offer.calendar_name}' is not active, so it can't be booked.")
     if not offer.is_active:
         raise TypeInactive(f"The appointment type '{offer.name}' is not active, so it can't be booked.")
     return offer
@@ -139,27 +140,43 @@ def slot_taken(row: Values, others: Sequence[AnyRow]) -> SlotTaken:
     )
 
 
-def _offered(calendar: ColumnElement[bool]) -> Any:
-    return (
-        select(
-            appointment_types.c.id,
-            appointment_types.c.name,
-            appointment_types.c.color,
-            appointment_types.c.duration_minutes,
-            appointment_types.c.buffer_before_minutes,
-            appointment_types.c.buffer_after_minutes,
-            appointment_types.c.is_active,
-            calendars.c.id.label("calendar_id"),
-        )
-        .outerjoin_from(
-            appointment_types, calendars, and_(calendars.c.org_id == appointment_types.c.org_id, calendar)
-        )
-        .where(appointment_types.c.org_id == bindparam("org"), appointment_types.c.id == bindparam("type"))
+_OFFER = select(
+    appointment_types.c.id,
+    appointment_types.c.name,
+    appointment_types.c.color,
+    appointment_types.c.duration_minutes,
+    appointment_types.c.buffer_before_minutes,
+    appointment_types.c.buffer_after_minutes,
+    appointment_types.c.is_active,
+    calendars.c.id.label("calendar_id"),
+    calendars.c.name.label("calendar_name"),
+    calendars.c.is_active.label("calendar_is_active"),
+).where(appointment_types.c.org_id == bindparam("org"), appointment_types.c.id == bindparam("type"))
+_OFFER_OF_FIRST_CALENDAR = (
+    _OFFER.join_from(
+        appointment_types,
+        type_calendars,
+        and_(
+            type_calendars.c.org_id == appointment_types.c.org_id,
+            type_calendars.c.appointment_type_id == appointment_types.c.id,
+        ),
     )
-
-
-_OFFER_OF_DEFAULT_CALENDAR = _offered(calendars.c.is_default)
-_OFFER_OF_CALENDAR = _offered(calendars.c.id == bindparam("calendar"))
+    .join(
+        calendars,
+        and_(calendars.c.org_id == type_calendars.c.org_id, calendars.c.id == type_calendars.c.calendar_id),
+    )
+    .order_by(type_calendars.c.position)
+    .limit(1)
+)
+_OFFER_OF_CALENDAR = _OFFER.outerjoin_from(
+    appointment_types,
+    calendars,
+    and_(
+        calendars.c.org_id == appointment_types.c.org_id,
+        calendars.c.id == bindparam("calendar"),
+        calendars.c.deleted_at.is_(None),
+    ),
+)
 
 SHOWN = select(
     appointments,

@@ -31,11 +31,14 @@ class Kept:
     replayed: bool
 
 
-def once(tx: Tx, ticket: Ticket, now: datetime, unit: Callable[[Tx], str]) -> Kept:
+def once(
+    tx: Tx, ticket: Ticket, now: datetime, unit: Callable[[Tx], str], keep: Callable[[str], str] = str
+) -> Kept:
     """Run `unit` unless this ticket's was run in the last 24 hours; then its answer is given again.
 
     Key, fingerprint and answer are stored in the unit's own transaction, so of two at once the second
-    waits for the first, and a refused request keeps nothing. Raises IdempotencyKeyReused where the key
+    waits for the first, and a refused request keeps nothing. `keep` makes what is stored of the answer, for
+    answers that hold a secret. Raises IdempotencyKeyReused where the key
     stood for a different request.
     """
     mine = (idempotency_keys.c.org_id == ticket.org_id, idempotency_keys.c.key == ticket.key)
@@ -53,5 +56,5 @@ def once(tx: Tx, ticket: Ticket, now: datetime, unit: Callable[[Tx], str]) -> Ke
             raise IdempotencyKeyReused
         return Kept(earlier.answer, replayed=True)
     answer = unit(tx)
-    tx.execute(update(idempotency_keys).where(*mine).values(answer=answer))
+    tx.execute(update(idempotency_keys).where(*mine).values(answer=keep(answer)))
     return Kept(answer, replayed=False)

@@ -13,6 +13,7 @@ from kalends.db.batches import MOST_PER_STATEMENT
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import api_keys, organizations
 from kalends.ids import digest, new_api_key, new_id
+from kalends.schemas.organizations import Key
 
 DEFAULT_SCOPES = ("read", "write", "delete")
 _SHOWN = 12
@@ -89,17 +90,28 @@ def all_of(tx: Tx, org: str) -> Sequence[AnyRow]:
     ).all()
 
 
-def revoke(tx: Tx, key_id: str, now: datetime) -> datetime:
-    """Revoke a key from the next request on, and tell since when it is revoked; twice is once.
+def shown(row: Mapping[str, Any]) -> Key:
+    """A row of `api_keys` as the API shows it."""
+    return Key.model_validate(dict(row))
+
+
+def get(tx: Tx, org_id: str, key_id: str) -> Key:
+    """One key of an organization. Raises NotFound."""
+    row = tx.execute(select(api_keys).where(api_keys.c.org_id == org_id, api_keys.c.id == key_id)).first()
+    if row is None:
+        raise NotFound("There is no API key with this id.")
+    return shown(dict(row._mapping))
+
+
+def revoke(tx: Tx, key_id: str, now: datetime, *, org_id: str | None = None) -> datetime:
+    """Revoke a key from the next request on, and tell since when it is revoked; twice is once. The
+    operator may revoke any key, an organization only its own (`org_id`).
 
     Raises NotFound for an unknown key.
     """
-    tx.execute(
-        update(api_keys)
-        .where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
-        .values(revoked_at=now)
-    )
-    since = tx.execute(select(api_keys.c.revoked_at).where(api_keys.c.id == key_id)).scalar()
+    mine = [api_keys.c.id == key_id] + ([api_keys.c.org_id == org_id] if org_id is not None else [])
+    tx.execute(update(api_keys).where(*mine, api_keys.c.revoked_at.is_(None)).values(revoked_at=now))
+    since = tx.execute(select(api_keys.c.revoked_at).where(*mine)).scalar()
     if since is None:
         raise NotFound(f"There is no API key with the id '{key_id}'.")
     return since

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from kalends.core.errors import AlreadyExists, Malformed
 from kalends.core.hours import zone_names
-from kalends.core.plans import DEFAULT, REQUESTS_PER_HOUR
+from kalends.core.plans import DEFAULT, REQUESTS_PER_HOUR, hourly_limit
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import calendars, organizations
+from kalends.db.tables import calendars, organizations, schedules
 from kalends.db.verbs import insert_new
 from kalends.ids import new_id
+from kalends.schemas.organizations import Organization, OrganizationChange
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 MONDAY = 1
@@ -33,7 +34,7 @@ def create(
     org_id: str | None = None,
     calendar_id: str | None = None,
 ) -> dict[str, Any]:
-    """Make an organization and its default calendar; the new row.
+    """Make an organization with its default calendar and schedule; the new row.
 
     `timezone` is an IANA name; `slug` is made from the name where it is not given; the ids are
     for the demo. Raises Malformed for bad values, AlreadyExists where the slug is taken.
@@ -69,18 +70,30 @@ def create(
     }
     if not insert_new(tx, organizations, row):
         raise AlreadyExists(f"There is already an organization with the slug '{slug}'.")
-    tx.execute(
-        insert(calendars),
-        {
-            "org_id": org_id,
-            "id": calendar_id or new_id("cal"),
-            "name": name,
-            "is_default": True,
-            "created_at": now,
-            "updated_at": now,
-        },
-    )
+    common = {"org_id": org_id, "name": name, "is_default": True, "created_at": now, "updated_at": now}
+    tx.execute(insert(calendars), common | {"id": calendar_id or new_id("cal"), "is_active": True})
+    tx.execute(insert(schedules), common | {"id": new_id("sched")})
     return row
+
+
+def get(tx: Tx, org_id: str) -> Organization:
+    """The organization as the API shows it."""
+    row = tx.execute(select(organizations).where(organizations.c.id == org_id)).one()
+    limit = hourly_limit(row.plan, row.requests_per_hour)
+    return Organization.model_validate({**row._mapping, "requests_per_hour": limit})
+
+
+def change(tx: Tx, org_id: str, wish: OrganizationChange, now: datetime) -> Organization:
+    """Change what is sent. Another zone moves no appointment. Raises AlreadyExists where a slug is taken."""
+    sent = wish.sent()
+    if "slug" in sent:
+        other = select(organizations.c.id).where(
+            organizations.c.slug == sent["slug"], organizations.c.id != org_id
+        )
+        if tx.execute(other).first() is not None:
+            raise AlreadyExists(f"There is already an organization with the slug '{sent['slug']}'.")
+    tx.execute(update(organizations).where(organizations.c.id == org_id).values(**sent, updated_at=now))
+    return get(tx, org_id)
 
 
 def all_of(tx: Tx) -> Sequence[AnyRow]:

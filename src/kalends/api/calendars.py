@@ -1,0 +1,48 @@
+"""`/v1/calendar/calendars`: what can't be in two places at once."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from kalends.api.calls import PathId, Reading
+from kalends.api.changes import PARAMETERS, Deleting, Writing
+from kalends.api.errors import deleting, reading, writing
+from kalends.api.json_body import JsonRoute
+from kalends.core import errors
+from kalends.schemas.calendars import CalendarAnswer, CalendarChange, CalendarCreate, CalendarsAnswer
+from kalends.schemas.wire import Deleted
+from kalends.services import calendars
+
+router = APIRouter(prefix="/v1/calendar/calendars", tags=["calendars"], route_class=JsonRoute)
+_EXTRA = {"parameters": PARAMETERS}
+
+
+@router.get("", name="list", responses=reading())
+async def list_all(call: Reading) -> CalendarsAnswer:
+    """List the calendars, the default one first."""
+    return CalendarsAnswer.of(await call.db.read_one(calendars.all_of, call.org_id))
+
+
+@router.post("", response_model=CalendarAnswer, openapi_extra=_EXTRA, responses=writing(errors.NotFound))
+async def create(body: CalendarCreate, change: Writing) -> Response:
+    """Add a person, a room, a chair."""
+    return await change.make(CalendarAnswer.of, calendars.create, change.org_id, body, change.now)
+
+
+@router.get("/{id}", responses=reading(errors.NotFound))
+async def get(id: PathId, call: Reading) -> CalendarAnswer:
+    """Show one calendar."""
+    return CalendarAnswer.of(await call.db.read_one(calendars.get, call.org_id, id))
+
+
+@router.patch(
+    "/{id}", response_model=CalendarAnswer, openapi_extra=_EXTRA, responses=writing(errors.NotFound)
+)
+async def change_one(id: PathId, body: CalendarChange, change: Writing) -> Response:
+    """Change a calendar; only what is sent."""
+    return await change.make(CalendarAnswer.of, calendars.change, change.org_id, id, body, change.now)
+
+
+@router.delete("/{id}", response_model=Deleted, responses=deleting(errors.Conflict, errors.InUse))
+async def delete(id: PathId, change: Deleting) -> Response:
+    """Take a calendar out of service where nothing lies ahead in it. Its past stays readable."""
+    return await change.make(Deleted.of, calendars.remove, change.org_id, id, change.now)

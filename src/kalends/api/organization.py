@@ -1,0 +1,98 @@
+"""`/v1/organization` and `/v1/keys`: the key's own organization, and its keys."""
+
+from datetime import timedelta
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from kalends.api.calls import PathId, Reading
+from kalends.api.changes import PARAMETERS, Administering, Writing
+from kalends.api.errors import deleting, reading, writing
+from kalends.api.json_body import JsonRoute
+from kalends.core import errors
+from kalends.db.database import Tx
+from kalends.schemas.organizations import (
+    CurrentKeyAnswer,
+    Key,
+    KeyAnswer,
+    KeyCreate,
+    KeysAnswer,
+    NewKeyAnswer,
+    OrganizationAnswer,
+    OrganizationChange,
+)
+from kalends.services import keys, organizations
+
+router = APIRouter(route_class=JsonRoute)
+organization = APIRouter(prefix="/v1/organization", tags=["organization"], route_class=JsonRoute)
+own_keys = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=JsonRoute)
+_EXTRA = {"parameters": PARAMETERS}
+
+
+@organization.get("", responses=reading())
+async def get(call: Reading) -> OrganizationAnswer:
+    """Show the organization of the key."""
+    return OrganizationAnswer.of(await call.db.read_one(organizations.get, call.org_id))
+
+
+@organization.patch(
+    "", response_model=OrganizationAnswer, openapi_extra=_EXTRA, responses=writing(errors.AlreadyExists)
+)
+async def change(body: OrganizationChange, change: Writing) -> Response:
+    """Change the organization; only what is sent. Another zone moves no appointment: instants stay."""
+    return await change.make(OrganizationAnswer.of, organizations.change, change.org_id, body, change.now)
+
+
+@own_keys.get("/current", responses=reading())
+async def current(call: Reading) -> CurrentKeyAnswer:
+    """Show the key of this call: its scopes, its expiry, its organization."""
+
+    def both(tx: Tx) -> CurrentKeyAnswer:
+        key = keys.get(tx, call.org_id, call.caller.key_id)
+        return CurrentKeyAnswer(key=key, organization=organizations.get(tx, call.org_id))
+
+    return await call.db.read(both)
+
+
+@own_keys.get("", name="list", responses=reading())
+async def list_all(call: Administering) -> KeysAnswer:
+    """List the organization's keys, revoked ones included."""
+
+    def shown(tx: Tx) -> KeysAnswer:
+        return KeysAnswer.of([keys.shown(dict(row._mapping)) for row in keys.all_of(tx, call.org_id)])
+
+    return await call.db.read(shown)
+
+
+@own_keys.post("", response_model=NewKeyAnswer, openapi_extra=_EXTRA, responses=writing())
+async def create(body: KeyCreate, change: Administering) -> Response:
+    """Make a key. Its secret is shown this once: a replay by Idempotency-Key shows null in its place."""
+    lifetime = None if body.expires_in_days is None else timedelta(days=body.expires_in_days)
+    return await change.keeping(_without_secret).make(
+        lambda row: NewKeyAnswer(key=keys.shown(row), secret=row["key"]),
+        keys.create,
+        change.org_id,
+        name=body.name,
+        scopes=body.scopes,
+        lifetime=lifetime,
+        now=change.now,
+    )
+
+
+@own_keys.delete("/{id}", response_model=KeyAnswer, responses=deleting())
+async def revoke(id: PathId, change: Administering) -> Response:
+    """Revoke a key, from its next request on; it stays in the list."""
+
+    def revoked(tx: Tx) -> Key:
+        keys.revoke(tx, id, change.now, org_id=change.org_id)
+        return keys.get(tx, change.org_id, id)
+
+    return await change.make(KeyAnswer.of, revoked)
+
+
+def _without_secret(answer: str) -> str:
+    return NewKeyAnswer.model_validate_json(answer).model_copy(update={"secret": None}).model_dump_json()
+
+
+router.include_router(organization)
+router.include_router(own_keys)

@@ -1,0 +1,110 @@
+"""`/v1/calendar/overrides` and `/v1/calendar/schedules/{schedule_id}/overrides`: days that differ.
+
+The first is the organization's default schedule's, the second a named one's. They mean the same, so the
+handlers are the same.
+"""
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kalends.api.calls import PathId, Reading
+from kalends.api.changes import PARAMETERS, Deleting, Writing
+from kalends.api.errors import deleting, reading, writing
+from kalends.api.json_body import JsonRoute
+from kalends.core import errors
+from kalends.schemas.fields import Day
+from kalends.schemas.hours import (
+    HolidaysCreate,
+    OverrideAnswer,
+    OverrideChange,
+    OverrideCreate,
+    OverridesAnswer,
+)
+from kalends.schemas.wire import Deleted
+from kalends.services import overrides
+
+
+async def _schedule(request: Request) -> str | None:
+    return request.path_params.get("schedule_id")
+
+
+async def _documented(schedule_id: PathId) -> None:
+    """Lets the OpenAPI document know of the parameter that `_schedule` reads."""
+
+
+Schedule = Annotated[str | None, Depends(_schedule)]
+From = Annotated[Day | None, Query(alias="from", description="The first day.")]
+To = Annotated[Day | None, Query(alias="to", description="The last day, included.")]
+
+
+async def list_range(
+    schedule: Schedule,
+    call: Reading,
+    first: From = None,
+    last: Annotated[Day | None, Query(alias="to")] = None,
+) -> OverridesAnswer:
+    """List the overrides that touch the days from `from` to `to`, by date."""
+    days = [None if day is None else date.fromisoformat(day) for day in (first, last)]
+    return OverridesAnswer.of(
+        await call.db.read(overrides.all_of, call.org_id, schedule, first=days[0], last=days[1])
+    )
+
+
+async def create(schedule: Schedule, body: OverrideCreate, change: Writing) -> Response:
+    """Add days that differ: other hours, or none."""
+    return await change.make(OverrideAnswer.of, overrides.create, change.org_id, schedule, body, change.now)
+
+
+async def add_holidays(schedule: Schedule, body: HolidaysCreate, change: Writing) -> Response:
+    """Close the public holidays of a year; again changes nothing. Each can be deleted like any override."""
+    return await change.make(
+        OverridesAnswer.of, overrides.add_holidays, change.org_id, schedule, body, change.now
+    )
+
+
+async def get(schedule: Schedule, id: PathId, call: Reading) -> OverrideAnswer:
+    """Show one override."""
+    return OverrideAnswer.of(await call.db.read(overrides.get, call.org_id, schedule, id))
+
+
+async def change_one(schedule: Schedule, id: PathId, body: OverrideChange, change: Writing) -> Response:
+    """Change an override; only what is sent."""
+    return await change.make(
+        OverrideAnswer.of, overrides.change, change.org_id, schedule, id, body, change.now
+    )
+
+
+async def delete(schedule: Schedule, id: PathId, change: Deleting) -> Response:
+    """Delete an override."""
+    return await change.make(Deleted.of, overrides.remove, change.org_id, schedule, id)
+
+
+def _router(prefix: str, tag: str, *, named: bool) -> APIRouter:
+    router = APIRouter(
+        prefix=prefix,
+        tags=[tag],
+        route_class=JsonRoute,
+        dependencies=[Depends(_documented)] if named else [],
+    )
+    extra = {"parameters": PARAMETERS}
+    one, many, missing = OverrideAnswer, OverridesAnswer, errors.NotFound
+    router.get("", name="list", responses=reading(missing))(list_range)
+    router.post("", response_model=one, openapi_extra=extra, responses=writing(missing))(create)
+    router.post("/holidays", response_model=many, openapi_extra=extra, responses=writing(missing))(
+        add_holidays
+    )
+    router.get("/{id}", responses=reading(missing))(get)
+    router.patch("/{id}", response_model=one, openapi_extra=extra, responses=writing(missing))(change_one)
+    router.delete("/{id}", response_model=Deleted, responses=deleting())(delete)
+    return router
+
+
+router = APIRouter()
+router.include_router(_router("/v1/calendar/overrides", "overrides", named=False))
+router.include_router(
+    _router("/v1/calendar/schedules/{schedule_id}/overrides", "schedule_overrides", named=True)
+)

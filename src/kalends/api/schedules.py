@@ -1,0 +1,48 @@
+"""`/v1/calendar/schedules`: hours that types and calendars share, by name."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from kalends.api.calls import PathId, Reading
+from kalends.api.changes import PARAMETERS, Deleting, Writing
+from kalends.api.errors import deleting, reading, writing
+from kalends.api.json_body import JsonRoute
+from kalends.core import errors
+from kalends.schemas.hours import ScheduleAnswer, ScheduleChange, ScheduleCreate, SchedulesAnswer
+from kalends.schemas.wire import Deleted
+from kalends.services import schedules
+
+router = APIRouter(prefix="/v1/calendar/schedules", tags=["schedules"], route_class=JsonRoute)
+_EXTRA = {"parameters": PARAMETERS}
+
+
+@router.get("", name="list", responses=reading())
+async def list_all(call: Reading) -> SchedulesAnswer:
+    """List the named schedules, by name."""
+    return SchedulesAnswer.of(await call.db.read(schedules.all_of, call.org_id))
+
+
+@router.post("", response_model=ScheduleAnswer, openapi_extra=_EXTRA, responses=writing())
+async def create(body: ScheduleCreate, change: Writing) -> Response:
+    """Make a named schedule."""
+    return await change.make(ScheduleAnswer.of, schedules.create, change.org_id, body, change.now)
+
+
+@router.get("/{id}", responses=reading(errors.NotFound))
+async def get(id: PathId, call: Reading) -> ScheduleAnswer:
+    """Show one schedule."""
+    return ScheduleAnswer.of(await call.db.read(schedules.get, call.org_id, id))
+
+
+@router.patch(
+    "/{id}", response_model=ScheduleAnswer, openapi_extra=_EXTRA, responses=writing(errors.NotFound)
+)
+async def change_one(id: PathId, body: ScheduleChange, change: Writing) -> Response:
+    """Change a schedule; `windows` replaces all of them."""
+    return await change.make(ScheduleAnswer.of, schedules.change, change.org_id, id, body, change.now)
+
+
+@router.delete("/{id}", response_model=Deleted, responses=deleting(errors.InUse))
+async def delete(id: PathId, change: Deleting) -> Response:
+    """Delete a schedule that no type and no calendar follows, with its overrides."""
+    return await change.make(Deleted.of, schedules.remove, change.org_id, id)

@@ -1,0 +1,53 @@
+"""Calendars on the wire: what can't be in two places at once."""
+
+from datetime import datetime
+
+from pydantic import ConfigDict, Field
+
+from kalends.schemas.appointment_types import Color
+from kalends.schemas.fields import Id, Name
+from kalends.schemas.wire import UNSENT, Answer, OneThing, Request
+
+
+class CalendarChange(Request):
+    """What is to be changed of a calendar."""
+
+    name: Name = UNSENT
+    color: Color | None = UNSENT
+    is_active: bool = Field(default=UNSENT, description="An inactive calendar can't be booked.")
+    schedule_id: Id | None = Field(default=UNSENT, description="Narrows the hours of the types it serves.")
+
+
+class CalendarCreate(CalendarChange):
+    """A person, a room, a chair: whatever can be in one place only."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Room 2", "color": "#10b981"}]})
+    must_have = ("name",)
+
+    name: Name
+
+
+class Calendar(Answer):
+    """A calendar."""
+
+    id: str
+    org_id: str
+    name: str
+    color: str | None
+    is_active: bool
+    is_default: bool
+    schedule_id: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class CalendarAnswer(OneThing):
+    """One calendar."""
+
+    calendar: Calendar
+
+
+class CalendarsAnswer(OneThing):
+    """All calendars, the default one first."""
+
+    calendars: list[Calendar]

@@ -1,0 +1,220 @@
+"""When there is work, on the wire (snake_case): availability, schedules, overrides."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, ClassVar, Self
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from kalends.schemas.fields import WHOLE, ClockTime, Day, Id, Name, Notes, Zone
+from kalends.schemas.wire import UNSENT, Answer, OneThing, Request
+
+DayOfWeek = Annotated[int, Field(ge=0, le=6, description="0 = Sunday … 6 = Saturday."), WHOLE]
+MOST_WINDOWS = 500
+
+
+class Hours(Request):
+    """From a time of day to a later one."""
+
+    must_have: ClassVar[Sequence[str]] = ("start_time", "end_time")
+
+    start_time: ClockTime
+    end_time: ClockTime
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.end_time <= self.start_time:
+            raise PydanticCustomError("window", "end_time must be later than start_time")
+        return self
+
+
+class Window(Hours):
+    """Hours of a day of the week."""
+
+    must_have = ("day_of_week", "start_time", "end_time")
+
+    day_of_week: DayOfWeek
+
+
+class AvailabilityCreate(Window):
+    """A weekly window of the organization's own hours."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"day_of_week": 1, "start_time": "09:00:00", "end_time": "17:00:00"}]}
+    )
+
+    appointment_type_id: Id | None = Field(default=None, description="Opens it for this type only.")
+    is_active: bool = True
+
+
+class AvailabilityReplace(Request):
+    """The whole set of weekly windows."""
+
+    must_have = ("schedules",)
+
+    schedules: Annotated[list[AvailabilityCreate], Field(max_length=MOST_WINDOWS)]
+
+
+class Availability(Answer):
+    """A weekly window, in the organization's zone."""
+
+    id: str
+    org_id: str
+    day_of_week: int
+    start_time: str
+    end_time: str
+    appointment_type_id: str | None
+    is_active: bool
+    created_at: datetime
+
+
+class AvailabilityAnswer(OneThing):
+    """One window."""
+
+    schedule: Availability
+
+
+class AvailabilitiesAnswer(OneThing):
+    """All windows, by day and time."""
+
+    schedules: list[Availability]
+
+
+class ScheduleCreate(Request):
+    """Hours that types and calendars can share, by name."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Business Hours",
+                    "timezone": "Europe/Berlin",
+                    "windows": [{"day_of_week": 1, "start_time": "09:00:00", "end_time": "17:00:00"}],
+                }
+            ]
+        }
+    )
+    must_have = ("name",)
+
+    name: Name
+    timezone: Zone | None = Field(default=None, description="The organization's, where left out.")
+    windows: Annotated[list[Window], Field(max_length=MOST_WINDOWS)] = Field(default=[])
+
+
+class ScheduleChange(Request):
+    """What is to be changed; `windows` replaces all of them."""
+
+    name: Name = UNSENT
+    timezone: Zone = UNSENT
+    windows: Annotated[list[Window], Field(max_length=MOST_WINDOWS)] = UNSENT
+
+
+class ShownHours(Answer):
+    """Hours of a day."""
+
+    start_time: str
+    end_time: str
+
+
+class ShownWindow(ShownHours):
+    """Hours of a day of the week."""
+
+    day_of_week: int
+
+
+class Schedule(Answer):
+    """A named schedule."""
+
+    id: str
+    org_id: str
+    name: str
+    timezone: str
+    windows: list[ShownWindow]
+    created_at: datetime
+    updated_at: datetime
+
+
+class ScheduleAnswer(OneThing):
+    """One schedule."""
+
+    schedule: Schedule
+
+
+class SchedulesAnswer(OneThing):
+    """All named schedules, by name."""
+
+    schedules: list[Schedule]
+
+
+class OverrideChange(Request):
+    """What is to be changed of days that differ."""
+
+    date: Day = UNSENT
+    start_date: Day = UNSENT
+    end_date: Day = UNSENT
+    windows: Annotated[list[Hours], Field(max_length=50)] = Field(
+        default=UNSENT, description="The hours of those days; none: closed."
+    )
+    reason: Notes = UNSENT
+
+    @model_validator(mode="after")
+    def _one_way_to_say_when(self) -> Self:
+        given = self.model_fields_set & {"date", "start_date", "end_date"}
+        if "date" in given and len(given) > 1:
+            raise PydanticCustomError("dates", "send date, or start_date and end_date, not both")
+        return self
+
+
+class OverrideCreate(OverrideChange):
+    """Days that differ from the schedule: a `date`, or `start_date` to `end_date`, both included."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"date": "2024-12-24", "windows": [], "reason": "Christmas Eve"}]}
+    )
+
+    @model_validator(mode="after")
+    def _says_when(self) -> Self:
+        if not ("date" in self.model_fields_set or {"start_date", "end_date"} <= self.model_fields_set):
+            raise PydanticCustomError("dates", "date, or start_date and end_date, are required")
+        return self
+
+
+class Override(Answer):
+    """Days that differ."""
+
+    id: str
+    org_id: str
+    schedule_id: str
+    start_date: str
+    end_date: str
+    windows: list[ShownHours]
+    reason: str | None
+    holiday: str | None = Field(description="The country or subdivision whose holiday it is.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class OverrideAnswer(OneThing):
+    """One override."""
+
+    override: Override
+
+
+class OverridesAnswer(OneThing):
+    """Overrides, by date."""
+
+    overrides: list[Override]
+
+
+class HolidaysCreate(Request):
+    """The public holidays of a year, as closed days."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"country": "DE", "subdivision": "BY", "year": 2024}]}
+    )
+    must_have = ("country", "year")
+
+    country: Annotated[str, Field(pattern="^[A-Za-z]{2,3}$", description="ISO 3166-1, such as DE.")]
+    subdivision: Annotated[str | None, Field(max_length=20, description="ISO 3166-2, such as BY.")] = None
+    year: Annotated[int, Field(ge=1970, le=2100), WHOLE]

@@ -1,0 +1,100 @@
+"""The organization and its keys on the wire."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from kalends.schemas.fields import WHOLE, Name, Zone
+from kalends.schemas.wire import UNSENT, Answer, OneThing, Request
+
+Scope = Literal["read", "write", "delete", "admin"]
+
+
+class OrganizationChange(Request):
+    """What is to be changed of the organization."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"timezone": "Europe/Berlin"}]})
+
+    name: Name = UNSENT
+    slug: Annotated[str, Field(pattern="^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = UNSENT
+    timezone: Zone = Field(
+        default=UNSENT,
+        description="Moves no appointment: instants stay, and rules are read in the new zone from now on.",
+    )
+    week_start: Annotated[int, Field(ge=0, le=1), WHOLE] = Field(
+        default=UNSENT, description="0 = Sunday, 1 = Monday."
+    )
+
+
+class Organization(Answer):
+    """The organization of the key."""
+
+    id: str
+    name: str
+    slug: str
+    timezone: str
+    week_start: int
+    plan: str = Field(description="Read-only.")
+    requests_per_hour: int = Field(description="Of each key; read-only.")
+    sandbox: bool = Field(description="Read-only.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class OrganizationAnswer(OneThing):
+    """The organization."""
+
+    organization: Organization
+
+
+class KeyCreate(Request):
+    """A new API key."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Web", "scopes": ["read", "write"]}]})
+
+    name: Name | None = None
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)] = Field(
+        default=["read", "write", "delete"]
+    )
+    expires_in_days: Annotated[int, Field(ge=1, le=36_500), WHOLE] | None = None
+
+
+class Key(Answer):
+    """An API key, without its secret."""
+
+    id: str
+    org_id: str
+    name: str | None
+    prefix: str = Field(description="How the secret begins, to tell keys apart.")
+    scopes: list[Scope]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None = Field(description="To the minute.")
+
+
+class KeyAnswer(OneThing):
+    """One key."""
+
+    key: Key
+
+
+class NewKeyAnswer(Answer):
+    """A key that was just made."""
+
+    key: Key
+    secret: str | None = Field(description="The key itself. It is shown this once; null in a replay.")
+
+
+class KeysAnswer(OneThing):
+    """All keys, oldest first, revoked ones included."""
+
+    keys: list[Key]
+
+
+class CurrentKeyAnswer(Answer):
+    """The key of this call, and whose it is."""
+
+    key: Key
+    organization: Organization

@@ -1,0 +1,70 @@
+"""The organization's own weekly hours: the windows of its default schedule."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+
+from kalends.core.errors import NotFound
+from kalends.db.database import Tx
+from kalends.db.tables import appointment_types, windows
+from kalends.ids import new_id
+from kalends.schemas.hours import Availability, AvailabilityCreate
+from kalends.services.schedules import default_id
+
+
+def all_of(tx: Tx, org_id: str) -> list[Availability]:
+    """Every window, by day and time."""
+    rows = tx.execute(
+        select(windows)
+        .where(windows.c.org_id == org_id, windows.c.schedule_id == default_id(tx, org_id))
+        .order_by(windows.c.day_of_week, windows.c.start_time, windows.c.id)
+    )
+    return [Availability.model_validate(dict(row._mapping)) for row in rows]
+
+
+def create(tx: Tx, org_id: str, wish: AvailabilityCreate, now: datetime) -> Availability:
+    """Add a window. Raises NotFound for an unknown type."""
+    return _add(tx, org_id, [wish], now)[0]
+
+
+def replace(tx: Tx, org_id: str, wishes: list[AvailabilityCreate], now: datetime) -> list[Availability]:
+    """Replace the whole set. Raises NotFound for an unknown type, and then nothing is changed."""
+    mine = (windows.c.org_id == org_id, windows.c.schedule_id == default_id(tx, org_id))
+    tx.execute(delete(windows).where(*mine))
+    if wishes:
+        _add(tx, org_id, wishes, now)
+    return all_of(tx, org_id)
+
+
+def remove(tx: Tx, org_id: str, window_id: str) -> str:
+    """Delete a window; its id. Raises NotFound."""
+    gone = tx.execute(
+        delete(windows)
+        .where(
+            windows.c.org_id == org_id,
+            windows.c.id == window_id,
+            windows.c.schedule_id == default_id(tx, org_id),
+        )
+        .returning(windows.c.id)
+    ).first()
+    if gone is None:
+        raise NotFound("There is no availability with this id.")
+    return window_id
+
+
+def _add(tx: Tx, org_id: str, wishes: list[AvailabilityCreate], now: datetime) -> list[Availability]:
+    named = {wish.appointment_type_id for wish in wishes} - {None}
+    known = select(appointment_types.c.id).where(
+        appointment_types.c.org_id == org_id, appointment_types.c.id.in_(named)
+    )
+    if named - set(tx.execute(known).scalars()):
+        raise NotFound("There is no appointment type with this id.", field="appointment_type_id")
+    schedule = default_id(tx, org_id)
+    rows: list[dict[str, Any]] = [
+        wish.model_dump()
+        | {"org_id": org_id, "id": new_id("avail"), "schedule_id": schedule, "created_at": now}
+        for wish in wishes
+    ]
+    tx.execute(insert(windows), rows)
+    return [Availability.model_validate(row) for row in rows]

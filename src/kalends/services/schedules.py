@@ -1,0 +1,122 @@
+"""Named schedules, and the organization's default one."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, exists, insert, select, update
+
+from kalends.core.errors import InUse, NotFound
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import appointment_types, calendars, organizations, overrides, schedules, windows
+from kalends.ids import new_id
+from kalends.schemas.hours import Schedule, ScheduleChange, ScheduleCreate, ShownWindow, Window
+
+
+def create(tx: Tx, org_id: str, wish: ScheduleCreate, now: datetime) -> Schedule:
+    """Make a named schedule, in the organization's zone unless it has one of its own."""
+    zone = select(organizations.c.timezone).where(organizations.c.id == org_id)
+    row = {
+        "org_id": org_id,
+        "id": new_id("sched"),
+        "name": wish.name,
+        "timezone": wish.timezone or tx.execute(zone).scalar_one(),
+        "is_default": False,
+        "created_at": now,
+        "updated_at": now,
+    }
+    tx.execute(insert(schedules), row)
+    _open(tx, org_id, str(row["id"]), wish.windows, now)
+    return get(tx, org_id, str(row["id"]))
+
+
+def all_of(tx: Tx, org_id: str) -> list[Schedule]:
+    """The named schedules, by name."""
+    rows = tx.execute(
+        select(schedules)
+        .where(schedules.c.org_id == org_id, ~schedules.c.is_default)
+        .order_by(schedules.c.name, schedules.c.id)
+    ).all()
+    return _shown(tx, org_id, rows)
+
+
+def get(tx: Tx, org_id: str, schedule_id: str) -> Schedule:
+    """One named schedule. Raises NotFound."""
+    return _shown(tx, org_id, [named(tx, org_id, schedule_id)])[0]
+
+
+def change(tx: Tx, org_id: str, schedule_id: str, wish: ScheduleChange, now: datetime) -> Schedule:
+    """Change what is sent; windows are replaced as a whole. Raises NotFound."""
+    named(tx, org_id, schedule_id)
+    sent = wish.sent()
+    values = {field: sent[field] for field in ("name", "timezone") if field in sent}
+    tx.execute(
+        update(schedules)
+        .where(schedules.c.org_id == org_id, schedules.c.id == schedule_id)
+        .values(**values, updated_at=now)
+    )
+    if "windows" in sent:
+        tx.execute(delete(windows).where(windows.c.org_id == org_id, windows.c.schedule_id == schedule_id))
+        _open(tx, org_id, schedule_id, wish.windows, now)
+    return get(tx, org_id, schedule_id)
+
+
+def remove(tx: Tx, org_id: str, schedule_id: str) -> str:
+    """Delete a schedule, its windows and its overrides; its id. Raises NotFound, InUse where a type or a
+    calendar follows it."""
+    named(tx, org_id, schedule_id)
+    for table, what in ((appointment_types, "appointment types"), (calendars, "calendars")):
+        used = exists().where(table.c.org_id == org_id, table.c.schedule_id == schedule_id)
+        if tx.execute(select(used)).scalar():
+            raise InUse(f"Some {what} follow this schedule, so it can't be deleted; give them another first.")
+    for part in (windows, overrides):
+        tx.execute(delete(part).where(part.c.org_id == org_id, part.c.schedule_id == schedule_id))
+    tx.execute(delete(schedules).where(schedules.c.org_id == org_id, schedules.c.id == schedule_id))
+    return schedule_id
+
+
+def default_id(tx: Tx, org_id: str) -> str:
+    """The organization's default schedule."""
+    mine = select(schedules.c.id).where(schedules.c.org_id == org_id, schedules.c.is_default)
+    return tx.execute(mine).scalar_one()
+
+
+def named(tx: Tx, org_id: str, schedule_id: str, *, field: str | None = None) -> AnyRow:
+    """The row of a named schedule. Raises NotFound, naming the `field` that named it."""
+    row = tx.execute(
+        select(schedules).where(
+            schedules.c.org_id == org_id, schedules.c.id == schedule_id, ~schedules.c.is_default
+        )
+    ).first()
+    if row is None:
+        raise NotFound("There is no schedule with this id.", **({"field": field} if field else {}))
+    return row
+
+
+def _open(tx: Tx, org_id: str, schedule_id: str, wanted: Iterable[Window], now: datetime) -> None:
+    rows: list[dict[str, Any]] = [
+        window.model_dump()
+        | {
+            "org_id": org_id,
+            "id": new_id("avail"),
+            "schedule_id": schedule_id,
+            "appointment_type_id": None,
+            "is_active": True,
+            "created_at": now,
+        }
+        for window in wanted
+    ]
+    if rows:
+        tx.execute(insert(windows), rows)
+
+
+def _shown(tx: Tx, org_id: str, rows: Sequence[AnyRow]) -> list[Schedule]:
+    hours: dict[str, list[ShownWindow]] = {row.id: [] for row in rows}
+    found = tx.execute(
+        select(windows)
+        .where(windows.c.org_id == org_id, windows.c.schedule_id.in_(hours))
+        .order_by(windows.c.day_of_week, windows.c.start_time, windows.c.id)
+    )
+    for window in found:
+        hours[window.schedule_id].append(ShownWindow.model_validate(dict(window._mapping)))
+    return [Schedule.model_validate({**row._mapping, "windows": hours[row.id]}) for row in rows]

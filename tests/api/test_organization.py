@@ -1,0 +1,105 @@
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select
+
+from kalends.db.database import Database, Tx
+from kalends.db.tables import idempotency_keys
+from tests.api.conftest import client_of
+from tests.support.answers import answered, refused
+from tests.support.clock import StoppedClock
+from tests.support.organizations import Org, make_org
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_organization_is_shown_and_changed(
+    client: httpx.AsyncClient, db: Database, clock: StoppedClock, org: Org
+) -> None:
+    shown = answered(await client.get("/v1/organization"), "organization")
+    assert (shown["id"], shown["timezone"], shown["week_start"]) == (org.id, "UTC", 1)
+    assert (shown["plan"], shown["requests_per_hour"], shown["sandbox"]) == ("enterprise", 1_000_000, False)
+    made = answered(await client.post("/v1/calendar/appointments", json=org.wish()), "appointment")
+    clock.forward(hours=1)
+    sent = {"name": "Renamed", "timezone": "America/New_York", "week_start": 0}
+    changed = answered(
+        await client.patch("/v1/organization", json=sent | {"plan": "starter"}), "organization"
+    )
+    assert changed == shown | sent | {"updated_at": "2024-01-20T13:00:00Z"}
+    # Instants stay; wall times are read in the new zone from now on.
+    same = answered(await client.get(f"/v1/calendar/appointments/{made['id']}"), "appointment")
+    assert same["start_time"] == made["start_time"]
+    naive = org.wish(start_time="2024-01-25T14:00:00")
+    later = answered(await client.post("/v1/calendar/appointments", json=naive), "appointment")
+    assert later["start_time"] == "2024-01-25T19:00:00Z"
+
+    other = await make_org(db, clock.now())
+    taken = answered(await client.get("/v1/organization"), "organization")["slug"]
+    async with httpx.AsyncClient(
+        transport=client._transport,
+        base_url="http://kalends.test",
+        headers={"Authorization": f"Bearer {other.key}"},
+    ) as theirs:
+        refused(await theirs.patch("/v1/organization", json={"slug": taken}), 409, "already_exists")
+    own = await client.patch("/v1/organization", json={"slug": taken})
+    assert answered(own, "organization")["slug"] == taken
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timezone": "Mars/X"},
+        {"timezone": "../../etc/passwd"},
+        {"week_start": 2},
+        {"week_start": True},
+        {"slug": "UPPER"},
+        {"name": None},
+        {"name": " "},
+    ],
+)
+async def test_bad_values_change_nothing(client: httpx.AsyncClient, wrong: dict[str, Any]) -> None:
+    before = answered(await client.get("/v1/organization"), "organization")
+    assert (await client.patch("/v1/organization", json=wrong)).status_code == 400
+    assert answered(await client.get("/v1/organization"), "organization") == before
+
+
+async def test_a_keys_life(app: FastAPI, client: httpx.AsyncClient, clock: StoppedClock, org: Org) -> None:
+    body = {"name": "Web", "scopes": ["write"], "expires_in_days": 90}
+    made = (await client.post("/v1/keys", json=body)).json()
+    key, secret = made["key"], made["secret"]
+    assert (key["name"], key["scopes"], key["expires_at"]) == ("Web", ["write"], "2024-04-19T12:00:00Z")
+    assert secret.startswith(key["prefix"])
+    assert secret not in (await client.get("/v1/keys")).text
+    assert [each["id"] for each in (await client.get("/v1/keys")).json()["keys"]] == [
+        org.caller.key_id,
+        key["id"],
+    ]
+    async with client_of(app, secret) as theirs:
+        current = (await theirs.get("/v1/keys/current")).json()
+        assert (current["key"]["id"], current["organization"]["id"]) == (key["id"], org.id)
+        for request in (
+            theirs.get("/v1/keys"),
+            theirs.post("/v1/keys", json={}),
+            theirs.delete("/v1/keys/x"),
+        ):
+            assert refused(await request, 403, "scope_missing")["details"] == {"scope": "admin"}
+        revoked = answered(await client.delete(f"/v1/keys/{key['id']}"), "key")
+        assert revoked["revoked_at"] == "2024-01-20T12:00:00Z"
+        refused(await theirs.get("/v1/keys/current"), 401, "key_revoked")
+
+
+async def test_a_replayed_key_keeps_its_secret(client: httpx.AsyncClient, db: Database, org: Org) -> None:
+    header = {"Idempotency-Key": "one key"}
+    first = (await client.post("/v1/keys", json={"name": "Web"}, headers=header)).json()
+    again = await client.post("/v1/keys", json={"name": "Web"}, headers=header)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.json() == {"key": first["key"], "secret": None}
+
+    def kept(tx: Tx) -> str:
+        answer = select(idempotency_keys.c.answer).where(idempotency_keys.c.org_id == org.id)
+        return str(tx.execute(answer).scalar_one())
+
+    assert first["secret"] not in await db.read(kept)
+    assert len((await client.get("/v1/keys")).json()["keys"]) == 2

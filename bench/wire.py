@@ -35,8 +35,14 @@ class Connection:
 
     async def post(self, path: str, body: Any, key: str, headers: dict[str, str] | None = None) -> Reply:
         """POST a JSON body. Raises OSError or IncompleteReadError where the server goes away."""
+        return await self.send("POST", path, body, key, headers)
+
+    async def send(
+        self, method: str, path: str, body: Any, key: str, headers: dict[str, str] | None = None
+    ) -> Reply:
+        """Send a JSON body by any method."""
         content = json.dumps(body).encode()
-        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         return await self._exchange(head.encode() + b"\r\n" + content)

@@ -22,20 +22,26 @@ async def check_books(url: str, org: Org, acknowledged: Sequence[str]) -> int:
         await database.close()
 
 
-def _check(tx: Tx, org_id: str, acknowledged: Sequence[str]) -> int:
+def check_times(tx: Tx, org_id: str) -> list[str]:
+    """Assert that no two active appointments are at one time; the ids of all, cancelled ones included."""
     stored = tx.execute(
-        select(appointments.c.id, appointments.c.busy_start, appointments.c.busy_end)
+        select(appointments.c.id, appointments.c.status, appointments.c.busy_start, appointments.c.busy_end)
         .where(appointments.c.org_id == org_id)
         .order_by(appointments.c.busy_start)
     ).all()
+    active = [row for row in stored if row.status != "cancelled"]
+    for one, next_one in itertools.pairwise(active):
+        assert one.busy_end <= next_one.busy_start, "two at one time"
+    return [row.id for row in stored]
+
+
+def _check(tx: Tx, org_id: str, acknowledged: Sequence[str]) -> int:
+    ids = check_times(tx, org_id)
     told = [
         json.loads(payload)["appointment"]["id"]
         for payload in tx.execute(select(events.c.payload).where(events.c.org_id == org_id)).scalars()
     ]
-    ids = [row.id for row in stored]
     assert len(set(acknowledged)) == len(acknowledged), "two promises of one appointment"
     assert set(acknowledged) <= set(ids), "a promise was lost"
     assert sorted(told) == sorted(ids), "an appointment without its event, or the reverse"
-    for one, next_one in itertools.pairwise(stored):
-        assert one.busy_end <= next_one.busy_start, "two at one time"
     return len(ids)

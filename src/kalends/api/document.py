@@ -6,6 +6,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from kalends.schemas.appointments import AppointmentAnswer
+
 DESCRIPTION = """
 Staff, web pages and programs book time over HTTP, and the same time is never sold twice.
 
@@ -52,6 +54,9 @@ def document(app: FastAPI) -> dict[str, Any]:
             title=app.title,
             version=app.version,
             description=DESCRIPTION,
+            contact={"name": "Whoever runs this server"},
+            license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+            servers=[{"url": "/", "description": "The server that this document comes from."}],
             routes=app.routes,
             tags=[
                 {"name": "appointments", "description": "Booked time."},
@@ -70,8 +75,11 @@ def document(app: FastAPI) -> dict[str, Any]:
             for operation in operations.values():
                 _complete(operation, guarded=path.startswith("/v1/"))
         schemas = made["components"]["schemas"]
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(unused, None)
+        # FastAPI drops the nulls of examples.
+        schemas["AppointmentAnswer"]["examples"] = AppointmentAnswer.model_json_schema()["examples"]
+        while unused := [name for name in schemas if f"'#/components/schemas/{name}'" not in str(made)]:
+            for name in unused:
+                del schemas[name]
         for schema in schemas.values():
             for field in schema.get("properties", {}).values():
                 if "default" in field and field["default"] is None and "null" not in str(field):
@@ -81,6 +89,8 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], *, guarded: bool) -> None:
+    if not guarded:
+        operation["security"] = []
     responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]  # FastAPI's own; here malformed input is a 400

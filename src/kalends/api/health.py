@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 
 from kalends.api.context import context_of
-from kalends.api.errors import documented
+from kalends.api.errors import BodyTooLarge, documented
 from kalends.core.errors import SchemaOutdated, Unavailable
 from kalends.db import migrating
 from kalends.schemas.wire import Answer
@@ -20,13 +20,13 @@ class Health(Answer):
     status: Literal["ok"] = "ok"
 
 
-@router.get("/healthz")
+@router.get("/healthz", responses=documented(BodyTooLarge))
 async def live() -> Health:
     """The process is up."""
     return Health()
 
 
-@router.get("/readyz", responses=documented(Unavailable, SchemaOutdated))
+@router.get("/readyz", responses=documented(BodyTooLarge, Unavailable, SchemaOutdated))
 async def ready(request: Request) -> Health:
     """The database is reachable and its schema is the one this version was made for."""
     revision = await context_of(request.scope).database.read(migrating.current)

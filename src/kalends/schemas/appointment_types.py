@@ -28,7 +28,10 @@ class BookingQuestion(Request):
     model_config = ConfigDict(
         json_schema_extra={
             "if": {"properties": {"type": {"const": "select"}}},
-            "then": {"properties": {"options": {"type": "array", "minItems": 1}}, "required": ["options"]},
+            "then": {
+                "properties": {"options": {"type": "array", "items": {"type": "string"}, "minItems": 1}},
+                "required": ["options"],
+            },
         }
     )
 

@@ -7,7 +7,8 @@ from kalends.db.database import Tx
 from kalends.ids import digest
 from kalends.schemas.appointment_types import AppointmentTypeCreate
 from kalends.schemas.appointments import AppointmentCreate
-from kalends.services import appointment_types, appointments, keys, organizations
+from kalends.schemas.hours import AvailabilityCreate
+from kalends.services import appointment_types, appointments, availability, keys, organizations
 
 KEY = "vst_demo"
 ORG_ID = "org_xyz789"
@@ -21,7 +22,7 @@ _CLIENTS = (
 
 
 def fill(tx: Tx, now: datetime) -> None:
-    """Make the demo's organization, key, types and a few appointments on the days after `now` (UTC)."""
+    """Make the demo: organization, key, types, hours, and a few appointments in the days after `now` (UTC)."""
     organizations.create(tx, name="Demo Tax Advisers", slug="demo", org_id=ORG_ID, now=now)
     keys.create(tx, ORG_ID, name="Demo", scopes=["admin"], lifetime=None, now=now, secret=KEY)
     caller = next(iter(keys.find(tx, [digest(KEY)]).values()))
@@ -31,6 +32,10 @@ def fill(tx: Tx, now: datetime) -> None:
     ):
         wish = AppointmentTypeCreate(name=name, durationMinutes=minutes, bufferAfterMinutes=after)
         appointment_types.create(tx, ORG_ID, wish, now, type_id=type_id)
+    week = [
+        AvailabilityCreate(day_of_week=day, start_time="09:00:00", end_time="17:00:00") for day in range(1, 6)
+    ]
+    availability.replace(tx, ORG_ID, week, now)
     _book(tx, caller, now)
 
 

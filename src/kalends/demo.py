@@ -22,7 +22,7 @@ _CLIENTS = (
 
 
 def fill(tx: Tx, now: datetime) -> None:
-    """Make the demo: organization, key, types, hours, and a few appointments in the days after `now` (UTC)."""
+    """Make the demo: organization, key, types, hours, and some appointments in the days after `now` (UTC)."""
     organizations.create(tx, name="Demo Tax Advisers", slug="demo", org_id=ORG_ID, now=now)
     keys.create(tx, ORG_ID, name="Demo", scopes=["admin"], lifetime=None, now=now, secret=KEY)
     caller = next(iter(keys.find(tx, [digest(KEY)]).values()))

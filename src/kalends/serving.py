@@ -1,14 +1,14 @@
 """Starting a server: the database first, then the socket, then as many processes as are wanted."""
 
 import asyncio
-import contextlib
 import ipaddress
 import os
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,32 +66,12 @@ def serve(
     Malformed where the demo, whose key everybody knows, would be served beyond this machine.
     """
     configure(settings.log_level)
+    if demo and not _is_loopback(host):
+        raise Malformed("The demo's key is known to everybody, so it is served on a loopback address only.")
     # When it has finished its requests, uvicorn raises the signal again: then leave in order, too.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
-    if not demo:
-        _serve(settings, host, port, workers, demo=False, migrate=migrate, announce=announce)
-        return
-    if not _is_loopback(host):
-        raise Malformed("The demo's key is known to everybody, so it is served on a loopback address only.")
-    with tempfile.TemporaryDirectory(prefix="kalends-demo-") as folder:
-        # Set in the environment, so that the worker processes find it too.
-        os.environ["KALENDS_DATABASE_URL"] = f"sqlite:///{Path(folder) / 'demo.db'}"
-        os.environ.setdefault("KALENDS_CORS_ORIGINS", "*")
-        _serve(Settings(), host, port, workers, demo=True, migrate=True, announce=announce)
-
-
-def _serve(
-    settings: Settings,
-    host: str,
-    port: int,
-    workers: int,
-    *,
-    demo: bool,
-    migrate: bool,
-    announce: Callable[[Facts], None],
-) -> None:
-    with _listening(host, port) as listener:
-        asyncio.run(prepare(settings, migrate=migrate, demo=demo))
+    with _listening(host, port) as listener, _throw_away(settings) if demo else nullcontext(settings) as used:
+        asyncio.run(prepare(used, migrate=migrate or demo, demo=demo))
         shown = f"[{host}]" if ":" in host else host
         announce(Facts(f"http://{shown}:{listener.getsockname()[1]}", demo))
         config = uvicorn.Config(
@@ -104,11 +84,21 @@ def _serve(
             lifespan="on",
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is the usual way to stop a server
+        with suppress(KeyboardInterrupt):  # Ctrl-C is the usual way to stop a server
             if workers > 1:
                 Multiprocess(config, sockets=[listener]).run()
             else:
                 uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextmanager
+def _throw_away(settings: Settings) -> Iterator[Settings]:
+    """Settings for a database that is gone when the block ends, whose API pages of any origin may call."""
+    with tempfile.TemporaryDirectory(prefix="kalends-demo-") as folder:
+        # Set in the environment, so that the worker processes find it too.
+        os.environ["KALENDS_DATABASE_URL"] = f"sqlite:///{Path(folder) / 'demo.db'}"
+        os.environ["KALENDS_CORS_ORIGINS"] = ",".join(settings.cors_origins) or "*"
+        yield Settings()
 
 
 async def prepare(settings: Settings, *, migrate: bool, demo: bool = False) -> None:

@@ -6,9 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kalends.clock import SystemClock
-from kalends.db.opening import open_database
-from tests.support.organizations import Org, make_org
+from tests.support.organizations import new_org
 from tests.support.server import serving
 
 HERE = Path(__file__).parent
@@ -16,7 +14,7 @@ SEED = "20240125"
 
 
 def test_the_answers_are_as_the_document_says(url: str, tmp_path: Path) -> None:
-    org = asyncio.run(_org(url))
+    org = asyncio.run(new_org(url))
     with serving(url) as server:
         done = subprocess.run(
             [
@@ -38,11 +36,3 @@ def test_the_answers_are_as_the_document_says(url: str, tmp_path: Path) -> None:
         )
     assert done.returncode == 0, done.stdout[:3_000] + done.stderr[-1_000:]
     assert "No issues found" in done.stdout
-
-
-async def _org(url: str) -> Org:
-    database = open_database(url, pool_size=1)
-    try:
-        return await make_org(database, SystemClock().now())
-    finally:
-        await database.close()

@@ -7,8 +7,10 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from kalends.clock import SystemClock
 from kalends.core.caller import Caller
 from kalends.db.database import Database, Tx
+from kalends.db.opening import open_database
 from kalends.db.tables import appointments, calendars, events, idempotency_keys
 from kalends.ids import digest
 from kalends.schemas.appointment_types import AppointmentTypeCreate
@@ -57,6 +59,15 @@ async def make_org(
         requests_per_hour,
         {"name": "Tax Consultation", "durationMinutes": 60} | kind,
     )
+
+
+async def new_org(url: str) -> Org:
+    """An organization in the database at `url`, for a server that runs there."""
+    database = open_database(url, pool_size=1)
+    try:
+        return await make_org(database, SystemClock().now())
+    finally:
+        await database.close()
 
 
 def _make(

@@ -5,11 +5,9 @@ import random
 
 import pytest
 
-from kalends.clock import SystemClock
-from kalends.db.opening import open_database
 from tests.support.books import check_books
 from tests.support.load import Load
-from tests.support.organizations import make_org
+from tests.support.organizations import new_org
 from tests.support.server import Server
 
 
@@ -20,9 +18,7 @@ def test_a_killed_server_keeps_its_promises(url: str, options: list[str], kills:
 
 
 async def _kill_under_load(url: str, options: list[str], kills: int) -> None:
-    database = open_database(url, pool_size=1)
-    org = await make_org(database, SystemClock().now())
-    await database.close()
+    org = await new_org(url)
     chance = random.Random(20240125)
     server = Server(url, *options)
     load = Load(org, port=0)

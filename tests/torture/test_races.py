@@ -6,11 +6,9 @@ from collections import Counter
 import pytest
 from bench.wire import Connection
 
-from kalends.clock import SystemClock
-from kalends.db.opening import open_database
 from tests.support.books import check_books
 from tests.support.load import PATH
-from tests.support.organizations import Org, make_org
+from tests.support.organizations import new_org
 from tests.support.server import serving
 
 CLIENTS = 200
@@ -28,7 +26,7 @@ def test_of_200_clients_who_want_one_slot_one_gets_it(url: str, options: list[st
 
 
 async def _race(url: str, port: int, rounds: int) -> float:
-    org = await _org(url)
+    org = await new_org(url)
     connections = [await Connection.open(port) for _ in range(CLIENTS)]
     slowest = 0.0
     won = []
@@ -48,11 +46,3 @@ async def _race(url: str, port: int, rounds: int) -> float:
         await each.close()
     assert await check_books(url, org, won) == rounds
     return slowest
-
-
-async def _org(url: str) -> Org:
-    database = open_database(url, pool_size=1)
-    try:
-        return await make_org(database, SystemClock().now())
-    finally:
-        await database.close()

@@ -6,10 +6,8 @@ from collections import Counter
 import pytest
 from bench.wire import Connection
 
-from kalends.clock import SystemClock
-from kalends.db.opening import open_database
 from tests.support.load import PATH
-from tests.support.organizations import Org, make_org
+from tests.support.organizations import new_org
 from tests.support.server import serving
 
 CLIENTS = 100
@@ -23,7 +21,7 @@ def test_of_100_who_move_into_one_slot_one_gets_there(url: str, options: list[st
 
 
 async def _race(url: str, port: int, rounds: int) -> None:
-    org = await _org(url)
+    org = await new_org(url)
     connections = [await Connection.open(port) for _ in range(CLIENTS)]
     ids = []
     for n, connection in enumerate(connections):
@@ -55,11 +53,3 @@ async def _race(url: str, port: int, rounds: int) -> None:
         assert sorted(reply.status for reply in noted) == [200, 412]
     for connection in connections:
         await connection.close()
-
-
-async def _org(url: str) -> Org:
-    database = open_database(url, pool_size=1)
-    try:
-        return await make_org(database, SystemClock().now())
-    finally:
-        await database.close()

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from kalends.api.calls import PathId, Reading
 from kalends.api.changes import IF_MATCH, PARAMETERS, Change, Writing
-from kalends.api.errors import EVERYWHERE, WITH_BODY, MissingFields, documented
+from kalends.api.errors import reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.schemas.appointments import (
@@ -23,23 +23,17 @@ from kalends.services import appointment_changes, appointment_lists, appointment
 
 router = APIRouter(prefix="/v1/calendar/appointments", tags=["appointments"], route_class=JsonRoute)
 
+_TIMES = (errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime)
 _CHANGE: dict[str, Any] = {
     "response_model": AppointmentAnswer,
     "openapi_extra": {"parameters": [*PARAMETERS, IF_MATCH]},
-    "responses": documented(
-        *EVERYWHERE,
-        *WITH_BODY,
-        MissingFields,
-        errors.InvalidTime,
-        errors.NonexistentTime,
-        errors.AmbiguousTime,
+    "responses": writing(
+        *_TIMES,
         errors.NotFound,
         errors.SlotTaken,
         errors.IllegalTransition,
         errors.Conflict,
         errors.PreconditionFailed,
-        errors.IdempotencyKeyReused,
-        errors.OutcomeUnknown,
     ),
 }
 
@@ -48,18 +42,8 @@ _CHANGE: dict[str, Any] = {
     "",
     response_model=AppointmentAnswer,
     openapi_extra={"parameters": PARAMETERS},
-    responses=documented(
-        *EVERYWHERE,
-        *WITH_BODY,
-        MissingFields,
-        errors.InvalidTime,
-        errors.NonexistentTime,
-        errors.AmbiguousTime,
-        errors.NotFound,
-        errors.SlotTaken,
-        errors.TypeInactive,
-        errors.IdempotencyKeyReused,
-        errors.OutcomeUnknown,
+    responses=writing(
+        *_TIMES, errors.NotFound, errors.SlotTaken, errors.TypeInactive, errors.CalendarInactive
     ),
 )
 async def create(body: AppointmentCreate, change: Writing) -> Response:
@@ -73,14 +57,14 @@ async def create(body: AppointmentCreate, change: Writing) -> Response:
     )
 
 
-@router.get("", name="list", responses=documented(*EVERYWHERE, errors.InvalidTime))
+@router.get("", name="list", responses=reading(*_TIMES))
 async def list_page(query: Annotated[AppointmentsQuery, Query()], call: Reading) -> AppointmentsAnswer:
     """List appointments, page by page: by start time, or by last change to catch up (`updated_since`)."""
     timezone = call.caller.timezone
     return await call.db.read_one(appointment_lists.page, call.org_id, timezone, query)
 
 
-@router.get("/{id}", responses=documented(*EVERYWHERE, errors.NotFound))
+@router.get("/{id}", responses=reading(errors.NotFound))
 async def get(id: PathId, call: Reading, response: Response) -> AppointmentAnswer:
     """Show one appointment. The ETag is its version."""
     appointment = await call.db.read_one(appointments.get, call.org_id, id)
@@ -100,7 +84,7 @@ async def change_one(id: PathId, body: AppointmentChange, change: Writing) -> Re
     return await _change(id, body, change)
 
 
-@router.get("/{id}/history", responses=documented(*EVERYWHERE, errors.NotFound))
+@router.get("/{id}/history", responses=reading(errors.NotFound))
 async def history(id: PathId, call: Reading) -> HistoryAnswer:
     """Tell everything that was ever changed in an appointment, and by whom."""
     return HistoryAnswer(history=await call.db.read(appointment_changes.history, call.org_id, id))

@@ -23,7 +23,7 @@ def page(tx: Tx, org_id: str, timezone: str, query: AppointmentsQuery) -> Appoin
     asked. `timezone` is the zone of bare dates. Stable while rows are inserted: it goes on after the last
     row it showed, not after so many.
 
-    Raises Malformed for a cursor of another order, InvalidTime for bounds beyond the calendar.
+    Raises Malformed for a cursor of another order or beyond the calendar, InvalidTime for such bounds.
     """
     by: Literal["start_time", "updated_at"] = "start_time" if query.updated_since is None else "updated_at"
     low, high = _bounds(query, timezone)
@@ -32,7 +32,7 @@ def page(tx: Tx, org_id: str, timezone: str, query: AppointmentsQuery) -> Appoin
     if (last := query.cursor) is not None:
         if (last.by, last.order) != (by, query.order):
             raise Malformed("cursor belongs to a list in another order.")
-        at = _EPOCH + timedelta(seconds=last.at)
+        at = _at(last)
         place = tuple_(literal(at, UtcDateTime()), literal(last.id))
         statement = statement.where(tuple_(*key) > place if query.order == "asc" else tuple_(*key) < place)
         # The bound behind the cursor says nothing new. Where it is said all the same, SQLite enters the
@@ -55,6 +55,13 @@ def page(tx: Tx, org_id: str, timezone: str, query: AppointmentsQuery) -> Appoin
     return AppointmentsAnswer.model_construct(
         appointments=[shown(row) for row in rows[: query.limit]], next_cursor=following
     )
+
+
+def _at(cursor: Cursor) -> datetime:
+    try:
+        return _EPOCH + timedelta(seconds=cursor.at)
+    except OverflowError:
+        raise Malformed("cursor is not one that a list gave.") from None
 
 
 def _bounds(query: AppointmentsQuery, timezone: str) -> tuple[dict[str, datetime], dict[str, datetime]]:

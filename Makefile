@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: run test torture lint package bench clean
+.PHONY: run test torture lint package bench bench-list clean
 
 run: .venv/run   ## install and serve the demo on http://127.0.0.1:8000
 	$(BIN)/kalends serve --demo --port $(PORT)
@@ -30,6 +30,9 @@ package: .venv/dev   ## build the wheel and use it in a new environment, away fr
 
 bench: .venv/dev   ## bookings per second beside other ways to build the same (a few minutes)
 	$(BIN)/python bench/create.py
+
+bench-list: .venv/dev   ## the list of appointments with ten thousand and with a million of them (two minutes)
+	$(BIN)/python bench/list.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -118,3 +118,16 @@ async def test_appointment_types_are_made_once_too(client: httpx.AsyncClient) ->
     again = await client.post(TYPES, json=kind, headers=KEY)
     assert again.content == first.content
     assert len((await client.get(TYPES)).json()["appointmentTypes"]) == 2
+
+
+async def test_a_deletion_is_made_once_too(client: httpx.AsyncClient) -> None:
+    made = answered(await client.post("/v1/calendar/calendars", json={"name": "Room"}), "calendar")
+    path = f"/v1/calendar/calendars/{made['id']}"
+    first = await client.delete(path, headers=KEY)
+    again = await client.request("DELETE", path, headers=KEY)
+    assert (again.status_code, again.content) == (200, first.content)
+    assert again.headers["idempotent-replayed"] == "true"
+    refused(await client.delete(path), 404, "not_found")
+    # What a body would mean to a call that reads none is not asked, but it is another request.
+    other = await client.request("DELETE", path, headers=KEY, content=b"\xff{")
+    refused(other, 422, "idempotency_key_reused")

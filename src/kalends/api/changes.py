@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kalends.api.calls import Call, Scoped
+from kalends.api.json_body import JsonRequest
 from kalends.core.errors import Malformed
 from kalends.db.database import P, T, Tx
 from kalends.schemas.wire import Answer
@@ -118,7 +119,8 @@ def _json(body: str, *, replayed: bool = False) -> Response:
 
 async def _fingerprint(request: Request) -> bytes:
     """A digest of what is asked: method, path, and the body's meaning rather than its spelling."""
-    asked = json.dumps([request.method, request.url.path, await request.json()], sort_keys=True)
+    meant = await request.json() if isinstance(request, JsonRequest) else (await request.body()).hex()
+    asked = json.dumps([request.method, request.url.path, meant], sort_keys=True)
     return hashlib.sha256(asked.encode()).digest()
 
 

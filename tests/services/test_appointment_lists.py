@@ -1,0 +1,176 @@
+"""Lists of appointments, without HTTP: how the databases find their rows."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event, insert
+
+from kalends.core.errors import Malformed
+from kalends.db.database import Database, Tx
+from kalends.db.opening import open_database
+from kalends.db.tables import appointments
+from kalends.schemas.queries import AppointmentsQuery, Cursor
+from kalends.services import appointment_lists
+from tests.support.organizations import Org, make_org
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime(2024, 1, 20, 12, tzinfo=UTC)
+ROWS = 3000
+MINUTE = timedelta(minutes=1)
+
+
+def fill(tx: Tx, org: Org, rows: int) -> None:
+    """A minute each, one after the other. They were changed in another order, at no two equal times."""
+
+    def row(n: int) -> dict[str, Any]:
+        start, changed = NOW + n * MINUTE, NOW + n * 7919 % rows * MINUTE
+        return {
+            "org_id": org.id,
+            "id": f"apt_{n:07}",
+            "appointment_type_id": org.type_id,
+            "calendar_id": org.calendar_id,
+            "start_time": start,
+            "end_time": start + MINUTE,
+            "busy_start": start,
+            "busy_end": start + MINUTE,
+            "overlap_allowed": False,
+            "client_name": "Jane Doe",
+            "client_language": "en",
+            "status": "confirmed",
+            "source": "manual",
+            "version": 1,
+            "created_at": changed,
+            "updated_at": changed,
+        }
+
+    tx.execute(insert(appointments), [row(n) for n in range(rows)])
+
+
+def analyze(tx: Tx) -> None:
+    tx.exec_driver_sql("ANALYZE")
+
+
+def minute(n: int) -> str:
+    return (NOW + n * MINUTE).isoformat()
+
+
+def cursor(n: int, by: Any = "start_time", order: Any = "asc") -> dict[str, str]:
+    """The page after the row of this minute."""
+    at = int((NOW + n * MINUTE).timestamp())
+    return {"order": order, "cursor": str(Cursor(by=by, order=order, at=at, id=f"apt_{n:07}"))}
+
+
+DESC = {"order": "desc"}
+RANGE = {"from": minute(ROWS // 2), "to": minute(ROWS * 3 // 4)}
+SINCE = {"updated_since": minute(ROWS // 2)}
+DEEP = ROWS * 2 // 3
+
+# What the databases must say of a plan: the index, and by which bounds it is entered and left.
+BY_START, BY_CHANGE = "ix_appointments_org_id_start_time_id ", "ix_appointments_org_id_updated_at_id "
+FROM, TO, CHANGED = r"\bstart_time ?>", r"\bstart_time ?<", r"\bupdated_at ?>"
+AFTER, BEFORE = r", ?id\) ?>", r", ?id\) ?<"
+PLANS: dict[str, tuple[dict[str, str], list[str]]] = {
+    "everything": ({}, [BY_START]),
+    "range": (RANGE, [BY_START, FROM, TO]),
+    "range, backwards": (RANGE | DESC, [BY_START, FROM, TO]),
+    "range and status": (RANGE | {"status": "pending,confirmed"}, [BY_START, FROM, TO]),
+    "cursor": (cursor(DEEP), [BY_START, AFTER]),
+    "cursor, backwards": (cursor(DEEP, order="desc"), [BY_START, BEFORE]),
+    "range and cursor": (RANGE | cursor(DEEP), [BY_START, AFTER, TO]),
+    "range and cursor, backwards": (RANGE | cursor(DEEP, order="desc"), [BY_START, FROM, BEFORE]),
+    "changes": (SINCE, [BY_CHANGE, CHANGED]),
+    "changes, backwards": (SINCE | DESC, [BY_CHANGE, CHANGED]),
+    "changes and cursor": (SINCE | cursor(DEEP, "updated_at"), [BY_CHANGE, AFTER]),
+    "changes and cursor, backwards": (
+        SINCE | cursor(DEEP, "updated_at", "desc"),
+        [BY_CHANGE, CHANGED, BEFORE],
+    ),
+}
+# How a plan must not go: over the whole table, beginning elsewhere than at the cursor, or sorting.
+ACCESS = re.compile(r".*(?:SEARCH appointments |\bon appointments |Index Cond: ).*")
+BAD = re.compile(
+    r"SCAN appointments\b|(?:Seq|Bitmap Heap) Scan on appointments\b|Filter: .*ROW|TEMP B-TREE|Sort"
+)
+
+
+def plan(tx: Tx, org_id: str, query: dict[str, str]) -> str:
+    """How the database goes about the page."""
+    said: list[tuple[str, Any]] = []
+    event.listen(tx, "before_cursor_execute", lambda *args: said.append((args[2], args[3])))
+    appointment_lists.page(tx, org_id, "UTC", AppointmentsQuery.model_validate(query))
+    [(statement, parameters)] = [each for each in said if each[0].startswith("SELECT")]
+    if tx.dialect.name == "sqlite":
+        steps = tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        return "\n".join(row.detail for row in steps)
+    # The server's connections use generic plans, which hold for any values.
+    tx.exec_driver_sql(f"PREPARE page AS {statement}")
+    nulls = ", ".join("NULL" for _ in parameters)
+    steps = tx.exec_driver_sql(f"EXPLAIN EXECUTE page ({nulls})")
+    tx.exec_driver_sql("DEALLOCATE page")
+    return "\n".join(steps.scalars())
+
+
+async def test_every_page_is_read_along_an_index(empty_url: str) -> None:
+    db = open_database(empty_url, pool_size=1)
+    try:
+        await db.migrate()
+        await db.write(fill, await make_org(db, NOW), ROWS // 10)
+        org = await make_org(db, NOW)
+        await db.write(fill, org, ROWS)
+        if empty_url.startswith("sqlite"):  # it has no statistics until somebody asks for them
+            await _check(db, org)
+        await db.write(analyze)
+        await _check(db, org)
+    finally:
+        await db.close()
+
+
+async def _check(db: Database, org: Org) -> None:
+    for name, (query, wanted) in PLANS.items():
+        steps = await db.read(plan, org.id, query)
+        access = " ".join(ACCESS.findall(steps))
+        missing = [each for each in wanted if not re.search(each, access)]
+        assert (missing, BAD.findall(steps)) == ([], []), f"{name}:\n{steps}"
+
+
+async def listed(db: Database, org: Org, **query: Any) -> list[int]:
+    """The numbers of the rows of all pages."""
+    found: list[int] = []
+    while True:
+        asked = AppointmentsQuery.model_validate({"limit": 3} | query)
+        answer = await db.read_one(appointment_lists.page, org.id, "UTC", asked)
+        found += [int(each.id.removeprefix("apt_")) for each in answer.appointments]
+        if answer.next_cursor is None:
+            return found
+        query["cursor"] = answer.next_cursor
+
+
+async def test_bounds_hold_on_every_page_and_on_either_side_of_the_cursor(db: Database, org: Org) -> None:
+    await db.write(fill, org, 20)
+    bounds = {"from": minute(5), "to": minute(15)}
+    assert await listed(db, org, **bounds) == list(range(5, 15))
+    assert await listed(db, org, **bounds, order="desc") == list(range(14, 4, -1))
+    for n in range(20):
+        assert await listed(db, org, **bounds, **cursor(n)) == [*range(max(5, n + 1), 15)]
+        backwards = await listed(db, org, **bounds, **cursor(n, order="desc"))
+        assert backwards == [*range(min(14, n - 1), 4, -1)]
+
+
+async def test_changes_are_listed_once_each_and_bounded_by_start_too(db: Database, org: Org) -> None:
+    await db.write(fill, org, 20)
+    by_change = sorted(range(20), key=lambda n: n * 7919 % 20)
+    since = {"updated_since": minute(5)}
+    assert await listed(db, org, **since) == by_change[5:]
+    assert await listed(db, org, **since, order="desc") == by_change[:4:-1]
+    bounds = {"from": minute(5), "to": minute(15)}
+    assert await listed(db, org, **since, **bounds) == [n for n in by_change[5:] if 5 <= n < 15]
+
+
+@pytest.mark.parametrize("at", [10**12, -(10**12), 10**30])
+async def test_a_cursor_beyond_the_calendar_is_refused(db: Database, org: Org, at: int) -> None:
+    forged = Cursor(by="start_time", order="asc", at=at, id="apt_1")
+    with pytest.raises(Malformed):
+        await listed(db, org, cursor=str(forged))

@@ -106,6 +106,12 @@ def by_pgbench(postgres: Postgres, script: str, seconds: float) -> Callable[[int
     return measure
 
 
+_COLUMNS = (
+    "org_id, id, appointment_type_id, calendar_id, start_time, end_time, busy_start, busy_end, "
+    "overlap_allowed, client_name, client_email, client_phone, client_language, client_notes, "
+    "internal_notes, status, source, version, confirmed_at, completed_at, "
+    "cancelled_at, no_show_at, created_at, updated_at"
+)
 _ORG, _SLOT = "'org_' || :org::int", "'2100-01-01'::timestamptz + :slot::bigint * interval '1 second'"
 _END = f"{_SLOT} + interval '1 second'"
 _NEW_ID = "md5(random()::text || :slot::bigint)"
@@ -118,12 +124,13 @@ _EVENT = f"{_ORG}, {_NEW_ID}, 'appointment.created', repeat('x', 900), now()"
 SIX_STATEMENTS = f"""BEGIN;
 SELECT * FROM appointment_types WHERE org_id = {_ORG} AND id = 'type_' || :org::int;
 SELECT id FROM calendars WHERE org_id = {_ORG} AND is_default FOR NO KEY UPDATE;
-INSERT INTO appointments SELECT {_ROW};
+INSERT INTO appointments ({_COLUMNS}) SELECT {_ROW};
 INSERT INTO events SELECT {_EVENT};
 COMMIT;
 """
 ONE_STATEMENT = (
-    f"WITH stored AS (INSERT INTO appointments SELECT {_ROW} ON CONFLICT DO NOTHING RETURNING id) "
+    f"WITH stored AS (INSERT INTO appointments ({_COLUMNS}) SELECT {_ROW} "
+    "ON CONFLICT DO NOTHING RETURNING id) "
     f"INSERT INTO events SELECT {_EVENT} FROM stored;\n"
 )
 
@@ -146,8 +153,8 @@ def by_sqlite(path: Path, seconds: float) -> Callable[[int, int], tuple[float, f
                 *(slot, None, None, None, slot, slot),
             )
             connection.execute("BEGIN IMMEDIATE")
-            places = ",".join("?" * len(row)) + ", NULL, NULL"
-            connection.execute(f"INSERT INTO appointments VALUES ({places})", row)
+            places = ",".join("?" * len(row))
+            connection.execute(f"INSERT INTO appointments ({_COLUMNS}) VALUES ({places})", row)
             event = (f"org_{org}", f"x{slot}", "appointment.created", "x" * 900, slot)
             connection.execute("INSERT INTO events VALUES (?,?,?,?,?)", event)
             connection.execute("COMMIT")

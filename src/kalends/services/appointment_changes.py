@@ -18,7 +18,7 @@ from kalends.db.tables import events as outbox
 from kalends.schemas.appointments import Actor, Appointment, AppointmentChange, HistoryEntry
 from kalends.schemas.events import AppointmentChanged
 from kalends.services import events
-from kalends.services.appointments import DEFAULT_LANGUAGE, SHOWN, get, not_found, shown, slot_taken
+from kalends.services.appointments import DEFAULT_LANGUAGE, SHOWN, not_found, row_of, shown, slot_taken
 
 _DETAILS = ("client_name", "client_email", "client_phone", "client_notes", "internal_notes")
 _UNTOLD = frozenset({"version", "updated_at"})
@@ -60,25 +60,18 @@ def change(
 
 def history(tx: Tx, org_id: str, appointment_id: str) -> list[HistoryEntry]:
     """Everything that was ever changed in an appointment, oldest first. Raises NotFound."""
-    appointment = get(tx, org_id, appointment_id)
+    row = row_of(tx, org_id, appointment_id)
     changes = tx.execute(
         select(appointment_changes)
         .where(appointment_changes.c.org_id == org_id, appointment_changes.c.appointment_id == appointment_id)
         .order_by(appointment_changes.c.version)
     ).all()
-    made_by = tx.execute(
-        select(appointments.c.created_by).where(
-            appointments.c.org_id == org_id, appointments.c.id == appointment_id
-        )
-    ).scalar_one()
-    made = appointment.model_dump(mode="json") | {
-        "version": 1,
-        "updated_at": appointment.model_dump(mode="json")["created_at"],
-    }
+    made = shown(row).model_dump(mode="json")
+    made |= {"version": 1, "updated_at": made["created_at"]}
     for entry in reversed(changes):
         made |= json.loads(entry.before)
     return [
-        HistoryEntry(version=1, at=appointment.created_at, actor=_actor(made_by), before=None, after=made),
+        HistoryEntry(version=1, at=row.created_at, actor=_actor(row.created_by), before=None, after=made),
         *(
             HistoryEntry(
                 version=entry.version,

@@ -75,12 +75,17 @@ def book(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> Appo
 
 def get(tx: Tx, org_id: str, appointment_id: str) -> Appointment:
     """One appointment. Raises NotFound where the organization has none by that id."""
+    return shown(row_of(tx, org_id, appointment_id))
+
+
+def row_of(tx: Tx, org_id: str, appointment_id: str) -> AnyRow:
+    """The row of SHOWN of one appointment. Raises NotFound."""
     row = tx.execute(
         SHOWN.where(appointments.c.org_id == org_id, appointments.c.id == appointment_id)
     ).first()
     if row is None:
         raise not_found()
-    return shown(row)
+    return row
 
 
 def not_found() -> NotFound:

@@ -43,13 +43,7 @@ def create(
     Raises NotFound for an unknown organization, Malformed for an unknown scope or an expiry beyond the
     year 9999. `secret` is for the demo, whose key everybody knows.
     """
-    owner = tx.execute(
-        select(organizations.c.id, organizations.c.sandbox).where(
-            (organizations.c.id == org) | (organizations.c.slug == org)
-        )
-    ).first()
-    if owner is None:
-        raise NotFound(f"There is no organization with the id or slug '{org}'.")
+    owner = _owner(tx, org)
     if unknown := [scope for scope in scopes if scope not in SCOPES]:
         raise Malformed(f"There is no scope '{unknown[0]}'; the scopes are {', '.join(SCOPES)}.")
     try:
@@ -74,20 +68,10 @@ def create(
 
 
 def all_of(tx: Tx, org: str) -> Sequence[AnyRow]:
-    """The keys of an organization (its id or slug), oldest first, revoked ones included."""
-    if (
-        tx.execute(
-            select(organizations.c.id).where((organizations.c.id == org) | (organizations.c.slug == org))
-        ).first()
-        is None
-    ):
-        raise NotFound(f"There is no organization with the id or slug '{org}'.")
-    return tx.execute(
-        select(api_keys)
-        .join_from(api_keys, organizations, organizations.c.id == api_keys.c.org_id)
-        .where((organizations.c.id == org) | (organizations.c.slug == org))
-        .order_by(api_keys.c.id)
-    ).all()
+    """The keys of an organization (its id or slug), oldest first, revoked ones included. Raises NotFound."""
+    owner = _owner(tx, org)
+    mine = select(api_keys).where(api_keys.c.org_id == owner.id).order_by(api_keys.c.id)
+    return tx.execute(mine).all()
 
 
 def shown(row: Mapping[str, Any]) -> Key:
@@ -129,6 +113,17 @@ def note_use(tx: Tx, used: Mapping[tuple[str, str], datetime]) -> None:
             )
             .values(last_used_at=at)
         )
+
+
+def _owner(tx: Tx, org: str) -> AnyRow:
+    row = tx.execute(
+        select(organizations.c.id, organizations.c.sandbox).where(
+            (organizations.c.id == org) | (organizations.c.slug == org)
+        )
+    ).first()
+    if row is None:
+        raise NotFound(f"There is no organization with the id or slug '{org}'.")
+    return row
 
 
 def _caller(row: AnyRow) -> Caller:

@@ -3,11 +3,15 @@
 Rules and people speak wall-clock times in an IANA zone; facts are UTC instants in whole seconds.
 """
 
-from datetime import UTC, date, datetime, time
-from functools import cache
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from kalends.core.errors import AmbiguousTime, InvalidTime, NonexistentTime
+from kalends.core.intervals import Intervals, Span
 
 _NOT_PLACES = frozenset({"localtime", "Factory"})
 """Names some systems list that depend on the machine, not on a place."""
@@ -18,6 +22,24 @@ def zone_names() -> frozenset[str]:
     """Every IANA zone name this system knows. A user's zone is checked against it before ZoneInfo,
     which reads files by name, ever sees it."""
     return frozenset(available_timezones()) - _NOT_PLACES
+
+
+DAY = 86_400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799  # of the years 1 and 9999
+_EDGE = 2 * DAY
+"""So near to the first and the last moment that `datetime` can hold, a zone's offset can't be asked."""
+
+
+def seconds(instant: datetime) -> int:
+    """An instant as whole seconds since 1970-01-01T00:00:00Z; a fraction is cut."""
+    return (instant - _EPOCH) // timedelta(seconds=1)
+
+
+def moment(second: int) -> datetime:
+    """The UTC instant so many seconds after 1970-01-01T00:00:00Z."""
+    return _EPOCH + timedelta(seconds=second)
 
 
 def stamp(instant: datetime) -> str:
@@ -72,3 +94,194 @@ def _unzoned(wall: datetime, zone: str) -> datetime:
         timezone=zone,
         readings=readings,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Calendar days, both included and counted from 1970-01-01, that have hours of their own, or none."""
+
+    first: int
+    last: int
+    windows: Intervals
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When there is work, as people say it: wall-clock hours in an IANA zone.
+
+    `weekly` has the hours of each day of the week, Sunday first, in seconds after midnight, up to 24:00:00.
+    Of several overrides of one day the one that spans the fewest days counts, and of those the last.
+    """
+
+    zone: str
+    weekly: Sequence[Intervals]
+    overrides: Sequence[Override] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """A schedule's hours as instants: when it is `open`, and the spans, in order and together the same time,
+    from whose starts offered times are counted."""
+
+    open: Intervals
+    grid: Sequence[Span]
+
+
+def hours(schedule: Schedule, start: int, end: int) -> Hours:
+    """The hours between two instants in seconds; wrong beyond them, but right to the second within.
+
+    Windows that touch or overlap are one, over midnight too. Offered times are counted from the start of such
+    a run of hours; where a whole day is open, they are counted anew from the midnight that ends it, so that
+    hours which never end have a grid, too. What the clocks skip is not open, and what they repeat is open
+    twice. (The table under Time in the design; docs/time.md.)
+    """
+    # No span of the grid is longer than two days on the wall, even where a zone once repeated a whole day.
+    low, high = start - 4 * DAY, end + 2 * DAY
+    runs = _runs(schedule, low // DAY - 2, high // DAY + 2)
+    pieces = _pieces(schedule.zone, low, high)
+    found = [
+        (begin - offset, finish - offset, number)
+        for (since, until), offset in pieces
+        for begin, finish, number in _clipped(runs, since + offset, until + offset)
+    ]
+    grid: list[Span] = []
+    latest = None
+    for begin, finish, number in found:
+        if grid and number == latest and grid[-1][1] == begin:
+            grid[-1] = (grid[-1][0], finish)
+        else:
+            grid.append((begin, finish))
+        latest = number
+    return Hours(Intervals(grid), grid)
+
+
+def local_days(zone: str, first: int, last: int) -> Intervals:
+    """The instants, in seconds, whose calendar day in `zone` is one of those from `first` to `last`, both
+    included and counted from 1970-01-01."""
+    begin, finish = first * DAY, (last + 1) * DAY
+    return Intervals(
+        (max(begin, since + offset) - offset, min(finish, until + offset) - offset)
+        for (since, until), offset in _pieces(zone, begin - 2 * DAY, finish + 2 * DAY)
+    )
+
+
+def local_day(zone: str, second: int) -> int:
+    """The calendar day in `zone`, counted from 1970-01-01, of an instant in seconds."""
+    return (second + _offset(zone, second)) // DAY
+
+
+def count_by_local_day(zone: str, instants: Collection[int]) -> Counter[int]:
+    """How many of some instants, in seconds, lie on each calendar day in `zone`, counted from 1970-01-01."""
+    counted: Counter[int] = Counter()
+    if instants:
+        for (since, until), offset in _pieces(zone, min(instants), max(instants) + 1):
+            counted.update((each + offset) // DAY for each in instants if since <= each < until)
+    return counted
+
+
+def local_stamp(second: int, zone: str) -> str:
+    """An instant in seconds as people in `zone` read it: ISO 8601 with the offset."""
+    offset = _offset(zone, second)
+    if not _FIRST_SECOND <= second + offset <= _LAST_SECOND:
+        return stamp(moment(second))
+    wall = moment(second + offset).replace(tzinfo=None).isoformat()
+    sign, minutes = "-" if offset < 0 else "+", abs(offset) // 60
+    odd = f":{abs(offset) % 60:02}" if offset % 60 else ""  # local mean time, long ago
+    return f"{wall}{sign}{minutes // 60:02}:{minutes % 60:02}{odd}"
+
+
+def day_number(day: date) -> int:
+    """A calendar date as days since 1970-01-01."""
+    return day.toordinal() - _EPOCH_DAY
+
+
+def day_named(number: int) -> date:
+    """The calendar date so many days after 1970-01-01, kept within the years 1 to 9999."""
+    return date.fromordinal(min(max(number + _EPOCH_DAY, 1), date.max.toordinal()))
+
+
+def _runs(schedule: Schedule, first: int, last: int) -> list[tuple[int, int, int]]:
+    """The runs of hours of some days, on the wall, numbered."""
+    changed = _changed(schedule.overrides, first, last)
+    runs: list[tuple[int, int, int]] = []
+    whole_day_before = False
+    for day in range(first, last + 1):
+        midnight = day * DAY
+        windows = changed.get(day)
+        if windows is None:
+            windows = schedule.weekly[(day + 4) % 7]  # 1970-01-01 was a Thursday
+        spans = list(windows)
+        for start, end in spans:
+            begin, finish = midnight + start, midnight + end
+            if runs and runs[-1][1] == begin and not whole_day_before:
+                runs[-1] = (runs[-1][0], finish, runs[-1][2])
+            else:
+                runs.append((begin, finish, len(runs)))
+        whole_day_before = spans == [(0, DAY)]
+    return runs
+
+
+def _changed(overrides: Iterable[Override], first: int, last: int) -> Mapping[int, Intervals]:
+    changed: dict[int, Intervals] = {}
+    for override in sorted(overrides, key=lambda each: each.first - each.last):
+        for day in range(max(first, override.first), min(last, override.last) + 1):
+            changed[day] = override.windows
+    return changed
+
+
+def _clipped(runs: Sequence[tuple[int, int, int]], low: int, high: int) -> Iterator[tuple[int, int, int]]:
+    for begin, finish, number in runs:
+        if begin < high and finish > low:
+            yield max(begin, low), min(finish, high), number
+
+
+def _pieces(zone: str, low: int, high: int) -> list[tuple[Span, int]]:
+    """The spans of instants between two in which a zone's offset, in seconds, does not change."""
+    pieces: list[tuple[Span, int]] = []
+    year, last_year = _year(low), _year(high)
+    while year <= last_year:
+        for (since, until), offset in _pieces_of_year(zone, year):
+            begin, finish = max(since, low), min(until, high)
+            if begin >= finish:
+                continue
+            if pieces and pieces[-1][1] == offset:
+                pieces[-1] = ((pieces[-1][0][0], finish), offset)
+            else:
+                pieces.append(((begin, finish), offset))
+        year += 1
+    return pieces
+
+
+@lru_cache(maxsize=4096)
+def _pieces_of_year(zone: str, year: int) -> list[tuple[Span, int]]:
+    """As `_pieces`, for a year in UTC. zoneinfo does not tell when offsets change, so it is found by looking
+    once a day and halving; no zone ever changed its offset twice within four days."""
+    start, end = _new_year(year), _new_year(year + 1)
+    pieces: list[tuple[Span, int]] = []
+    since, offset = start, _offset(zone, start)
+    for at in (*range(start + DAY, end, DAY), end):
+        if (new := _offset(zone, at)) != offset:
+            low, high = at - DAY, at
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (low, middle) if _offset(zone, middle) != offset else (middle, high)
+            pieces.append(((since, high), offset))
+            since, offset = high, new
+    if since < end:
+        pieces.append(((since, end), offset))
+    return pieces
+
+
+def _offset(zone: str, second: int) -> int:
+    kept = min(max(second, _FIRST_SECOND + _EDGE), _LAST_SECOND - _EDGE)
+    offset = moment(kept).astimezone(ZoneInfo(zone)).utcoffset()
+    assert offset is not None
+    return offset // timedelta(seconds=1)
+
+
+def _year(second: int) -> int:
+    return day_named(second // DAY).year
+
+
+def _new_year(year: int) -> int:
+    return day_number(date(year, 1, 1)) * DAY if year <= date.max.year else _LAST_SECOND + 1

@@ -1,0 +1,111 @@
+"""Sets of time: sorted, disjoint, half-open spans `[start, end)` of whole seconds.
+
+The seconds are counted from 1970-01-01T00:00:00Z where a set holds instants, and from the same moment on the
+wall where it holds wall-clock times (see `core.hours`).
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from typing import Self
+
+Span = tuple[int, int]
+
+ENDLESS = 1 << 40
+"""Later than the year 9999, and its negative earlier than the year 1."""
+
+
+class Intervals:
+    """An immutable set of seconds, kept as spans. Empty spans vanish; overlapping and touching ones merge."""
+
+    __slots__ = ("_spans",)
+
+    def __init__(self, spans: Iterable[Span] = ()) -> None:
+        self._spans: list[Span] = _merged(sorted(spans))
+
+    @classmethod
+    def _of(cls, spans: list[Span]) -> Self:
+        """From spans that are sorted and disjoint already."""
+        made = cls.__new__(cls)
+        made._spans = spans
+        return made
+
+    def __iter__(self) -> Iterator[Span]:
+        return iter(self._spans)
+
+    def __bool__(self) -> bool:
+        return bool(self._spans)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Intervals) and self._spans == other._spans
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._spans))
+
+    def __repr__(self) -> str:
+        return f"Intervals({self._spans})"
+
+    def __contains__(self, second: int) -> bool:
+        place = bisect_right(self._spans, (second, ENDLESS))
+        return place > 0 and second < self._spans[place - 1][1]
+
+    def __and__(self, other: "Intervals") -> "Intervals":
+        """What is in both: one sweep over the two."""
+        found: list[Span] = []
+        mine, theirs = self._spans, other._spans
+        i = j = 0
+        while i < len(mine) and j < len(theirs):
+            (start, end), (start_2, end_2) = mine[i], theirs[j]
+            low = max(start_2, start)
+            if end < end_2:
+                high = end
+                i += 1
+            else:
+                high = end_2
+                j += 1
+            if low < high:
+                found.append((low, high))
+        return Intervals._of(found)
+
+    def __sub__(self, other: "Intervals") -> "Intervals":
+        """What is in this one only."""
+        return self & ~other
+
+    def __invert__(self) -> "Intervals":
+        """Everything else, between the two ends of time."""
+        gaps: list[Span] = []
+        at = -ENDLESS
+        for start, end in self._spans:
+            if at < start:
+                gaps.append((at, start))
+            at = end
+        if at < ENDLESS:
+            gaps.append((at, ENDLESS))
+        return Intervals._of(gaps)
+
+    def starts(self, length: int) -> "Intervals":
+        """The seconds from which `length` more stay within one span of this set, its end included."""
+        return Intervals._of(
+            [(start, end - length + 1) for start, end in self._spans if end - start >= length]
+        )
+
+    def grown(self, *, before: int, after: int) -> "Intervals":
+        """Every span made longer at its ends, by so many seconds."""
+        return Intervals._of(_merged([(start - before, end + after) for start, end in self._spans]))
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    """From spans that are sorted by start."""
+    merged: list[Span] = []
+    for start, end in spans:
+        if start >= end:
+            continue
+        if merged and start <= merged[-1][1]:
+            if end > merged[-1][1]:
+                merged[-1] = (merged[-1][0], end)
+        else:
+            merged.append((start, end))
+    return merged
+
+
+EVER = Intervals([(-ENDLESS, ENDLESS)])
+NEVER = Intervals()

@@ -1,0 +1,229 @@
+"""What makes a time bookable. Each rule is the set of starts it allows: a search is what all of them allow,
+and an explanation is every rule that does not allow the start in question, so the two can't disagree.
+
+Times are instants in whole seconds since 1970, lengths are seconds; sets are right within the range asked.
+"""
+
+from calendar import monthrange
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from kalends.core.hours import (
+    DAY,
+    Hours,
+    Schedule,
+    count_by_local_day,
+    day_named,
+    day_number,
+    hours,
+    local_day,
+    local_days,
+    moment,
+    stamp,
+)
+from kalends.core.intervals import ENDLESS, EVER, NEVER, Intervals
+
+Period = Literal["day", "week", "month"]
+HOUR = 3_600
+_FOREVER = 5_000_000
+"""More days than the calendar has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an appointment type asks of a booking. `week_start` is 0 for Sunday, 1 for Monday."""
+
+    is_active: bool
+    duration: int
+    buffer_before: int
+    buffer_after: int
+    interval: int
+    min_notice_hours: int
+    max_days_ahead: int | None
+    caps: Mapping[Period, int]
+    week_start: int
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Whose time it would be: when it is busy, buffers of what is there included, and its hours, if any."""
+
+    id: str
+    is_active: bool
+    serves: bool
+    schedule: Schedule | None
+    busy: Intervals
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a start can't be booked: a stable code, a sentence, and numbers."""
+
+    code: str
+    message: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The starts a rule allows, and what it has against any other."""
+
+    allows: Intervals
+    against: Callable[[int], Reason]
+
+
+def of_type(terms: Terms, open_: Hours, booked: Sequence[int], now: int, start: int, end: int) -> list[Rule]:
+    """The rules of a type for starts in `[start, end)`, the graver first. `open_` are its hours; `booked` are
+    the starts of its active appointments in every day, week and month that the range touches."""
+    zone = terms.schedule.zone
+    rules = [
+        Rule(
+            EVER if terms.is_active else NEVER, lambda _: Reason("type_inactive", "This can't be booked now.")
+        ),
+        _notice(terms, now),
+        Rule(
+            open_.open.starts(terms.duration),
+            lambda _: Reason("outside_hours", "It is outside the opening hours.", {"timezone": zone}),
+        ),
+    ]
+    if terms.max_days_ahead is not None:
+        rules.insert(2, _horizon(terms, terms.max_days_ahead, now, start, end))
+    return rules + [_cap(terms, period, most, booked) for period, most in terms.caps.items()]
+
+
+def on_grid(terms: Terms, open_: Hours, start: int) -> Reason | None:
+    """What speaks against a start within the hours that is not on the grid of offered times."""
+    for begin, finish in open_.grid:
+        if begin <= start < finish and (start - begin) % terms.interval:
+            minutes = terms.interval // 60
+            return Reason(
+                "off_grid",
+                f"Times are offered every {minutes} minutes from {stamp(moment(begin))} on.",
+                {"interval_minutes": minutes, "counted_from": stamp(moment(begin))},
+            )
+    return None
+
+
+def of_calendar(terms: Terms, calendar: Calendar, start: int, end: int) -> list[Rule]:
+    """The rules of a calendar for starts in `[start, end)`, the graver first."""
+    named = {"calendar_id": calendar.id}
+    rules = []
+    if not calendar.is_active:
+        rules.append(Rule(NEVER, lambda _: Reason("calendar_inactive", "The calendar is not active.", named)))
+    if not calendar.serves:
+        sentence = "The calendar does not serve this type."
+        rules.append(Rule(NEVER, lambda _: Reason("calendar_not_serving", sentence, named)))
+    if calendar.schedule is not None:
+        zone = calendar.schedule.zone
+        own = hours(calendar.schedule, start, end + terms.duration).open.starts(terms.duration)
+        told = named | {"timezone": zone}
+        sentence = "It is outside the calendar's own hours."
+        rules.append(Rule(own, lambda _: Reason("outside_hours", sentence, told)))
+    # Seconds are whole, so a start conflicts from one second after the last that still fits before.
+    needed = terms.duration + terms.buffer_after
+    taken = calendar.busy.grown(before=needed - 1, after=terms.buffer_before)
+    rules.append(Rule(~taken, lambda _: Reason("conflict", "The time is taken, buffers included.", named)))
+    return rules
+
+
+def _notice(terms: Terms, now: int) -> Rule:
+    earliest = now + terms.min_notice_hours * HOUR
+
+    def against(_: int) -> Reason:
+        if not terms.min_notice_hours:
+            return Reason(
+                "too_soon", "It is in the past.", {"min_notice_hours": 0, "earliest": _told(earliest)}
+            )
+        return Reason(
+            "too_soon",
+            f"It must be booked at least {terms.min_notice_hours} hours ahead.",
+            {"min_notice_hours": terms.min_notice_hours, "earliest": _told(earliest)},
+        )
+
+    return Rule(Intervals([(earliest, ENDLESS)]), against)
+
+
+def _horizon(terms: Terms, days: int, now: int, start: int, end: int) -> Rule:
+    zone = terms.schedule.zone
+    last = min(local_day(zone, now) + days, _FOREVER)
+    # Only the days near the range matter, and a zone may leave a day and come back to it.
+    near, far = start // DAY - 2, end // DAY + 2
+    allowed = local_days(zone, near, min(last, far))
+
+    def against(_: int) -> Reason:
+        day = day_named(last).isoformat()
+        return Reason(
+            "too_far_ahead",
+            f"It can be booked at most {days} days ahead, now until {day}.",
+            {"max_days_ahead": days, "last_date": day, "timezone": zone},
+        )
+
+    return Rule(allowed, against)
+
+
+def _cap(terms: Terms, period: Period, most: int, booked: Sequence[int]) -> Rule:
+    zone = terms.schedule.zone
+    counted: Counter[tuple[int, int]] = Counter()
+    for day, count in count_by_local_day(zone, booked).items():
+        counted[_period(terms, period, day)] += count
+    full = (
+        span
+        for (first, last), count in counted.items()
+        if count >= most
+        for span in local_days(zone, first, last)
+    )
+
+    def against(start: int) -> Reason:
+        first, last = _period(terms, period, local_day(zone, start))
+        return Reason(
+            "limit_reached",
+            f"No more of this type can be booked in that {period}.",
+            {
+                "period": period,
+                "limit": most,
+                "booked": counted[first, last],
+                "from_date": day_named(first).isoformat(),
+                "to_date": day_named(last).isoformat(),
+                "timezone": zone,
+            },
+        )
+
+    return Rule(~Intervals(full), against)
+
+
+def span_of_periods(terms: Terms, start: int, end: int) -> tuple[int, int] | None:
+    """The instants `[first, last)` within which bookings count against the caps of starts in `[start, end)`;
+    None where nothing is capped."""
+    if not terms.caps:
+        return None
+    zone = terms.schedule.zone
+    days = (local_day(zone, start) - 1, local_day(zone, end) + 1)
+    periods = [_period(terms, period, day) for period in terms.caps for day in days]
+    first, last = min(first for first, _ in periods), max(last for _, last in periods)
+    return (first - 2) * DAY, (last + 3) * DAY
+
+
+def week_of(terms: Terms, start: int) -> tuple[int, int]:
+    """The instants `[first, last)` of the week in which a start lies, in the schedule's zone."""
+    zone = terms.schedule.zone
+    spans = list(local_days(zone, *_period(terms, "week", local_day(zone, start))))
+    return spans[0][0], spans[-1][1]
+
+
+def _period(terms: Terms, period: Period, day: int) -> tuple[int, int]:
+    """The first and the last day of the period that `day` lies in; days are counted from 1970-01-01."""
+    if period == "day":
+        return day, day
+    if period == "week":
+        first = day - (day + 4 - terms.week_start) % 7  # 1970-01-01 was a Thursday
+        return first, first + 6
+    date = day_named(day)
+    first = day_number(date.replace(day=1))
+    return first, first + monthrange(date.year, date.month)[1] - 1
+
+
+def _told(second: int) -> str:
+    return stamp(moment(min(second, (day_number(day_named(_FOREVER)) + 1) * DAY - 1)))

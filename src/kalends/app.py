@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from kalends.api import (
     appointment_types,
@@ -16,12 +15,17 @@ from kalends.api import (
     availability,
     calendars,
     health,
+    holds,
+    manage,
     organization,
     overrides,
+    public,
     schedules,
+    slots,
 )
 from kalends.api.body_limit import BodyLimit
 from kalends.api.context import Context
+from kalends.api.cors import Cors
 from kalends.api.document import document, operation_id
 from kalends.api.errors import HANDLERS
 from kalends.api.gate import Gate
@@ -31,20 +35,13 @@ from kalends.api.request_log import RequestLog
 from kalends.clock import Clock, SystemClock
 from kalends.db.batches import Batches
 from kalends.db.opening import open_database
-from kalends.services import keys
+from kalends.services import keys, manage_links, organizations
+from kalends.services.slots import next_available_for_each
 from kalends.settings import Settings
 from kalends.telemetry import configure
 
 BODY_LIMIT = 64 * 1024
 VERSION = "0.1.0"
-_EXPOSED = (
-    "X-RateLimit-Limit",
-    "X-RateLimit-Remaining",
-    "X-RateLimit-Reset",
-    "X-Request-Id",
-    "Idempotent-Replayed",
-    "Retry-After",
-)
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
@@ -58,6 +55,11 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             database=database,
             clock=clock or SystemClock(),
             callers=Batches(database, keys.find),
+            hosts=Batches(database, organizations.hosts),
+            links=Batches(database, manage_links.find),
+            suggestions=Batches(database, next_available_for_each),
+            public_url=settings.public_url,
+            public_requests_per_hour=settings.public_requests_per_hour,
             rate_limits=RateLimits(settings.rate_limit_storage),
             key_use=key_use,
         )
@@ -87,11 +89,15 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     for feature in (
         appointments,
         appointment_types,
+        slots,
+        holds,
         availability,
         schedules,
         overrides,
         calendars,
         organization,
+        public,
+        manage,
         health,
     ):
         app.include_router(feature.router)
@@ -108,13 +114,7 @@ def from_environment() -> FastAPI:
 
 def _middleware(settings: Settings) -> list[Middleware]:
     """Outermost first. All of it is pure ASGI: one BaseHTTPMiddleware halves the server's speed."""
-    cors = Middleware(
-        CORSMiddleware,
-        allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-Request-Id"],
-        expose_headers=_EXPOSED,
-        max_age=600,
-    )
+    everywhere = settings.cors_origins
+    cors = Middleware(Cors, everywhere=everywhere, public=(*everywhere, *settings.public_cors_origins))
     limit = Middleware(BodyLimit, limit=BODY_LIMIT)
-    return [Middleware(RequestLog), *([cors] if settings.cors_origins else []), Middleware(Gate), limit]
+    return [Middleware(RequestLog), cors, Middleware(Gate), limit]

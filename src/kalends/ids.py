@@ -22,6 +22,11 @@ def new_api_key(*, sandbox: bool) -> str:
     return (SANDBOX_KEY_PREFIX if sandbox else API_KEY_PREFIX) + secrets.token_urlsafe(32)
 
 
+def new_token() -> str:
+    """A new secret for a link, with 256 random bits, safe in a path. Only its digest is stored."""
+    return secrets.token_urlsafe(32)
+
+
 def digest(secret: str | bytes) -> bytes:
     """The SHA-256 under which a secret is stored. It is random and long, so it needs no salt."""
     return hashlib.sha256(secret.encode() if isinstance(secret, str) else secret).digest()

@@ -33,13 +33,35 @@ class Settings(BaseSettings):
         default=(),
         description="Origins whose pages may call the API from a browser, separated by commas; * for all.",
     )
+    public_url: str = Field(
+        default="",
+        description="How clients reach this server, such as https://book.example: links for clients begin "
+        "with it. Where left out, they begin with the address the request came to.",
+        pattern="^(https?://[^/]+(/.*)?)?$",
+    )
+    public_cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Origins whose pages may call the public booking API (/v1/public) from a browser, "
+        "besides the origins above; * for all.",
+    )
+    public_requests_per_hour: int = Field(
+        default=1_000,
+        ge=1,
+        description="Requests per hour to the public booking API from one address (IPv6: one /64 network). "
+        "What writes counts as ten.",
+    )
     log_level: str = Field(
         default="info",
         pattern="^(debug|info|warning|error)$",
         description="The least severe log line that is written: debug, info, warning or error.",
     )
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("public_url")
+    @classmethod
+    def _without_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @field_validator("cors_origins", "public_cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

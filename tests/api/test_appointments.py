@@ -30,6 +30,8 @@ async def test_create_answers_as_documented(client: httpx.AsyncClient, org: Org)
         "client_language": "en",
         "client_notes": None,
         "internal_notes": None,
+        "answers": [],
+        "expires_at": None,
         "status": "confirmed",
         "confirmed_at": "2024-01-20T12:00:00Z",
         "completed_at": None,
@@ -103,6 +105,7 @@ async def test_create_over_another_is_refused_with_reasons(
             "code": "conflict",
             "message": f"Appointment {first['id']} keeps the calendar busy from 2024-01-25T14:00:00Z "
             "to 2024-01-25T15:00:00Z, buffers included.",
+            "calendar_id": org.calendar_id,
             "appointment_id": first["id"],
             "start_time": "2024-01-25T14:00:00Z",
             "end_time": "2024-01-25T15:00:00Z",

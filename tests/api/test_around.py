@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from kalends.db import migrating
 from kalends.db.database import Database
-from kalends.services import appointments
+from kalends.services import bookings, placing
 from kalends.telemetry import configure
 from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
@@ -130,7 +130,7 @@ async def test_a_defect_is_a_500_in_the_one_shape_and_a_trace_in_the_log(
         raise ZeroDivisionError("a bug")
 
     configure("info")
-    monkeypatch.setattr(appointments, "book", broken)
+    monkeypatch.setattr(bookings, "by_staff_at_once", broken)
     response = await client.post(PATH, json=org.wish(), headers={"X-Request-Id": "broken"})
     refused(response, 500, "internal_error")
     trace, line = lines(capsys.readouterr().err)
@@ -152,7 +152,7 @@ async def test_a_database_error_does_not_put_the_row_in_the_log(
         return lifecycle.Occupancy(start, start, start, start)  # breaks a CHECK of the table
 
     configure("info")
-    monkeypatch.setattr(appointments, "occupy", backwards)
+    monkeypatch.setattr(placing, "occupy", backwards)
     refused(await client.post(PATH, json=org.wish()), 500, "internal_error")
     written = capsys.readouterr().err
     assert "ck_appointments_times" in written

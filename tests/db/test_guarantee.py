@@ -33,6 +33,8 @@ def row(org: Org, start: int, end: int, **fields: Any) -> dict[str, Any]:
         "busy_start": begins,
         "busy_end": ends,
         "overlap_allowed": False,
+        "is_hold": False,
+        "answers": [],
         "client_name": "Jane Doe",
         "client_language": "en",
         "status": "confirmed",
@@ -166,7 +168,7 @@ async def test_in_the_way_names_everything_that_overlaps(db: Database, org: Org)
     first, forced, after = row(org, 0, 60), row(org, 30, 90, overlap_allowed=True), row(org, 90, 120)
     for each in (first, forced, after, row(org, 0, 60, status="cancelled")):
         await db.write(put, each)
-    found = await db.read(in_the_way, row(org, 45, 90))
+    found = await db.read(in_the_way, row(org, 45, 90), NINE)
     assert [each.id for each in found] == [first["id"], forced["id"]]
 
 

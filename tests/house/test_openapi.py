@@ -44,7 +44,11 @@ def test_every_answer_is_documented_with_headers_and_every_refusal_with_examples
 ) -> None:
     for path, operation in operations(document):
         statuses = set(operation["responses"])
-        if path.startswith("/v1/"):
+        if path.startswith("/v1/public/"):
+            assert {"200", "400", "404", "429", "503"} <= statuses
+            assert {"401", "403"}.isdisjoint(statuses)
+            assert operation["security"] == []
+        elif path.startswith("/v1/"):
             assert {"200", "400", "401", "403", "429", "503"} <= statuses
             assert operation["security"]
         if "requestBody" in operation:

@@ -4,11 +4,13 @@ from sqlalchemy import ForeignKeyConstraint, Index, PrimaryKeyConstraint, Unique
 
 from kalends.db.tables import metadata
 
-# The directories that find the organization in the first place.
+# The directories that find the organization in the first place, and what the worker sweeps for all of them.
 DIRECTORIES = {
     "pk_organizations",
     "uq_organizations_slug",
     "uq_api_keys_digest",
+    "uq_manage_links_digest",
+    "ix_appointments_expires_at",
 }
 
 

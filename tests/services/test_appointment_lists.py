@@ -100,7 +100,7 @@ def plan(tx: Tx, org_id: str, query: dict[str, str]) -> str:
     """How the database goes about the page."""
     said: list[tuple[str, Any]] = []
     event.listen(tx, "before_cursor_execute", lambda *args: said.append((args[2], args[3])))
-    appointment_lists.page(tx, org_id, "UTC", AppointmentsQuery.model_validate(query))
+    appointment_lists.page(tx, org_id, "UTC", AppointmentsQuery.model_validate(query), NOW)
     [(statement, parameters)] = [each for each in said if each[0].startswith("SELECT")]
     if tx.dialect.name == "sqlite":
         steps = tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
@@ -141,7 +141,7 @@ async def listed(db: Database, org: Org, **query: Any) -> list[int]:
     found: list[int] = []
     while True:
         asked = AppointmentsQuery.model_validate({"limit": 3} | query)
-        answer = await db.read_one(appointment_lists.page, org.id, "UTC", asked)
+        answer = await db.read_one(appointment_lists.page, org.id, "UTC", asked, NOW)
         found += [int(each.id.removeprefix("apt_")) for each in answer.appointments]
         if answer.next_cursor is None:
             return found

@@ -19,7 +19,7 @@ from kalends.core.errors import (
 from kalends.core.hours import stamp
 from kalends.db.database import Database, Tx
 from kalends.db.tables import appointment_types, events
-from kalends.services import appointments
+from kalends.services import appointments, bookings
 from tests.support.organizations import Org, make_org, stored
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +28,9 @@ NOW = datetime(2024, 1, 20, 12, tzinfo=UTC)
 
 
 async def book(db: Database, org: Org, **fields: Any) -> Any:
-    return await db.write_one(appointments.book, org.caller, org.create(**fields), NOW)
+    wish = org.create(**fields)
+    at_once = await db.write_one(bookings.by_staff_at_once, org.caller, wish, NOW)
+    return at_once or await db.write(bookings.by_staff, org.caller, wish, NOW)
 
 
 async def test_book_computes_the_end_and_confirms(db: Database, org: Org) -> None:
@@ -43,7 +45,7 @@ async def test_book_computes_the_end_and_confirms(db: Database, org: Org) -> Non
         "manual",
         1,
     )
-    assert await db.read(appointments.get, org.id, booked.id) == booked
+    assert await db.read(appointments.get, org.id, booked.id, NOW) == booked
 
 
 async def test_book_refuses_a_taken_slot_and_names_what_is_in_the_way(db: Database, org: Org) -> None:
@@ -106,7 +108,7 @@ async def test_other_organizations_types_and_calendars_do_not_exist(
     assert refused.value.details == {"field": "calendar_id"}
     booked = await book(db, other_org)
     with pytest.raises(NotFound):
-        await db.read(appointments.get, org.id, booked.id)
+        await db.read(appointments.get, org.id, booked.id, NOW)
     assert await stored(db, org) == 0
 
 
@@ -139,7 +141,7 @@ async def test_a_change_of_the_type_does_not_move_what_is_booked(db: Database, o
         )
 
     await db.write(lengthen)
-    assert (await db.read(appointments.get, org.id, booked.id)).end_time == booked.end_time
+    assert (await db.read(appointments.get, org.id, booked.id, NOW)).end_time == booked.end_time
     later = await book(db, org, start_time="2024-01-25T15:00:00Z")
     assert later.end_time - later.start_time == timedelta(minutes=90)
 
@@ -159,7 +161,8 @@ async def test_book_changes_data_by_a_single_statement(postgres_url: str) -> Non
         assert said == ["SELECT", "WITH"]
         with pytest.raises(SlotTaken):
             await book(database, org)
-        assert said == ["SELECT", "WITH", "SELECT", "WITH", "SELECT"]
+        assert said[2:4] == ["SELECT", "WITH"]
+        assert set(said[4:]) == {"SELECT"}
     finally:
         await database.close()
 

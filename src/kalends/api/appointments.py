@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from kalends.api.calls import PathId, Reading
 from kalends.api.changes import IF_MATCH, PARAMETERS, Change, Writing
-from kalends.api.errors import reading, writing
+from kalends.api.errors import UNBOOKABLE, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.schemas.appointments import (
@@ -17,9 +17,11 @@ from kalends.schemas.appointments import (
     AppointmentsAnswer,
     AppointmentUpdate,
     HistoryAnswer,
+    ManageLinkAnswer,
 )
 from kalends.schemas.queries import AppointmentsQuery
-from kalends.services import appointment_changes, appointment_lists, appointments
+from kalends.services import appointment_changes, appointment_lists, appointments, bookings, manage_links
+from kalends.services import history as appointment_history
 
 router = APIRouter(prefix="/v1/calendar/appointments", tags=["appointments"], route_class=JsonRoute)
 
@@ -30,7 +32,7 @@ _CHANGE: dict[str, Any] = {
     "responses": writing(
         *_TIMES,
         errors.NotFound,
-        errors.SlotTaken,
+        *UNBOOKABLE,
         errors.IllegalTransition,
         errors.Conflict,
         errors.PreconditionFailed,
@@ -43,31 +45,43 @@ _CHANGE: dict[str, Any] = {
     response_model=AppointmentAnswer,
     openapi_extra={"parameters": PARAMETERS},
     responses=writing(
-        *_TIMES, errors.NotFound, errors.SlotTaken, errors.TypeInactive, errors.CalendarInactive
+        *_TIMES,
+        errors.NotFound,
+        *UNBOOKABLE,
+        errors.TypeInactive,
+        errors.CalendarInactive,
+        errors.CalendarNotServing,
+        errors.HoldGone,
+        errors.HoldMismatch,
     ),
 )
 async def create(body: AppointmentCreate, change: Writing) -> Response:
     """Book an appointment by hand.
 
-    It may lie in the past and outside opening hours, but never over another active appointment of the
-    same calendar, buffers included: that is a 409 `slot_taken` that names what is in the way.
+    Unless `check` is `all` it may lie in the past and outside opening hours, but never over another active
+    appointment of the same calendar, buffers included: that is a 409 `slot_taken` that names what is in the
+    way.
     """
-    return await change.make_by_one_statement(
-        AppointmentAnswer.of, appointments.book, change.caller, body, change.now
+    return await change.make_at_once(
+        AppointmentAnswer.of,
+        bookings.by_staff_at_once,
+        bookings.by_staff,
+        change.caller,
+        body,
+        change.now,
     )
 
 
 @router.get("", name="list", responses=reading(*_TIMES))
 async def list_page(query: Annotated[AppointmentsQuery, Query()], call: Reading) -> AppointmentsAnswer:
     """List appointments, page by page: by start time, or by last change to catch up (`updated_since`)."""
-    timezone = call.caller.timezone
-    return await call.db.read_one(appointment_lists.page, call.org_id, timezone, query)
+    return await call.db.read_one(appointment_lists.page, call.org_id, call.timezone, query, call.now)
 
 
 @router.get("/{id}", responses=reading(errors.NotFound))
 async def get(id: PathId, call: Reading, response: Response) -> AppointmentAnswer:
     """Show one appointment. The ETag is its version."""
-    appointment = await call.db.read_one(appointments.get, call.org_id, id)
+    appointment = await call.db.read_one(appointments.get, call.org_id, id, call.now)
     response.headers["ETag"] = f'"{appointment.version}"'
     return AppointmentAnswer.of(appointment)
 
@@ -87,13 +101,30 @@ async def change_one(id: PathId, body: AppointmentChange, change: Writing) -> Re
 @router.get("/{id}/history", responses=reading(errors.NotFound))
 async def history(id: PathId, call: Reading) -> HistoryAnswer:
     """Tell everything that was ever changed in an appointment, and by whom."""
-    return HistoryAnswer(history=await call.db.read(appointment_changes.history, call.org_id, id))
+    return HistoryAnswer(history=await call.db.read(appointment_history.of, call.org_id, id, call.now))
+
+
+@router.post(
+    "/{id}/manage-link",
+    response_model=ManageLinkAnswer,
+    responses=writing(errors.NotFound),
+)
+async def manage_link(id: PathId, change: Writing) -> Response:
+    """Make a new secret link by which the client can see, cancel and move the appointment. The one before is
+    good no more."""
+    return await change.make(
+        lambda token: ManageLinkAnswer(manage_url=change.link(token), manage_token=token),
+        manage_links.issue,
+        change.org_id,
+        id,
+        change.now,
+    )
 
 
 async def _change(id_: str, wish: AppointmentChange, change: Change) -> Response:
     return await change.make(
         AppointmentAnswer.of,
-        appointment_changes.change,
+        appointment_changes.by_staff,
         change.caller,
         id_,
         wish,

@@ -4,6 +4,7 @@ There is one dependency per handler, not one per thing it needs: FastAPI walks a
 and six cost as much as a query.
 """
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Path, Security
@@ -12,21 +13,44 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 
 from kalends.api.context import context_of
-from kalends.core.caller import Caller
+from kalends.core.caller import Caller, Host
+from kalends.core.errors import InvalidTime, Malformed
+from kalends.core.hours import instant
+from kalends.schemas.fields import as_moment
 
 
 class Call:
-    """Who asks (`caller`, `org_id`), when (`now`, UTC), and the database that answers (`db`)."""
+    """Whose data it is about (`org_id`, `timezone`), when (`now`, UTC), and the database that answers (`db`).
 
-    def __init__(self, request: Request) -> None:
-        context = context_of(request.scope)
-        caller = request.scope["state"]["caller"]
-        assert isinstance(caller, Caller)
+    Raises Malformed for a Test-Clock outside a sandbox or a bad one.
+    """
+
+    def __init__(self, request: Request, host: Caller | Host) -> None:
         self.request = request
-        self.caller = caller
-        self.org_id = caller.org_id
-        self.db = context.database
-        self.now = context.clock.now()
+        self.context = context_of(request.scope)
+        self.host = host
+        self.org_id = host.org_id
+        self.timezone = host.timezone
+        self.db = self.context.database
+        self.now = _now(request, host, self.context.clock.now())
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks, where that is somebody with a key."""
+        assert isinstance(self.host, Caller)
+        return self.host
+
+    def link(self, token: str) -> str:
+        """The address of a client's link."""
+        base = self.context.public_url or str(self.request.base_url).rstrip("/")
+        return f"{base}/v1/public/appointments/{token}"
+
+
+def caller_of(request: Request) -> Caller:
+    """Whoever came through the gate."""
+    caller = request.scope["state"]["caller"]
+    assert isinstance(caller, Caller)
+    return caller
 
 
 class Scoped(SecurityBase):
@@ -41,11 +65,23 @@ class Scoped(SecurityBase):
         self.scope = scope
 
     async def __call__(self, request: Request) -> Call:
-        call = Call(request)
-        call.caller.need(self.scope)
-        return call
+        caller = caller_of(request)
+        caller.need(self.scope)
+        return Call(request, caller)
 
 
 Reading = Annotated[Call, Security(Scoped("read"))]
 PathId = Annotated[str, Path(min_length=1, pattern=r"^[^\x00]*$")]
 """An id in a path: any string may be asked for."""
+
+
+def _now(request: Request, host: Caller | Host, real: datetime) -> datetime:
+    said = request.headers.get("test-clock")
+    if said is None:
+        return real
+    if not host.sandbox:
+        raise Malformed("Test-Clock is for sandbox organizations only.")
+    try:
+        return instant(as_moment(said), host.timezone)
+    except ValueError as error:
+        raise InvalidTime(f"Test-Clock {error}.") from None

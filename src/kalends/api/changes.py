@@ -3,16 +3,17 @@
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Annotated, Any, Concatenate, Self
 
 from fastapi import Security
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kalends.api.calls import Call, Scoped
+from kalends.api.calls import Call, Scoped, caller_of
 from kalends.api.json_body import JsonRequest
-from kalends.core.errors import Malformed
+from kalends.core.caller import Caller, Host
+from kalends.core.errors import Malformed, Unbookable
 from kalends.db.database import P, T, Tx
 from kalends.schemas.wire import Answer
 from kalends.services import idempotency
@@ -20,14 +21,16 @@ from kalends.services.idempotency import Ticket
 
 _KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
 
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A name of your own for this request. Repeated within 24 hours, it changes nothing "
+    "and is answered as the first time (`Idempotent-Replayed: true`); with another body: 422.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _KEY},
+}
+
 PARAMETERS: list[dict[str, Any]] = [
-    {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "description": "A name of your own for this request. Repeated within 24 hours, it changes nothing "
-        "and is answered as the first time (`Idempotent-Replayed: true`); with another body: 422.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _KEY},
-    },
+    IDEMPOTENCY_KEY,
     {
         "name": "dry_run",
         "in": "query",
@@ -51,8 +54,8 @@ class Change(Call):
     Raises Malformed for a bad Idempotency-Key or dry_run.
     """
 
-    def __init__(self, request: Request) -> None:
-        super().__init__(request)
+    def __init__(self, request: Request, host: Caller | Host) -> None:
+        super().__init__(request, host)
         self._key = request.headers.get("idempotency-key")
         if self._key is not None and not re.fullmatch(_KEY, self._key):
             raise Malformed("Idempotency-Key must have 1 to 255 printable ASCII characters.")
@@ -61,10 +64,13 @@ class Change(Call):
             raise Malformed("dry_run must be true or false.")
         self._rehearsed = dry_run == "true"
         self._keep: Callable[[str], str] = str
+        self._revive: Callable[[Tx, str], str] = lambda _tx, answer: answer
 
-    def keeping(self, keep: Callable[[str], str]) -> Self:
-        """For an answer that holds a secret: `keep` makes what a replay may show of it."""
+    def keeping(self, keep: Callable[[str], str], revive: Callable[[Tx, str], str] | None = None) -> Self:
+        """For an answer that holds a secret: `keep` makes what is stored of it, and `revive` what a replay
+        answers from that."""
         self._keep = keep
+        self._revive = revive or self._revive
         return self
 
     @property
@@ -83,33 +89,52 @@ class Change(Call):
         **kw: P.kwargs,
     ) -> Response:
         """Make the change in one transaction."""
-        return await self._make(self.db.write, say, lambda tx: unit(tx, *args, **kw))
+        try:
+            return await self._make(say, lambda tx: unit(tx, *args, **kw))
+        except Unbookable as refusal:
+            raise await self._with_alternatives(refusal) from None
 
-    async def make_by_one_statement(
+    async def make_at_once(
         self,
         say: Callable[[T], Answer],
+        at_once: Callable[Concatenate[Tx, P], T | None],
         unit: Callable[Concatenate[Tx, P], T],
         *args: P.args,
         **kw: P.kwargs,
     ) -> Response:
-        """Make a change that is a single statement, and so its own transaction (`Database.write_one`)."""
-        return await self._make(self.db.write_one, say, lambda tx: unit(tx, *args, **kw))
+        """Make the change by a single statement, its own transaction (`Database.write_one`), if that will do,
+        and by the whole unit where `at_once` gives None."""
+        if not self._rehearsed and self._key is None:
+            done = await self.db.write_one(lambda tx: at_once(tx, *args, **kw))
+            if done is not None:
+                return _json(say(done).model_dump_json())
+        return await self.make(say, unit, *args, **kw)
 
-    async def _make(
-        self,
-        write: Callable[[Callable[[Tx], T]], Awaitable[T]],
-        say: Callable[[T], Answer],
-        unit: Callable[[Tx], T],
-    ) -> Response:
+    async def _make(self, say: Callable[[T], Answer], unit: Callable[[Tx], T]) -> Response:
         if self._rehearsed:
             return _json(say(await self.db.rehearse(unit)).model_dump_json())
         if self._key is None:
-            return _json(say(await write(unit)).model_dump_json())
-        ticket = Ticket(self.org_id, self._key, await _fingerprint(self.request))
+            return _json(say(await self.db.write(unit)).model_dump_json())
         kept = await self.db.write(
-            idempotency.once, ticket, self.now, lambda tx: say(unit(tx)).model_dump_json(), self._keep
+            idempotency.once,
+            self._ticket(self._key, await _fingerprint(self.request)),
+            self.now,
+            lambda tx: say(unit(tx)).model_dump_json(),
+            keep=self._keep,
+            revive=self._revive,
         )
         return _json(kept.answer, replayed=kept.replayed)
+
+    def _ticket(self, key: str, fingerprint: bytes) -> Ticket:
+        return Ticket(self.org_id, key, fingerprint)
+
+    async def _with_alternatives(self, refusal: Unbookable) -> Unbookable:
+        """The refusal, with what could be had instead. That is looked up after the refused transaction, and
+        once for all who wanted the same at the same time, so that losers of a race hold nobody up."""
+        if refusal.wanted is not None:
+            found = await self.context.suggestions.get(refusal.wanted)
+            refusal.details = {**refusal.details, "next_available": found or []}
+        return refusal
 
 
 def _json(body: str, *, replayed: bool = False) -> Response:
@@ -126,9 +151,9 @@ async def _fingerprint(request: Request) -> bytes:
 
 class _ScopedChange(Scoped):
     async def __call__(self, request: Request) -> Change:
-        change = Change(request)
-        change.caller.need(self.scope)
-        return change
+        caller = caller_of(request)
+        caller.need(self.scope)
+        return Change(request, caller)
 
 
 Writing = Annotated[Change, Security(_ScopedChange("write"))]

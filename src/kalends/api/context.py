@@ -7,7 +7,8 @@ from starlette.types import Scope
 from kalends.api.key_use import KeyUse
 from kalends.api.rate_limits import RateLimits
 from kalends.clock import Clock
-from kalends.core.caller import Caller
+from kalends.core.caller import Caller, Host, Link
+from kalends.core.errors import Wanted
 from kalends.db.batches import Batches
 from kalends.db.database import Database
 
@@ -19,6 +20,11 @@ class Context:
     database: Database
     clock: Clock
     callers: Batches[bytes, Caller]
+    hosts: Batches[str, Host]
+    links: Batches[bytes, Link]
+    suggestions: Batches[Wanted, list[str]]
+    public_url: str
+    public_requests_per_hour: int
     rate_limits: RateLimits
     key_use: KeyUse
 

@@ -6,13 +6,17 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from kalends.api.gate import GUARDED, PUBLIC
 from kalends.schemas.appointments import AppointmentAnswer
 
 DESCRIPTION = """
 Staff, web pages and programs book time over HTTP, and the same time is never sold twice.
 
-Every call under `/v1` needs an API key: `Authorization: Bearer vst_…`. Times are answered in UTC as
+Calls under `/v1` need an API key: `Authorization: Bearer vst_…`. Times are answered in UTC as
 `2024-01-25T14:00:00Z`. Every refusal has the shape `{"error": "…", "code": "…", "details": {…}}`.
+
+Calls under `/v1/public` need none: they are for the clients of one organization. In sandbox organizations
+(`kalends org create --sandbox`) the header `Test-Clock: <ISO 8601>` says what time it is for a request.
 """
 
 _REQUEST_ID = {
@@ -66,6 +70,10 @@ def document(app: FastAPI) -> dict[str, Any]:
                 {"name": "overrides", "description": "Days that differ from the organization's own hours."},
                 {"name": "schedule_overrides", "description": "Days that differ from a named schedule."},
                 {"name": "calendars", "description": "People, rooms, chairs: whose time is booked."},
+                {"name": "slots", "description": "What is free, and why something is not."},
+                {"name": "holds", "description": "Time kept for somebody who still fills in a form."},
+                {"name": "public", "description": "For an organization's clients: no key."},
+                {"name": "manage", "description": "For a client with the secret link of their appointment."},
                 {"name": "organization", "description": "The organization of the key."},
                 {"name": "keys", "description": "The organization's API keys."},
                 {"name": "health", "description": "For load balancers and containers."},
@@ -73,7 +81,9 @@ def document(app: FastAPI) -> dict[str, Any]:
         )
         for path, operations in made["paths"].items():
             for operation in operations.values():
-                _complete(operation, guarded=path.startswith("/v1/"))
+                _complete(operation, keyed=path.startswith(GUARDED) and not path.startswith(PUBLIC))
+                if path.startswith(GUARDED):
+                    _allow(operation)
         schemas = made["components"]["schemas"]
         # FastAPI drops the nulls of examples.
         schemas["AppointmentAnswer"]["examples"] = AppointmentAnswer.model_json_schema()["examples"]
@@ -94,16 +104,21 @@ def _unused(made: dict[str, Any]) -> list[str]:
     return [name for name in made["components"]["schemas"] if f"'#/components/schemas/{name}'" not in text]
 
 
-def _complete(operation: dict[str, Any], *, guarded: bool) -> None:
-    if not guarded:
+def _allow(operation: dict[str, Any]) -> None:
+    """What is counted says what is left."""
+    for status, response in operation["responses"].items():
+        if status not in ("401", "503"):
+            response["headers"] |= _ALLOWANCE
+
+
+def _complete(operation: dict[str, Any], *, keyed: bool) -> None:
+    if not keyed:
         operation["security"] = []
     responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]  # FastAPI's own; here malformed input is a 400
     for status, response in responses.items():
         headers = dict(_REQUEST_ID)
-        if guarded and status not in ("401", "503"):
-            headers |= _ALLOWANCE
         if status in ("429", "503"):
             headers |= _RETRY_AFTER
         if status == "401":

@@ -68,9 +68,19 @@ STATUS: Mapping[type[errors.Refusal], int] = {
     errors.NotFound: 404,
     MethodNotAllowed: 405,
     errors.Conflict: 409,
+    errors.Unbookable: 409,
     errors.SlotTaken: 409,
+    errors.OutsideHours: 409,
+    errors.OffGrid: 409,
+    errors.TooSoon: 409,
+    errors.TooFarAhead: 409,
+    errors.LimitReached: 409,
     errors.TypeInactive: 409,
     errors.CalendarInactive: 409,
+    errors.CalendarNotServing: 409,
+    errors.HoldGone: 409,
+    errors.HoldMismatch: 409,
+    errors.TooLate: 409,
     errors.InUse: 409,
     errors.IllegalTransition: 409,
     errors.AlreadyExists: 409,
@@ -209,6 +219,16 @@ def documented(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any
     return dict(sorted(by_status.items(), key=lambda item: int(item[0])))
 
 
+UNBOOKABLE = (
+    errors.SlotTaken,
+    errors.OutsideHours,
+    errors.OffGrid,
+    errors.TooSoon,
+    errors.TooFarAhead,
+    errors.LimitReached,
+)
+"""Why a time can't be booked, besides what is wrong with its type or calendar."""
+
 EVERYWHERE = (
     errors.Malformed,
     errors.Unauthorized,
@@ -244,3 +264,15 @@ def writing(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
 def deleting(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a call that deletes what its path names."""
     return documented(*EVERYWHERE, errors.NotFound, *refusals, errors.OutcomeUnknown)
+
+
+def public_reading(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a call that reads without a key."""
+    return documented(errors.Malformed, errors.NotFound, *refusals, errors.RateLimited, errors.Unavailable)
+
+
+def public_writing(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a call that writes what its body says, without a key."""
+    return public_reading(
+        *WITH_BODY, MissingFields, *refusals, errors.IdempotencyKeyReused, errors.OutcomeUnknown
+    )

@@ -1,5 +1,7 @@
 """Who may come in: the API key, and how often."""
 
+import ipaddress
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,10 +13,14 @@ from kalends.core.errors import RateLimited, Refusal, Unauthorized
 from kalends.ids import digest
 
 GUARDED = "/v1/"
+PUBLIC = "/v1/public/"
+_WRITES_COST = 10
+"""A booking or a hold of a client without a key counts as so many requests."""
 
 
 class Gate:
-    """Pure ASGI: everything under /v1 needs a key, and every answer to a key carries its allowance.
+    """Pure ASGI: everything under /v1 needs a key, but for what is public, where addresses are counted
+    instead. Every answer carries the key's or the address's allowance.
 
     It stands before routing and parsing, so nobody without a key learns anything but that.
     """
@@ -35,12 +41,17 @@ class Gate:
             await send(message)
 
         try:
-            caller = await _caller(context, Headers(scope=scope))
-            scope["state"]["caller"] = caller
-            allowance = await context.rate_limits.count(caller)
+            if scope["path"].startswith(PUBLIC):
+                who, limit, owner = _address(scope), context.public_requests_per_hour, "address"
+                cost = 1 if scope["method"] in ("GET", "HEAD", "OPTIONS") else _WRITES_COST
+            else:
+                caller = await _caller(context, Headers(scope=scope))
+                scope["state"]["caller"] = caller
+                who, limit, owner, cost = caller.key_id, caller.hourly_limit, "key", 1
+            allowance = await context.rate_limits.count(who, limit, cost=cost)
             if allowance is not None and not allowance.granted:
                 raise RateLimited(
-                    f"This key's {allowance.limit} requests for the hour are used up; "
+                    f"This {owner}'s {allowance.limit} requests for the hour are used up; "
                     "the limit is counted anew at X-RateLimit-Reset.",
                     limit=allowance.limit,
                     reset=allowance.reset,
@@ -70,6 +81,21 @@ async def _caller(context: Context, headers: Headers) -> Caller:
     caller.stand(now)
     context.key_use.note(caller, now)
     return caller
+
+
+def _address(scope: Scope) -> str:
+    """Whoever sent a request without a key: an IPv4 address, or the network an IPv6 one belongs to, since
+    each customer has a whole one."""
+    sent_from = (scope.get("client") or ("unknown", 0))[0]
+    try:
+        address = ipaddress.ip_address(sent_from)
+    except ValueError:
+        return str(sent_from)
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+    return str(address)
 
 
 def _retry_after(context: Context, allowance: Allowance | None) -> dict[str, str]:

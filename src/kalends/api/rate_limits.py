@@ -1,4 +1,4 @@
-"""Counting requests per key and hour, by the library `limits`."""
+"""Counting requests per hour, of a key or of an address, by the library `limits`."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -9,13 +9,12 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from limits.storage import storage_from_string
 
-from kalends.core.caller import Caller
 from kalends.telemetry import log
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left of a key's hour. `reset` is Unix seconds."""
+    """What is left of an hour. `reset` is Unix seconds."""
 
     limit: int
     remaining: int
@@ -44,18 +43,19 @@ class RateLimits:
         )
         self._items: dict[int, RateLimitItemPerHour] = {}
 
-    async def count(self, caller: Caller) -> Allowance | None:
-        """Count one request of this key. None where the storage is away: then nobody is turned away,
-        since a clinic that can't book is worse off than one whose limit is not watched for a while."""
-        item = self._items.get(caller.hourly_limit)
+    async def count(self, who: str, limit: int, *, cost: int = 1) -> Allowance | None:
+        """Count a request, or a dear one as several, of a key or an address. None where the storage is away:
+        then nobody is turned away, since a clinic that can't book is worse off than one whose limit is not
+        watched for a while."""
+        item = self._items.get(limit)
         if item is None:
-            item = self._items[caller.hourly_limit] = RateLimitItemPerHour(caller.hourly_limit)
+            item = self._items[limit] = RateLimitItemPerHour(limit)
         try:
-            granted = await self._counter.hit(item, caller.key_id)
-            window = await self._counter.get_window_stats(item, caller.key_id)
+            granted = await self._counter.hit(item, who, cost=cost)
+            window = await self._counter.get_window_stats(item, who)
         except StorageError as error:
             log.error(
                 "rate limits not counted: check KALENDS_RATE_LIMIT_STORAGE", why=repr(error.storage_error)
             )
             return None
-        return Allowance(caller.hourly_limit, window.remaining, ceil(window.reset_time), granted)
+        return Allowance(limit, window.remaining, ceil(window.reset_time), granted)

@@ -56,6 +56,6 @@ class RequestLog:
                 status=status,
                 ms=round((time.perf_counter() - began) * 1000, 1),
                 code=state.get("refused"),
-                org_id=caller.org_id if isinstance(caller, Caller) else None,
+                org_id=caller.org_id if isinstance(caller, Caller) else state.get("org_id"),
                 key_id=caller.key_id if isinstance(caller, Caller) else None,
             )

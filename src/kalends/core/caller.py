@@ -1,4 +1,4 @@
-"""Who is asking: the API key behind a request, and what it may do."""
+"""Who is asking, and of whom: API keys and what they may do, hosts, and their clients' links."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,6 +7,28 @@ from kalends.core.errors import KeyExpired, KeyRevoked, ScopeMissing
 
 SCOPES = ("read", "write", "delete", "admin")
 _IMPLIED = {"admin": frozenset(SCOPES), "write": frozenset({"write", "read"})}
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """An organization as the clients on its booking page meet it. `timezone` is its IANA zone; in a `sandbox`
+    requests may say what time it is."""
+
+    org_id: str
+    slug: str
+    name: str
+    timezone: str
+    sandbox: bool
+    client_notice_hours: int
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A client's link to their appointment, good until `expires_at` (UTC)."""
+
+    host: Host
+    appointment_id: str
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +43,7 @@ class Caller:
     key_name: str | None
     scopes: frozenset[str]
     timezone: str
+    sandbox: bool
     hourly_limit: int
     expires_at: datetime | None
     revoked_at: datetime | None

@@ -5,7 +5,9 @@
     ├── Unauthorized ── KeyExpired, KeyRevoked
     ├── ScopeMissing
     ├── NotFound
-    ├── Conflict ── SlotTaken, TypeInactive, CalendarInactive, InUse, IllegalTransition, AlreadyExists
+    ├── Conflict ── InUse, IllegalTransition, AlreadyExists, HoldGone, HoldMismatch, TooLate
+    │   └── Unbookable ── SlotTaken, OutsideHours, OffGrid, TooSoon, TooFarAhead, LimitReached, TypeInactive,
+    │                     CalendarInactive, CalendarNotServing
     ├── PreconditionFailed
     ├── IdempotencyKeyReused
     ├── RateLimited
@@ -16,6 +18,8 @@ What it becomes in HTTP is decided in `api/errors.py`, and nowhere else.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar
 
 
@@ -90,22 +94,101 @@ class Conflict(Refusal):
     code = "conflict"
 
 
-class SlotTaken(Conflict):
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody wanted to book: a type, a start (UTC), perhaps a calendar; `moving` is the appointment
+    that would be moved there, so its own time does not count."""
+
+    org_id: str
+    appointment_type_id: str
+    start: datetime
+    now: datetime
+    calendar_id: str | None = None
+    moving: str | None = None
+
+
+class Unbookable(Conflict):
+    """This time can't be booked; `details.reasons` says why, `details.next_available` which others can."""
+
+    code = "unbookable"
+
+    def __init__(
+        self, message: str | None = None, /, *, wanted: Wanted | None = None, **details: Any
+    ) -> None:
+        super().__init__(message, **details)
+        self.wanted = wanted
+
+
+class SlotTaken(Unbookable):
     """The calendar is already taken at that time, buffers included."""
 
     code = "slot_taken"
 
 
-class TypeInactive(Conflict):
+class OutsideHours(Unbookable):
+    """The time is outside the opening hours."""
+
+    code = "outside_hours"
+
+
+class OffGrid(Unbookable):
+    """The time is within the opening hours, but none of those that are offered."""
+
+    code = "off_grid"
+
+
+class TooSoon(Unbookable):
+    """The time is sooner than the type's minimum notice allows."""
+
+    code = "too_soon"
+
+
+class TooFarAhead(Unbookable):
+    """The time is further ahead than the type can be booked."""
+
+    code = "too_far_ahead"
+
+
+class LimitReached(Unbookable):
+    """The type's limit for that day, week or month is reached."""
+
+    code = "limit_reached"
+
+
+class TypeInactive(Unbookable):
     """This appointment type is not active, so it can't be booked."""
 
     code = "type_inactive"
 
 
-class CalendarInactive(Conflict):
+class CalendarInactive(Unbookable):
     """This calendar is not active, so it can't be booked."""
 
     code = "calendar_inactive"
+
+
+class CalendarNotServing(Unbookable):
+    """This calendar does not serve this appointment type."""
+
+    code = "calendar_not_serving"
+
+
+class HoldGone(Conflict):
+    """The hold has expired, was used or released, or never was."""
+
+    code = "hold_gone"
+
+
+class HoldMismatch(Conflict):
+    """The hold is for another appointment type, time or calendar."""
+
+    code = "hold_mismatch"
+
+
+class TooLate(Conflict):
+    """It is too late for the client to change this appointment; `details.until` says when it could be."""
+
+    code = "too_late"
 
 
 class InUse(Conflict):

@@ -38,8 +38,8 @@ def seconds(instant: datetime) -> int:
 
 
 def moment(second: int) -> datetime:
-    """The UTC instant so many seconds after 1970-01-01T00:00:00Z."""
-    return _EPOCH + timedelta(seconds=second)
+    """The UTC instant so many seconds after 1970-01-01T00:00:00Z, kept within the years 1 to 9999."""
+    return _EPOCH + timedelta(seconds=min(max(second, _FIRST_SECOND), _LAST_SECOND))
 
 
 def stamp(instant: datetime) -> str:
@@ -71,6 +71,24 @@ def day_start(day: date, zone: str) -> datetime:
         return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
     except OverflowError:
         raise InvalidTime(f"{day.isoformat()} is outside the years 1 to 9999 in UTC.") from None
+
+
+def begin_of(bound: date | datetime, zone: str) -> datetime:
+    """The UTC instant from which a range begins; a bare date begins where its day does in `zone`.
+
+    Raises InvalidTime, NonexistentTime, AmbiguousTime.
+    """
+    return instant(bound, zone) if isinstance(bound, datetime) else day_start(bound, zone)
+
+
+def end_of(bound: date | datetime, zone: str) -> datetime:
+    """The UTC instant before which a range ends; a bare date includes its day. Raises as `begin_of`."""
+    if isinstance(bound, datetime):
+        return instant(bound, zone)
+    try:
+        return day_start(bound + timedelta(days=1), zone)
+    except OverflowError:
+        raise InvalidTime(f"{bound.isoformat()} is the last day of the calendar; leave `to` out.") from None
 
 
 def _unzoned(wall: datetime, zone: str) -> datetime:

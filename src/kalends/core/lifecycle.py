@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from kalends.core.errors import IllegalTransition, InvalidTime
 
 Status = Literal["pending", "confirmed", "completed", "cancelled", "no_show"]
 Source = Literal["manual", "booking_page"]
-Check = Literal["conflicts", "none"]
+Check = Literal["all", "conflicts", "none"]
+"""How a booking is checked: by every rule of its type, only against what is booked already, or not at all."""
+
+CONFIRMATION_EXPIRED = "confirmation_expired"
 
 MAX_DURATION_MINUTES = 7 * 24 * 60
 MAX_BUFFER_MINUTES = 24 * 60
@@ -74,3 +77,38 @@ def transition(current: Status, wanted: Status) -> bool:
             allowed=list(allowed),
         )
     return True
+
+
+def as_of(appointment: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
+    """An appointment's fields as they are at `now`. One that waited for its confirmation longer than it may
+    (`expires_at`) is cancelled since that moment, whether or not that has been written down."""
+    lapsed_at = appointment["expires_at"]
+    if lapsed_at is None or lapsed_at > now:
+        return appointment
+    return {
+        **appointment,
+        "status": "cancelled",
+        "cancelled_at": lapsed_at,
+        "cancellation_reason": CONFIRMATION_EXPIRED,
+        "expires_at": None,
+        "version": appointment["version"] + 1,
+        "updated_at": lapsed_at,
+    }
+
+
+def latest_change(start: datetime, notice_hours: int) -> datetime:
+    """Until when a client may cancel or move an appointment that starts at `start`."""
+    try:
+        return start - timedelta(hours=notice_hours)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=start.tzinfo)
+
+
+def confirm_by(now: datetime, within_hours: int | None) -> datetime | None:
+    """Until when a booking of `now` must be confirmed; None where it may wait for ever."""
+    if within_hours is None:
+        return None
+    try:
+        return now + timedelta(hours=within_hours)
+    except OverflowError:
+        return None

@@ -135,12 +135,12 @@ def _notice(terms: Terms, now: int) -> Rule:
     def against(_: int) -> Reason:
         if not terms.min_notice_hours:
             return Reason(
-                "too_soon", "It is in the past.", {"min_notice_hours": 0, "earliest": _told(earliest)}
+                "too_soon", "It is in the past.", {"min_notice_hours": 0, "earliest": stamp(moment(earliest))}
             )
         return Reason(
             "too_soon",
             f"It must be booked at least {terms.min_notice_hours} hours ahead.",
-            {"min_notice_hours": terms.min_notice_hours, "earliest": _told(earliest)},
+            {"min_notice_hours": terms.min_notice_hours, "earliest": stamp(moment(earliest))},
         )
 
     return Rule(Intervals([(earliest, ENDLESS)]), against)
@@ -168,7 +168,7 @@ def _cap(terms: Terms, period: Period, most: int, booked: Sequence[int]) -> Rule
     zone = terms.schedule.zone
     counted: Counter[tuple[int, int]] = Counter()
     for day, count in count_by_local_day(zone, booked).items():
-        counted[_period(terms, period, day)] += count
+        counted[_period(period, terms.week_start, day)] += count
     full = (
         span
         for (first, last), count in counted.items()
@@ -177,7 +177,7 @@ def _cap(terms: Terms, period: Period, most: int, booked: Sequence[int]) -> Rule
     )
 
     def against(start: int) -> Reason:
-        first, last = _period(terms, period, local_day(zone, start))
+        first, last = _period(period, terms.week_start, local_day(zone, start))
         return Reason(
             "limit_reached",
             f"No more of this type can be booked in that {period}.",
@@ -201,29 +201,24 @@ def span_of_periods(terms: Terms, start: int, end: int) -> tuple[int, int] | Non
         return None
     zone = terms.schedule.zone
     days = (local_day(zone, start) - 1, local_day(zone, end) + 1)
-    periods = [_period(terms, period, day) for period in terms.caps for day in days]
+    periods = [_period(period, terms.week_start, day) for period in terms.caps for day in days]
     first, last = min(first for first, _ in periods), max(last for _, last in periods)
     return (first - 2) * DAY, (last + 3) * DAY
 
 
-def week_of(terms: Terms, start: int) -> tuple[int, int]:
-    """The instants `[first, last)` of the week in which a start lies, in the schedule's zone."""
-    zone = terms.schedule.zone
-    spans = list(local_days(zone, *_period(terms, "week", local_day(zone, start))))
+def week_of(zone: str, week_start: int, start: int) -> tuple[int, int]:
+    """The instants `[first, last)` of the week in which a start lies, in `zone`."""
+    spans = list(local_days(zone, *_period("week", week_start, local_day(zone, start))))
     return spans[0][0], spans[-1][1]
 
 
-def _period(terms: Terms, period: Period, day: int) -> tuple[int, int]:
+def _period(period: Period, week_start: int, day: int) -> tuple[int, int]:
     """The first and the last day of the period that `day` lies in; days are counted from 1970-01-01."""
     if period == "day":
         return day, day
     if period == "week":
-        first = day - (day + 4 - terms.week_start) % 7  # 1970-01-01 was a Thursday
+        first = day - (day + 4 - week_start) % 7  # 1970-01-01 was a Thursday
         return first, first + 6
     date = day_named(day)
     first = day_number(date.replace(day=1))
     return first, first + monthrange(date.year, date.month)[1] - 1
-
-
-def _told(second: int) -> str:
-    return stamp(moment(min(second, (day_number(day_named(_FOREVER)) + 1) * DAY - 1)))

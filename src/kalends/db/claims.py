@@ -5,7 +5,8 @@ calendar. What staff forced stands outside that constraint, so the insert looks 
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -24,7 +25,7 @@ from sqlalchemy.exc import IntegrityError
 
 from kalends.core.lifecycle import MAX_BUSY
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import appointments, calendars, events
+from kalends.db.tables import appointment_types, appointments, calendars, events
 
 Values = Mapping[str, Any]
 
@@ -52,14 +53,17 @@ _FREE = or_(
 )
 
 
-def claim(tx: Tx, appointment: Values, event: Values) -> bool:
-    """Store an appointment and the event that tells of it, unless another active appointment of the same
-    calendar is in the way. Both or neither; False means neither.
+def claim(tx: Tx, appointment: Values, event: Values | None) -> bool:
+    """Store an appointment and the event that tells of it, if any does, unless another active appointment of
+    the same calendar is in the way. Both or neither; False means neither.
 
     `appointment` and `event` are whole rows. One with `overlap_allowed` is stored whatever is in the way.
+    What has lapsed is in the way until it is settled (`services.lapses`).
     """
     row = dict(appointment, reach=_reach(appointment))
     if tx.dialect.name == "postgresql":
+        if event is None:
+            return tx.execute(_CLAIM_UNTOLD_ON_POSTGRES, row).first() is not None
         told = {f"event_{name}": value for name, value in event.items()}
         return tx.execute(_CLAIM_ON_POSTGRES, row | told).first() is not None
     try:
@@ -69,7 +73,8 @@ def claim(tx: Tx, appointment: Values, event: Values) -> bool:
         if _GUARD in str(error.orig):
             return False
         raise
-    tx.execute(insert(events), event)
+    if event is not None:
+        tx.execute(insert(events), event)
     return True
 
 
@@ -87,20 +92,36 @@ def move(tx: Tx, appointment: Values) -> bool:
     return True
 
 
-def lock_calendar(tx: Tx, org_id: str, calendar_id: str) -> None:
-    """Wait until nobody else takes time of this calendar, and keep it so until the transaction ends. (On
+def lock_type(tx: Tx, org_id: str, type_id: str) -> None:
+    """Wait until nobody else counts what is booked of this type, and keep it so until the transaction ends.
+    Whoever locks a type, calendars and appointments locks them in this order, so nobody waits in a ring. (On
     SQLite the writer is alone anyway.)"""
+    if tx.dialect.name == "sqlite":
+        return
     tx.execute(
-        select(calendars.c.id)
-        .where(calendars.c.org_id == org_id, calendars.c.id == calendar_id)
+        select(appointment_types.c.id)
+        .where(appointment_types.c.org_id == org_id, appointment_types.c.id == type_id)
         .with_for_update(key_share=True)
     )
 
 
-def in_the_way(tx: Tx, appointment: Values, *, most: int = 10) -> list[AnyRow]:
-    """The active appointments that overlap this one on its calendar, earliest first: id, start_time,
-    end_time, busy_start, busy_end, overlap_allowed."""
+def lock_calendars(tx: Tx, org_id: str, calendar_ids: Collection[str]) -> None:
+    """Wait until nobody else takes time of these calendars, and keep it so until the transaction ends."""
+    if tx.dialect.name == "sqlite":
+        return
+    tx.execute(
+        select(calendars.c.id)
+        .where(calendars.c.org_id == org_id, calendars.c.id.in_(calendar_ids))
+        .order_by(calendars.c.id)
+        .with_for_update(key_share=True)
+    )
+
+
+def in_the_way(tx: Tx, appointment: Values, now: datetime, *, most: int = 10) -> list[AnyRow]:
+    """The active appointments and holds that overlap this one on its calendar at `now`, earliest first: id,
+    start_time, end_time, busy_start, busy_end, is_hold, expires_at."""
     wanted = {name: appointment[name] for name in ("org_id", "calendar_id", "busy_start", "busy_end", "id")}
+    wanted["now"] = now
     wanted["reach"] = _reach(appointment)
     return list(tx.execute(_BLOCKERS.limit(most), wanted))
 
@@ -119,9 +140,16 @@ _BLOCKERS = (
         appointments.c.end_time,
         appointments.c.busy_start,
         appointments.c.busy_end,
-        appointments.c.overlap_allowed,
+        appointments.c.is_hold,
+        appointments.c.expires_at,
     )
-    .where(*_IN_THE_WAY)
+    .where(
+        *_IN_THE_WAY,
+        or_(
+            appointments.c.expires_at.is_(None),
+            appointments.c.expires_at > bindparam("now", type_=appointments.c.expires_at.type),
+        ),
+    )
     .order_by(appointments.c.busy_start)
 )
 
@@ -148,6 +176,7 @@ _STORED = (
     .returning(appointments.c.id)
     .cte("stored")
 )
+_CLAIM_UNTOLD_ON_POSTGRES = select(_STORED.c.id)
 _CLAIM_ON_POSTGRES = (
     insert(events)
     .from_select(list(events.c), select(*_EVENT).select_from(_STORED))

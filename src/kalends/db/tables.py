@@ -2,8 +2,8 @@
 organization's row can't refer to another's even by mistake, and the schema shards by it.
 
 The exceptions are the directories that find the organization in the first place: `organizations` by
-id and slug, and the digest of an API key. The guarantee against double bookings (an exclusion
-constraint on PostgreSQL, triggers on SQLite) is laid down in the migrations, with the index of
+id and slug, and the digests of API keys and of clients' links. The guarantee against double bookings (an
+exclusion constraint on PostgreSQL, triggers on SQLite) is laid down in the migrations, with the index of
 `appointments` that serves it.
 """
 
@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     TypedColumns,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -51,6 +52,7 @@ class OrganizationColumns(TypedColumns):
     plan: Named[str] = Column(Text)
     requests_per_hour: Named[int | None] = Column(Integer)
     sandbox: Named[bool] = Column(Boolean)
+    client_notice_hours: Named[int] = Column(Integer, server_default=text("24"))
     created_at: Named[datetime] = Column(UtcDateTime)
     updated_at: Named[datetime] = Column(UtcDateTime)
 
@@ -64,6 +66,7 @@ organizations = Table(
     CheckConstraint("week_start IN (0, 1)", name="week_start"),
     CheckConstraint("plan IN ('starter', 'professional', 'enterprise')", name="plan"),
 )
+"""`client_notice_hours` is how long before its start clients may still cancel or move an appointment."""
 
 
 class ApiKeyColumns(TypedColumns):
@@ -270,12 +273,15 @@ class AppointmentColumns(TypedColumns):
     busy_start: Named[datetime] = Column(UtcDateTime)
     busy_end: Named[datetime] = Column(UtcDateTime)
     overlap_allowed: Named[bool] = Column(Boolean)
+    is_hold: Named[bool] = Column(Boolean, server_default=false())
+    expires_at: Named[datetime | None] = Column(UtcDateTime)
     client_name: Named[str] = Column(Text)
     client_email: Named[str | None] = Column(Text)
     client_phone: Named[str | None] = Column(Text)
     client_language: Named[str] = Column(Text)
     client_notes: Named[str | None] = Column(Text)
     internal_notes: Named[str | None] = Column(Text)
+    answers: Named[list[dict[str, Any]]] = Column(JSON, server_default=text("'[]'"))
     status: Named[str] = Column(Text)
     source: Named[str] = Column(Text)
     version: Named[int] = Column(Integer)
@@ -306,6 +312,13 @@ appointments = Table(
     # Lists are read along these: by start, and by last change.
     Index("ix_appointments_org_id_start_time_id", "org_id", "start_time", "id"),
     Index("ix_appointments_org_id_updated_at_id", "org_id", "updated_at", "id"),
+    # What lapses by itself, for the sweep over all organizations.
+    Index(
+        "ix_appointments_expires_at",
+        "expires_at",
+        postgresql_where=text("expires_at IS NOT NULL"),
+        sqlite_where=text("expires_at IS NOT NULL"),
+    ),
     # Whatever occupies a calendar, for the questions a constraint can't answer: what stands in the way,
     # and what staff forced over the belt. It holds only the active rows.
     Index(
@@ -318,6 +331,9 @@ appointments = Table(
         sqlite_where=text("status <> 'cancelled'"),
     ),
 )
+"""Appointments, and holds (`is_hold`): a hold is time that is kept for somebody without a name yet, pending
+like an appointment that waits for its confirmation. Both lapse at `expires_at`, whether or not anybody has
+written that down yet (`services.lapses`)."""
 
 
 class AppointmentChangeColumns(TypedColumns):
@@ -339,6 +355,24 @@ appointment_changes = Table(
 )
 """What changed in an appointment, and by whom: `before` and `after` are JSON objects of the changed fields.
 Its making is told by the appointment itself (`created_by`)."""
+
+
+class ManageLinkColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    appointment_id: Named[str] = Column(Text)
+    digest: Named[bytes] = Column(LargeBinary)
+    created_at: Named[datetime] = Column(UtcDateTime)
+
+
+manage_links = Table(
+    "manage_links",
+    metadata,
+    ManageLinkColumns,
+    PrimaryKeyConstraint("org_id", "appointment_id"),
+    UniqueConstraint("digest"),
+    ForeignKeyConstraint(["org_id", "appointment_id"], ["appointments.org_id", "appointments.id"]),
+)
+"""The secret link by which a client sees, cancels and moves an appointment: one each, by its digest."""
 
 
 class EventColumns(TypedColumns):

@@ -14,9 +14,11 @@ from kalends.schemas.wire import UNSENT, Answer, OneThing, Request
 class Actor(Answer):
     """Who caused it."""
 
-    kind: Literal["api_key"]
-    id: str
-    name: str | None
+    kind: Literal["api_key", "client", "system"] = Field(
+        description="`client`: without a key, by the booking page or a link; `system`: by itself, in time."
+    )
+    id: str | None = Field(description="The key's id.")
+    name: str | None = Field(description="The key's name.")
 
 
 class AppointmentCreate(Request):
@@ -46,12 +48,17 @@ class AppointmentCreate(Request):
     client_notes: Notes = Field(default=None, description="From the client.")
     internal_notes: Notes = Field(default=None, description="Never shown to the client.")
     calendar_id: Id | None = Field(
-        default=None, description="Whose time is booked; the default calendar unless said otherwise."
+        default=None,
+        description="Whose time is booked; else of the type's calendars the free one with the fewest "
+        "appointments that week.",
     )
     check: Check = Field(
         default="conflicts",
-        description="`conflicts` refuses to overlap another active appointment of the calendar. "
-        "`none` books all the same, and needs the scope `admin`.",
+        description="`conflicts` refuses to overlap another active appointment of the calendar; `all` asks "
+        "for hours, notice, horizon and limits, too. `none` books all the same, and needs the scope `admin`.",
+    )
+    hold_id: Id | None = Field(
+        default=None, description="Books the time of this hold, which is checked no more."
     )
 
 
@@ -98,6 +105,14 @@ class TypeSummary(Answer):
     color: str
 
 
+class QuestionAnswer(Answer):
+    """What a client answered to one of the type's questions; the label as it was then."""
+
+    id: str
+    label: str
+    answer: str | bool | float | int
+
+
 class Appointment(Answer):
     """An appointment as the API and its events show it. Times are UTC; every field is always present."""
 
@@ -113,7 +128,11 @@ class Appointment(Answer):
     client_language: str
     client_notes: str | None
     internal_notes: str | None
+    answers: list[QuestionAnswer] = Field(description="To the type's questions, from the booking page.")
     status: Status
+    expires_at: datetime | None = Field(
+        description="Until when a pending one must be confirmed; then it is cancelled by itself."
+    )
     confirmed_at: datetime | None
     completed_at: datetime | None
     cancelled_at: datetime | None
@@ -161,7 +180,9 @@ class AppointmentAnswer(OneThing):
                         "client_language": "en",
                         "client_notes": None,
                         "internal_notes": None,
+                        "answers": [],
                         "status": "confirmed",
+                        "expires_at": None,
                         "confirmed_at": "2024-01-20T12:00:00Z",
                         "completed_at": None,
                         "cancelled_at": None,
@@ -185,6 +206,13 @@ class AppointmentAnswer(OneThing):
     )
 
     appointment: Appointment
+
+
+class ManageLinkAnswer(Answer):
+    """The secret link of an appointment's client. It is shown this once."""
+
+    manage_url: str
+    manage_token: str = Field(description="The last part of the link, for a page of your own.")
 
 
 class AppointmentsAnswer(Answer):

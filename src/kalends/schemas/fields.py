@@ -61,6 +61,7 @@ def _language(value: str) -> str:
 WHOLE = BeforeValidator(_whole)
 """JSON has one kind of number: 60.0 is an integer, by JSON Schema and to JavaScript."""
 
+Text = Annotated[str, AfterValidator(_no_nul)]
 Name = Annotated[
     str,
     Field(min_length=1, max_length=255, json_schema_extra={"pattern": _NOT_BLANK}),

@@ -25,6 +25,11 @@ class OrganizationChange(Request):
     week_start: Annotated[int, Field(ge=0, le=1), WHOLE] = Field(
         default=UNSENT, description="0 = Sunday, 1 = Monday."
     )
+    client_notice_hours: Annotated[int, Field(ge=0, le=8760), WHOLE] = Field(
+        default=UNSENT,
+        description="How long before its start clients may still cancel or move an appointment "
+        "by their link.",
+    )
 
 
 class Organization(Answer):
@@ -35,6 +40,7 @@ class Organization(Answer):
     slug: str
     timezone: str
     week_start: int
+    client_notice_hours: int
     plan: str = Field(description="Read-only.")
     requests_per_hour: int = Field(description="Of each key; read-only.")
     sandbox: bool = Field(description="Read-only.")

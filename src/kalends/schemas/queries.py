@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from kalends.core.lifecycle import Status
-from kalends.schemas.fields import Id, Label, as_date, as_moment
+from kalends.schemas.fields import Id, Label, Moment, Zone, as_date, as_moment
 from kalends.schemas.wire import Request
 
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -97,3 +97,27 @@ class AppointmentsQuery(Request):
         default=None, description="Made or changed since; the list is then ordered by last change."
     )
     order: Literal["asc", "desc"] = "asc"
+
+
+class SlotsQuery(Request):
+    """The parameters of the search for free time."""
+
+    model_config = ConfigDict(validate_by_alias=True, validate_by_name=False)
+
+    appointment_type_id: Id
+    from_: Bound = Field(alias="from", description="`from` ≤ start; a bare date is the organization's day.")
+    to: Bound = Field(
+        description="start < `to`; a bare date includes that day. At most 92 days after `from`."
+    )
+    timezone: Zone | None = Field(
+        default=None, description="Adds each slot's local times in this zone; changes nothing else."
+    )
+    calendar_id: Id | None = Field(default=None, description="Only this calendar's time.")
+
+
+class ExplainQuery(Request):
+    """The parameters of the question why."""
+
+    appointment_type_id: Id
+    start_time: Moment
+    calendar_id: Id | None = Field(default=None, description="Of this calendar only.")

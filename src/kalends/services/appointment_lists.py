@@ -1,24 +1,23 @@
 """Lists of appointments, page by page."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Select, func, literal, tuple_
 
-from kalends.core.errors import InvalidTime, Malformed
-from kalends.core.hours import day_start, instant
+from kalends.core.errors import Malformed
+from kalends.core.hours import begin_of, end_of
 from kalends.db.columns import UtcDateTime
 from kalends.db.database import Tx
 from kalends.db.tables import appointments
 from kalends.schemas.appointments import AppointmentsAnswer
 from kalends.schemas.queries import AppointmentsQuery, Cursor
-from kalends.services.appointments import SHOWN, shown
+from kalends.services.appointments import SHOWN, shown, status_at
 
-_DAY = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def page(tx: Tx, org_id: str, timezone: str, query: AppointmentsQuery) -> AppointmentsAnswer:
+def page(tx: Tx, org_id: str, timezone: str, query: AppointmentsQuery, now: datetime) -> AppointmentsAnswer:
     """A page of the organization's appointments, by start time, or by last change where `updated_since` is
     asked. `timezone` is the zone of bare dates. Stable while rows are inserted: it goes on after the last
     row it showed, not after so many.
@@ -27,7 +26,7 @@ def page(tx: Tx, org_id: str, timezone: str, query: AppointmentsQuery) -> Appoin
     """
     by: Literal["start_time", "updated_at"] = "start_time" if query.updated_since is None else "updated_at"
     low, high = _bounds(query, timezone)
-    statement = _filtered(query).where(appointments.c.org_id == org_id)
+    statement = _filtered(query, now).where(appointments.c.org_id == org_id)
     key = (appointments.c[by], appointments.c.id)
     if (last := query.cursor) is not None:
         if (last.by, last.order) != (by, query.order):
@@ -53,7 +52,7 @@ def page(tx: Tx, org_id: str, timezone: str, query: AppointmentsQuery) -> Appoin
         seconds = (end._mapping[by] - _EPOCH) // timedelta(seconds=1)
         following = str(Cursor(by=by, order=query.order, at=seconds, id=end.id))
     return AppointmentsAnswer.model_construct(
-        appointments=[shown(row) for row in rows[: query.limit]], next_cursor=following
+        appointments=[shown(row, now) for row in rows[: query.limit]], next_cursor=following
     )
 
 
@@ -68,18 +67,18 @@ def _bounds(query: AppointmentsQuery, timezone: str) -> tuple[dict[str, datetime
     """By column, what its values are not below, and what they are below."""
     low, high = {}, {}
     if query.from_ is not None:
-        low["start_time"] = _from(query.from_, timezone)
+        low["start_time"] = begin_of(query.from_, timezone)
     if query.to is not None:
-        high["start_time"] = _to(query.to, timezone)
+        high["start_time"] = end_of(query.to, timezone)
     if query.updated_since is not None:
-        low["updated_at"] = _from(query.updated_since, timezone)
+        low["updated_at"] = begin_of(query.updated_since, timezone)
     return low, high
 
 
-def _filtered(query: AppointmentsQuery) -> Select[*tuple[Any, ...]]:
+def _filtered(query: AppointmentsQuery, now: datetime) -> Select[*tuple[Any, ...]]:
     statement: Select[*tuple[Any, ...]] = SHOWN
     if query.status is not None:
-        statement = statement.where(appointments.c.status.in_(query.status))
+        statement = statement.where(status_at(now).in_(query.status))
     if query.appointment_type_id is not None:
         statement = statement.where(appointments.c.appointment_type_id == query.appointment_type_id)
     if query.calendar_id is not None:
@@ -87,17 +86,3 @@ def _filtered(query: AppointmentsQuery) -> Select[*tuple[Any, ...]]:
     if query.client_email is not None:
         statement = statement.where(func.lower(appointments.c.client_email) == query.client_email.lower())
     return statement
-
-
-def _from(bound: date | datetime, timezone: str) -> datetime:
-    return instant(bound, timezone) if isinstance(bound, datetime) else day_start(bound, timezone)
-
-
-def _to(bound: date | datetime, timezone: str) -> datetime:
-    """A bare date includes its day."""
-    if isinstance(bound, datetime):
-        return instant(bound, timezone)
-    try:
-        return day_start(bound + _DAY, timezone)
-    except OverflowError:
-        raise InvalidTime(f"{bound.isoformat()} is the last day of the calendar; leave `to` out.") from None

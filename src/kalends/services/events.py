@@ -8,6 +8,11 @@ from kalends.ids import new_id
 from kalends.schemas.appointments import Actor
 from kalends.schemas.wire import Answer
 
+CLIENT = Actor(kind="client", id=None, name=None)
+"""Whoever books for themselves, or follows the link of their appointment."""
+SYSTEM = Actor(kind="system", id=None, name=None)
+"""Kalends itself, where time alone made something happen."""
+
 
 def actor(caller: Caller) -> Actor:
     """The caller as an event names it."""

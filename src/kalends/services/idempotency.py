@@ -32,13 +32,19 @@ class Kept:
 
 
 def once(
-    tx: Tx, ticket: Ticket, now: datetime, unit: Callable[[Tx], str], keep: Callable[[str], str] = str
+    tx: Tx,
+    ticket: Ticket,
+    now: datetime,
+    unit: Callable[[Tx], str],
+    *,
+    keep: Callable[[str], str] = str,
+    revive: Callable[[Tx, str], str] = lambda _tx, answer: answer,
 ) -> Kept:
     """Run `unit` unless this ticket's was run in the last 24 hours; then its answer is given again.
 
     Key, fingerprint and answer are stored in the unit's own transaction, so of two at once the second
     waits for the first, and a refused request keeps nothing. `keep` makes what is stored of the answer, for
-    answers that hold a secret. Raises IdempotencyKeyReused where the key
+    answers that hold a secret, and `revive` what is given again. Raises IdempotencyKeyReused where the key
     stood for a different request.
     """
     mine = (idempotency_keys.c.org_id == ticket.org_id, idempotency_keys.c.key == ticket.key)
@@ -54,7 +60,7 @@ def once(
         ).one()
         if earlier.fingerprint != ticket.fingerprint or earlier.answer is None:
             raise IdempotencyKeyReused
-        return Kept(earlier.answer, replayed=True)
+        return Kept(revive(tx, earlier.answer), replayed=True)
     answer = unit(tx)
     tx.execute(update(idempotency_keys).where(*mine).values(answer=keep(answer)))
     return Kept(answer, replayed=False)

@@ -133,6 +133,7 @@ def _caller(row: AnyRow) -> Caller:
         key_name=row.name,
         scopes=frozenset(row.scopes),
         timezone=row.timezone,
+        sandbox=row.sandbox,
         hourly_limit=hourly_limit(row.plan, row.requests_per_hour),
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
@@ -152,6 +153,7 @@ def _found_among(size: int) -> Select[*tuple[Any, ...]]:
             api_keys.c.revoked_at,
             api_keys.c.last_used_at,
             organizations.c.timezone,
+            organizations.c.sandbox,
             organizations.c.plan,
             organizations.c.requests_per_hour,
         )

@@ -2,12 +2,13 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, select, update
 
+from kalends.core.caller import Host
 from kalends.core.errors import AlreadyExists, Malformed
 from kalends.core.hours import zone_names
 from kalends.core.plans import DEFAULT, REQUESTS_PER_HOUR, hourly_limit
@@ -19,6 +20,9 @@ from kalends.schemas.organizations import Organization, OrganizationChange
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 MONDAY = 1
+CLIENT_NOTICE_HOURS = 24
+RESERVED_SLUGS = frozenset({"appointments"})
+"""Names that mean something else where slugs stand in paths."""
 
 
 def create(
@@ -55,6 +59,8 @@ def create(
         raise Malformed(
             f"'{slug}' can't be a slug: use 1 to 63 lower-case letters, digits and hyphens (--slug)."
         )
+    if slug in RESERVED_SLUGS:
+        raise AlreadyExists(f"The slug '{slug}' is taken; choose another (--slug).")
     org_id = org_id or new_id("org")
     row = {
         "id": org_id,
@@ -65,6 +71,7 @@ def create(
         "plan": plan,
         "requests_per_hour": requests_per_hour,
         "sandbox": sandbox,
+        "client_notice_hours": CLIENT_NOTICE_HOURS,
         "created_at": now,
         "updated_at": now,
     }
@@ -87,6 +94,8 @@ def change(tx: Tx, org_id: str, wish: OrganizationChange, now: datetime) -> Orga
     """Change what is sent. Another zone moves no appointment. Raises AlreadyExists where a slug is taken."""
     sent = wish.sent()
     if "slug" in sent:
+        if sent["slug"] in RESERVED_SLUGS:
+            raise AlreadyExists(f"The slug '{sent['slug']}' is taken; choose another.")
         other = select(organizations.c.id).where(
             organizations.c.slug == sent["slug"], organizations.c.id != org_id
         )
@@ -94,6 +103,24 @@ def change(tx: Tx, org_id: str, wish: OrganizationChange, now: datetime) -> Orga
             raise AlreadyExists(f"There is already an organization with the slug '{sent['slug']}'.")
     tx.execute(update(organizations).where(organizations.c.id == org_id).values(**sent, updated_at=now))
     return get(tx, org_id)
+
+
+def hosts(tx: Tx, slugs: Sequence[str]) -> Mapping[str, Host]:
+    """The organizations behind some slugs."""
+    rows = tx.execute(select(organizations).where(organizations.c.slug.in_(slugs)))
+    return {row.slug: host_of(row) for row in rows}
+
+
+def host_of(row: AnyRow) -> Host:
+    """The host in a row with the columns of `organizations`."""
+    return Host(
+        org_id=row.id,
+        slug=row.slug,
+        name=row.name,
+        timezone=row.timezone,
+        sandbox=row.sandbox,
+        client_notice_hours=row.client_notice_hours,
+    )
 
 
 def all_of(tx: Tx) -> Sequence[AnyRow]:

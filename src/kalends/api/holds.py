@@ -1,0 +1,42 @@
+"""`/v1/calendar/holds`: time kept for somebody who is still filling in a form."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from kalends.api.calls import PathId
+from kalends.api.changes import PARAMETERS, Writing
+from kalends.api.errors import UNBOOKABLE, deleting, writing
+from kalends.api.json_body import JsonRoute
+from kalends.core import errors
+from kalends.schemas.holds import HoldAnswer, HoldCreate
+from kalends.schemas.wire import Deleted
+from kalends.services import holds, parties
+
+router = APIRouter(prefix="/v1/calendar/holds", tags=["holds"], route_class=JsonRoute)
+
+
+@router.post(
+    "",
+    response_model=HoldAnswer,
+    openapi_extra={"parameters": PARAMETERS},
+    responses=writing(
+        errors.InvalidTime,
+        errors.NonexistentTime,
+        errors.AmbiguousTime,
+        errors.NotFound,
+        *UNBOOKABLE,
+        errors.TypeInactive,
+        errors.CalendarInactive,
+        errors.CalendarNotServing,
+    ),
+)
+async def create(body: HoldCreate, change: Writing) -> Response:
+    """Keep time for a while. It is free again at `expires_at`, or when the hold is deleted; an appointment
+    that is booked with its `hold_id` takes its place."""
+    return await change.make(HoldAnswer.of, holds.hold, parties.staff(change.caller), body, change.now)
+
+
+@router.delete("/{id}", response_model=Deleted, responses=deleting())
+async def delete(id: PathId, change: Writing) -> Response:
+    """Give the time back."""
+    return await change.make(Deleted.of, holds.release, change.org_id, id, change.now)

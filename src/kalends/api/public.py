@@ -1,0 +1,114 @@
+"""`/v1/public/{slug}`: what an organization's clients can see and book, without a key."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from kalends.api.calls import PathId
+from kalends.api.changes import IDEMPOTENCY_KEY
+from kalends.api.errors import UNBOOKABLE, public_reading, public_writing
+from kalends.api.json_body import JsonRoute
+from kalends.api.visits import ClientWriting, Visiting, for_clients
+from kalends.core import errors
+from kalends.db.database import Tx
+from kalends.schemas.holds import ClientHold, ClientHoldAnswer, ClientHoldCreate
+from kalends.schemas.public import (
+    BookedAnswer,
+    BookingPage,
+    ClientAppointment,
+    ClientBooking,
+    ClientExplainQuery,
+    ClientSlotsQuery,
+)
+from kalends.schemas.queries import ExplainQuery, SlotsQuery
+from kalends.schemas.slots import ClientSlotsAnswer, Explanation
+from kalends.schemas.wire import Deleted
+from kalends.services import booking_page, holds, manage_links, slots
+
+router = APIRouter(prefix="/v1/public", tags=["public"], route_class=JsonRoute)
+
+_EXTRA = {"parameters": [IDEMPOTENCY_KEY]}
+_TIMES = (errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime)
+_REFUSED = (*_TIMES, *UNBOOKABLE, errors.TypeInactive, errors.CalendarInactive, errors.CalendarNotServing)
+
+
+@router.get("/{slug}", responses=public_reading())
+async def page(visit: Visiting) -> BookingPage:
+    """Show the organization and what can be booked there."""
+    return await visit.db.read(booking_page.page, visit.visited)
+
+
+@router.get(
+    "/{slug}/slots", response_model=ClientSlotsAnswer, name="slots", responses=public_reading(*_TIMES)
+)
+async def search(query: Annotated[ClientSlotsQuery, Query()], visit: Visiting) -> Response:
+    """List every start that can be booked."""
+    asked = SlotsQuery.model_construct(**dict(query))
+    found = await visit.db.read(slots.search, visit.org_id, visit.timezone, asked, visit.now)
+    # How many calendars there are is nobody's business.
+    told: list[Any] = [{name: at for name, at in slot.items() if name != "calendar_ids"} for slot in found.slots]
+    answer = ClientSlotsAnswer.model_construct(slots=told, timezone=found.timezone)
+    return Response(answer.model_dump_json(), media_type="application/json")
+
+
+@router.get("/{slug}/slots/explain", responses=public_reading(*_TIMES))
+async def explain(query: Annotated[ClientExplainQuery, Query()], visit: Visiting) -> Explanation:
+    """Tell whether a start can be booked; if not, why not, and what could be had instead."""
+    asked = ExplainQuery.model_construct(**dict(query))
+    told = await visit.db.read(slots.explain, visit.org_id, visit.timezone, asked, visit.now)
+    return told.model_copy(update={"reasons": for_clients(told.reasons)})
+
+
+@router.post(
+    "/{slug}/holds",
+    name="hold",
+    response_model=ClientHoldAnswer,
+    openapi_extra=_EXTRA,
+    responses=public_writing(*_REFUSED),
+)
+async def hold(body: ClientHoldCreate, change: ClientWriting) -> Response:
+    """Keep time while the client fills in the form."""
+    return await change.make(
+        lambda made: ClientHoldAnswer(hold=ClientHold.model_validate(dict(made))),
+        booking_page.hold,
+        change.visited,
+        body,
+        change.now,
+    )
+
+
+@router.delete("/{slug}/holds/{id}", response_model=Deleted, responses=public_reading())
+async def release(id: PathId, change: ClientWriting) -> Response:
+    """Give the time back."""
+    return await change.make(Deleted.of, holds.release, change.org_id, id, change.now)
+
+
+@router.post(
+    "/{slug}/appointments",
+    response_model=BookedAnswer,
+    openapi_extra=_EXTRA,
+    responses=public_writing(*_REFUSED, errors.HoldGone, errors.HoldMismatch),
+)
+async def book(body: ClientBooking, change: ClientWriting) -> Response:
+    """Book an appointment. The answer has the client's secret link to it."""
+
+    def with_link(appointment: ClientAppointment, token: str) -> BookedAnswer:
+        return BookedAnswer(appointment=appointment, manage_url=change.link(token), manage_token=token)
+
+    def without_link(answer: str) -> str:
+        kept = BookedAnswer.model_validate_json(answer)
+        return kept.model_copy(update={"manage_url": "", "manage_token": ""}).model_dump_json()
+
+    def with_new_link(tx: Tx, answer: str) -> str:
+        kept = BookedAnswer.model_validate_json(answer)
+        token = manage_links.issue(tx, change.org_id, kept.appointment.id, change.now)
+        return with_link(kept.appointment, token).model_dump_json()
+
+    return await change.keeping(without_link, with_new_link).make(
+        lambda made: with_link(ClientAppointment.of(made[0], change.visited), made[1]),
+        booking_page.book,
+        change.visited,
+        body,
+        change.now,
+    )

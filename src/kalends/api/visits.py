@@ -1,0 +1,129 @@
+"""What handlers of the public booking API ask for: the organization whose slug is in the path, or the link
+whose token is."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Path
+from starlette.requests import Request
+
+from kalends.api.calls import Call
+from kalends.api.changes import Change
+from kalends.api.context import context_of
+from kalends.core.caller import Host, Link
+from kalends.core.errors import NotFound, Unbookable
+from kalends.ids import digest
+from kalends.services.idempotency import Ticket
+
+Slug = Annotated[str, Path(max_length=63, description="The organization's.")]
+Token = Annotated[str, Path(max_length=100, description="The last part of the client's link.")]
+
+
+class Visit(Call):
+    """A call of a client: to a `visited` organization, perhaps by the link of an appointment."""
+
+    def __init__(self, request: Request, visited: Host) -> None:
+        super().__init__(request, visited)
+        self.visited = visited
+
+
+class ClientChange(Change):
+    """A change by a client, who is told why something is refused, but not what others have booked."""
+
+    def __init__(self, request: Request, visited: Host) -> None:
+        super().__init__(request, visited)
+        self.visited = visited
+        self._rehearsed = False
+
+    def _ticket(self, key: str, fingerprint: bytes) -> Ticket:
+        # Clients do not know of each other, so the names they give requests may be the same.
+        return Ticket(self.org_id, f"client:{fingerprint.hex()}:{key}", fingerprint)
+
+    async def _with_alternatives(self, refusal: Unbookable) -> Unbookable:
+        refusal = await super()._with_alternatives(refusal)
+        reasons = for_clients(refusal.details["reasons"])
+        refusal.message = reasons[0]["message"]
+        refusal.details = {**refusal.details, "reasons": reasons}
+        return refusal
+
+
+class LinkVisit(Visit):
+    """A look at an appointment by its client's link."""
+
+    def __init__(self, request: Request, link: Link) -> None:
+        super().__init__(request, link.host)
+        self.by = _standing(link, self)
+
+
+class LinkChange(ClientChange):
+    """A change of an appointment by its client's link."""
+
+    def __init__(self, request: Request, link: Link) -> None:
+        super().__init__(request, link.host)
+        self.by = _standing(link, self)
+
+
+def for_clients(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Reasons without what tells of other clients, of calendars or of counts; each once."""
+    told: list[dict[str, Any]] = []
+    for reason in reasons:
+        code = reason["code"]
+        said = {"code": code, "message": _SENTENCES.get(code, reason["message"])}
+        if said not in told:
+            told.append(said)
+    return told
+
+
+_SENTENCES = {
+    "conflict": "The time is taken.",
+    "outside_hours": "It is outside the opening hours.",
+    "calendar_inactive": "Nobody is available at that time.",
+    "calendar_not_serving": "Nobody is available at that time.",
+}
+
+
+async def _host(request: Request, slug: Slug) -> Host:
+    host = await context_of(request.scope).hosts.get(slug)
+    if host is None:
+        raise NotFound("There is no organization with this slug.")
+    request.scope["state"]["org_id"] = host.org_id
+    return host
+
+
+async def _link(request: Request, token: Token) -> Link:
+    link = await context_of(request.scope).links.get(digest(token))
+    if link is None:
+        raise _no_link()
+    request.scope["state"]["org_id"] = link.host.org_id
+    return link
+
+
+def _standing(link: Link, call: Call) -> Link:
+    if link.expires_at <= call.now:
+        raise _no_link()
+    return link
+
+
+def _no_link() -> NotFound:
+    return NotFound("This link is not good, or no longer.")
+
+
+async def _visit(request: Request, host: Annotated[Host, Depends(_host)]) -> Visit:
+    return Visit(request, host)
+
+
+async def _client_change(request: Request, host: Annotated[Host, Depends(_host)]) -> ClientChange:
+    return ClientChange(request, host)
+
+
+async def _link_visit(request: Request, link: Annotated[Link, Depends(_link)]) -> LinkVisit:
+    return LinkVisit(request, link)
+
+
+async def _link_change(request: Request, link: Annotated[Link, Depends(_link)]) -> LinkChange:
+    return LinkChange(request, link)
+
+
+Visiting = Annotated[Visit, Depends(_visit)]
+ClientWriting = Annotated[ClientChange, Depends(_client_change)]
+ByLink = Annotated[LinkVisit, Depends(_link_visit)]
+WritingByLink = Annotated[LinkChange, Depends(_link_change)]

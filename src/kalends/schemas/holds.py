@@ -1,0 +1,73 @@
+"""Holds on the wire: time kept for somebody who is still filling in a form."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from kalends.schemas.fields import WHOLE, Id, Moment
+from kalends.schemas.wire import Answer, OneThing, Request
+
+MOST_SECONDS = 900
+
+
+class ClientHoldCreate(Request):
+    """Time to keep for a while."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "appointment_type_id": "type_def456",
+                    "start_time": "2024-01-25T14:00:00Z",
+                    "ttl_seconds": 300,
+                }
+            ]
+        }
+    )
+    must_have = ("appointment_type_id", "start_time")
+
+    appointment_type_id: Id
+    start_time: Moment
+    ttl_seconds: Annotated[int, Field(ge=1, le=MOST_SECONDS), WHOLE] = Field(
+        default=300, description="How long it is kept."
+    )
+
+
+class HoldCreate(ClientHoldCreate):
+    """Time to keep for a while, by staff."""
+
+    calendar_id: Id | None = Field(default=None, description="Whose time; chosen as for a booking otherwise.")
+    check: Literal["all", "conflicts"] = Field(
+        default="conflicts", description="As for a booking, which is not checked again when it uses the hold."
+    )
+
+
+class ClientHold(Answer):
+    """Time that is kept until `expires_at`."""
+
+    id: str
+    appointment_type_id: str
+    start_time: datetime
+    end_time: datetime
+    expires_at: datetime
+
+
+class Hold(ClientHold):
+    """The same, as staff see it."""
+
+    org_id: str
+    calendar_id: str
+    created_at: datetime
+
+
+class HoldAnswer(OneThing):
+    """One hold."""
+
+    hold: Hold
+
+
+class ClientHoldAnswer(OneThing):
+    """One hold."""
+
+    hold: ClientHold

@@ -1,0 +1,179 @@
+"""The public booking API on the wire (snake_case): what clients may see, and nothing else."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from kalends.core.caller import Host
+from kalends.core.lifecycle import Status, latest_change
+from kalends.schemas.appointment_types import BookingQuestion
+from kalends.schemas.appointments import Appointment, QuestionAnswer, TypeSummary
+from kalends.schemas.fields import Email, Id, Language, Moment, Name, Notes, Phone, Zone
+from kalends.schemas.queries import Bound
+from kalends.schemas.wire import Answer, Request
+
+
+class HostSummary(Answer):
+    """The organization."""
+
+    slug: str
+    name: str
+    timezone: str
+
+
+class BookableType(Answer):
+    """A kind of appointment that clients can book."""
+
+    id: str
+    name: str
+    description: str | None
+    duration_minutes: int
+    color: str
+    requires_confirmation: bool
+    questions: list[BookingQuestion]
+
+
+class BookingPage(Answer):
+    """What clients can book, and of whom."""
+
+    organization: HostSummary
+    appointment_types: list[BookableType]
+
+
+class ClientSlotsQuery(Request):
+    """The parameters of the search for free time."""
+
+    model_config = ConfigDict(validate_by_alias=True, validate_by_name=False)
+
+    appointment_type_id: Id
+    from_: Bound = Field(alias="from", description="`from` ≤ start; a bare date is the organization's day.")
+    to: Bound = Field(
+        description="start < `to`; a bare date includes that day. At most 92 days after `from`."
+    )
+    timezone: Zone | None = Field(
+        default=None, description="Adds each slot's local times in this zone; changes nothing else."
+    )
+
+
+class ClientExplainQuery(Request):
+    """The parameters of the question why."""
+
+    appointment_type_id: Id
+    start_time: Moment
+
+
+class ClientBooking(Request):
+    """A booking by a client for themselves: an e-mail address or a phone number, at least one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {
+                    "required": ["client_email"],
+                    "properties": {"client_email": {"type": "string", "minLength": 1}},
+                },
+                {
+                    "required": ["client_phone"],
+                    "properties": {"client_phone": {"type": "string", "minLength": 1}},
+                },
+            ],
+            "examples": [
+                {
+                    "appointment_type_id": "type_def456",
+                    "start_time": "2024-01-25T14:00:00Z",
+                    "client_name": "Jane Doe",
+                    "client_email": "jane@example.com",
+                    "answers": {},
+                }
+            ],
+        }
+    )
+    must_have = ("appointment_type_id", "start_time", "client_name")
+
+    appointment_type_id: Id
+    start_time: Moment
+    client_name: Name
+    client_email: Email = None
+    client_phone: Phone = None
+    client_language: Language = None
+    client_notes: Notes = None
+    answers: Annotated[dict[str, Any], Field(max_length=100)] = Field(
+        default={}, description="By the id of the type's question."
+    )
+    hold_id: Id | None = Field(default=None, description="Books the time of this hold.")
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Self:
+        if self.client_email is None and self.client_phone is None:
+            raise PydanticCustomError("contact", "client_email or client_phone is required")
+        return self
+
+
+class Cancellation(Request):
+    """Why, if the client wants to say."""
+
+    reason: Annotated[Notes, Field(description="For the organization.")] = None
+
+
+class Rescheduling(Request):
+    """To when."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"start_time": "2024-01-26T14:00:00Z"}]})
+    must_have = ("start_time",)
+
+    start_time: Moment
+
+
+class ClientAppointment(Answer):
+    """An appointment as its client sees it."""
+
+    id: str
+    start_time: datetime
+    end_time: datetime
+    status: Status
+    expires_at: datetime | None = Field(
+        description="Until when a pending one must be confirmed; then it is cancelled by itself."
+    )
+    client_name: str
+    client_email: str | None
+    client_phone: str | None
+    client_language: str
+    client_notes: str | None
+    answers: list[QuestionAnswer]
+    appointment_type: TypeSummary
+    organization: HostSummary
+    changeable_until: datetime = Field(description="Until when the client may cancel or move it.")
+    created_at: datetime
+
+    @classmethod
+    def of(cls, appointment: Appointment, host: Host) -> "ClientAppointment":
+        """What of an appointment its client may see."""
+        known = {
+            name: getattr(appointment, name) for name in cls.model_fields if name in Appointment.model_fields
+        }
+        # What comes from our own database has been validated on its way in.
+        return cls.model_construct(
+            **known,
+            organization=host_summary(host),
+            changeable_until=latest_change(appointment.start_time, host.client_notice_hours),
+        )
+
+
+class ClientAppointmentAnswer(Answer):
+    """An appointment as its client sees it."""
+
+    appointment: ClientAppointment
+
+
+class BookedAnswer(ClientAppointmentAnswer):
+    """What was booked, and the secret link by which to see, cancel and move it."""
+
+    manage_url: str
+    manage_token: str = Field(description="The last part of the link, for a page of your own.")
+
+
+def host_summary(host: Host) -> HostSummary:
+    """What clients see of an organization."""
+    return HostSummary(slug=host.slug, name=host.name, timezone=host.timezone)

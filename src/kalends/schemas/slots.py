@@ -1,0 +1,69 @@
+"""Free time on the wire."""
+
+from typing import Annotated, Any, NotRequired
+
+from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict
+
+from kalends.schemas.wire import Answer
+
+_LOCAL = Field(description="The same on the clock of the `timezone` asked for, with its offset.")
+_UTC = Field(json_schema_extra={"format": "date-time"})
+
+
+class ClientSlot(TypedDict):
+    """A start that can be booked."""
+
+    start_time: Annotated[str, _UTC]
+    end_time: Annotated[str, _UTC]
+    local_start_time: NotRequired[Annotated[str, _LOCAL]]
+    local_end_time: NotRequired[Annotated[str, _LOCAL]]
+
+
+class Slot(ClientSlot):
+    """A start that can be booked, and the calendars that could take it, the oldest first."""
+
+    calendar_ids: list[str]
+
+
+class SlotsAnswer(Answer):
+    """What can be booked, by time."""
+
+    slots: list[Slot]
+    timezone: str = Field(description="The zone asked for, or else the organization's.")
+
+
+class ClientSlotsAnswer(Answer):
+    """What can be booked, by time."""
+
+    slots: list[ClientSlot]
+    timezone: str = Field(description="The zone asked for, or else the organization's.")
+
+
+class Explanation(Answer):
+    """Whether a start can be booked, and if not, every rule that speaks against it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "bookable": False,
+                    "reasons": [
+                        {
+                            "code": "too_soon",
+                            "message": "It must be booked at least 24 hours ahead.",
+                            "min_notice_hours": 24,
+                            "earliest": "2024-01-21T12:00:00Z",
+                        }
+                    ],
+                    "next_available": ["2024-01-22T09:00:00Z"],
+                }
+            ]
+        }
+    )
+
+    bookable: bool
+    reasons: list[dict[str, Any]] = Field(description="Each has a `code`, a `message`, and numbers.")
+    next_available: list[Annotated[str, _UTC]] = Field(
+        description="Up to five later starts that can be booked."
+    )

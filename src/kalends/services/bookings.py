@@ -1,0 +1,168 @@
+"""Booking time."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import and_, bindparam, select
+
+from kalends.core.caller import Caller
+from kalends.core.hours import instant
+from kalends.core.lifecycle import confirm_by
+from kalends.db.claims import Values, claim
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import appointment_types, calendars, type_calendars
+from kalends.ids import new_id
+from kalends.schemas.appointments import Appointment, AppointmentCreate, QuestionAnswer
+from kalends.schemas.events import AppointmentCreated
+from kalends.services import events, holds, offers, parties, placing
+from kalends.services.appointments import DEFAULT_LANGUAGE
+from kalends.services.parties import Party
+from kalends.services.placing import Place
+
+
+def by_staff(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> Appointment:
+    """Book by hand, past or future, and unless `check` is `all` within opening hours or not.
+
+    Raises ScopeMissing where the check is waived without `admin`, and what `book` raises.
+    """
+    _may_waive(caller, wish)
+    return book(tx, parties.staff(caller), wish, now)
+
+
+def by_staff_at_once(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> Appointment | None:
+    """The usual booking in a single statement: one calendar comes into question, and it is free. None, and
+    nothing is stored, where it is not as simple as that: then `by_staff` books, or says why not.
+
+    Raises InvalidTime.
+    """
+    if wish.check != "conflicts" or wish.hold_id is not None:
+        return None
+    wanted = {"org": caller.org_id, "type": wish.appointment_type_id}
+    if wish.calendar_id is None:
+        found = tx.execute(_SERVED, wanted).all()
+    else:
+        found = tx.execute(_NAMED, wanted | {"calendar": wish.calendar_id}).all()
+    if len(found) != 1 or not (found[0].is_active and found[0].calendar_is_active):
+        return None
+    kind, party = found[0], parties.staff(caller)
+    taken = placing.occupation(kind, instant(wish.start_time, caller.timezone))
+    return _store(tx, party, kind, _row(party, kind, Place(kind.calendar_id, taken), wish, (), now), wish)
+
+
+def book(
+    tx: Tx,
+    party: Party,
+    wish: AppointmentCreate,
+    now: datetime,
+    answers: Sequence[QuestionAnswer] = (),
+) -> Appointment:
+    """Book time, or turn a hold into the booking.
+
+    Raises NotFound for an unknown type or calendar, InvalidTime, Unbookable with every reason, HoldGone,
+    HoldMismatch.
+    """
+    start = instant(wish.start_time, party.timezone)
+    kind = offers.kind_of(tx, party.org_id, wish.appointment_type_id)
+    if wish.hold_id is not None:
+        place = holds.redeem(tx, kind, wish.hold_id, start, wish.calendar_id, now)
+    else:
+        in_question = offers.calendars_of(tx, kind, wish.calendar_id)
+        place = placing.place(tx, kind, in_question, start, wish.check, now)
+    row = _row(party, kind, place, wish, answers, now)
+    booked = _store(tx, party, kind, row, wish)
+    if booked is None:
+        raise placing.refused_by_the_database(row, now)
+    return booked
+
+
+def _may_waive(caller: Caller, wish: AppointmentCreate) -> None:
+    if wish.check == "none":
+        caller.need("admin", "Booking without a check (check: none)")
+
+
+def _store(tx: Tx, party: Party, kind: AnyRow, row: Values, wish: AppointmentCreate) -> Appointment | None:
+    booked = Appointment.shown(row, kind.name, kind.duration_minutes, kind.color)
+    told = AppointmentCreated(appointment=booked, actor=party.actor, check=wish.check)
+    event = events.row(party.org_id, "appointment.created", told, row["created_at"])
+    return booked if claim(tx, row, event) else None
+
+
+def _row(
+    party: Party,
+    kind: AnyRow,
+    place: Place,
+    wish: AppointmentCreate,
+    answers: Sequence[QuestionAnswer],
+    now: datetime,
+) -> Values:
+    # Staff know what they book; what clients book may have to be confirmed.
+    waits = party.source == "booking_page" and kind.requires_confirmation
+    return {
+        "org_id": party.org_id,
+        "id": new_id("apt"),
+        "appointment_type_id": kind.id,
+        "calendar_id": place.calendar_id,
+        "start_time": place.taken.start,
+        "end_time": place.taken.end,
+        "busy_start": place.taken.busy_start,
+        "busy_end": place.taken.busy_end,
+        "overlap_allowed": place.overlap_allowed,
+        "is_hold": False,
+        "expires_at": confirm_by(now, kind.confirm_within_hours) if waits else None,
+        "client_name": wish.client_name,
+        "client_email": wish.client_email,
+        "client_phone": wish.client_phone,
+        "client_language": wish.client_language or DEFAULT_LANGUAGE,
+        "client_notes": wish.client_notes or None,
+        "internal_notes": wish.internal_notes or None,
+        "answers": [answer.model_dump() for answer in answers],
+        "status": "pending" if waits else "confirmed",
+        "source": party.source,
+        "version": 1,
+        "confirmed_at": None if waits else now,
+        "completed_at": None,
+        "cancelled_at": None,
+        "no_show_at": None,
+        "cancellation_reason": None,
+        "created_by": party.actor.model_dump_json(),
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+_OFFERED = select(
+    appointment_types.c.id,
+    appointment_types.c.name,
+    appointment_types.c.color,
+    appointment_types.c.duration_minutes,
+    appointment_types.c.buffer_before_minutes,
+    appointment_types.c.buffer_after_minutes,
+    appointment_types.c.requires_confirmation,
+    appointment_types.c.is_active,
+    calendars.c.id.label("calendar_id"),
+    calendars.c.is_active.label("calendar_is_active"),
+).where(
+    appointment_types.c.org_id == bindparam("org"),
+    appointment_types.c.id == bindparam("type"),
+    calendars.c.deleted_at.is_(None),
+)
+_SERVED = (
+    _OFFERED.join_from(
+        appointment_types,
+        type_calendars,
+        and_(
+            type_calendars.c.org_id == appointment_types.c.org_id,
+            type_calendars.c.appointment_type_id == appointment_types.c.id,
+        ),
+    )
+    .join(
+        calendars,
+        and_(calendars.c.org_id == type_calendars.c.org_id, calendars.c.id == type_calendars.c.calendar_id),
+    )
+    .limit(2)
+)
+_NAMED = _OFFERED.join_from(
+    appointment_types,
+    calendars,
+    and_(calendars.c.org_id == appointment_types.c.org_id, calendars.c.id == bindparam("calendar")),
+)

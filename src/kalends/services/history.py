@@ -1,0 +1,95 @@
+"""What was changed in appointments: written down once, for their history and for the outbox."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select
+
+from kalends.core.lifecycle import Check
+from kalends.db.database import Tx
+from kalends.db.tables import appointment_changes
+from kalends.db.tables import events as outbox
+from kalends.schemas.appointments import Actor, Appointment, HistoryEntry
+from kalends.schemas.events import AppointmentChanged
+from kalends.services import events
+from kalends.services.appointments import fields_of, row_of, shown, with_fields
+
+_UNTOLD = frozenset({"version", "updated_at"})
+"""What changes with every change, and so tells nothing."""
+
+
+def record(
+    tx: Tx, actor: Actor, before: Appointment, after: Appointment, *, check: Check, now: datetime
+) -> None:
+    """Tell that `actor` made `before` into `after`, in the appointment's history and in the outbox."""
+    previous, changed = _differences(before, after)
+    tx.execute(
+        insert(appointment_changes),
+        {
+            "org_id": after.org_id,
+            "appointment_id": after.id,
+            "version": after.version,
+            "at": now,
+            "actor": actor.model_dump_json(),
+            "before": json.dumps(previous),
+            "after": json.dumps(changed),
+        },
+    )
+    told = AppointmentChanged(appointment=after, previous=previous, actor=actor, check=check)
+    kinds: list[str] = [after.status] if "status" in changed else []
+    kinds += ["rescheduled"] if "start_time" in changed else []
+    tx.execute(
+        insert(outbox),
+        [events.row(after.org_id, f"appointment.{kind}", told, now) for kind in kinds or ["updated"]],
+    )
+
+
+def of(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> list[HistoryEntry]:
+    """Everything that was ever changed in an appointment, oldest first. Raises NotFound."""
+    row = row_of(tx, org_id, appointment_id)
+    changes = tx.execute(
+        select(appointment_changes)
+        .where(appointment_changes.c.org_id == org_id, appointment_changes.c.appointment_id == appointment_id)
+        .order_by(appointment_changes.c.version)
+    ).all()
+    stored, present = with_fields(row, fields_of(row)), shown(row, now)
+    made = stored.model_dump(mode="json")
+    made |= {"version": 1, "updated_at": made["created_at"]}
+    for entry in reversed(changes):
+        made |= json.loads(entry.before)
+    entries = [
+        HistoryEntry(version=1, at=row.created_at, actor=_actor(row.created_by), before=None, after=made),
+        *(
+            HistoryEntry(
+                version=entry.version,
+                at=entry.at,
+                actor=_actor(entry.actor),
+                before=json.loads(entry.before),
+                after=json.loads(entry.after),
+            )
+            for entry in changes
+        ),
+    ]
+    if present.version != stored.version:  # it has lapsed, and nobody has written that down yet
+        before, after = _differences(stored, present)
+        entries.append(
+            HistoryEntry(
+                version=present.version,
+                at=present.updated_at,
+                actor=events.SYSTEM,
+                before=before,
+                after=after,
+            )
+        )
+    return entries
+
+
+def _differences(before: Appointment, after: Appointment) -> tuple[dict[str, Any], dict[str, Any]]:
+    old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
+    fields = [field for field in new if old[field] != new[field] and field not in _UNTOLD]
+    return {field: old[field] for field in fields}, {field: new[field] for field in fields}
+
+
+def _actor(told: str | None) -> Actor | None:
+    return None if told is None else Actor.model_validate_json(told)

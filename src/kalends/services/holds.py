@@ -1,0 +1,103 @@
+"""Holds: time that is kept for a client while they fill in a form.
+
+A hold is a row of `appointments` without a client, so the database keeps it apart from appointments and other
+holds as it keeps appointments apart from each other.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from kalends.core.errors import HoldGone, HoldMismatch, NotFound
+from kalends.core.hours import instant
+from kalends.core.lifecycle import Occupancy
+from kalends.db.claims import claim, lock_calendars
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import appointments
+from kalends.ids import new_id
+from kalends.schemas.holds import Hold, HoldCreate
+from kalends.services import offers, placing
+from kalends.services.parties import Party
+from kalends.services.placing import Place
+
+
+def hold(tx: Tx, party: Party, wish: HoldCreate, now: datetime) -> Hold:
+    """Keep time for a while. Raises NotFound for an unknown type or calendar, InvalidTime, Unbookable."""
+    start = instant(wish.start_time, party.timezone)
+    kind = offers.kind_of(tx, party.org_id, wish.appointment_type_id)
+    in_question = offers.calendars_of(tx, kind, wish.calendar_id)
+    place = placing.place(tx, kind, in_question, start, wish.check, now)
+    row = {
+        "org_id": party.org_id,
+        "id": new_id("hold"),
+        "appointment_type_id": kind.id,
+        "calendar_id": place.calendar_id,
+        "start_time": place.taken.start,
+        "end_time": place.taken.end,
+        "busy_start": place.taken.busy_start,
+        "busy_end": place.taken.busy_end,
+        "overlap_allowed": False,
+        "is_hold": True,
+        "expires_at": now + timedelta(seconds=wish.ttl_seconds),
+        "client_name": "",
+        "client_email": None,
+        "client_phone": None,
+        "client_language": "",
+        "client_notes": None,
+        "internal_notes": None,
+        "answers": [],
+        "status": "pending",
+        "source": party.source,
+        "version": 1,
+        "confirmed_at": None,
+        "completed_at": None,
+        "cancelled_at": None,
+        "no_show_at": None,
+        "cancellation_reason": None,
+        "created_by": party.actor.model_dump_json(),
+        "created_at": now,
+        "updated_at": now,
+    }
+    if not claim(tx, row, None):
+        raise placing.refused_by_the_database(row, now)
+    return Hold.model_validate(row)
+
+
+def release(tx: Tx, org_id: str, hold_id: str, now: datetime) -> str:
+    """Give the time back; the hold's id. Raises NotFound, also for one that has expired."""
+    gone = tx.execute(
+        delete(appointments).where(*_standing(org_id, hold_id, now)).returning(appointments.c.id)
+    ).first()
+    if gone is None:
+        raise NotFound("There is no hold with this id, or it has expired.")
+    return hold_id
+
+
+def redeem(
+    tx: Tx, kind: AnyRow, hold_id: str, start: datetime, calendar_id: str | None, now: datetime
+) -> Place:
+    """Take a hold for the booking it was made for, in whose transaction this is. The rules were asked when it
+    was made, and its time is taken as it was then. Raises HoldGone, HoldMismatch."""
+    mine = _standing(kind.org_id, hold_id, now)
+    found = tx.execute(select(appointments).where(*mine)).first()
+    if found is None:
+        raise HoldGone
+    if (found.appointment_type_id, found.start_time) != (kind.id, start) or (
+        calendar_id is not None and calendar_id != found.calendar_id
+    ):
+        raise HoldMismatch
+    lock_calendars(tx, kind.org_id, [found.calendar_id])
+    if tx.execute(delete(appointments).where(*mine).returning(appointments.c.id)).first() is None:
+        raise HoldGone  # somebody else was faster
+    taken = Occupancy(found.start_time, found.end_time, found.busy_start, found.busy_end)
+    return Place(found.calendar_id, taken)
+
+
+def _standing(org_id: str, hold_id: str, now: datetime) -> tuple[Any, ...]:
+    return (
+        appointments.c.org_id == org_id,
+        appointments.c.id == hold_id,
+        appointments.c.is_hold,
+        appointments.c.expires_at > now,
+    )

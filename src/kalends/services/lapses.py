@@ -1,0 +1,67 @@
+"""What lapses by itself: holds that nobody used, and bookings that nobody confirmed in time.
+
+Whether something has lapsed is asked of the clock (`expires_at`), so its time is free from that second on.
+But a constraint can't ask the clock: whoever takes time of a calendar first settles what has lapsed there, in
+the same transaction. The worker settles the rest.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, update
+
+from kalends.core.lifecycle import Occupancy, as_of
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import appointments
+from kalends.schemas.appointments import Appointment
+from kalends.services import events, history
+from kalends.services.appointments import WITH_HOLDS, fields_of, with_fields
+
+_MOST_AT_ONCE = 200
+
+
+def settle(tx: Tx, org_id: str, calendar_ids: Collection[str], taken: Occupancy, now: datetime) -> None:
+    """Settle what has lapsed on these locked calendars within the time that is to be taken."""
+    lapsed = (
+        appointments.c.org_id == org_id,
+        appointments.c.calendar_id.in_(calendar_ids),
+        appointments.c.expires_at <= now,
+        appointments.c.busy_start < taken.busy_end,
+        appointments.c.busy_end > taken.busy_start,
+    )
+    statement = WITH_HOLDS.where(*lapsed).with_for_update(of=appointments, key_share=True)
+    _settle(tx, tx.execute(statement).all(), now)
+
+
+def sweep(tx: Tx, now: datetime) -> int:
+    """Settle some of what has lapsed, of any organization; how many. Others may sweep at the same time."""
+    rows = tx.execute(
+        WITH_HOLDS.where(appointments.c.expires_at <= now)
+        .order_by(appointments.c.expires_at)
+        .limit(_MOST_AT_ONCE)
+        .with_for_update(of=appointments, key_share=True, skip_locked=True)
+    ).all()
+    _settle(tx, rows, now)
+    return len(rows)
+
+
+def settle_one(tx: Tx, row: AnyRow, now: datetime) -> Appointment:
+    """Write down that a locked row of SHOWN has lapsed; what it is now."""
+    after = {**as_of(dict(row._mapping), now), "updated_at": now}
+    tx.execute(
+        update(appointments)
+        .where(appointments.c.org_id == row.org_id, appointments.c.id == row.id)
+        .values({column.name: after[column.name] for column in appointments.c})
+    )
+    settled = with_fields(row, after)
+    history.record(tx, events.SYSTEM, with_fields(row, fields_of(row)), settled, check="none", now=now)
+    return settled
+
+
+def _settle(tx: Tx, lapsed: Sequence[AnyRow], now: datetime) -> None:
+    for row in lapsed:
+        if row.is_hold:
+            mine = (appointments.c.org_id == row.org_id, appointments.c.id == row.id)
+            tx.execute(delete(appointments).where(*mine))
+        else:
+            settle_one(tx, row, now)

@@ -1,0 +1,58 @@
+"""The secret links by which clients see, cancel and move their appointments."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, delete, insert, select
+
+from kalends.core.caller import Link
+from kalends.db.database import Tx
+from kalends.db.tables import appointments, manage_links, organizations
+from kalends.ids import digest, new_token
+from kalends.services.appointments import row_of
+from kalends.services.organizations import host_of
+
+GOOD_AFTER_END = timedelta(days=30)
+
+
+def issue(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> str:
+    """A new link's token; an older link of the appointment is good no more. Raises NotFound."""
+    row_of(tx, org_id, appointment_id)
+    mine = (manage_links.c.org_id == org_id, manage_links.c.appointment_id == appointment_id)
+    tx.execute(delete(manage_links).where(*mine))
+    token = new_token()
+    tx.execute(
+        insert(manage_links),
+        {"org_id": org_id, "appointment_id": appointment_id, "digest": digest(token), "created_at": now},
+    )
+    return token
+
+
+def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, Link]:
+    """The links behind some digests, expired ones included."""
+    rows = tx.execute(
+        select(
+            organizations,
+            manage_links.c.digest,
+            manage_links.c.appointment_id,
+            appointments.c.end_time,
+        )
+        .join_from(
+            manage_links,
+            appointments,
+            and_(
+                appointments.c.org_id == manage_links.c.org_id,
+                appointments.c.id == manage_links.c.appointment_id,
+            ),
+        )
+        .join(organizations, organizations.c.id == manage_links.c.org_id)
+        .where(manage_links.c.digest.in_(digests))
+    )
+    return {row.digest: Link(host_of(row), row.appointment_id, _expiry(row.end_time)) for row in rows}
+
+
+def _expiry(end: datetime) -> datetime:
+    try:
+        return end + GOOD_AFTER_END
+    except OverflowError:
+        return datetime.max.replace(tzinfo=end.tzinfo)

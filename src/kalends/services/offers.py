@@ -1,0 +1,291 @@
+"""Reading what the core needs to know, to tell what can be booked."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, bindparam, exists, func, or_, select, true
+
+from kalends.core.errors import NotFound
+from kalends.core.hours import Override, Schedule, day_named, day_number, moment, seconds
+from kalends.core.intervals import Intervals
+from kalends.core.lifecycle import MAX_BUSY
+from kalends.core.rules import Calendar, Period, Terms, span_of_periods
+from kalends.core.slots import Offer
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import (
+    appointment_types,
+    appointments,
+    calendars,
+    organizations,
+    overrides,
+    schedules,
+    type_calendars,
+    windows,
+)
+from kalends.db.verbs import in_seconds
+
+_DAY = 86_400
+_MINUTE = 60
+_CAPS: Mapping[str, Period] = {"max_per_day": "day", "max_per_week": "week", "max_per_month": "month"}
+_SLACK = int(MAX_BUSY.total_seconds())
+
+
+def kind_of(tx: Tx, org_id: str, type_id: str) -> AnyRow:
+    """A type's row, with its organization's `timezone`, `week_start`, and the id and zone of the schedule it
+    follows. Raises NotFound."""
+    row = tx.execute(_KIND, {"org": org_id, "type": type_id}).first()
+    if row is None:
+        raise NotFound("There is no appointment type with this id.", field="appointment_type_id")
+    return row
+
+
+def calendars_of(tx: Tx, kind: AnyRow, calendar_id: str | None = None) -> Sequence[AnyRow]:
+    """The calendars in question, the oldest first: those that serve the type, or the one that is named,
+    whether it does or not (`serves`). Raises NotFound for one that does not exist."""
+    asked = {"org": kind.org_id, "type": kind.id}
+    if calendar_id is None:
+        return tx.execute(_SERVING, asked).all()
+    found = tx.execute(_NAMED, asked | {"calendar": calendar_id}).all()
+    if not found:
+        raise NotFound("There is no calendar with this id.", field="calendar_id")
+    return found
+
+
+def calendars_for_moving(tx: Tx, kind: AnyRow, calendar_id: str, *, by_client: bool) -> Sequence[AnyRow]:
+    """The calendars to which an appointment of `calendar_id` may be moved: staff move it within its own,
+    which may be out of service by now; a client takes any that serves the type."""
+    asked = {"org": kind.org_id, "type": kind.id}
+    if by_client:
+        return tx.execute(_SERVING, asked).all()
+    return tx.execute(_OWN, asked | {"calendar": calendar_id}).all()
+
+
+def is_capped(kind: AnyRow) -> bool:
+    """Whether bookings of the type are counted."""
+    return any(kind._mapping[column] is not None for column in _CAPS)
+
+
+def offer(
+    tx: Tx,
+    kind: AnyRow,
+    in_question: Sequence[AnyRow],
+    start: int,
+    end: int,
+    now: datetime,
+    *,
+    moving: str | None = None,
+) -> Offer:
+    """The offer of a type on some calendars, good for starts in `[start, end)`, in seconds since 1970. What
+    the appointment `moving` takes does not count."""
+    wanted = {kind.followed_id: kind.followed_timezone}
+    wanted |= {each.schedule_id: each.schedule_timezone for each in in_question if each.schedule_id}
+    known = _schedules(tx, kind, wanted, start, end)
+    terms = Terms(
+        is_active=kind.is_active,
+        duration=kind.duration_minutes * _MINUTE,
+        buffer_before=kind.buffer_before_minutes * _MINUTE,
+        buffer_after=kind.buffer_after_minutes * _MINUTE,
+        interval=(kind.slot_interval_minutes or kind.duration_minutes) * _MINUTE,
+        min_notice_hours=kind.min_notice_hours,
+        max_days_ahead=kind.max_days_ahead,
+        caps={
+            period: kind._mapping[column]
+            for column, period in _CAPS.items()
+            if kind._mapping[column] is not None
+        },
+        week_start=kind.week_start,
+        schedule=known[kind.followed_id],
+    )
+    needed = (start - terms.buffer_before, end + terms.duration + terms.buffer_after)
+    busy = _busy(tx, kind.org_id, [each.id for each in in_question], *needed, now, moving)
+    return Offer(
+        terms,
+        [
+            Calendar(
+                id=each.id,
+                is_active=each.is_active,
+                serves=each.serves,
+                schedule=known[each.schedule_id] if each.schedule_id else None,
+                busy=Intervals(busy[each.id]),
+            )
+            for each in in_question
+        ],
+        _booked(tx, kind, span_of_periods(terms, start, end), now, moving),
+        seconds(now),
+    )
+
+
+def _schedules(
+    tx: Tx, kind: AnyRow, wanted: Mapping[str, str], start: int, end: int
+) -> Mapping[str, Schedule]:
+    """Schedules by id, with the overrides that can touch `[start, end)` and the longest appointment after it.
+    Windows for one type only are hours of the organization's default schedule."""
+    weekly: dict[str, list[list[tuple[int, int]]]] = {id_: [[] for _ in range(7)] for id_ in wanted}
+    found = select(windows.c.schedule_id, windows.c.day_of_week, windows.c.start_time, windows.c.end_time)
+    for window in tx.execute(
+        found.where(
+            windows.c.org_id == kind.org_id,
+            windows.c.schedule_id.in_(wanted),
+            windows.c.is_active,
+            or_(windows.c.appointment_type_id.is_(None), windows.c.appointment_type_id == kind.id),
+        )
+    ):
+        weekly[window.schedule_id][window.day_of_week].append(_hours(window.start_time, window.end_time))
+    changed: dict[str, list[Override]] = {id_: [] for id_ in wanted}
+    first, last = (start // _DAY - 7), (end + _SLACK) // _DAY + 5
+    for row in tx.execute(
+        select(overrides.c.schedule_id, overrides.c.start_date, overrides.c.end_date, overrides.c.windows)
+        .where(
+            overrides.c.org_id == kind.org_id,
+            overrides.c.schedule_id.in_(wanted),
+            overrides.c.start_date <= day_named(last).isoformat(),
+            overrides.c.end_date >= day_named(first).isoformat(),
+        )
+        # What was set by hand counts before a public holiday, and what was set later before what was earlier.
+        .order_by(overrides.c.holiday.is_(None), overrides.c.created_at, overrides.c.id)
+    ):
+        changed[row.schedule_id].append(
+            Override(
+                day_number(date.fromisoformat(row.start_date)),
+                day_number(date.fromisoformat(row.end_date)),
+                Intervals(_hours(each["start_time"], each["end_time"]) for each in row.windows),
+            )
+        )
+    return {
+        id_: Schedule(zone, [Intervals(day) for day in weekly[id_]], changed[id_])
+        for id_, zone in wanted.items()
+    }
+
+
+def _busy(
+    tx: Tx,
+    org_id: str,
+    calendar_ids: Collection[str],
+    start: int,
+    end: int,
+    now: datetime,
+    moving: str | None,
+) -> Mapping[str, list[tuple[int, int]]]:
+    """By calendar, when it is busy within `[start, end)`."""
+    busy: dict[str, list[tuple[int, int]]] = {id_: [] for id_ in calendar_ids}
+    begins, ends = in_seconds(tx, appointments.c.busy_start), in_seconds(tx, appointments.c.busy_end)
+    rows = tx.execute(
+        select(appointments.c.calendar_id, begins, ends).where(
+            appointments.c.org_id == org_id,
+            appointments.c.calendar_id.in_(calendar_ids),
+            appointments.c.overlap_allowed.in_((False, True)),  # so that the index is entered at the times
+            appointments.c.busy_start < moment(end),
+            appointments.c.busy_start > moment(start - _SLACK),
+            *_counting(now, moving),
+        )
+    )
+    for calendar_id, begin, finish in rows:
+        busy[calendar_id].append((begin, finish))
+    return busy
+
+
+def _booked(
+    tx: Tx, kind: AnyRow, span: tuple[int, int] | None, now: datetime, moving: str | None
+) -> Sequence[int]:
+    """The starts of the type's active appointments within a span."""
+    if span is None:
+        return ()
+    starts = select(in_seconds(tx, appointments.c.start_time)).where(
+        appointments.c.org_id == kind.org_id,
+        appointments.c.appointment_type_id == kind.id,
+        appointments.c.start_time >= moment(span[0]),
+        appointments.c.start_time < moment(span[1]),
+        *_counting(now, moving),
+    )
+    return tx.execute(starts).scalars().all()
+
+
+def in_week(
+    tx: Tx, org_id: str, calendar_ids: Collection[str], week: tuple[int, int], now: datetime
+) -> Mapping[str, int]:
+    """By calendar, how many active appointments start within the instants of a week."""
+    counted = (
+        select(appointments.c.calendar_id, func.count().label("booked"))
+        .where(
+            appointments.c.org_id == org_id,
+            appointments.c.calendar_id.in_(calendar_ids),
+            appointments.c.start_time >= moment(week[0]),
+            appointments.c.start_time < moment(week[1]),
+            *_counting(now, None),
+        )
+        .group_by(appointments.c.calendar_id)
+    )
+    return dict.fromkeys(calendar_ids, 0) | {row.calendar_id: row.booked for row in tx.execute(counted)}
+
+
+def _counting(now: datetime, moving: str | None) -> list[Any]:
+    """What keeps a calendar busy and counts for caps: everything but what is cancelled or has lapsed."""
+    rules = [
+        appointments.c.status != "cancelled",
+        or_(appointments.c.expires_at.is_(None), appointments.c.expires_at > now),
+    ]
+    return rules if moving is None else [*rules, appointments.c.id != moving]
+
+
+def _hours(start: str, end: str) -> tuple[int, int]:
+    return _of_day(start), _of_day(end)
+
+
+def _of_day(clock_time: str) -> int:
+    """HH:MM:SS as seconds after midnight."""
+    hour, minute, second = map(int, clock_time.split(":"))
+    return hour * 3_600 + minute * 60 + second
+
+
+_KIND = (
+    select(
+        appointment_types,
+        organizations.c.timezone,
+        organizations.c.week_start,
+        schedules.c.id.label("followed_id"),
+        func.coalesce(schedules.c.timezone, organizations.c.timezone).label("followed_timezone"),
+    )
+    .join_from(appointment_types, organizations, organizations.c.id == appointment_types.c.org_id)
+    .join(
+        schedules,
+        and_(
+            schedules.c.org_id == appointment_types.c.org_id,
+            or_(
+                schedules.c.id == appointment_types.c.schedule_id,
+                and_(appointment_types.c.schedule_id.is_(None), schedules.c.is_default),
+            ),
+        ),
+    )
+    .where(appointment_types.c.org_id == bindparam("org"), appointment_types.c.id == bindparam("type"))
+)
+_SERVES = and_(
+    type_calendars.c.org_id == calendars.c.org_id,
+    type_calendars.c.calendar_id == calendars.c.id,
+    type_calendars.c.appointment_type_id == bindparam("type"),
+)
+
+
+def _calendars(serves: Any) -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            calendars.c.id,
+            calendars.c.name,
+            calendars.c.is_active,
+            calendars.c.schedule_id,
+            schedules.c.timezone.label("schedule_timezone"),
+            serves.label("serves"),
+        )
+        .outerjoin_from(
+            calendars,
+            schedules,
+            and_(schedules.c.org_id == calendars.c.org_id, schedules.c.id == calendars.c.schedule_id),
+        )
+        .where(calendars.c.org_id == bindparam("org"))
+        .order_by(calendars.c.created_at, calendars.c.id)
+    )
+
+
+_SERVING = _calendars(true()).join(type_calendars, _SERVES).where(calendars.c.deleted_at.is_(None))
+_OWN = _calendars(exists().where(_SERVES)).where(calendars.c.id == bindparam("calendar"))
+_NAMED = _OWN.where(calendars.c.deleted_at.is_(None))

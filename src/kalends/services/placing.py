@@ -1,0 +1,207 @@
+"""Finding a calendar that can take a time, under the locks that keep it so."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from kalends.core import errors
+from kalends.core.errors import Unbookable, Wanted
+from kalends.core.hours import seconds, stamp
+from kalends.core.lifecycle import Check, Occupancy, occupy
+from kalends.core.rules import Reason, week_of
+from kalends.core.slots import Verdict
+from kalends.db.claims import in_the_way, lock_calendars, lock_type
+from kalends.db.database import AnyRow, Tx
+from kalends.services import lapses, offers
+
+_REFUSALS: Mapping[str, type[Unbookable]] = {
+    refusal.code: refusal
+    for refusal in (
+        errors.OutsideHours,
+        errors.OffGrid,
+        errors.TooSoon,
+        errors.TooFarAhead,
+        errors.LimitReached,
+        errors.TypeInactive,
+        errors.CalendarInactive,
+        errors.CalendarNotServing,
+    )
+} | {"conflict": errors.SlotTaken}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a booking goes; `overlap_allowed` where it is forced over others."""
+
+    calendar_id: str
+    taken: Occupancy
+    overlap_allowed: bool = False
+
+
+def place(
+    tx: Tx,
+    kind: AnyRow,
+    in_question: Sequence[AnyRow],
+    start: datetime,
+    check: Check,
+    now: datetime,
+    *,
+    moving: AnyRow | None = None,
+) -> Place:
+    """A calendar for a booking that starts at `start` (UTC), or for an appointment that is `moving` there:
+    its own where that is free, else the one with the fewest appointments of that week, the oldest of equals.
+
+    Raises Unbookable with every reason, InvalidTime.
+    """
+    taken = occupation(kind, start)
+    ids = [each.id for each in in_question]
+    lock(tx, kind, ids, check)
+    lapses.settle(tx, kind.org_id, ids, taken, now)
+    moved = None if moving is None else str(moving.id)
+    verdict = judge(tx, kind, in_question, taken, check, now, moving=moved)
+    if verdict.free:
+        return Place(_chosen(tx, kind, verdict.free, start, now, moving), taken)
+    if check == "none" and all(reason.code == "conflict" for reason in verdict.reasons):
+        open_ = [each.id for each in in_question if each.is_active or moving is not None]
+        return Place(_chosen(tx, kind, open_, start, now, moving), taken, overlap_allowed=True)
+    named = in_question[0].id if len(in_question) == 1 else None
+    raise refusal(verdict.reasons, Wanted(kind.org_id, kind.id, start, now, named, moved), taken)
+
+
+def lock(tx: Tx, kind: AnyRow, calendar_ids: Sequence[str], check: Check) -> None:
+    """Keep everybody else from taking time of these calendars, and from being counted where counts decide."""
+    if check == "all" and offers.is_capped(kind):
+        lock_type(tx, kind.org_id, kind.id)
+    lock_calendars(tx, kind.org_id, calendar_ids)
+
+
+def occupation(kind: AnyRow, start: datetime) -> Occupancy:
+    """What an appointment of this type takes. Raises InvalidTime."""
+    return occupy(
+        start,
+        duration=kind.duration_minutes,
+        buffer_before=kind.buffer_before_minutes,
+        buffer_after=kind.buffer_after_minutes,
+    )
+
+
+def judge(
+    tx: Tx,
+    kind: AnyRow,
+    in_question: Sequence[AnyRow],
+    taken: Occupancy,
+    check: Check,
+    now: datetime,
+    *,
+    moving: str | None = None,
+) -> Verdict:
+    """Which of the calendars are free, by every rule (`all`) or by what is booked (else); or why none is."""
+    if check == "all":
+        start = seconds(taken.start)
+        found = offers.offer(tx, kind, in_question, start, start + 1, now, moving=moving).verdict(start)
+        conflicts = [
+            each
+            for reason in found.reasons
+            for each in (
+                _conflicts(tx, kind, reason.details["calendar_id"], taken, now, moving)
+                if reason.code == "conflict"
+                else [reason]
+            )
+        ]
+        return Verdict(found.free, conflicts)
+    if moving is None and (reasons := _inactive(kind, in_question)):
+        return Verdict([], reasons)
+    active = [each for each in in_question if each.is_active or moving is not None]
+    against = {each.id: _conflicts(tx, kind, each.id, taken, now, moving) for each in active}
+    return Verdict(
+        [id_ for id_, found_ in against.items() if not found_],
+        [reason for found_ in against.values() for reason in found_],
+    )
+
+
+def told(reason: Reason) -> dict[str, Any]:
+    """A reason as refusals and explanations list it."""
+    return {"code": reason.code, "message": reason.message, **reason.details}
+
+
+def refused_by_the_database(
+    row: Mapping[str, Any], now: datetime, *, moving: str | None = None
+) -> Unbookable:
+    """The refusal of a row that the database's own guard did not let in. Under the locks that happens only
+    where something wrote without them, and what it was may be gone by now."""
+    taken = Occupancy(row["start_time"], row["end_time"], row["busy_start"], row["busy_end"])
+    wanted = Wanted(row["org_id"], row["appointment_type_id"], taken.start, now, row["calendar_id"], moving)
+    return refusal([Reason("conflict", "The time was taken a moment ago.")], wanted, taken)
+
+
+def refusal(reasons: Sequence[Reason], wanted: Wanted, taken: Occupancy) -> Unbookable:
+    """The refusal for these reasons, named after the gravest."""
+    first = reasons[0]
+    sentence = first.message
+    if first.code == "conflict":
+        sentence = (
+            f"The calendar is already taken between {stamp(taken.busy_start)} and {stamp(taken.busy_end)}, "
+            "buffers included."
+        )
+    return _REFUSALS[first.code](sentence, wanted=wanted, reasons=[told(reason) for reason in reasons])
+
+
+def _inactive(kind: AnyRow, in_question: Sequence[AnyRow]) -> list[Reason]:
+    if not kind.is_active:
+        sentence = f"The appointment type '{kind.name}' is not active, so it can't be booked."
+        return [Reason("type_inactive", sentence)]
+    if any(each.is_active for each in in_question):
+        return []
+    return [
+        Reason(
+            "calendar_inactive",
+            f"The calendar '{each.name}' is not active, so it can't be booked.",
+            {"calendar_id": each.id},
+        )
+        for each in in_question
+    ] or [Reason("calendar_not_serving", "No calendar serves this type.")]
+
+
+def _conflicts(
+    tx: Tx, kind: AnyRow, calendar_id: str, taken: Occupancy, now: datetime, moving: str | None
+) -> list[Reason]:
+    """Whatever keeps a calendar busy at that time."""
+    row = {
+        "org_id": kind.org_id,
+        "calendar_id": calendar_id,
+        "busy_start": taken.busy_start,
+        "busy_end": taken.busy_end,
+        "id": moving or "",
+    }
+    return [
+        Reason(
+            "conflict",
+            f"{'A hold' if other.is_hold else f'Appointment {other.id}'} keeps the calendar busy "
+            f"from {stamp(other.busy_start)} to {stamp(other.busy_end)}, buffers included.",
+            {
+                "calendar_id": calendar_id,
+                # Whoever knows a hold's id may use it, so it is not told.
+                **(
+                    {"held_until": stamp(other.expires_at)} if other.is_hold else {"appointment_id": other.id}
+                ),
+                "start_time": stamp(other.start_time),
+                "end_time": stamp(other.end_time),
+                "busy_start": stamp(other.busy_start),
+                "busy_end": stamp(other.busy_end),
+            },
+        )
+        for other in in_the_way(tx, row, now)
+    ]
+
+
+def _chosen(
+    tx: Tx, kind: AnyRow, free: Sequence[str], start: datetime, now: datetime, moving: AnyRow | None
+) -> str:
+    if moving is not None and moving.calendar_id in free:
+        return str(moving.calendar_id)
+    if len(free) == 1:
+        return free[0]
+    week = week_of(kind.followed_timezone, kind.week_start, seconds(start))
+    counts = offers.in_week(tx, kind.org_id, free, week, now)
+    return min(free, key=lambda id_: counts[id_])  # the oldest of equals: they come in that order

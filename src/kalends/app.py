@@ -39,6 +39,7 @@ from kalends.services import keys, manage_links, organizations
 from kalends.services.slots import next_available_for_each
 from kalends.settings import Settings
 from kalends.telemetry import configure
+from kalends.worker import Worker
 
 BODY_LIMIT = 64 * 1024
 VERSION = "0.1.0"
@@ -66,11 +67,15 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         # What start-up made lives as long as the process: no collection need look at it again.
         gc.collect()
         gc.freeze()
-        flushing = asyncio.create_task(key_use.flush_forever())
+        tasks = [asyncio.create_task(key_use.flush_forever())]
+        if settings.worker:
+            tasks.append(asyncio.create_task(Worker(database, clock or SystemClock()).run()))
         try:
             yield
         finally:
-            flushing.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await key_use.flush()
             await database.close()
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from kalends import serving
 from kalends.clock import SystemClock
-from kalends.core.errors import Malformed, Refusal, SchemaOutdated
+from kalends.core.errors import Malformed, Refusal
 from kalends.core.hours import stamp
 from kalends.core.plans import DEFAULT
 from kalends.db import migrating
@@ -60,6 +60,13 @@ def serve(
     demo: Annotated[
         bool, typer.Option("--demo", help="Serve a throw-away database with an example.")
     ] = False,
+    worker: Annotated[
+        bool | None,
+        typer.Option(
+            "--worker/--no-worker",
+            help="Work off what happens without a request, too; by default as KALENDS_WORKER says.",
+        ),
+    ] = None,
     migrate: Annotated[bool, typer.Option("--migrate/--no-migrate", help="Migrate first.")] = True,
     as_json: Json = False,
 ) -> None:
@@ -69,8 +76,26 @@ def serve(
         _say(facts.as_dict(), facts.for_people(), as_json)
 
     serving.serve(
-        Settings(), host=host, port=port, workers=workers, demo=demo, migrate=migrate, announce=announce
+        Settings(),
+        host=host,
+        port=port,
+        workers=workers,
+        demo=demo,
+        worker=worker,
+        migrate=migrate,
+        announce=announce,
     )
+
+
+@app.command()
+def worker(as_json: Json = False) -> None:
+    """Work off what happens without a request, until told to stop. `serve` does it, too, unless
+    --no-worker."""
+
+    def announce() -> None:
+        _say({"worker": True}, "Kalends works. Ctrl-C stops it.", as_json)
+
+    serving.work(Settings(), announce=announce)
 
 
 @app.command()
@@ -171,23 +196,12 @@ def _with_database(use: Callable[[Database], Awaitable[T]]) -> T:
     async def run() -> T:
         database = open_database(Settings().database_url, pool_size=1)
         try:
-            await _ready(database)
+            await serving.ready(database)
             return await use(database)
         finally:
             await database.close()
 
     return asyncio.run(run())
-
-
-async def _ready(database: Database) -> None:
-    """A fresh database is set up on its first use; an old one is not migrated by surprise."""
-    revision = await database.read(migrating.current)
-    if revision is None:
-        await database.migrate()
-    elif revision != migrating.newest():
-        raise SchemaOutdated(
-            f"The database's schema is at {revision}, not at {migrating.newest()}: run `kalends migrate`."
-        )
 
 
 def _lifetime(text: str | None) -> timedelta | None:

@@ -17,10 +17,13 @@ from uvicorn.supervisors import Multiprocess
 
 from kalends import demo as the_demo
 from kalends.clock import SystemClock
-from kalends.core.errors import Malformed
+from kalends.core.errors import Malformed, SchemaOutdated
+from kalends.db import migrating
+from kalends.db.database import Database
 from kalends.db.opening import open_database
 from kalends.settings import Settings
 from kalends.telemetry import configure
+from kalends.worker import Worker
 
 GRACE_SECONDS = 30
 """How long requests in flight may take to finish when the server is told to stop."""
@@ -57,6 +60,7 @@ def serve(
     port: int,
     workers: int,
     demo: bool,
+    worker: bool | None,
     migrate: bool,
     announce: Callable[[Facts], None],
 ) -> None:
@@ -66,6 +70,8 @@ def serve(
     Malformed where the demo, whose key everybody knows, would be served beyond this machine.
     """
     configure(settings.log_level)
+    if worker is not None:
+        os.environ["KALENDS_WORKER"] = str(worker)  # so that every process finds it
     if demo and not _is_loopback(host):
         raise Malformed("The demo's key is known to everybody, so it is served on a loopback address only.")
     # When it has finished its requests, uvicorn raises the signal again: then leave in order, too.
@@ -91,6 +97,25 @@ def serve(
                 uvicorn.Server(config).run(sockets=[listener])
 
 
+def work(settings: Settings, *, announce: Callable[[], None]) -> None:
+    """Run a worker until told to stop (SIGTERM, Ctrl-C). Raises Unavailable where the database can't be
+    reached or was not migrated."""
+    configure(settings.log_level)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+
+    async def run() -> None:
+        database = open_database(settings.database_url, pool_size=2)
+        try:
+            await ready(database)
+            announce()
+            await Worker(database, SystemClock()).run()
+        finally:
+            await database.close()
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(run())
+
+
 @contextmanager
 def _throw_away(settings: Settings) -> Iterator[Settings]:
     """Settings for a database that is gone when the block ends, whose API pages of any origin may call."""
@@ -111,6 +136,17 @@ async def prepare(settings: Settings, *, migrate: bool, demo: bool = False) -> N
             await database.write(the_demo.fill, SystemClock().now())
     finally:
         await database.close()
+
+
+async def ready(database: Database) -> None:
+    """A fresh database is set up on its first use; an old one is not migrated by surprise."""
+    revision = await database.read(migrating.current)
+    if revision is None:
+        await database.migrate()
+    elif revision != migrating.newest():
+        raise SchemaOutdated(
+            f"The database's schema is at {revision}, not at {migrating.newest()}: run `kalends migrate`."
+        )
 
 
 def _listening(host: str, port: int) -> socket.socket:

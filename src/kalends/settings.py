@@ -50,6 +50,11 @@ class Settings(BaseSettings):
         description="Requests per hour to the public booking API from one address (IPv6: one /64 network). "
         "What writes counts as ten.",
     )
+    worker: bool = Field(
+        default=True,
+        description="Whether servers work off what happens without a request; "
+        "false where `kalends worker` does.",
+    )
     log_level: str = Field(
         default="info",
         pattern="^(debug|info|warning|error)$",

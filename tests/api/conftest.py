@@ -20,7 +20,9 @@ def clock() -> StoppedClock:
 
 @pytest.fixture
 async def app(url: str, clock: StoppedClock) -> AsyncIterator[FastAPI]:
-    app = create_app(Settings(database_url=url, cors_origins=("https://app.example",)), clock=clock)
+    app = create_app(
+        Settings(database_url=url, cors_origins=("https://app.example",), worker=False), clock=clock
+    )
     async with app.router.lifespan_context(app):
         yield app
 

@@ -99,7 +99,7 @@ class House:
 
 @pytest.fixture
 async def app(url: str) -> AsyncIterator[FastAPI]:
-    app = create_app(Settings(database_url=url), clock=StoppedClock())
+    app = create_app(Settings(database_url=url, worker=False), clock=StoppedClock())
     async with app.router.lifespan_context(app):
         yield app
 

@@ -47,7 +47,7 @@ async def test_servers_with_one_redis_share_their_counters(url: str, redis: str)
     database = open_database(url, pool_size=1)
     org = await make_org(database, SystemClock().now(), requests_per_hour=5)
     await database.close()
-    apps = [create_app(Settings(database_url=url, rate_limit_storage=redis)) for _ in range(2)]
+    apps = [create_app(Settings(database_url=url, rate_limit_storage=redis, worker=False)) for _ in range(2)]
     async with (
         apps[0].router.lifespan_context(apps[0]),
         apps[1].router.lifespan_context(apps[1]),

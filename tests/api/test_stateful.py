@@ -55,7 +55,7 @@ class Lives(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        app = create_app(Settings(database_url=self.url), clock=StoppedClock())
+        app = create_app(Settings(database_url=self.url, worker=False), clock=StoppedClock())
         self.lifespan = app.router.lifespan_context(app)
         self.runner.run(self.lifespan.__aenter__())
         self.db = app.state.context.database

@@ -24,7 +24,7 @@ JANE = {
 
 @pytest.fixture
 async def walked(url: str) -> AsyncIterator[tuple[httpx.AsyncClient, Org]]:
-    app = create_app(Settings(database_url=url), clock=StoppedClock())
+    app = create_app(Settings(database_url=url, worker=False), clock=StoppedClock())
     async with app.router.lifespan_context(app):
         org = await make_org(app.state.context.database, StoppedClock().now(), timezone="America/New_York")
         async with client_of(app, org.key) as client:

@@ -34,7 +34,9 @@ class Server:
         with self.log.open("a") if self.log else contextlib.nullcontext(subprocess.DEVNULL) as log:
             self.process = subprocess.Popen(
                 [str(KALENDS), "serve", "--port", str(self.port), "--json", *self.options],
-                env=os.environ | {"KALENDS_DATABASE_URL": self.database_url},
+                # Some databases are shared by tests whose clocks stand: what has lapsed there is not for
+                # a worker with the real time, unless a test wants one (--worker).
+                env=os.environ | {"KALENDS_DATABASE_URL": self.database_url, "KALENDS_WORKER": "false"},
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -47,7 +47,9 @@ async def search(query: Annotated[ClientSlotsQuery, Query()], visit: Visiting) -
     asked = SlotsQuery.model_construct(**dict(query))
     found = await visit.db.read(slots.search, visit.org_id, visit.timezone, asked, visit.now)
     # How many calendars there are is nobody's business.
-    told: list[Any] = [{name: at for name, at in slot.items() if name != "calendar_ids"} for slot in found.slots]
+    told: list[Any] = [
+        {name: at for name, at in slot.items() if name != "calendar_ids"} for slot in found.slots
+    ]
     answer = ClientSlotsAnswer.model_construct(slots=told, timezone=found.timezone)
     return Response(answer.model_dump_json(), media_type="application/json")
 

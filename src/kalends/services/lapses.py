@@ -8,11 +8,11 @@ the same transaction. The worker settles the rest.
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, exists, update
 
 from kalends.core.lifecycle import Occupancy, as_of
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import appointments
+from kalends.db.tables import appointments, organizations
 from kalends.schemas.appointments import Appointment
 from kalends.services import events, history
 from kalends.services.appointments import WITH_HOLDS, fields_of, with_fields
@@ -34,9 +34,11 @@ def settle(tx: Tx, org_id: str, calendar_ids: Collection[str], taken: Occupancy,
 
 
 def sweep(tx: Tx, now: datetime) -> int:
-    """Settle some of what has lapsed, of any organization; how many. Others may sweep at the same time."""
+    """Settle some of what has lapsed, of any organization but sandboxes, whose time is whatever a request
+    says; how many. Others may sweep at the same time."""
+    live = organizations.c.id == appointments.c.org_id, ~organizations.c.sandbox
     rows = tx.execute(
-        WITH_HOLDS.where(appointments.c.expires_at <= now)
+        WITH_HOLDS.where(appointments.c.expires_at <= now, exists().where(*live))
         .order_by(appointments.c.expires_at)
         .limit(_MOST_AT_ONCE)
         .with_for_update(of=appointments, key_share=True, skip_locked=True)

@@ -71,4 +71,4 @@ async def change_one(id: PathId, body: AppointmentTypeChange, change: Writing) -
 @router.delete("/{id}", response_model=Deleted, responses=deleting(errors.InUse))
 async def delete(id: PathId, change: Deleting) -> Response:
     """Delete a type that was never booked; one that was can be made inactive instead."""
-    return await change.make(Deleted.of, appointment_types.remove, change.org_id, id)
+    return await change.make(Deleted.of, appointment_types.remove, change.org_id, id, change.now)

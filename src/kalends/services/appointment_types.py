@@ -71,9 +71,17 @@ def change(tx: Tx, org_id: str, type_id: str, wish: AppointmentTypeChange, now: 
     return get(tx, org_id, type_id)
 
 
-def remove(tx: Tx, org_id: str, type_id: str) -> str:
+def remove(tx: Tx, org_id: str, type_id: str, now: datetime) -> str:
     """Delete a type that was never booked; its id. Raises NotFound, InUse."""
     get(tx, org_id, type_id)
+    tx.execute(
+        delete(appointments).where(
+            appointments.c.org_id == org_id,
+            appointments.c.appointment_type_id == type_id,
+            appointments.c.is_hold,
+            appointments.c.expires_at <= now,
+        )
+    )
     booked = exists().where(appointments.c.org_id == org_id, appointments.c.appointment_type_id == type_id)
     if tx.execute(select(booked)).scalar():
         raise InUse("Appointments use this type, so it can't be deleted; set isActive: false instead.")

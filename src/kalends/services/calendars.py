@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import delete, exists, insert, or_, select, update
 
 from kalends.core.errors import Conflict, InUse, NotFound
 from kalends.db.database import AnyRow, Tx
@@ -68,6 +68,7 @@ def remove(tx: Tx, org_id: str, calendar_id: str, now: datetime) -> str:
         appointments.c.calendar_id == calendar_id,
         appointments.c.status != "cancelled",
         appointments.c.busy_end > now,
+        or_(appointments.c.expires_at.is_(None), appointments.c.expires_at > now),
     )
     if tx.execute(select(ahead)).scalar():
         raise InUse("Appointments lie ahead in this calendar; move or cancel them first.")

@@ -14,6 +14,7 @@ from kalends.api import (
     appointments,
     availability,
     calendars,
+    events,
     health,
     holds,
     manage,
@@ -22,6 +23,7 @@ from kalends.api import (
     public,
     schedules,
     slots,
+    webhooks,
 )
 from kalends.api.body_limit import BodyLimit
 from kalends.api.context import Context
@@ -39,7 +41,7 @@ from kalends.services import keys, manage_links, organizations
 from kalends.services.slots import next_available_for_each
 from kalends.settings import Settings
 from kalends.telemetry import configure
-from kalends.worker import Worker
+from kalends.worker import work
 
 BODY_LIMIT = 64 * 1024
 VERSION = "0.1.0"
@@ -61,6 +63,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             suggestions=Batches(database, next_available_for_each),
             public_url=settings.public_url,
             public_requests_per_hour=settings.public_requests_per_hour,
+            webhooks_allow_private=settings.webhooks_allow_private,
             rate_limits=RateLimits(settings.rate_limit_storage),
             key_use=key_use,
         )
@@ -69,7 +72,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         gc.freeze()
         tasks = [asyncio.create_task(key_use.flush_forever())]
         if settings.worker:
-            tasks.append(asyncio.create_task(Worker(database, clock or SystemClock()).run()))
+            tasks.append(asyncio.create_task(work(settings, database, clock or SystemClock())))
         try:
             yield
         finally:
@@ -101,6 +104,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         overrides,
         calendars,
         organization,
+        events,
+        webhooks,
         public,
         manage,
         health,

@@ -3,10 +3,13 @@
 It stands beside the clock, not in the core: both are where the unforeseeable comes in.
 """
 
+import base64
 import hashlib
 import secrets
+from datetime import datetime
 
 from typeid import TypeID
+from uuid_utils import UUID
 
 API_KEY_PREFIX = "vst_"
 SANDBOX_KEY_PREFIX = "vst_test_"
@@ -27,6 +30,17 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
+def new_webhook_secret() -> str:
+    """A new secret to sign webhooks with (Standard Webhooks 1.0): `whsec_` and 256 random bits in base64."""
+    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+
+
 def digest(secret: str | bytes) -> bytes:
     """The SHA-256 under which a secret is stored. It is random and long, so it needs no salt."""
     return hashlib.sha256(secret.encode() if isinstance(secret, str) else secret).digest()
+
+
+def first_id_of(prefix: str, at: datetime) -> str:
+    """The least id that `new_id` could have made at that instant: ids sort by time."""
+    milliseconds = int(at.timestamp() * 1000)
+    return str(TypeID.from_uuid(UUID(int=milliseconds << 80), prefix))

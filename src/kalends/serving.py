@@ -16,6 +16,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from kalends import demo as the_demo
+from kalends import worker as working
 from kalends.clock import SystemClock
 from kalends.core.errors import Malformed, SchemaOutdated
 from kalends.db import migrating
@@ -23,7 +24,6 @@ from kalends.db.database import Database
 from kalends.db.opening import open_database
 from kalends.settings import Settings
 from kalends.telemetry import configure
-from kalends.worker import Worker
 
 GRACE_SECONDS = 30
 """How long requests in flight may take to finish when the server is told to stop."""
@@ -108,7 +108,7 @@ def work(settings: Settings, *, announce: Callable[[], None]) -> None:
         try:
             await ready(database)
             announce()
-            await Worker(database, SystemClock()).run()
+            await working.work(settings, database, SystemClock())
         finally:
             await database.close()
 

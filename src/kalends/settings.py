@@ -55,6 +55,13 @@ class Settings(BaseSettings):
         description="Whether servers work off what happens without a request; "
         "false where `kalends worker` does.",
     )
+    webhooks_allow_private: bool = Field(
+        default=False,
+        description="Whether webhooks may go to private, loopback and link-local addresses: for development.",
+    )
+    events_kept_days: int = Field(
+        default=30, ge=1, le=3_650, description="How long events and their deliveries are kept."
+    )
     log_level: str = Field(
         default="info",
         pattern="^(debug|info|warning|error)$",

@@ -1,31 +1,69 @@
-"""What happens without a request: the worker writes down what has lapsed.
+"""What happens without a request: the worker delivers events and writes down what has lapsed.
 
 Any number of workers may run on one database, in servers or by themselves; each takes what no other has
 taken.
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from kalends.clock import Clock
 from kalends.core.errors import Refusal
+from kalends.core.pacing import pause
 from kalends.db.database import Database
-from kalends.services import lapses
+from kalends.delivery.webhooks import Poster
+from kalends.ids import new_id
+from kalends.services import deliveries, event_order, event_pages, lapses
+from kalends.services.deliveries import Lease, Tried
+from kalends.settings import Settings
 from kalends.telemetry import log
 
+EVENTS_SECONDS = 0.5
 LAPSES_SECONDS = 5
+FORGETTING_SECONDS = 3_600
+MOST_WEBHOOKS = 500
+"""How many webhooks one worker delivers to at once. Each waits for its own answers only, so a slow one takes
+a place and nothing else."""
+RECORD_SECONDS = 2
+"""How long what was delivered may stay unrecorded: if the worker dies meanwhile, it is delivered again."""
 
 
 class Worker:
     """The rounds of the worker, each at its own pace."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, poster: Poster, *, events_kept: timedelta) -> None:
         self._database = database
         self._clock = clock
+        self._poster = poster
+        self._events_kept = events_kept
+        self._name = new_id("worker")
+        self._delivering: set[asyncio.Task[None]] = set()
+        self._silences: dict[str, int] = {}
 
     async def run(self) -> None:
-        """Work until cancelled."""
-        await _again_and_again(self.settle_lapses, LAPSES_SECONDS)
+        """Work until cancelled; then give back what was leased."""
+        try:
+            async with asyncio.TaskGroup() as rounds:
+                rounds.create_task(_again_and_again(self.take_events, EVENTS_SECONDS))
+                rounds.create_task(_again_and_again(self.settle_lapses, LAPSES_SECONDS))
+                rounds.create_task(_again_and_again(self.forget, FORGETTING_SECONDS))
+        finally:
+            for task in self._delivering:
+                task.cancel()
+            await asyncio.gather(*self._delivering, return_exceptions=True)
+
+    async def take_events(self) -> None:
+        """Number what has happened, and begin to deliver to every webhook that is due."""
+        for org_id in await self._database.read(event_order.waiting):
+            await self._database.write(event_order.number, org_id, self._clock.now())
+        most = MOST_WEBHOOKS - len(self._delivering)
+        if most > 0 and await self._database.read(deliveries.is_due, self._clock.now()):
+            for lease in await self._database.write(deliveries.lease, self._name, self._clock.now(), most):
+                task = asyncio.create_task(self._deliver(lease))
+                self._delivering.add(task)
+                task.add_done_callback(self._delivering.discard)
 
     async def settle_lapses(self) -> int:
         """Write down what has lapsed until nothing is left; how much there was."""
@@ -33,6 +71,70 @@ class Worker:
         while settled := await self._database.write(lapses.sweep, self._clock.now()):
             total += settled
         return total
+
+    async def forget(self) -> None:
+        """Remove events that have been kept long enough."""
+        before = self._clock.now() - self._events_kept
+        for org_id in await self._database.read(event_pages.organizations_of):
+            while await self._database.write(event_pages.forget, org_id, before):
+                pass
+
+    async def _deliver(self, lease: Lease) -> None:
+        """Deliver to one webhook what is due, as long as it answers."""
+        wait: timedelta | None = None
+        try:
+            while wait is None and (
+                due := await self._database.write(deliveries.take, lease, self._clock.now())
+            ):
+                wait = await self._deliver_batch(lease, due)
+        except Refusal as refusal:
+            log.warning("deliveries wait for the database", webhook_id=lease.webhook_id, why=refusal.message)
+        except Exception:  # noqa: BLE001 - the other webhooks go on
+            log.exception("a defect: please report it with this trace")
+        finally:
+            await self._give_back(lease, wait)
+
+    async def _deliver_batch(self, lease: Lease, due: list[deliveries.Due]) -> timedelta | None:
+        """Make some deliveries, and record them; how long to leave the webhook alone, where it did not
+        answer."""
+        tried: list[Tried] = []
+        began = asyncio.get_running_loop().time()
+        try:
+            for each in due:
+                now = self._clock.now()
+                outcome = await self._poster.post(lease.url, lease.secrets, each.message, now)
+                tried.append(Tried(each, outcome, self._clock.now(), _chance()))
+                if outcome.code is None:
+                    silences = self._silences[lease.webhook_id] = self._silences.get(lease.webhook_id, 0) + 1
+                    return pause(silences)
+                self._silences.pop(lease.webhook_id, None)
+                if outcome.gone or asyncio.get_running_loop().time() - began > RECORD_SECONDS:
+                    break
+        finally:
+            await asyncio.shield(self._database.write(deliveries.record, lease, tried))
+        return None
+
+    async def _give_back(self, lease: Lease, wait: timedelta | None) -> None:
+        try:
+            await asyncio.shield(self._database.write(deliveries.release, lease, self._clock.now(), wait))
+        except Refusal:
+            pass  # the lease ends by itself
+        except Exception:  # noqa: BLE001 - as above
+            log.exception("a defect: please report it with this trace")
+
+
+def _chance() -> float:
+    return random.random()  # noqa: S311 - it spreads retries, and keeps no secret
+
+
+async def work(settings: Settings, database: Database, clock: Clock) -> None:
+    """Work on a database until cancelled."""
+    poster = Poster(allow_private=settings.webhooks_allow_private)
+    try:
+        kept = timedelta(days=settings.events_kept_days)
+        await Worker(database, clock, poster, events_kept=kept).run()
+    finally:
+        await poster.close()
 
 
 async def _again_and_again(round_: Callable[[], Awaitable[object]], seconds: float) -> None:

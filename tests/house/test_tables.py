@@ -11,6 +11,7 @@ DIRECTORIES = {
     "uq_api_keys_digest",
     "uq_manage_links_digest",
     "ix_appointments_expires_at",
+    "ix_webhooks_due_at",
 }
 
 

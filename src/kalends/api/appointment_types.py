@@ -37,7 +37,7 @@ async def list_all(call: Reading, is_active: IsActive = None) -> AppointmentType
 )
 async def create(body: AppointmentTypeCreate, change: Writing) -> Response:
     """Add a kind of appointment."""
-    return await change.make(
+    return await change.telling("appointment_type.created").make(
         AppointmentTypeAnswer.of, appointment_types.create, change.org_id, body, change.now
     )
 
@@ -53,7 +53,7 @@ async def get(id: PathId, call: Reading) -> AppointmentTypeAnswer:
 )
 async def update(body: AppointmentTypeUpdate, change: Writing) -> Response:
     """Change the type that the body names; only what is sent. What is booked stays as it is."""
-    return await change.make(
+    return await change.telling("appointment_type.updated").make(
         AppointmentTypeAnswer.of, appointment_types.change, change.org_id, body.id, body, change.now
     )
 
@@ -63,7 +63,7 @@ async def update(body: AppointmentTypeUpdate, change: Writing) -> Response:
 )
 async def change_one(id: PathId, body: AppointmentTypeChange, change: Writing) -> Response:
     """Change a type; only what is sent. What is booked stays as it is."""
-    return await change.make(
+    return await change.telling("appointment_type.updated").make(
         AppointmentTypeAnswer.of, appointment_types.change, change.org_id, id, body, change.now
     )
 
@@ -71,4 +71,6 @@ async def change_one(id: PathId, body: AppointmentTypeChange, change: Writing) -
 @router.delete("/{id}", response_model=Deleted, responses=deleting(errors.InUse))
 async def delete(id: PathId, change: Deleting) -> Response:
     """Delete a type that was never booked; one that was can be made inactive instead."""
-    return await change.make(Deleted.of, appointment_types.remove, change.org_id, id, change.now)
+    return await change.telling("appointment_type.deleted").make(
+        Deleted.of, appointment_types.remove, change.org_id, id, change.now
+    )

@@ -30,13 +30,15 @@ async def list_all(call: Reading) -> AvailabilitiesAnswer:
 @router.post("", response_model=AvailabilityAnswer, openapi_extra=_EXTRA, responses=writing(errors.NotFound))
 async def create(body: AvailabilityCreate, change: Writing) -> Response:
     """Add a weekly window."""
-    return await change.make(AvailabilityAnswer.of, availability.create, change.org_id, body, change.now)
+    return await change.telling("availability.created").make(
+        AvailabilityAnswer.of, availability.create, change.org_id, body, change.now
+    )
 
 
 @router.put("", response_model=AvailabilitiesAnswer, openapi_extra=_EXTRA, responses=writing(errors.NotFound))
 async def replace(body: AvailabilityReplace, change: Writing) -> Response:
     """Replace the whole set of weekly windows; a bad one changes nothing."""
-    return await change.make(
+    return await change.telling("availability.replaced").make(
         AvailabilitiesAnswer.of, availability.replace, change.org_id, body.schedules, change.now
     )
 
@@ -44,4 +46,6 @@ async def replace(body: AvailabilityReplace, change: Writing) -> Response:
 @router.delete("/{id}", response_model=Deleted, responses=deleting())
 async def delete(id: PathId, change: Deleting) -> Response:
     """Delete a weekly window."""
-    return await change.make(Deleted.of, availability.remove, change.org_id, id)
+    return await change.telling("availability.deleted").make(
+        Deleted.of, availability.remove, change.org_id, id
+    )

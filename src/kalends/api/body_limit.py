@@ -21,7 +21,7 @@ class BodyLimit:
         said = Headers(scope=scope).get("content-length", "")
         if said.isdigit() and int(said) > self._limit:
             scope["state"]["refused"] = errors.BodyTooLarge.code
-            await errors.answer(errors.BodyTooLarge())(scope, receive, send)
+            await errors.answer(errors.BodyTooLarge(), scope["path"])(scope, receive, send)
             return
         read = 0
 

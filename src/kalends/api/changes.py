@@ -16,7 +16,7 @@ from kalends.core.caller import Caller, Host
 from kalends.core.errors import Malformed, Unbookable
 from kalends.db.database import P, T, Tx
 from kalends.schemas.wire import Answer
-from kalends.services import idempotency
+from kalends.services import events, idempotency
 from kalends.services.idempotency import Ticket
 
 _KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
@@ -63,6 +63,8 @@ class Change(Call):
         if dry_run not in ("true", "false"):
             raise Malformed("dry_run must be true or false.")
         self._rehearsed = dry_run == "true"
+        self._event: str | None = None
+        self._status = 200
         self._keep: Callable[[str], str] = str
         self._revive: Callable[[Tx, str], str] = lambda _tx, answer: answer
 
@@ -81,6 +83,16 @@ class Change(Call):
             return None
         return frozenset(int(tag) for tag in re.findall(r'"([0-9]{1,9})"', header))
 
+    def answering(self, status: int) -> Self:
+        """For a change that is answered with another status than 200."""
+        self._status = status
+        return self
+
+    def telling(self, event: str) -> Self:
+        """For a change that is an event: what is answered is told, in the same transaction."""
+        self._event = event
+        return self
+
     async def make(
         self,
         say: Callable[[T], Answer],
@@ -90,7 +102,7 @@ class Change(Call):
     ) -> Response:
         """Make the change in one transaction."""
         try:
-            return await self._make(say, lambda tx: unit(tx, *args, **kw))
+            return await self._make(lambda tx: self._said(tx, say(unit(tx, *args, **kw))))
         except Unbookable as refusal:
             raise await self._with_alternatives(refusal) from None
 
@@ -107,23 +119,35 @@ class Change(Call):
         if not self._rehearsed and self._key is None:
             done = await self.db.write_one(lambda tx: at_once(tx, *args, **kw))
             if done is not None:
-                return _json(say(done).model_dump_json())
+                return self._json(say(done).model_dump_json())
         return await self.make(say, unit, *args, **kw)
 
-    async def _make(self, say: Callable[[T], Answer], unit: Callable[[Tx], T]) -> Response:
+    async def _make(self, unit: Callable[[Tx], str]) -> Response:
         if self._rehearsed:
-            return _json(say(await self.db.rehearse(unit)).model_dump_json())
+            return self._json(await self.db.rehearse(unit))
         if self._key is None:
-            return _json(say(await self.db.write(unit)).model_dump_json())
+            return self._json(await self.db.write(unit))
         kept = await self.db.write(
             idempotency.once,
             self._ticket(self._key, await _fingerprint(self.request)),
             self.now,
-            lambda tx: say(unit(tx)).model_dump_json(),
+            unit,
             keep=self._keep,
             revive=self._revive,
         )
-        return _json(kept.answer, replayed=kept.replayed)
+        return self._json(kept.answer, replayed=kept.replayed)
+
+    def _said(self, tx: Tx, answer: Answer) -> str:
+        if self._event is not None:
+            told = answer.model_dump(mode="json", by_alias=True)
+            thing = next((each for each in told.values() if isinstance(each, dict)), told)
+            subject = str(thing.get("id", self.org_id))
+            events.tell(tx, self.org_id, self._event, told, events.actor(self.caller), self.now, subject)
+        return answer.model_dump_json()
+
+    def _json(self, body: str, *, replayed: bool = False) -> Response:
+        headers = {"Idempotent-Replayed": "true"} if replayed else None
+        return Response(body, self._status, headers, media_type="application/json")
 
     def _ticket(self, key: str, fingerprint: bytes) -> Ticket:
         return Ticket(self.org_id, key, fingerprint)
@@ -135,11 +159,6 @@ class Change(Call):
             found = await self.context.suggestions.get(refusal.wanted)
             refusal.details = {**refusal.details, "next_available": found or []}
         return refusal
-
-
-def _json(body: str, *, replayed: bool = False) -> Response:
-    headers = {"Idempotent-Replayed": "true"} if replayed else None
-    return Response(body, media_type="application/json", headers=headers)
 
 
 async def _fingerprint(request: Request) -> bytes:

@@ -25,6 +25,7 @@ class Context:
     suggestions: Batches[Wanted, list[str]]
     public_url: str
     public_requests_per_hour: int
+    webhooks_allow_private: bool
     rate_limits: RateLimits
     key_use: KeyUse
 

@@ -74,6 +74,8 @@ def document(app: FastAPI) -> dict[str, Any]:
                 {"name": "holds", "description": "Time kept for somebody who still fills in a form."},
                 {"name": "public", "description": "For an organization's clients: no key."},
                 {"name": "manage", "description": "For a client with the secret link of their appointment."},
+                {"name": "events", "description": "What happened, in its order."},
+                {"name": "webhooks", "description": "Being told of events."},
                 {"name": "organization", "description": "The organization of the key."},
                 {"name": "keys", "description": "The organization's API keys."},
                 {"name": "health", "description": "For load balancers and containers."},

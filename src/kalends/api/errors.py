@@ -1,7 +1,7 @@
 """The one table of what a refusal is in HTTP, and everything made from it: answers and documentation."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -12,6 +12,7 @@ from starlette.routing import compile_path
 
 from kalends.core import errors
 from kalends.schemas.errors import ErrorAnswer
+from kalends.schemas.webhooks import Failure, FailureDetails
 from kalends.telemetry import log
 
 RETRY_AFTER_SECONDS = 2
@@ -84,6 +85,7 @@ STATUS: Mapping[type[errors.Refusal], int] = {
     errors.InUse: 409,
     errors.IllegalTransition: 409,
     errors.AlreadyExists: 409,
+    errors.CursorExpired: 410,
     errors.PreconditionFailed: 412,
     BodyTooLarge: 413,
     UnsupportedMediaType: 415,
@@ -96,16 +98,42 @@ STATUS: Mapping[type[errors.Refusal], int] = {
 }
 
 
-def answer(refusal: errors.Refusal, headers: Mapping[str, str] | None = None) -> Response:
-    """A refusal as HTTP."""
+WEBHOOKS = "/v1/webhooks"
+
+
+def answer(refusal: errors.Refusal, path: str, headers: Mapping[str, str] | None = None) -> Response:
+    """A refusal as HTTP, in the shape the contract gives to errors under this path."""
     status = STATUS[type(refusal)]
     sent = dict(headers or {})
     if status == 401:
         sent["WWW-Authenticate"] = "Bearer"
     elif status == 503:
         sent.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
-    body = ErrorAnswer(error=refusal.message, code=refusal.code, details=dict(refusal.details))
-    return Response(body.model_dump_json(), status, sent, media_type="application/json")
+    told = failure(refusal) if path.startswith(WEBHOOKS) else plain(refusal)
+    return Response(told.model_dump_json(), status, sent, media_type="application/json")
+
+
+def plain(refusal: errors.Refusal) -> ErrorAnswer:
+    """The shape of the calendar's errors."""
+    return ErrorAnswer(error=refusal.message, code=refusal.code, details=dict(refusal.details))
+
+
+def failure(refusal: errors.Refusal) -> Failure:
+    """The shape of the webhooks' errors. What is wrong with a body is a VALIDATION_ERROR, as documented,
+    which names the first field that is wrong."""
+    if STATUS[type(refusal)] != 400:
+        told = FailureDetails(
+            code=refusal.code.upper(), message=refusal.message, details=dict(refusal.details)
+        )
+        return Failure(error=told)
+    first = next(iter(refusal.details.get("fields", [])), {"field": None, "reason": refusal.message})
+    return Failure(
+        error=FailureDetails(
+            code="VALIDATION_ERROR",
+            message=refusal.message,
+            details={**first, "code": refusal.code, **refusal.details},
+        )
+    )
 
 
 def from_validation(error: RequestValidationError) -> errors.Refusal:
@@ -157,7 +185,7 @@ async def on_refusal(request: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, errors.Refusal)
     tell_operator(refusal)
     request.scope["state"]["refused"] = refusal.code
-    return answer(refusal)
+    return answer(refusal, request.url.path)
 
 
 async def on_validation(request: Request, error: Exception) -> Response:
@@ -172,7 +200,7 @@ async def on_http(request: Request, error: Exception) -> Response:
     headers = error.headers
     if isinstance(refusal, MethodNotAllowed):
         headers = _allowed(request, headers)
-    return answer(refusal, headers)
+    return answer(refusal, request.url.path, headers)
 
 
 def _allowed(request: Request, fallback: Mapping[str, str] | None) -> dict[str, str]:
@@ -202,19 +230,26 @@ HANDLERS = {
 }
 
 
-def documented(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
+Shape = Callable[[errors.Refusal], ErrorAnswer | Failure]
+
+
+def documented(
+    *refusals: type[errors.Refusal],
+    shape: Shape = plain,
+) -> dict[int | str, dict[str, Any]]:
     """What a route may refuse, for its `responses`: every status with an example for each code."""
+    model = Failure if shape is failure else ErrorAnswer
     by_status: dict[int | str, dict[str, Any]] = {}
     for refusal in refusals:
         entry = by_status.setdefault(
             STATUS[refusal],
-            {"model": ErrorAnswer, "description": "", "content": {"application/json": {"examples": {}}}},
+            {"model": model, "description": "", "content": {"application/json": {"examples": {}}}},
         )
         sentence = " ".join((refusal.__doc__ or "").split())
         entry["description"] = (entry["description"] + " " + sentence).strip()
         entry["content"]["application/json"]["examples"][refusal.code] = {
             "summary": sentence,
-            "value": json.loads(ErrorAnswer(error=sentence, code=refusal.code, details={}).model_dump_json()),
+            "value": json.loads(shape(_example(refusal, sentence)).model_dump_json()),
         }
     return dict(sorted(by_status.items(), key=lambda item: int(item[0])))
 
@@ -228,6 +263,13 @@ UNBOOKABLE = (
     errors.LimitReached,
 )
 """Why a time can't be booked, besides what is wrong with its type or calendar."""
+
+
+def _example(refusal: type[errors.Refusal], sentence: str) -> errors.Refusal:
+    made = refusal.__new__(refusal)
+    errors.Refusal.__init__(made, sentence)
+    return made
+
 
 EVERYWHERE = (
     errors.Malformed,
@@ -244,12 +286,12 @@ WITH_BODY = (MalformedJson, BodyTooLarge, UnsupportedMediaType)
 """What any call with a body may be refused for besides."""
 
 
-def reading(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
+def reading(*refusals: type[errors.Refusal], shape: Shape = plain) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a call that reads."""
-    return documented(*EVERYWHERE, *refusals)
+    return documented(*EVERYWHERE, *refusals, shape=shape)
 
 
-def writing(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
+def writing(*refusals: type[errors.Refusal], shape: Shape = plain) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a call that writes what its body says."""
     return documented(
         *EVERYWHERE,
@@ -258,12 +300,13 @@ def writing(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
         *refusals,
         errors.IdempotencyKeyReused,
         errors.OutcomeUnknown,
+        shape=shape,
     )
 
 
-def deleting(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
+def deleting(*refusals: type[errors.Refusal], shape: Shape = plain) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a call that deletes what its path names."""
-    return documented(*EVERYWHERE, errors.NotFound, *refusals, errors.OutcomeUnknown)
+    return documented(*EVERYWHERE, errors.NotFound, *refusals, errors.OutcomeUnknown, shape=shape)
 
 
 def public_reading(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:

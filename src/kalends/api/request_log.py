@@ -47,7 +47,7 @@ class RequestLog:
                 log.exception("a defect: please report it with this trace")
                 state["refused"] = errors.InternalError.code
                 if not status:
-                    await errors.answer(errors.InternalError())(scope, receive, send_with_id)
+                    await errors.answer(errors.InternalError(), scope["path"])(scope, receive, send_with_id)
             route, caller = scope.get("route"), state.get("caller")
             log.info(
                 "request",

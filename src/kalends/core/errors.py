@@ -9,6 +9,7 @@
     │   └── Unbookable ── SlotTaken, OutsideHours, OffGrid, TooSoon, TooFarAhead, LimitReached, TypeInactive,
     │                     CalendarInactive, CalendarNotServing
     ├── PreconditionFailed
+    ├── CursorExpired
     ├── IdempotencyKeyReused
     ├── RateLimited
     └── Unavailable ── SchemaOutdated, OutcomeUnknown
@@ -207,6 +208,12 @@ class PreconditionFailed(Refusal):
     """The appointment was changed meanwhile: `If-Match` names another version than `details.version`."""
 
     code = "precondition_failed"
+
+
+class CursorExpired(Refusal):
+    """Events after this cursor are kept no more; start anew without it."""
+
+    code = "cursor_expired"
 
 
 class AlreadyExists(Conflict):

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -381,6 +382,9 @@ class EventColumns(TypedColumns):
     type: Named[str] = Column(Text)
     payload: Named[str] = Column(Text)
     occurred_at: Named[datetime] = Column(UtcDateTime)
+    subject_id: Named[str | None] = Column(Text)
+    subject_version: Named[int | None] = Column(Integer)
+    seq: Named[int | None] = Column(BigInteger)
 
 
 events = Table(
@@ -389,8 +393,122 @@ events = Table(
     EventColumns,
     PrimaryKeyConstraint("org_id", "id"),
     ForeignKeyConstraint(["org_id"], ["organizations.id"]),
+    Index(
+        "ix_events_org_id_unnumbered",
+        "org_id",
+        postgresql_where=text("seq IS NULL"),
+        sqlite_where=text("seq IS NULL"),
+    ),
+    Index(
+        "uq_events_org_id_seq",
+        "org_id",
+        "seq",
+        unique=True,
+        postgresql_where=text("seq IS NOT NULL"),
+        sqlite_where=text("seq IS NOT NULL"),
+    ),
 )
-"""The outbox. `payload` is JSON kept as text: what is delivered later is these very bytes, signed."""
+"""The outbox. `payload` is JSON kept as text: what is delivered later is made of these very bytes. `seq`
+numbers an organization's events in the order of their commits; it is given after the commit
+(`services.event_order`). `subject_id` is what the event is about, at its version `subject_version`."""
+
+
+class EventHeadColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    seq: Named[int] = Column(BigInteger)
+    forgotten: Named[int] = Column(BigInteger)
+
+
+event_heads = Table(
+    "event_heads",
+    metadata,
+    EventHeadColumns,
+    PrimaryKeyConstraint("org_id"),
+    ForeignKeyConstraint(["org_id"], ["organizations.id"]),
+)
+"""The last number given to an event of the organization, and the last that is kept no more. Whoever gives
+numbers holds this row's lock."""
+
+
+class WebhookColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    id: Named[str] = Column(Text)
+    name: Named[str | None] = Column(Text)
+    url: Named[str] = Column(Text)
+    events: Named[list[str]] = Column(JSON)
+    secret: Named[str] = Column(Text)
+    old_secret: Named[str | None] = Column(Text)
+    old_secret_until: Named[datetime | None] = Column(UtcDateTime)
+    active: Named[bool] = Column(Boolean)
+    disabled_reason: Named[str | None] = Column(Text)
+    failing_since: Named[datetime | None] = Column(UtcDateTime)
+    due_at: Named[datetime | None] = Column(UtcDateTime)
+    leased_by: Named[str | None] = Column(Text)
+    leased_until: Named[datetime | None] = Column(UtcDateTime)
+    created_at: Named[datetime] = Column(UtcDateTime)
+    updated_at: Named[datetime] = Column(UtcDateTime)
+
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    WebhookColumns,
+    PrimaryKeyConstraint("org_id", "id"),
+    ForeignKeyConstraint(["org_id"], ["organizations.id"]),
+    Index(
+        "ix_webhooks_due_at",
+        "due_at",
+        postgresql_where=text("due_at IS NOT NULL"),
+        sqlite_where=text("due_at IS NOT NULL"),
+    ),
+)
+"""Who wants to be told of events. A worker that delivers to one leases it, so that its deliveries are made
+one after the other. `due_at` is when the next of them is to be made. The secret must be known to sign with,
+so it is stored as it is."""
+
+
+class DeliveryColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    webhook_id: Named[str] = Column(Text)
+    id: Named[str] = Column(Text)
+    event_id: Named[str] = Column(Text)
+    subject_id: Named[str | None] = Column(Text)
+    place: Named[int] = Column(BigInteger)
+    status: Named[str] = Column(Text)
+    attempts: Named[int] = Column(Integer)
+    due_at: Named[datetime | None] = Column(UtcDateTime)
+    last_attempt_at: Named[datetime | None] = Column(UtcDateTime)
+    answer_code: Named[int | None] = Column(Integer)
+    answer: Named[str | None] = Column(Text)
+    error: Named[str | None] = Column(Text)
+    latency_ms: Named[int | None] = Column(Integer)
+    created_at: Named[datetime] = Column(UtcDateTime)
+
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    DeliveryColumns,
+    PrimaryKeyConstraint("org_id", "webhook_id", "id"),
+    ForeignKeyConstraint(["org_id", "webhook_id"], ["webhooks.org_id", "webhooks.id"]),
+    ForeignKeyConstraint(["org_id", "event_id"], ["events.org_id", "events.id"]),
+    CheckConstraint("status IN ('pending', 'delivered', 'failed')", name="status"),
+    # What is due, and whether something of the same appointment is to be delivered before.
+    *(
+        Index(
+            f"ix_deliveries_pending_{last[0]}",
+            "org_id",
+            "webhook_id",
+            *last,
+            postgresql_where=text("status = 'pending'"),
+            sqlite_where=text("status = 'pending'"),
+        )
+        for last in (("due_at", "place"), ("subject_id", "place"))
+    ),
+    Index("ix_deliveries_org_id_event_id", "org_id", "event_id"),
+)
+"""An event on its way to a webhook, and what became of it. `place` is the event's number in the order of
+events: deliveries are tried in this order."""
 
 
 class IdempotencyKeyColumns(TypedColumns):

@@ -1,6 +1,9 @@
 """What events carry. An event is stored as the bytes that will be delivered."""
 
+from datetime import datetime
 from typing import Any
+
+from pydantic import Field
 
 from kalends.core.lifecycle import Check
 from kalends.schemas.appointments import Actor, Appointment
@@ -22,3 +25,25 @@ class AppointmentChanged(Answer):
     previous: dict[str, Any]
     actor: Actor
     check: Check
+
+
+class Event(Answer):
+    """Something that happened."""
+
+    id: str
+    type: str
+    occurred_at: datetime
+    actor: Actor | None = Field(description="Who caused it.")
+    data: dict[str, Any] = Field(
+        description="The thing as the API shows it, under its name; of an appointment also `previous`: the "
+        "fields that changed, as they were."
+    )
+
+
+class EventsAnswer(Answer):
+    """Events in the order in which they happened."""
+
+    events: list[Event]
+    next_cursor: str = Field(
+        description="Send it as `after` for what happened since; it never skips anything."
+    )

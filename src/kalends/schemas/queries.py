@@ -2,12 +2,14 @@
 
 import base64
 import json
+import re
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from kalends.core.event_types import is_filter
 from kalends.core.lifecycle import Status
 from kalends.schemas.fields import Id, Label, Moment, Zone, as_date, as_moment
 from kalends.schemas.wire import Request
@@ -97,6 +99,58 @@ class AppointmentsQuery(Request):
         default=None, description="Made or changed since; the list is then ordered by last change."
     )
     order: Literal["asc", "desc"] = "asc"
+
+
+class EventCursor(Request):
+    """Where reading of events ended: an opaque string on the wire."""
+
+    seq: Annotated[int, Field(ge=0, lt=2**62)]
+
+    def __str__(self) -> str:
+        return base64.urlsafe_b64encode(f"e{self.seq}".encode()).decode().rstrip("=")
+
+
+def _event_cursor(value: Any) -> Any:
+    try:
+        text = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True).decode()
+        (seq,) = re.fullmatch(r"e([0-9]{1,19})", text).groups()  # type: ignore[union-attr]
+        return EventCursor(seq=int(seq))
+    except (ValueError, TypeError, AttributeError):
+        raise PydanticCustomError("cursor", "must be the next_cursor of an earlier answer") from None
+
+
+def _event_names(value: Any) -> Any:
+    sent = value if isinstance(value, list) else [value]
+    names = [name.strip() for each in sent for name in str(each).split(",") if name.strip()]
+    if unknown := [name for name in names if not is_filter(name)]:
+        raise PydanticCustomError(
+            "event", "names no event: {unknown} (see docs/events.md)", {"unknown": unknown[0][:40]}
+        )
+    return tuple(names)
+
+
+class EventsQuery(Request):
+    """The parameters of reading events."""
+
+    after: (
+        Annotated[
+            EventCursor, BeforeValidator(_event_cursor), WithJsonSchema({"type": "string", "maxLength": 100})
+        ]
+        | None
+    ) = Field(
+        default=None, description="The `next_cursor` of the answer before; the oldest first without it."
+    )
+    types: (
+        Annotated[
+            tuple[str, ...],
+            BeforeValidator(_event_names),
+            WithJsonSchema({"type": "string", "examples": ["appointment.created,appointment.cancelled"]}),
+        ]
+        | None
+    ) = Field(
+        default=None, description="One or several, separated by commas; `appointment.*` for all of a kind."
+    )
+    limit: Limit = 100
 
 
 class SlotsQuery(Request):

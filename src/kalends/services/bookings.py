@@ -83,7 +83,7 @@ def _may_waive(caller: Caller, wish: AppointmentCreate) -> None:
 def _store(tx: Tx, party: Party, kind: AnyRow, row: Values, wish: AppointmentCreate) -> Appointment | None:
     booked = Appointment.shown(row, kind.name, kind.duration_minutes, kind.color)
     told = AppointmentCreated(appointment=booked, actor=party.actor, check=wish.check)
-    event = events.row(party.org_id, "appointment.created", told, row["created_at"])
+    event = events.of_appointment("appointment.created", told, row["created_at"])
     return booked if claim(tx, row, event) else None
 
 

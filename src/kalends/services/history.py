@@ -37,11 +37,11 @@ def record(
         },
     )
     told = AppointmentChanged(appointment=after, previous=previous, actor=actor, check=check)
-    kinds: list[str] = [after.status] if "status" in changed else []
+    kinds: list[str] = [after.status] if "status" in changed and after.status != "pending" else []
     kinds += ["rescheduled"] if "start_time" in changed else []
     tx.execute(
         insert(outbox),
-        [events.row(after.org_id, f"appointment.{kind}", told, now) for kind in kinds or ["updated"]],
+        [events.of_appointment(f"appointment.{kind}", told, now) for kind in kinds or ["updated"]],
     )
 
 

@@ -1,0 +1,122 @@
+"""What events need to leave the building: their order, who wants them, and what became of them.
+
+Revision ID: 0003
+Revises: 0002
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+from kalends.db.columns import UtcDateTime
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("events", sa.Column("subject_id", sa.Text(), nullable=True))
+    op.add_column("events", sa.Column("subject_version", sa.Integer(), nullable=True))
+    op.add_column("events", sa.Column("seq", sa.BigInteger(), nullable=True))
+    op.create_index(
+        "ix_events_org_id_unnumbered",
+        "events",
+        ["org_id"],
+        unique=False,
+        postgresql_where=sa.text("seq IS NULL"),
+        sqlite_where=sa.text("seq IS NULL"),
+    )
+    op.create_index(
+        "uq_events_org_id_seq",
+        "events",
+        ["org_id", "seq"],
+        unique=True,
+        postgresql_where=sa.text("seq IS NOT NULL"),
+        sqlite_where=sa.text("seq IS NOT NULL"),
+    )
+    op.create_table(
+        "event_heads",
+        sa.Column("org_id", sa.Text(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("forgotten", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], name=op.f("fk_event_heads_org_id")),
+        sa.PrimaryKeyConstraint("org_id", name=op.f("pk_event_heads")),
+    )
+    op.create_table(
+        "webhooks",
+        sa.Column("org_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("events", sa.JSON(), nullable=False),
+        sa.Column("secret", sa.Text(), nullable=False),
+        sa.Column("old_secret", sa.Text(), nullable=True),
+        sa.Column("old_secret_until", UtcDateTime(), nullable=True),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("disabled_reason", sa.Text(), nullable=True),
+        sa.Column("failing_since", UtcDateTime(), nullable=True),
+        sa.Column("due_at", UtcDateTime(), nullable=True),
+        sa.Column("leased_by", sa.Text(), nullable=True),
+        sa.Column("leased_until", UtcDateTime(), nullable=True),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("updated_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], name=op.f("fk_webhooks_org_id")),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_webhooks")),
+    )
+    op.create_index(
+        "ix_webhooks_due_at",
+        "webhooks",
+        ["due_at"],
+        unique=False,
+        postgresql_where=sa.text("due_at IS NOT NULL"),
+        sqlite_where=sa.text("due_at IS NOT NULL"),
+    )
+    op.create_table(
+        "deliveries",
+        sa.Column("org_id", sa.Text(), nullable=False),
+        sa.Column("webhook_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("subject_id", sa.Text(), nullable=True),
+        sa.Column("place", sa.BigInteger(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", UtcDateTime(), nullable=True),
+        sa.Column("last_attempt_at", UtcDateTime(), nullable=True),
+        sa.Column("answer_code", sa.Integer(), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("latency_ms", sa.Integer(), nullable=True),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.CheckConstraint("status IN ('pending', 'delivered', 'failed')", name=op.f("ck_deliveries_status")),
+        sa.ForeignKeyConstraint(
+            ["org_id", "webhook_id"],
+            ["webhooks.org_id", "webhooks.id"],
+            name=op.f("fk_deliveries_org_id_webhook_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "event_id"], ["events.org_id", "events.id"], name=op.f("fk_deliveries_org_id_event_id")
+        ),
+        sa.PrimaryKeyConstraint("org_id", "webhook_id", "id", name=op.f("pk_deliveries")),
+    )
+    for last in (["due_at", "place"], ["subject_id", "place"]):
+        op.create_index(
+            f"ix_deliveries_pending_{last[0]}",
+            "deliveries",
+            ["org_id", "webhook_id", *last],
+            unique=False,
+            postgresql_where=sa.text("status = 'pending'"),
+            sqlite_where=sa.text("status = 'pending'"),
+        )
+    op.create_index("ix_deliveries_org_id_event_id", "deliveries", ["org_id", "event_id"], unique=False)
+
+
+def downgrade() -> None:
+    op.drop_table("deliveries")
+    op.drop_table("webhooks")
+    op.drop_table("event_heads")
+    op.drop_index("uq_events_org_id_seq", table_name="events")
+    op.drop_index("ix_events_org_id_unnumbered", table_name="events")
+    for column in ("seq", "subject_version", "subject_id"):
+        op.drop_column("events", column)

@@ -1,0 +1,23 @@
+"""`/v1/events`: what happened, in its order."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from kalends.api.calls import Reading
+from kalends.api.errors import reading
+from kalends.core import errors
+from kalends.schemas.events import EventsAnswer
+from kalends.schemas.queries import EventsQuery
+from kalends.services import event_order, event_pages
+
+router = APIRouter(prefix="/v1/events", tags=["events"])
+
+
+@router.get("", name="list", responses=reading(errors.CursorExpired))
+async def list_page(query: Annotated[EventsQuery, Query()], call: Reading) -> EventsAnswer:
+    """Read what happened after a cursor, in the order of commits. Whoever goes on with `next_cursor` misses
+    nothing and sees nothing twice, whatever is being written meanwhile."""
+    if await call.db.read_one(event_order.is_waiting, call.org_id):
+        await call.db.write(event_order.number, call.org_id, call.now)
+    return await call.db.read(event_pages.page, call.org_id, query)

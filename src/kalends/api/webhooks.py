@@ -1,0 +1,179 @@
+"""`/v1/webhooks`: being told of events, in the envelope the contract gives to these calls."""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from kalends.api.calls import Call, PathId, Reading
+from kalends.api.changes import PARAMETERS, Deleting, Writing
+from kalends.api.errors import deleting, failure, reading, writing
+from kalends.api.json_body import JsonRoute
+from kalends.core import errors
+from kalends.core.addresses import is_public
+from kalends.delivery.addresses import resolve
+from kalends.schemas.fields import Id
+from kalends.schemas.webhooks import (
+    DeletedAnswer,
+    DeletedWebhook,
+    DeliveriesAnswer,
+    DeliveryAnswer,
+    NewWebhookAnswer,
+    Replay,
+    Replayed,
+    ReplayedAnswer,
+    WebhookAnswer,
+    WebhookChange,
+    WebhookCreate,
+    WebhooksAnswer,
+)
+from kalends.services import events, webhooks
+
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=JsonRoute)
+
+_EXTRA = {"parameters": PARAMETERS}
+_READING = reading(errors.NotFound, shape=failure)
+
+
+@router.get("", name="list", responses=reading(shape=failure))
+async def list_all(call: Reading) -> WebhooksAnswer:
+    """List the webhooks, oldest first."""
+    return WebhooksAnswer.of(await call.db.read(webhooks.all_of, call.org_id))
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=NewWebhookAnswer,
+    openapi_extra=_EXTRA,
+    responses=writing(shape=failure),
+)
+async def create(body: WebhookCreate, change: Writing) -> Response:
+    """Ask to be told of events. The secret that signs them is shown this once."""
+    await _must_be_public(change, body.url)
+    return (
+        await change.answering(201)
+        .keeping(_without_secret)
+        .make(NewWebhookAnswer.of, webhooks.create, change.org_id, body, change.now)
+    )
+
+
+@router.get("/{id}", responses=_READING)
+async def get(id: PathId, call: Reading) -> WebhookAnswer:
+    """Show one webhook, without its secret."""
+    return WebhookAnswer.of(await call.db.read(webhooks.get, call.org_id, id))
+
+
+@router.patch(
+    "/{id}",
+    response_model=WebhookAnswer,
+    openapi_extra=_EXTRA,
+    responses=writing(errors.NotFound, shape=failure),
+)
+async def change_one(id: PathId, body: WebhookChange, change: Writing) -> Response:
+    """Change a webhook; only what is sent."""
+    if "url" in body.sent():
+        await _must_be_public(change, body.url)
+    return await change.make(WebhookAnswer.of, webhooks.change, change.org_id, id, body, change.now)
+
+
+@router.delete("/{id}", response_model=DeletedAnswer, responses=deleting(shape=failure))
+async def delete(id: PathId, change: Deleting) -> Response:
+    """Delete a webhook, and what was to be delivered to it."""
+    return await change.make(
+        lambda gone: DeletedAnswer.of(DeletedWebhook(id=gone)), webhooks.remove, change.org_id, id
+    )
+
+
+@router.post(
+    "/{id}/rotate-secret",
+    response_model=NewWebhookAnswer,
+    openapi_extra=_EXTRA,
+    responses=writing(errors.NotFound, shape=failure),
+)
+async def rotate_secret(id: PathId, change: Writing) -> Response:
+    """Make a new secret, which is shown this once. For 24 hours `webhook-signature` has both signatures."""
+    return await change.keeping(_without_secret).make(
+        NewWebhookAnswer.of, webhooks.rotate, change.org_id, id, change.now
+    )
+
+
+@router.get("/{id}/deliveries", responses=_READING)
+async def deliveries(
+    id: PathId,
+    call: Reading,
+    status: Literal["pending", "delivered", "failed"] | None = None,
+    cursor: Annotated[Id | None, Query(description="The `next_cursor` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+) -> DeliveriesAnswer:
+    """List what was and is to be delivered, newest first."""
+    found = await call.db.read(webhooks.deliveries_of, call.org_id, id, status, cursor, limit + 1)
+    following = found[limit - 1].id if len(found) > limit else None
+    return DeliveriesAnswer(data=found[:limit], next_cursor=following)
+
+
+@router.post(
+    "/{id}/deliveries/{delivery_id}/replay",
+    response_model=DeliveryAnswer,
+    openapi_extra=_EXTRA,
+    responses=writing(errors.NotFound, shape=failure),
+)
+async def replay_delivery(id: PathId, delivery_id: PathId, change: Writing) -> Response:
+    """Deliver the event of a delivery once more, with the same `webhook-id`."""
+    return await change.make(
+        DeliveryAnswer.of, webhooks.replay_one, change.org_id, id, delivery_id, change.now
+    )
+
+
+@router.post(
+    "/{id}/replay",
+    response_model=ReplayedAnswer,
+    openapi_extra=_EXTRA,
+    responses=writing(
+        errors.NotFound, errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime, shape=failure
+    ),
+)
+async def replay(id: PathId, body: Replay, change: Writing) -> Response:
+    """Deliver the events of a time once more, those that the webhook wants."""
+    return await change.make(
+        lambda count: ReplayedAnswer.of(Replayed(deliveries=count)),
+        webhooks.replay,
+        change.org_id,
+        change.timezone,
+        id,
+        body,
+        change.now,
+    )
+
+
+@router.post(
+    "/{id}/test",
+    response_model=DeliveryAnswer,
+    openapi_extra=_EXTRA,
+    responses=writing(errors.NotFound, errors.Conflict, shape=failure),
+)
+async def test(id: PathId, change: Writing) -> Response:
+    """Send a `webhook.test` event to this webhook only."""
+    actor = events.actor(change.caller)
+    return await change.make(DeliveryAnswer.of, webhooks.test, change.org_id, id, actor, change.now)
+
+
+async def _must_be_public(call: Call, url: str) -> None:
+    """Raise Malformed where a URL leads to a private address now. One that leads nowhere is let in: every
+    connection is checked again."""
+    if call.context.webhooks_allow_private:
+        return
+    parts = urlsplit(url)
+    try:
+        found = await resolve(parts.hostname or "", parts.port or 443)
+    except OSError:
+        return
+    if not all(is_public(address) for address in found):
+        reason = "must not lead to a private, loopback or link-local address"
+        raise errors.Malformed(f"url {reason}", fields=[{"field": "url", "reason": reason}])
+
+
+def _without_secret(answer: str) -> str:
+    kept = NewWebhookAnswer.model_validate_json(answer)
+    return kept.model_copy(update={"data": kept.data.model_copy(update={"secret": None})}).model_dump_json()

@@ -1,0 +1,49 @@
+"""The kinds of events, and which of them somebody wants to be told of."""
+
+from collections.abc import Iterable
+
+APPOINTMENT_EVENTS = (
+    "appointment.created",
+    "appointment.confirmed",
+    "appointment.rescheduled",
+    "appointment.updated",
+    "appointment.completed",
+    "appointment.no_show",
+    "appointment.cancelled",
+)
+OTHER_EVENTS = (
+    "appointment_type.created",
+    "appointment_type.updated",
+    "appointment_type.deleted",
+    "availability.created",
+    "availability.replaced",
+    "availability.deleted",
+    "schedule.created",
+    "schedule.updated",
+    "schedule.deleted",
+    "override.created",
+    "override.holidays_added",
+    "override.updated",
+    "override.deleted",
+    "calendar.created",
+    "calendar.updated",
+    "calendar.deleted",
+    "webhook.disabled",
+)
+EVENTS = (*APPOINTMENT_EVENTS, *OTHER_EVENTS)
+TEST_EVENT = "webhook.test"
+"""Made on request, and told to the webhook it tests only."""
+
+
+def is_filter(text: str) -> bool:
+    """Whether it names events: one of them, all of a kind (`appointment.*`), or all (`*`)."""
+    return text == "*" or text in EVENTS or text in {f"{_kind(event)}.*" for event in EVENTS}
+
+
+def matches(event: str, filters: Iterable[str]) -> bool:
+    """Whether an event is among those the filters name."""
+    return any(wanted in ("*", event, f"{_kind(event)}.*") for wanted in filters)
+
+
+def _kind(event: str) -> str:
+    return event.partition(".")[0]

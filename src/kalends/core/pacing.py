@@ -1,0 +1,40 @@
+"""When to try again."""
+
+from datetime import timedelta
+from math import ceil
+
+_MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+RETRIES = (
+    timedelta(seconds=5),
+    5 * _MINUTE,
+    30 * _MINUTE,
+    2 * _HOUR,
+    5 * _HOUR,
+    10 * _HOUR,
+    14 * _HOUR,
+    20 * _HOUR,
+    24 * _HOUR,
+)
+"""How long after its first, second, … failure a delivery is tried again; after the last one it has failed."""
+JITTER = 0.1
+"""Waits are made longer by up to this share, so that what failed together is not repeated together."""
+LONGEST_WAIT = 24 * _HOUR
+FAILING_DAYS = timedelta(days=5)
+"""A webhook that has answered nothing but failures for so long is disabled."""
+
+
+def next_try(failures: int, chance: float, asked: timedelta | None = None) -> timedelta | None:
+    """How long to wait after so many failures; None where it was the last. `chance` is between 0 and 1;
+    `asked` is what the receiver asked for (Retry-After), which is granted up to a day."""
+    if failures > len(RETRIES):
+        return None
+    wait = RETRIES[failures - 1] * (1 + JITTER * chance)
+    if asked is not None:
+        wait = max(wait, min(asked, LONGEST_WAIT))
+    return timedelta(seconds=ceil(wait.total_seconds()))
+
+
+def pause(silences: int) -> timedelta:
+    """How long to leave a receiver alone that did not answer at all, so many times in a row."""
+    return min(RETRIES[0] * int(2 ** min(silences - 1, 10)), _MINUTE)

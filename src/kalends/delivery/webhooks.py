@@ -1,0 +1,112 @@
+"""Posting a webhook: what is sent, how it is signed, and what became of it."""
+
+import asyncio
+import hashlib
+import hmac
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpcore
+import httpx
+from standardwebhooks import Webhook
+
+from kalends.core.messages import Message, Outcome
+from kalends.core.webhook_secrets import signing_key
+from kalends.delivery.addresses import PrivateAddressError, PublicOnly
+
+TIMEOUT_SECONDS = 15
+"""How long one attempt may take in all, from the name to the end of what is read of the answer."""
+KEPT_OF_ANSWER = 1_024
+
+
+class Poster:
+    """Posts webhooks over connections that are kept."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        transport = httpx.AsyncHTTPTransport(trust_env=False)
+        if not allow_private:
+            # httpx has no parameter for it: the pool is its own, but with a network that checks addresses.
+            transport._pool = httpcore.AsyncConnectionPool(
+                ssl_context=httpx.create_ssl_context(trust_env=False),
+                max_connections=1_000,
+                max_keepalive_connections=100,
+                keepalive_expiry=30,
+                network_backend=PublicOnly(),
+            )
+        self._client = httpx.AsyncClient(
+            transport=transport, timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
+        )
+
+    async def post(self, url: str, secrets: Sequence[str], message: Message, now: datetime) -> Outcome:
+        """Make one attempt; whatever happens is an outcome."""
+        began = time.perf_counter()
+
+        def outcome(**what: Any) -> Outcome:
+            return Outcome(latency_ms=round((time.perf_counter() - began) * 1000), **what)
+
+        try:
+            async with (
+                asyncio.timeout(TIMEOUT_SECONDS),
+                self._client.stream(
+                    "POST", url, content=message.body, headers=headers(secrets, message, now)
+                ) as answer,
+            ):
+                return outcome(
+                    code=answer.status_code,
+                    answer=await _beginning(answer),
+                    retry_after=_retry_after(answer.headers.get("retry-after"), now),
+                )
+        except TimeoutError:
+            return outcome(error=f"no answer within {TIMEOUT_SECONDS} seconds")
+        except PrivateAddressError as error:
+            return outcome(error=str(error))
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError) as error:
+            return outcome(error=" ".join(f"{type(error).__name__}: {error}".split())[:300])
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def headers(secrets: Sequence[str], message: Message, now: datetime) -> dict[str, str]:
+    """The documented signature, and those of Standard Webhooks 1.0: one for each secret that is good, the
+    newest first. The documented header has room for one: the newest's."""
+    signed = [
+        Webhook(signing_key(secret)).sign(msg_id=message.event_id, timestamp=now, data=message.body.decode())
+        for secret in secrets
+    ]
+    documented = hmac.new(secrets[0].encode(), message.body, hashlib.sha256).hexdigest()
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "Kalends",
+        "X-Webhook-Signature": f"sha256={documented}",
+        "webhook-id": message.event_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": " ".join(signed),
+    }
+
+
+async def _beginning(answer: httpx.Response) -> str:
+    """The first of an answer, as far as it is text; PostgreSQL stores no NUL."""
+    read = b""
+    async for chunk in answer.aiter_raw():
+        read += chunk
+        if len(read) >= KEPT_OF_ANSWER:
+            break
+    return read[:KEPT_OF_ANSWER].decode(errors="replace").replace("\x00", "\ufffd")
+
+
+def _retry_after(text: str | None, now: datetime) -> timedelta | None:
+    """Seconds or a date (RFC 9110, section 10.2.3); anything else asks for nothing."""
+    if text is None:
+        return None
+    if text.strip().isascii() and text.strip().isdecimal():
+        return timedelta(seconds=min(int(text.strip()[:9]), 10**8))
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return max(at - now, timedelta())

@@ -1,0 +1,229 @@
+"""Delivering: which webhooks are due, whose turn it is to deliver to them, and what became of it.
+
+A worker leases a webhook, so its deliveries are made one after the other and by nobody else; a lease that is
+not renewed ends by itself, and another worker takes over. What was delivered but not recorded when a worker
+died is delivered again: at least once, with the same id.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, bindparam, exists, func, or_, select, update
+
+from kalends.core.messages import Message, Outcome
+from kalends.core.pacing import FAILING_DAYS, next_try
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import deliveries, events, webhooks
+from kalends.services import events as outbox
+from kalends.services.event_pages import told
+
+LEASE = timedelta(seconds=30)
+"""Longer than one attempt may take: a lease is renewed before each."""
+_BATCH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A webhook that one worker delivers to for a while. `secrets` are those that sign, the newest first."""
+
+    org_id: str
+    webhook_id: str
+    worker: str
+    url: str
+    secrets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A delivery that is to be made."""
+
+    id: str
+    attempts: int
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A delivery and what became of the attempt at `at`. `chance`, between 0 and 1, spreads the next one."""
+
+    due: Due
+    outcome: Outcome
+    at: datetime
+    chance: float
+
+
+def lease(tx: Tx, worker: str, now: datetime, most: int) -> list[Lease]:
+    """Take some webhooks that are due and that nobody delivers to."""
+    rows = tx.execute(
+        select(webhooks)
+        .where(*_waiting(now))
+        .order_by(webhooks.c.due_at)
+        .limit(most)
+        .with_for_update(key_share=True, skip_locked=True)
+    ).all()
+    if rows:
+        mine = [{"org": row.org_id, "webhook": row.id} for row in rows]
+        tx.execute(_LEASE.values(leased_by=worker, leased_until=now + LEASE), mine)
+    return [Lease(row.org_id, row.id, worker, row.url, (row.secret, *_old_secret(row, now))) for row in rows]
+
+
+def take(tx: Tx, held: Lease, now: datetime) -> list[Due]:
+    """Keep a webhook for longer, and take its next deliveries; none where it was lost, deleted or made
+    inactive."""
+    renewed = update(webhooks).where(*_held(held), webhooks.c.active).values(leased_until=now + LEASE)
+    if tx.execute(renewed.returning(webhooks.c.id)).first() is None:
+        return []
+    return _due(tx, held, now)
+
+
+def is_due(tx: Tx, now: datetime) -> bool:
+    """Whether any webhook waits for a worker."""
+    return tx.execute(select(webhooks.c.id).where(*_waiting(now)).limit(1)).first() is not None
+
+
+def _waiting(now: datetime) -> tuple[Any, ...]:
+    free = or_(webhooks.c.leased_until.is_(None), webhooks.c.leased_until <= now)
+    return (webhooks.c.due_at <= now, webhooks.c.active, free)
+
+
+def _due(tx: Tx, held: Lease, now: datetime) -> list[Due]:
+    """The next deliveries to a webhook that are due, in order. Where something of the same appointment is
+    still to be delivered before, a delivery waits for that."""
+    rows = tx.execute(
+        _eligible(held)
+        .add_columns(
+            deliveries.c.id,
+            deliveries.c.attempts,
+            deliveries.c.event_id,
+            events.c.type,
+            events.c.payload,
+            events.c.occurred_at,
+        )
+        .join_from(
+            deliveries,
+            events,
+            (events.c.org_id == deliveries.c.org_id) & (events.c.id == deliveries.c.event_id),
+        )
+        .where(deliveries.c.due_at <= now)
+        .order_by(deliveries.c.due_at, deliveries.c.place)
+        .limit(_BATCH)
+    )
+    return [
+        Due(
+            row.id,
+            row.attempts,
+            Message.of(row.event_id, row.type, row.occurred_at, held.org_id, told(row.payload)),
+        )
+        for row in rows
+    ]
+
+
+def record(tx: Tx, held: Lease, tried: Sequence[Tried]) -> None:
+    """Write down what became of attempts, and what follows for the webhook."""
+    if not tried:
+        return
+    tx.execute(_RECORD, [_recorded(held, each) for each in tried])
+    last = tried[-1]
+    if any(each.outcome.gone for each in tried):
+        _disable(tx, held, "It answered 410 Gone.", last.at)
+    elif last.outcome.succeeded:
+        tx.execute(
+            update(webhooks)
+            .where(*_mine(held), webhooks.c.failing_since.is_not(None))
+            .values(failing_since=None)
+        )
+    elif any(each.outcome.succeeded for each in tried):
+        tx.execute(update(webhooks).where(*_mine(held)).values(failing_since=last.at))
+    else:
+        _failing(tx, held, tried[0].at, last.at)
+
+
+def release(tx: Tx, held: Lease, now: datetime, pause: timedelta | None) -> None:
+    """Give a webhook back. It is due again when its next delivery is, or after a pause."""
+    # The webhook's row is locked first: whoever makes deliveries for it meanwhile then says so afterwards.
+    if tx.execute(select(webhooks.c.id).where(*_held(held)).with_for_update(key_share=True)).first() is None:
+        return
+    following = tx.execute(_eligible(held).add_columns(func.min(deliveries.c.due_at))).scalar()
+    if following is not None and pause is not None:
+        following = max(following, now + pause)
+    tx.execute(
+        update(webhooks).where(*_held(held)).values(leased_by=None, leased_until=None, due_at=following)
+    )
+
+
+def _recorded(held: Lease, tried: Tried) -> Mapping[str, Any]:
+    outcome, attempts = tried.outcome, tried.due.attempts + 1
+    wait = None if outcome.succeeded else next_try(attempts, tried.chance, outcome.retry_after)
+    status = "delivered" if outcome.succeeded else "failed" if wait is None else "pending"
+    return {
+        "org": held.org_id,
+        "webhook": held.webhook_id,
+        "delivery": tried.due.id,
+        "status": status,
+        "attempts": attempts,
+        "due_at": None if wait is None else tried.at + wait,
+        "last_attempt_at": tried.at,
+        "answer_code": outcome.code,
+        "answer": outcome.answer,
+        "error": outcome.error,
+        "latency_ms": outcome.latency_ms,
+    }
+
+
+def _failing(tx: Tx, held: Lease, since: datetime, now: datetime) -> None:
+    known = tx.execute(select(webhooks.c.failing_since).where(*_mine(held))).scalar()
+    if known is None:
+        tx.execute(update(webhooks).where(*_mine(held)).values(failing_since=since))
+    elif now - known >= FAILING_DAYS:
+        _disable(tx, held, f"It has answered nothing but failures for {FAILING_DAYS.days} days.", now)
+
+
+def _disable(tx: Tx, held: Lease, why: str, now: datetime) -> None:
+    disabled = tx.execute(
+        update(webhooks)
+        .where(*_mine(held), webhooks.c.active)
+        .values(active=False, disabled_reason=why, due_at=None, updated_at=now)
+        .returning(webhooks.c.id, webhooks.c.name, webhooks.c.url)
+    ).first()
+    if disabled is not None:
+        told_ = {"webhook": {**disabled._mapping, "reason": why}}
+        outbox.tell(tx, held.org_id, "webhook.disabled", told_, outbox.SYSTEM, now, held.webhook_id)
+
+
+def _old_secret(row: AnyRow, now: datetime) -> tuple[str, ...]:
+    return (row.old_secret,) if row.old_secret and row.old_secret_until > now else ()
+
+
+def _mine(held: Lease) -> tuple[Any, ...]:
+    return (webhooks.c.org_id == held.org_id, webhooks.c.id == held.webhook_id)
+
+
+def _held(held: Lease) -> tuple[Any, ...]:
+    return (*_mine(held), webhooks.c.leased_by == held.worker)
+
+
+def _eligible(held: Lease) -> Select[*tuple[Any, ...]]:
+    """The deliveries for which nothing of the same subject is to be delivered before."""
+    before = deliveries.alias()
+    return select().where(
+        deliveries.c.org_id == held.org_id,
+        deliveries.c.webhook_id == held.webhook_id,
+        deliveries.c.status == "pending",
+        ~exists().where(
+            before.c.org_id == deliveries.c.org_id,
+            before.c.webhook_id == deliveries.c.webhook_id,
+            before.c.status == "pending",
+            before.c.subject_id == deliveries.c.subject_id,
+            before.c.place < deliveries.c.place,
+        ),
+    )
+
+
+_LEASE = update(webhooks).where(webhooks.c.org_id == bindparam("org"), webhooks.c.id == bindparam("webhook"))
+_RECORD = update(deliveries).where(
+    deliveries.c.org_id == bindparam("org"),
+    deliveries.c.webhook_id == bindparam("webhook"),
+    deliveries.c.id == bindparam("delivery"),
+)

@@ -1,0 +1,128 @@
+"""The order of events: an organization's events are numbered in the order of their commits.
+
+A transaction that commits late must not slip in behind a reader's back, so no number is given before the
+commit. Whoever numbers (the worker, or a reader who would not wait for it) holds the lock of the
+organization's head and takes everything that is committed and has no number yet. What was committed when
+another transaction began thus comes before it; and of one appointment, the earlier version always before the
+later.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, insert, or_, select, update
+
+from kalends.core.event_types import TEST_EVENT, matches
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import deliveries, event_heads, events, webhooks
+from kalends.db.verbs import insert_new
+from kalends.ids import new_id
+
+_MOST_AT_ONCE = 5_000
+
+
+def waiting(tx: Tx) -> Sequence[str]:
+    """Some organizations with events that have no number yet."""
+    found = select(events.c.org_id).where(events.c.seq.is_(None)).distinct().limit(100)
+    return tx.execute(found).scalars().all()
+
+
+def is_waiting(tx: Tx, org_id: str) -> bool:
+    """Whether the organization has events that have no number yet."""
+    found = select(events.c.id).where(events.c.org_id == org_id, events.c.seq.is_(None)).limit(1)
+    return tx.execute(found).first() is not None
+
+
+def number(tx: Tx, org_id: str, now: datetime) -> int:
+    """Number what has been committed, and make a delivery of it for every webhook that wants it; how many."""
+    last = lock_head(tx, org_id).seq
+    unnumbered = tx.execute(
+        select(events.c.id, events.c.type, events.c.subject_id, events.c.subject_version)
+        .where(events.c.org_id == org_id, events.c.seq.is_(None))
+        .order_by(events.c.id)
+        .limit(_MOST_AT_ONCE)
+    ).all()
+    if not unnumbered:
+        return 0
+    numbered = list(enumerate(_in_order(unnumbered), start=last + 1))
+    tx.execute(_NUMBER, [{"org": org_id, "event": event.id, "number": place} for place, event in numbered])
+    tx.execute(update(event_heads).where(event_heads.c.org_id == org_id).values(seq=last + len(numbered)))
+    _fan_out(tx, org_id, numbered, now)
+    return len(numbered)
+
+
+def lock_head(tx: Tx, org_id: str) -> AnyRow:
+    """The organization's head, locked until the transaction ends."""
+    insert_new(tx, event_heads, {"org_id": org_id, "seq": 0, "forgotten": 0})
+    return tx.execute(select(event_heads).where(event_heads.c.org_id == org_id).with_for_update()).one()
+
+
+def _in_order(unnumbered: Sequence[AnyRow]) -> list[AnyRow]:
+    """By id, which is by the clock of the machine that made it; but clocks differ, so among the places that
+    one appointment's events have, they are put in the order of its versions."""
+    ordered = list(unnumbered)
+    places: dict[str, list[int]] = {}
+    for place, event in enumerate(ordered):
+        if event.subject_version is not None:
+            places.setdefault(event.subject_id, []).append(place)
+    for mine in places.values():
+        by_version = sorted((ordered[place] for place in mine), key=lambda event: event.subject_version)
+        for place, event in zip(mine, by_version, strict=True):
+            ordered[place] = event
+    return ordered
+
+
+def _fan_out(tx: Tx, org_id: str, numbered: Sequence[tuple[int, AnyRow]], now: datetime) -> None:
+    wanting = tx.execute(
+        select(webhooks.c.id, webhooks.c.events).where(webhooks.c.org_id == org_id, webhooks.c.active)
+    ).all()
+    made = [
+        delivery(org_id, webhook.id, event, place, now)
+        for webhook in wanting
+        for place, event in numbered
+        if (
+            event.subject_id == webhook.id
+            if event.type == TEST_EVENT
+            else matches(event.type, webhook.events)
+        )
+    ]
+    if made:
+        tx.execute(insert(deliveries), made)
+        wake(tx, org_id, {each["webhook_id"] for each in made}, now)
+
+
+def delivery(org_id: str, webhook_id: str, event: AnyRow, place: int, now: datetime) -> dict[str, Any]:
+    """A new row of `deliveries`, due now."""
+    return {
+        "org_id": org_id,
+        "webhook_id": webhook_id,
+        "id": new_id("dlv"),
+        "event_id": event.id,
+        "subject_id": event.subject_id,
+        "place": place,
+        "status": "pending",
+        "attempts": 0,
+        "due_at": now,
+        "created_at": now,
+    }
+
+
+def wake(tx: Tx, org_id: str, webhook_ids: set[str], now: datetime) -> None:
+    """Let the worker look at these webhooks at once."""
+    tx.execute(
+        update(webhooks)
+        .where(
+            webhooks.c.org_id == org_id,
+            webhooks.c.id.in_(webhook_ids),
+            or_(webhooks.c.due_at.is_(None), webhooks.c.due_at > now),
+        )
+        .values(due_at=now)
+    )
+
+
+_NUMBER = (
+    update(events)
+    .where(events.c.org_id == bindparam("org"), events.c.id == bindparam("event"))
+    .values(seq=bindparam("number"))
+)

@@ -1,0 +1,77 @@
+"""Reading events, in their order."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from kalends.core.errors import CursorExpired
+from kalends.core.event_types import EVENTS, matches
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import deliveries, event_heads, events, organizations
+from kalends.ids import first_id_of
+from kalends.schemas.events import Event, EventsAnswer
+from kalends.schemas.queries import EventCursor, EventsQuery
+from kalends.services.event_order import lock_head
+
+_UNTOLD = frozenset({"actor", "check"})
+_MOST_AT_ONCE = 1_000
+
+
+def page(tx: Tx, org_id: str, query: EventsQuery) -> EventsAnswer:
+    """The events after the cursor, or from the oldest that is kept. Raises CursorExpired where events after
+    the cursor are kept no more."""
+    after = 0 if query.after is None else query.after.seq
+    head = tx.execute(select(event_heads).where(event_heads.c.org_id == org_id)).first()
+    if query.after is not None and head is not None and after < head.forgotten:
+        raise CursorExpired
+    wanted = select(events).where(events.c.org_id == org_id, events.c.seq > after)
+    if query.types is not None:
+        named = [event for event in (*EVENTS, "webhook.test") if matches(event, query.types)]
+        wanted = wanted.where(events.c.type.in_(named))
+    rows = tx.execute(wanted.order_by(events.c.seq).limit(query.limit)).all()
+    # Where the page is not full, nothing else of these types is there yet.
+    known = head.seq if head is not None else 0
+    last = rows[-1].seq if len(rows) == query.limit else max(after, known)
+    return EventsAnswer(events=[_shown(row) for row in rows], next_cursor=str(EventCursor(seq=last)))
+
+
+def told(payload: str) -> dict[str, Any]:
+    """What an event tells its receivers: its payload without who caused it."""
+    known = json.loads(payload)
+    data = {name: value for name, value in known.items() if name not in _UNTOLD}
+    return data | {"previous": known.get("previous", {})} if "appointment" in known else data
+
+
+def forget(tx: Tx, org_id: str, before: datetime) -> int:
+    """Remove some events from before a time, with their deliveries; how many."""
+    old = tx.execute(
+        select(events.c.id, events.c.seq)
+        .where(events.c.org_id == org_id, events.c.id < first_id_of("evt", before), events.c.seq.is_not(None))
+        .order_by(events.c.id)
+        .limit(_MOST_AT_ONCE)
+    ).all()
+    if old:
+        head = lock_head(tx, org_id)
+        ids = [row.id for row in old]
+        tx.execute(delete(deliveries).where(deliveries.c.org_id == org_id, deliveries.c.event_id.in_(ids)))
+        tx.execute(delete(events).where(events.c.org_id == org_id, events.c.id.in_(ids)))
+        last = max(head.forgotten, *(row.seq for row in old))
+        tx.execute(update(event_heads).where(event_heads.c.org_id == org_id).values(forgotten=last))
+    return len(old)
+
+
+def organizations_of(tx: Tx) -> list[str]:
+    """Every organization's id."""
+    return list(tx.execute(select(organizations.c.id)).scalars())
+
+
+def _shown(row: AnyRow) -> Event:
+    return Event(
+        id=row.id,
+        type=row.type,
+        occurred_at=row.occurred_at,
+        actor=json.loads(row.payload).get("actor"),
+        data=told(row.payload),
+    )

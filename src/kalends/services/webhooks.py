@@ -1,0 +1,218 @@
+"""Webhooks: who wants to be told of events."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+
+from kalends.core.errors import Conflict, Malformed, NotFound
+from kalends.core.event_types import TEST_EVENT, matches
+from kalends.core.hours import instant
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import deliveries, events, webhooks
+from kalends.ids import new_id, new_webhook_secret
+from kalends.schemas.appointments import Actor
+from kalends.schemas.webhooks import Delivery, NewWebhook, Replay, Webhook, WebhookChange, WebhookCreate
+from kalends.services import event_order
+from kalends.services.events import row as event_row
+
+ROTATION = timedelta(hours=24)
+"""For so long after a rotation the old secret signs, too."""
+_MOST_REPLAYED = 10_000
+
+
+def create(tx: Tx, org_id: str, wish: WebhookCreate, now: datetime) -> NewWebhook:
+    """Add a webhook; it is told of what happens from now on."""
+    # What happened before has its number before, so it is not told.
+    event_order.number(tx, org_id, now)
+    row = {
+        "org_id": org_id,
+        "id": new_id("whk"),
+        "name": wish.name,
+        "url": wish.url,
+        "events": wish.events,
+        "secret": wish.secret or new_webhook_secret(),
+        "active": True,
+        "created_at": now,
+        "updated_at": now,
+    }
+    tx.execute(insert(webhooks), row)
+    return NewWebhook.model_validate(dict(_row(tx, org_id, str(row["id"]))._mapping))
+
+
+def all_of(tx: Tx, org_id: str) -> list[Webhook]:
+    """Every webhook, oldest first."""
+    rows = tx.execute(select(webhooks).where(webhooks.c.org_id == org_id).order_by(webhooks.c.id))
+    return [_shown(row) for row in rows]
+
+
+def get(tx: Tx, org_id: str, webhook_id: str) -> Webhook:
+    """One webhook. Raises NotFound."""
+    return _shown(_row(tx, org_id, webhook_id))
+
+
+def change(tx: Tx, org_id: str, webhook_id: str, wish: WebhookChange, now: datetime) -> Webhook:
+    """Change what is sent. One that is made active again gets what it missed. Raises NotFound."""
+    _row(tx, org_id, webhook_id)
+    values: dict[str, Any] = {**wish.sent(), "updated_at": now}
+    if values.get("active"):
+        values |= {"due_at": now, "disabled_reason": None, "failing_since": None}
+    _update(tx, org_id, webhook_id, values)
+    return get(tx, org_id, webhook_id)
+
+
+def rotate(tx: Tx, org_id: str, webhook_id: str, now: datetime) -> NewWebhook:
+    """Give a new secret; the old one signs, too, for a day. Raises NotFound."""
+    row = _row(tx, org_id, webhook_id)
+    rotated = {
+        "secret": new_webhook_secret(),
+        "old_secret": row.secret,
+        "old_secret_until": now + ROTATION,
+        "updated_at": now,
+    }
+    _update(tx, org_id, webhook_id, rotated)
+    return NewWebhook.model_validate({**row._mapping, **rotated})
+
+
+def remove(tx: Tx, org_id: str, webhook_id: str) -> str:
+    """Delete a webhook with its deliveries; its id. Raises NotFound."""
+    event_order.lock_head(tx, org_id)  # nobody makes deliveries for it meanwhile
+    _row(tx, org_id, webhook_id)
+    tx.execute(delete(deliveries).where(deliveries.c.org_id == org_id, deliveries.c.webhook_id == webhook_id))
+    tx.execute(delete(webhooks).where(webhooks.c.org_id == org_id, webhooks.c.id == webhook_id))
+    return webhook_id
+
+
+def deliveries_of(
+    tx: Tx, org_id: str, webhook_id: str, status: str | None, before: str | None, limit: int
+) -> list[Delivery]:
+    """Deliveries, newest first, from before one of them on. Raises NotFound for the webhook."""
+    _row(tx, org_id, webhook_id)
+    wanted = _DELIVERIES.where(deliveries.c.org_id == org_id, deliveries.c.webhook_id == webhook_id)
+    if status is not None:
+        wanted = wanted.where(deliveries.c.status == status)
+    if before is not None:
+        wanted = wanted.where(deliveries.c.id < before)
+    rows = tx.execute(wanted.order_by(deliveries.c.id.desc()).limit(limit))
+    return [_delivery(row) for row in rows]
+
+
+def replay_one(tx: Tx, org_id: str, webhook_id: str, delivery_id: str, now: datetime) -> Delivery:
+    """Deliver the event of a delivery once more, as a new delivery. Raises NotFound."""
+    _row(tx, org_id, webhook_id)
+    event = tx.execute(
+        _EVENTS.join_from(
+            events,
+            deliveries,
+            (deliveries.c.org_id == events.c.org_id) & (deliveries.c.event_id == events.c.id),
+        ).where(
+            deliveries.c.org_id == org_id,
+            deliveries.c.webhook_id == webhook_id,
+            deliveries.c.id == delivery_id,
+        )
+    ).first()
+    if event is None:
+        raise NotFound("There is no delivery with this id.")
+    return _deliver(tx, org_id, webhook_id, event, now)
+
+
+def replay(tx: Tx, org_id: str, timezone: str, webhook_id: str, wish: Replay, now: datetime) -> int:
+    """Deliver the events of a time once more, those that the webhook wants; how many. Raises NotFound,
+    Malformed where they are too many, InvalidTime."""
+    webhook = _row(tx, org_id, webhook_id)
+    event_order.number(tx, org_id, now)
+    start, end = instant(wish.from_, timezone), instant(wish.to, timezone)
+    found = tx.execute(
+        _EVENTS.where(
+            events.c.org_id == org_id,
+            events.c.occurred_at >= start,
+            events.c.occurred_at < end,
+            events.c.seq.is_not(None),
+        )
+        .order_by(events.c.seq)
+        .limit(_MOST_REPLAYED + 1)
+    ).all()
+    if len(found) > _MOST_REPLAYED:
+        raise Malformed(f"More than {_MOST_REPLAYED} events happened in that time; ask for a shorter one.")
+    made = [
+        event_order.delivery(org_id, webhook_id, event, event.seq, now)
+        for event in found
+        if matches(event.type, webhook.events)
+    ]
+    if made:
+        tx.execute(insert(deliveries), made)
+        event_order.wake(tx, org_id, {webhook_id}, now)
+    return len(made)
+
+
+def test(tx: Tx, org_id: str, webhook_id: str, actor: Actor, now: datetime) -> Delivery:
+    """Send a test event to this webhook only, whatever it wants. Raises NotFound."""
+    webhook = _row(tx, org_id, webhook_id)
+    told = {"webhook": {"id": webhook.id, "name": webhook.name}, "actor": actor.model_dump()}
+    made = event_row(org_id, TEST_EVENT, json.dumps(told), now, subject=webhook_id)
+    tx.execute(insert(events), made)
+    event_order.number(tx, org_id, now)
+    found = tx.execute(
+        _DELIVERIES.where(
+            deliveries.c.org_id == org_id,
+            deliveries.c.webhook_id == webhook_id,
+            deliveries.c.event_id == made["id"],
+        )
+    ).first()
+    if found is None:
+        raise Conflict("The webhook is not active; make it active first.")
+    return _delivery(found)
+
+
+def _deliver(tx: Tx, org_id: str, webhook_id: str, event: AnyRow, now: datetime) -> Delivery:
+    made = event_order.delivery(org_id, webhook_id, event, event.seq, now)
+    tx.execute(insert(deliveries), made)
+    event_order.wake(tx, org_id, {webhook_id}, now)
+    mine = (
+        deliveries.c.org_id == org_id,
+        deliveries.c.webhook_id == webhook_id,
+        deliveries.c.id == made["id"],
+    )
+    return _delivery(tx.execute(_DELIVERIES.where(*mine)).one())
+
+
+def _row(tx: Tx, org_id: str, webhook_id: str) -> AnyRow:
+    row = tx.execute(select(webhooks).where(webhooks.c.org_id == org_id, webhooks.c.id == webhook_id)).first()
+    if row is None:
+        raise NotFound("There is no webhook with this id.")
+    return row
+
+
+def _update(tx: Tx, org_id: str, webhook_id: str, values: Mapping[str, Any]) -> None:
+    tx.execute(
+        update(webhooks).where(webhooks.c.org_id == org_id, webhooks.c.id == webhook_id).values(values)
+    )
+
+
+def _shown(row: AnyRow) -> Webhook:
+    return Webhook.model_validate(dict(row._mapping))
+
+
+def _delivery(row: AnyRow) -> Delivery:
+    return Delivery.model_validate(dict(row._mapping))
+
+
+_EVENTS = select(events.c.id, events.c.type, events.c.subject_id, events.c.seq)
+_DELIVERIES = select(
+    deliveries.c.id,
+    deliveries.c.event_id,
+    events.c.type.label("event"),
+    deliveries.c.status,
+    deliveries.c.attempts,
+    deliveries.c.due_at.label("next_attempt_at"),
+    deliveries.c.last_attempt_at,
+    deliveries.c.answer_code,
+    deliveries.c.answer,
+    deliveries.c.error,
+    deliveries.c.latency_ms,
+    deliveries.c.created_at,
+).join_from(
+    deliveries, events, (events.c.org_id == deliveries.c.org_id) & (events.c.id == deliveries.c.event_id)
+)

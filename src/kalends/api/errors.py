@@ -142,7 +142,8 @@ def from_validation(error: RequestValidationError) -> errors.Refusal:
     first = problems[0]
     kind = first["type"]
     if kind == "missing_fields":
-        return MissingFields(first["ctx"]["sentence"])
+        missing = [{"field": name, "reason": "is required"} for name in first["ctx"]["missing"]]
+        return MissingFields(first["ctx"]["sentence"], fields=missing)
     if kind == "json_invalid":
         return MalformedJson(f"The body is not valid JSON: {first['ctx']['error']}.")
     if first["loc"] == ("body",) and kind in ("model_attributes_type", "dict_type", "model_type", "missing"):

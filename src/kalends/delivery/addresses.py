@@ -22,7 +22,7 @@ async def resolve(host: str, port: int) -> list[str]:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(RESOLVE_SECONDS):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = await loop.getaddrinfo(host.rstrip("."), port, type=socket.SOCK_STREAM)
     except UnicodeError:
         raise OSError(f"{host} is no host name") from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))

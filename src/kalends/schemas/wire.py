@@ -43,8 +43,14 @@ class Request(BaseModel):
     @classmethod
     def _all_required(cls, body: Any) -> Any:
         """Null and blank count as missing, and what is missing is said before anything else."""
-        if isinstance(body, Mapping) and any(_is_missing(body.get(name)) for name in cls.must_have):
-            raise PydanticCustomError("missing_fields", "{sentence}", {"sentence": cls.required_sentence()})
+        missing = (
+            [name for name in cls.must_have if _is_missing(body.get(name))]
+            if isinstance(body, Mapping)
+            else []
+        )
+        if missing:
+            told = {"sentence": cls.required_sentence(), "missing": missing}
+            raise PydanticCustomError("missing_fields", "{sentence}", told)
         return body
 
     @classmethod

@@ -81,15 +81,18 @@ def _fan_out(tx: Tx, org_id: str, numbered: Sequence[tuple[int, AnyRow]], now: d
         delivery(org_id, webhook.id, event, place, now)
         for webhook in wanting
         for place, event in numbered
-        if (
-            event.subject_id == webhook.id
-            if event.type == TEST_EVENT
-            else matches(event.type, webhook.events)
-        )
+        if wants(webhook, event)
     ]
     if made:
         tx.execute(insert(deliveries), made)
         wake(tx, org_id, {each["webhook_id"] for each in made}, now)
+
+
+def wants(webhook: AnyRow, event: AnyRow) -> bool:
+    """Whether a webhook is to be told of an event."""
+    if event.type == TEST_EVENT:
+        return bool(event.subject_id == webhook.id)
+    return matches(event.type, webhook.events)
 
 
 def delivery(org_id: str, webhook_id: str, event: AnyRow, place: int, now: datetime) -> dict[str, Any]:

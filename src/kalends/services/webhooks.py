@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 
 from kalends.core.errors import Conflict, Malformed, NotFound
-from kalends.core.event_types import TEST_EVENT, matches
+from kalends.core.event_types import TEST_EVENT
 from kalends.core.hours import instant
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, events, webhooks
@@ -139,7 +139,7 @@ def replay(tx: Tx, org_id: str, timezone: str, webhook_id: str, wish: Replay, no
     made = [
         event_order.delivery(org_id, webhook_id, event, event.seq, now)
         for event in found
-        if matches(event.type, webhook.events)
+        if event_order.wants(webhook, event)
     ]
     if made:
         tx.execute(insert(deliveries), made)

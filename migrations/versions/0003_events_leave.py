@@ -111,8 +111,26 @@ def upgrade() -> None:
         )
     op.create_index("ix_deliveries_org_id_event_id", "deliveries", ["org_id", "event_id"], unique=False)
 
+    op.create_table(
+        "feeds",
+        sa.Column("org_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("calendar_id", sa.Text(), nullable=True),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], name=op.f("fk_feeds_org_id")),
+        sa.ForeignKeyConstraint(
+            ["org_id", "calendar_id"],
+            ["calendars.org_id", "calendars.id"],
+            name=op.f("fk_feeds_org_id_calendar_id"),
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_feeds")),
+        sa.UniqueConstraint("digest", name=op.f("uq_feeds_digest")),
+    )
+
 
 def downgrade() -> None:
+    op.drop_table("feeds")
     op.drop_table("deliveries")
     op.drop_table("webhooks")
     op.drop_table("event_heads")

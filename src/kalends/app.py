@@ -15,6 +15,7 @@ from kalends.api import (
     availability,
     calendars,
     events,
+    feeds,
     health,
     holds,
     manage,
@@ -38,6 +39,7 @@ from kalends.clock import Clock, SystemClock
 from kalends.db.batches import Batches
 from kalends.db.opening import open_database
 from kalends.services import keys, manage_links, organizations
+from kalends.services.feeds import find as find_feeds
 from kalends.services.slots import next_available_for_each
 from kalends.settings import Settings
 from kalends.telemetry import configure
@@ -60,6 +62,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             callers=Batches(database, keys.find),
             hosts=Batches(database, organizations.hosts),
             links=Batches(database, manage_links.find),
+            feeds=Batches(database, find_feeds),
             suggestions=Batches(database, next_available_for_each),
             public_url=settings.public_url,
             public_requests_per_hour=settings.public_requests_per_hour,
@@ -106,6 +109,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         organization,
         events,
         webhooks,
+        feeds,
         public,
         manage,
         health,

@@ -10,6 +10,7 @@ DIRECTORIES = {
     "uq_organizations_slug",
     "uq_api_keys_digest",
     "uq_manage_links_digest",
+    "uq_feeds_digest",
     "ix_appointments_expires_at",
     "ix_webhooks_due_at",
 }

@@ -40,10 +40,14 @@ class Call:
         assert isinstance(self.host, Caller)
         return self.host
 
+    @property
+    def base(self) -> str:
+        """The address of this server, as clients know it."""
+        return self.context.public_url or str(self.request.base_url).rstrip("/")
+
     def link(self, token: str) -> str:
         """The address of a client's link."""
-        base = self.context.public_url or str(self.request.base_url).rstrip("/")
-        return f"{base}/v1/public/appointments/{token}"
+        return f"{self.base}/v1/public/appointments/{token}"
 
 
 def caller_of(request: Request) -> Caller:

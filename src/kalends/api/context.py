@@ -7,7 +7,7 @@ from starlette.types import Scope
 from kalends.api.key_use import KeyUse
 from kalends.api.rate_limits import RateLimits
 from kalends.clock import Clock
-from kalends.core.caller import Caller, Host, Link
+from kalends.core.caller import Caller, FeedLink, Host, Link
 from kalends.core.errors import Wanted
 from kalends.db.batches import Batches
 from kalends.db.database import Database
@@ -22,6 +22,7 @@ class Context:
     callers: Batches[bytes, Caller]
     hosts: Batches[str, Host]
     links: Batches[bytes, Link]
+    feeds: Batches[bytes, FeedLink]
     suggestions: Batches[Wanted, list[str]]
     public_url: str
     public_requests_per_hour: int

@@ -74,6 +74,8 @@ def document(app: FastAPI) -> dict[str, Any]:
                 {"name": "holds", "description": "Time kept for somebody who still fills in a form."},
                 {"name": "public", "description": "For an organization's clients: no key."},
                 {"name": "manage", "description": "For a client with the secret link of their appointment."},
+                {"name": "feeds", "description": "Secret addresses for calendar programs."},
+                {"name": "files", "description": "What calendar programs read."},
                 {"name": "events", "description": "What happened, in its order."},
                 {"name": "webhooks", "description": "Being told of events."},
                 {"name": "organization", "description": "The organization of the key."},

@@ -32,6 +32,14 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedLink:
+    """The secret address of a calendar feed: of one calendar, or of all where `calendar_id` is None."""
+
+    host: Host
+    calendar_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """An API key, together with what requests need to know of its organization.
 

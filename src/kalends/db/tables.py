@@ -2,9 +2,9 @@
 organization's row can't refer to another's even by mistake, and the schema shards by it.
 
 The exceptions are the directories that find the organization in the first place: `organizations` by
-id and slug, and the digests of API keys and of clients' links. The guarantee against double bookings (an
-exclusion constraint on PostgreSQL, triggers on SQLite) is laid down in the migrations, with the index of
-`appointments` that serves it.
+id and slug, and the digests of API keys and of clients' links and feeds. The guarantee against double
+bookings (an exclusion constraint on PostgreSQL, triggers on SQLite) is laid down in the migrations, with the
+index of `appointments` that serves it.
 """
 
 from datetime import datetime
@@ -509,6 +509,26 @@ deliveries = Table(
 )
 """An event on its way to a webhook, and what became of it. `place` is the event's number in the order of
 events: deliveries are tried in this order."""
+
+
+class FeedColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    id: Named[str] = Column(Text)
+    calendar_id: Named[str | None] = Column(Text)
+    digest: Named[bytes] = Column(LargeBinary)
+    created_at: Named[datetime] = Column(UtcDateTime)
+
+
+feeds = Table(
+    "feeds",
+    metadata,
+    FeedColumns,
+    PrimaryKeyConstraint("org_id", "id"),
+    UniqueConstraint("digest"),
+    ForeignKeyConstraint(["org_id"], ["organizations.id"]),
+    ForeignKeyConstraint(["org_id", "calendar_id"], ["calendars.org_id", "calendars.id"]),
+)
+"""Secret addresses at which calendar programs read appointments: of one calendar, or of all."""
 
 
 class IdempotencyKeyColumns(TypedColumns):

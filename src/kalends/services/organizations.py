@@ -21,7 +21,7 @@ from kalends.schemas.organizations import Organization, OrganizationChange
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 MONDAY = 1
 CLIENT_NOTICE_HOURS = 24
-RESERVED_SLUGS = frozenset({"appointments"})
+RESERVED_SLUGS = frozenset({"appointments", "feeds"})
 """Names that mean something else where slugs stand in paths."""
 
 

@@ -1,0 +1,38 @@
+"""Calendar feeds on the wire."""
+
+from datetime import datetime
+
+from pydantic import ConfigDict, Field
+
+from kalends.schemas.fields import Id
+from kalends.schemas.wire import Answer, OneThing, Request
+
+
+class FeedCreate(Request):
+    """A secret address at which a calendar program reads appointments."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
+
+    calendar_id: Id | None = Field(default=None, description="Of this calendar only; of all where left out.")
+
+
+class Feed(Answer):
+    """A feed, without its address."""
+
+    id: str
+    org_id: str
+    calendar_id: str | None
+    created_at: datetime
+
+
+class NewFeedAnswer(Answer):
+    """A feed that was just made."""
+
+    feed: Feed
+    url: str | None = Field(description="Its address. It is shown this once; null in a replay.")
+
+
+class FeedsAnswer(OneThing):
+    """All feeds, oldest first."""
+
+    feeds: list[Feed]

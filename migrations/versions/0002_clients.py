@@ -46,7 +46,7 @@ def upgrade() -> None:
             ["appointments.org_id", "appointments.id"],
             name=op.f("fk_manage_links_org_id_appointment_id"),
         ),
-        sa.PrimaryKeyConstraint("org_id", "appointment_id", name=op.f("pk_manage_links")),
+        sa.PrimaryKeyConstraint("org_id", "appointment_id", "digest", name=op.f("pk_manage_links")),
         sa.UniqueConstraint("digest", name=op.f("uq_manage_links_digest")),
     )
 

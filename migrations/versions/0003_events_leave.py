@@ -16,6 +16,12 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("organizations", sa.Column("notification_email", sa.Text(), nullable=True))
+    op.add_column(
+        "appointment_types",
+        sa.Column("reminder_hours", sa.Integer(), server_default=sa.text("24"), nullable=True),
+    )
+    op.add_column("appointments", sa.Column("client_timezone", sa.Text(), nullable=True))
     op.add_column("events", sa.Column("subject_id", sa.Text(), nullable=True))
     op.add_column("events", sa.Column("subject_version", sa.Integer(), nullable=True))
     op.add_column("events", sa.Column("seq", sa.BigInteger(), nullable=True))
@@ -44,9 +50,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("org_id", name=op.f("pk_event_heads")),
     )
     op.create_table(
-        "webhooks",
+        "receivers",
         sa.Column("org_id", sa.Text(), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=True),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("events", sa.JSON(), nullable=False),
@@ -61,12 +68,13 @@ def upgrade() -> None:
         sa.Column("leased_until", UtcDateTime(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("updated_at", UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], name=op.f("fk_webhooks_org_id")),
-        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_webhooks")),
+        sa.CheckConstraint("kind IN ('webhook', 'mail')", name=op.f("ck_receivers_kind")),
+        sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], name=op.f("fk_receivers_org_id")),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_receivers")),
     )
     op.create_index(
-        "ix_webhooks_due_at",
-        "webhooks",
+        "ix_receivers_due_at",
+        "receivers",
         ["due_at"],
         unique=False,
         postgresql_where=sa.text("due_at IS NOT NULL"),
@@ -75,9 +83,10 @@ def upgrade() -> None:
     op.create_table(
         "deliveries",
         sa.Column("org_id", sa.Text(), nullable=False),
-        sa.Column("webhook_id", sa.Text(), nullable=False),
+        sa.Column("receiver_id", sa.Text(), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("audience", sa.Text(), nullable=True),
         sa.Column("subject_id", sa.Text(), nullable=True),
         sa.Column("place", sa.BigInteger(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
@@ -89,22 +98,24 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("latency_ms", sa.Integer(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.CheckConstraint("status IN ('pending', 'delivered', 'failed')", name=op.f("ck_deliveries_status")),
+        sa.CheckConstraint(
+            "status IN ('pending', 'delivered', 'failed', 'skipped')", name=op.f("ck_deliveries_status")
+        ),
         sa.ForeignKeyConstraint(
-            ["org_id", "webhook_id"],
-            ["webhooks.org_id", "webhooks.id"],
-            name=op.f("fk_deliveries_org_id_webhook_id"),
+            ["org_id", "receiver_id"],
+            ["receivers.org_id", "receivers.id"],
+            name=op.f("fk_deliveries_org_id_receiver_id"),
         ),
         sa.ForeignKeyConstraint(
             ["org_id", "event_id"], ["events.org_id", "events.id"], name=op.f("fk_deliveries_org_id_event_id")
         ),
-        sa.PrimaryKeyConstraint("org_id", "webhook_id", "id", name=op.f("pk_deliveries")),
+        sa.PrimaryKeyConstraint("org_id", "receiver_id", "id", name=op.f("pk_deliveries")),
     )
     for last in (["due_at", "place"], ["subject_id", "place"]):
         op.create_index(
             f"ix_deliveries_pending_{last[0]}",
             "deliveries",
-            ["org_id", "webhook_id", *last],
+            ["org_id", "receiver_id", *last],
             unique=False,
             postgresql_where=sa.text("status = 'pending'"),
             sqlite_where=sa.text("status = 'pending'"),
@@ -132,9 +143,12 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("feeds")
     op.drop_table("deliveries")
-    op.drop_table("webhooks")
+    op.drop_table("receivers")
     op.drop_table("event_heads")
     op.drop_index("uq_events_org_id_seq", table_name="events")
     op.drop_index("ix_events_org_id_unnumbered", table_name="events")
     for column in ("seq", "subject_version", "subject_id"):
         op.drop_column("events", column)
+    op.drop_column("appointments", "client_timezone")
+    op.drop_column("appointment_types", "reminder_hours")
+    op.drop_column("organizations", "notification_email")

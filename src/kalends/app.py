@@ -67,6 +67,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             public_url=settings.public_url,
             public_requests_per_hour=settings.public_requests_per_hour,
             webhooks_allow_private=settings.webhooks_allow_private,
+            mail=settings.mail,
             rate_limits=RateLimits(settings.rate_limit_storage),
             key_use=key_use,
         )

@@ -1,8 +1,9 @@
 """Every setting, from the environment (`KALENDS_…`) or a `.env` file in the working directory."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -62,11 +63,37 @@ class Settings(BaseSettings):
     events_kept_days: int = Field(
         default=30, ge=1, le=3_650, description="How long events and their deliveries are kept."
     )
+    smtp_host: str = Field(
+        default="",
+        description="The mail server that takes mails to clients and staff; without one, none are sent.",
+    )
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="Its port.")
+    smtp_user: str = Field(default="", description="The user there, if it wants one.")
+    smtp_password: SecretStr = Field(default=SecretStr(""), description="The user's password.")
+    smtp_tls: Literal["starttls", "tls", "none"] = Field(
+        default="starttls",
+        description="How the connection is secured: starttls, tls (from the start) or none.",
+    )
+    smtp_from: str = Field(
+        default="",
+        description="The address mails come from, such as booking@clinic.example; goes with the host.",
+    )
     log_level: str = Field(
         default="info",
         pattern="^(debug|info|warning|error)$",
         description="The least severe log line that is written: debug, info, warning or error.",
     )
+
+    @model_validator(mode="after")
+    def _mail_has_a_sender(self) -> Self:
+        if self.smtp_host and not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", self.smtp_from):
+            raise ValueError("KALENDS_SMTP_FROM must be an e-mail address where KALENDS_SMTP_HOST is set")
+        return self
+
+    @property
+    def mail(self) -> bool:
+        """Whether mails are sent."""
+        return bool(self.smtp_host)
 
     @field_validator("public_url")
     @classmethod

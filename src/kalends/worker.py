@@ -7,14 +7,17 @@ taken.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from kalends.clock import Clock
 from kalends.core.errors import Refusal
+from kalends.core.messages import Message, Outcome
 from kalends.core.pacing import pause
 from kalends.db.database import Database
+from kalends.delivery.mail import Postman
 from kalends.delivery.webhooks import Poster
 from kalends.ids import new_id
+from kalends.schemas.letters import Letter
 from kalends.services import deliveries, event_order, event_pages, lapses
 from kalends.services.deliveries import Lease, Tried
 from kalends.settings import Settings
@@ -23,8 +26,8 @@ from kalends.telemetry import log
 EVENTS_SECONDS = 0.5
 LAPSES_SECONDS = 5
 FORGETTING_SECONDS = 3_600
-MOST_WEBHOOKS = 500
-"""How many webhooks one worker delivers to at once. Each waits for its own answers only, so a slow one takes
+MOST_RECEIVERS = 500
+"""How many receivers one worker delivers to at once. Each waits for its own answers only, so a slow one takes
 a place and nothing else."""
 RECORD_SECONDS = 2
 """How long what was delivered may stay unrecorded: if the worker dies meanwhile, it is delivered again."""
@@ -33,10 +36,19 @@ RECORD_SECONDS = 2
 class Worker:
     """The rounds of the worker, each at its own pace."""
 
-    def __init__(self, database: Database, clock: Clock, poster: Poster, *, events_kept: timedelta) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        poster: Poster,
+        postman: Postman | None,
+        *,
+        events_kept: timedelta,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._poster = poster
+        self._postman = postman
         self._events_kept = events_kept
         self._name = new_id("worker")
         self._delivering: set[asyncio.Task[None]] = set()
@@ -57,10 +69,15 @@ class Worker:
     async def take_events(self) -> None:
         """Number what has happened, and begin to deliver to every webhook that is due."""
         for org_id in await self._database.read(event_order.waiting):
-            await self._database.write(event_order.number, org_id, self._clock.now())
-        most = MOST_WEBHOOKS - len(self._delivering)
-        if most > 0 and await self._database.read(deliveries.is_due, self._clock.now()):
-            for lease in await self._database.write(deliveries.lease, self._name, self._clock.now(), most):
+            now, mail = self._clock.now(), self._postman is not None
+            await self._database.write(event_order.number, org_id, now, mail=mail)
+        most = MOST_RECEIVERS - len(self._delivering)
+        if most > 0 and await self._database.read(
+            deliveries.is_due, self._clock.now(), mail=self._postman is not None
+        ):
+            for lease in await self._database.write(
+                deliveries.lease, self._name, self._clock.now(), most, mail=self._postman is not None
+            ):
                 task = asyncio.create_task(self._deliver(lease))
                 self._delivering.add(task)
                 task.add_done_callback(self._delivering.discard)
@@ -88,7 +105,9 @@ class Worker:
             ):
                 wait = await self._deliver_batch(lease, due)
         except Refusal as refusal:
-            log.warning("deliveries wait for the database", webhook_id=lease.webhook_id, why=refusal.message)
+            log.warning(
+                "deliveries wait for the database", receiver_id=lease.receiver_id, why=refusal.message
+            )
         except Exception:  # noqa: BLE001 - the other webhooks go on
             log.exception("a defect: please report it with this trace")
         finally:
@@ -102,17 +121,25 @@ class Worker:
         try:
             for each in due:
                 now = self._clock.now()
-                outcome = await self._poster.post(lease.url, lease.secrets, each.message, now)
+                outcome = await self._send(lease, each.content, now)
                 tried.append(Tried(each, outcome, self._clock.now(), _chance()))
                 if outcome.code is None:
-                    silences = self._silences[lease.webhook_id] = self._silences.get(lease.webhook_id, 0) + 1
+                    silences = self._silences[lease.receiver_id] = (
+                        self._silences.get(lease.receiver_id, 0) + 1
+                    )
                     return pause(silences)
-                self._silences.pop(lease.webhook_id, None)
+                self._silences.pop(lease.receiver_id, None)
                 if outcome.gone or asyncio.get_running_loop().time() - began > RECORD_SECONDS:
                     break
         finally:
             await asyncio.shield(self._database.write(deliveries.record, lease, tried))
         return None
+
+    async def _send(self, lease: Lease, content: Message | Letter, now: datetime) -> Outcome:
+        if isinstance(content, Message):
+            return await self._poster.post(lease.url, lease.secrets, content, now)
+        assert self._postman is not None
+        return await self._postman.send(content, now)
 
     async def _give_back(self, lease: Lease, wait: timedelta | None) -> None:
         try:
@@ -130,11 +157,14 @@ def _chance() -> float:
 async def work(settings: Settings, database: Database, clock: Clock) -> None:
     """Work on a database until cancelled."""
     poster = Poster(allow_private=settings.webhooks_allow_private)
+    postman = Postman(settings) if settings.mail else None
     try:
         kept = timedelta(days=settings.events_kept_days)
-        await Worker(database, clock, poster, events_kept=kept).run()
+        await Worker(database, clock, poster, postman, events_kept=kept).run()
     finally:
         await poster.close()
+        if postman is not None:
+            await postman.close()
 
 
 async def _again_and_again(round_: Callable[[], Awaitable[object]], seconds: float) -> None:

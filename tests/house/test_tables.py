@@ -12,7 +12,7 @@ DIRECTORIES = {
     "uq_manage_links_digest",
     "uq_feeds_digest",
     "ix_appointments_expires_at",
-    "ix_webhooks_due_at",
+    "ix_receivers_due_at",
 }
 
 

@@ -110,11 +110,11 @@ async def history(id: PathId, call: Reading) -> HistoryAnswer:
     responses=writing(errors.NotFound),
 )
 async def manage_link(id: PathId, change: Writing) -> Response:
-    """Make a new secret link by which the client can see, cancel and move the appointment. The one before is
+    """Make a new secret link by which the client can see, cancel and move the appointment. Those before are
     good no more."""
     return await change.make(
         lambda token: ManageLinkAnswer(manage_url=change.link(token), manage_token=token),
-        manage_links.issue,
+        manage_links.renew,
         change.org_id,
         id,
         change.now,

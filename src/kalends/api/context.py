@@ -27,6 +27,7 @@ class Context:
     public_url: str
     public_requests_per_hour: int
     webhooks_allow_private: bool
+    mail: bool
     rate_limits: RateLimits
     key_use: KeyUse
 

@@ -104,7 +104,7 @@ async def book(body: ClientBooking, change: ClientWriting) -> Response:
 
     def with_new_link(tx: Tx, answer: str) -> str:
         kept = BookedAnswer.model_validate_json(answer)
-        token = manage_links.issue(tx, change.org_id, kept.appointment.id, change.now)
+        token = manage_links.renew(tx, change.org_id, kept.appointment.id, change.now)
         return with_link(kept.appointment, token).model_dump_json()
 
     return await change.keeping(without_link, with_new_link).make(

@@ -55,7 +55,7 @@ async def create(body: WebhookCreate, change: Writing) -> Response:
     return (
         await change.answering(201)
         .keeping(_without_secret)
-        .make(NewWebhookAnswer.of, webhooks.create, change.org_id, body, change.now)
+        .make(NewWebhookAnswer.of, webhooks.create, change.org_id, body, change.now, mail=change.context.mail)
     )
 
 
@@ -144,6 +144,7 @@ async def replay(id: PathId, body: Replay, change: Writing) -> Response:
         id,
         body,
         change.now,
+        mail=change.context.mail,
     )
 
 
@@ -156,7 +157,9 @@ async def replay(id: PathId, body: Replay, change: Writing) -> Response:
 async def test(id: PathId, change: Writing) -> Response:
     """Send a `webhook.test` event to this webhook only."""
     actor = events.actor(change.caller)
-    return await change.make(DeliveryAnswer.of, webhooks.test, change.org_id, id, actor, change.now)
+    return await change.make(
+        DeliveryAnswer.of, webhooks.test, change.org_id, id, actor, change.now, mail=change.context.mail
+    )
 
 
 async def _must_be_public(call: Call, url: str) -> None:

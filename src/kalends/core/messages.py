@@ -28,13 +28,15 @@ class Message:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of an attempt. `code` and `answer` are the receiver's, if it gave any; else `error` says
-    why. `retry_after` is what it asked for."""
+    why. `retry_after` is what it asked for. `final` says that trying
+    again is of no use."""
 
     latency_ms: int
     code: int | None = None
     answer: str | None = None
     error: str | None = None
     retry_after: timedelta | None = None
+    final: bool = False
 
     @property
     def succeeded(self) -> bool:

@@ -54,6 +54,7 @@ class OrganizationColumns(TypedColumns):
     requests_per_hour: Named[int | None] = Column(Integer)
     sandbox: Named[bool] = Column(Boolean)
     client_notice_hours: Named[int] = Column(Integer, server_default=text("24"))
+    notification_email: Named[str | None] = Column(Text)
     created_at: Named[datetime] = Column(UtcDateTime)
     updated_at: Named[datetime] = Column(UtcDateTime)
 
@@ -167,6 +168,7 @@ class AppointmentTypeColumns(TypedColumns):
     requires_confirmation: Named[bool] = Column(Boolean)
     confirm_within_hours: Named[int | None] = Column(Integer)
     slot_interval_minutes: Named[int | None] = Column(Integer)
+    reminder_hours: Named[int | None] = Column(Integer, server_default=text("24"))
     booking_questions: Named[list[dict[str, Any]]] = Column(JSON)
     schedule_id: Named[str | None] = Column(Text)
     is_active: Named[bool] = Column(Boolean)
@@ -280,6 +282,7 @@ class AppointmentColumns(TypedColumns):
     client_email: Named[str | None] = Column(Text)
     client_phone: Named[str | None] = Column(Text)
     client_language: Named[str] = Column(Text)
+    client_timezone: Named[str | None] = Column(Text)
     client_notes: Named[str | None] = Column(Text)
     internal_notes: Named[str | None] = Column(Text)
     answers: Named[list[dict[str, Any]]] = Column(JSON, server_default=text("'[]'"))
@@ -369,11 +372,11 @@ manage_links = Table(
     "manage_links",
     metadata,
     ManageLinkColumns,
-    PrimaryKeyConstraint("org_id", "appointment_id"),
+    PrimaryKeyConstraint("org_id", "appointment_id", "digest"),
     UniqueConstraint("digest"),
     ForeignKeyConstraint(["org_id", "appointment_id"], ["appointments.org_id", "appointments.id"]),
 )
-"""The secret link by which a client sees, cancels and moves an appointment: one each, by its digest."""
+"""The secret links by which a client sees, cancels and moves an appointment, by their digests."""
 
 
 class EventColumns(TypedColumns):
@@ -430,9 +433,10 @@ event_heads = Table(
 numbers holds this row's lock."""
 
 
-class WebhookColumns(TypedColumns):
+class ReceiverColumns(TypedColumns):
     org_id: Named[str] = Column(Text)
     id: Named[str] = Column(Text)
+    kind: Named[str] = Column(Text)
     name: Named[str | None] = Column(Text)
     url: Named[str] = Column(Text)
     events: Named[list[str]] = Column(JSON)
@@ -449,29 +453,31 @@ class WebhookColumns(TypedColumns):
     updated_at: Named[datetime] = Column(UtcDateTime)
 
 
-webhooks = Table(
-    "webhooks",
+receivers = Table(
+    "receivers",
     metadata,
-    WebhookColumns,
+    ReceiverColumns,
     PrimaryKeyConstraint("org_id", "id"),
     ForeignKeyConstraint(["org_id"], ["organizations.id"]),
+    CheckConstraint("kind IN ('webhook', 'mail')", name="kind"),
     Index(
-        "ix_webhooks_due_at",
+        "ix_receivers_due_at",
         "due_at",
         postgresql_where=text("due_at IS NOT NULL"),
         sqlite_where=text("due_at IS NOT NULL"),
     ),
 )
-"""Who wants to be told of events. A worker that delivers to one leases it, so that its deliveries are made
-one after the other. `due_at` is when the next of them is to be made. The secret must be known to sign with,
-so it is stored as it is."""
+"""Who is told of events: webhooks, and the mail of each organization. A worker that delivers to one leases
+it, so that its deliveries are made one after the other. `due_at` is when the next of them is to be made. The
+secret must be known to sign with, so it is stored as it is."""
 
 
 class DeliveryColumns(TypedColumns):
     org_id: Named[str] = Column(Text)
-    webhook_id: Named[str] = Column(Text)
+    receiver_id: Named[str] = Column(Text)
     id: Named[str] = Column(Text)
     event_id: Named[str] = Column(Text)
+    audience: Named[str | None] = Column(Text)
     subject_id: Named[str | None] = Column(Text)
     place: Named[int] = Column(BigInteger)
     status: Named[str] = Column(Text)
@@ -489,16 +495,16 @@ deliveries = Table(
     "deliveries",
     metadata,
     DeliveryColumns,
-    PrimaryKeyConstraint("org_id", "webhook_id", "id"),
-    ForeignKeyConstraint(["org_id", "webhook_id"], ["webhooks.org_id", "webhooks.id"]),
+    PrimaryKeyConstraint("org_id", "receiver_id", "id"),
+    ForeignKeyConstraint(["org_id", "receiver_id"], ["receivers.org_id", "receivers.id"]),
     ForeignKeyConstraint(["org_id", "event_id"], ["events.org_id", "events.id"]),
-    CheckConstraint("status IN ('pending', 'delivered', 'failed')", name="status"),
+    CheckConstraint("status IN ('pending', 'delivered', 'failed', 'skipped')", name="status"),
     # What is due, and whether something of the same appointment is to be delivered before.
     *(
         Index(
             f"ix_deliveries_pending_{last[0]}",
             "org_id",
-            "webhook_id",
+            "receiver_id",
             *last,
             postgresql_where=text("status = 'pending'"),
             sqlite_where=text("status = 'pending'"),
@@ -507,7 +513,7 @@ deliveries = Table(
     ),
     Index("ix_deliveries_org_id_event_id", "org_id", "event_id"),
 )
-"""An event on its way to a webhook, and what became of it. `place` is the event's number in the order of
+"""An event on its way to a receiver, and what became of it. `place` is the event's number in the order of
 events: deliveries are tried in this order."""
 
 

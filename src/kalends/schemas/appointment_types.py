@@ -79,6 +79,10 @@ class AppointmentTypeChange(Request):
     slot_interval_minutes: Duration | None = Field(
         default=UNSENT, description="From one offered start to the next; null: the duration."
     )
+    reminder_hours: Count | None = Field(
+        default=UNSENT,
+        description="How long before the start clients are reminded by mail; null: not at all.",
+    )
     booking_questions: Annotated[list[BookingQuestion], Field(max_length=100)] = Field(
         default=UNSENT, description="Each with an id of its own.", json_schema_extra={"uniqueItems": True}
     )
@@ -129,6 +133,9 @@ class AppointmentTypeCreate(AppointmentTypeChange):
         default=60, description="How far ahead clients can book; null: no limit, 0: today only."
     )
     requires_confirmation: bool = False
+    reminder_hours: Count | None = Field(
+        default=24, description="How long before the start clients are reminded by mail; null: not at all."
+    )
     booking_questions: Annotated[list[BookingQuestion], Field(max_length=100)] = Field(
         default=[], description="Each with an id of its own.", json_schema_extra={"uniqueItems": True}
     )
@@ -156,6 +163,7 @@ class AppointmentType(Answer):
     requires_confirmation: bool
     confirm_within_hours: int | None
     slot_interval_minutes: int | None
+    reminder_hours: int | None
     booking_questions: list[BookingQuestion]
     calendar_ids: list[str]
     schedule_id: str | None

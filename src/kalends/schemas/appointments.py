@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from kalends.core.lifecycle import Check, Source, Status
-from kalends.schemas.fields import Email, Id, Language, Moment, Name, Notes, Phone
+from kalends.schemas.fields import Email, Id, Language, Moment, Name, Notes, Phone, Zone
 from kalends.schemas.wire import UNSENT, Answer, OneThing, Request
 
 
@@ -45,6 +45,7 @@ class AppointmentCreate(Request):
     client_email: Email = None
     client_phone: Phone = None
     client_language: Language = None
+    client_timezone: Zone | None = Field(default=None, description="In which mails tell the client the time.")
     client_notes: Notes = Field(default=None, description="From the client.")
     internal_notes: Notes = Field(default=None, description="Never shown to the client.")
     calendar_id: Id | None = Field(
@@ -76,6 +77,7 @@ class AppointmentChange(Request):
     client_email: Email = UNSENT
     client_phone: Phone = UNSENT
     client_language: Language = UNSENT
+    client_timezone: Zone | None = UNSENT
     client_notes: Notes = UNSENT
     internal_notes: Notes = UNSENT
     cancellation_reason: Notes = Field(default=UNSENT, description="Goes with the status `cancelled`.")
@@ -126,6 +128,7 @@ class Appointment(Answer):
     client_email: str | None
     client_phone: str | None
     client_language: str
+    client_timezone: str | None
     client_notes: str | None
     internal_notes: str | None
     answers: list[QuestionAnswer] = Field(description="To the type's questions, from the booking page.")
@@ -178,6 +181,7 @@ class AppointmentAnswer(OneThing):
                         "client_email": "jane@example.com",
                         "client_phone": "+1234567890",
                         "client_language": "en",
+                        "client_timezone": None,
                         "client_notes": None,
                         "internal_notes": None,
                         "answers": [],

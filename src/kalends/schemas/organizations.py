@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from kalends.schemas.fields import WHOLE, Name, Zone
+from kalends.schemas.fields import WHOLE, Email, Name, Zone
 from kalends.schemas.wire import UNSENT, Answer, OneThing, Request
 
 Scope = Literal["read", "write", "delete", "admin"]
@@ -30,6 +30,10 @@ class OrganizationChange(Request):
         description="How long before its start clients may still cancel or move an appointment "
         "by their link.",
     )
+    notification_email: Email = Field(
+        default=UNSENT,
+        description="Where staff are told of bookings, changes and cancellations; null: nowhere.",
+    )
 
 
 class Organization(Answer):
@@ -41,6 +45,7 @@ class Organization(Answer):
     timezone: str
     week_start: int
     client_notice_hours: int
+    notification_email: str | None
     plan: str = Field(description="Read-only.")
     requests_per_hour: int = Field(description="Of each key; read-only.")
     sandbox: bool = Field(description="Read-only.")

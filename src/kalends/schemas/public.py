@@ -98,6 +98,7 @@ class ClientBooking(Request):
     client_email: Email = None
     client_phone: Phone = None
     client_language: Language = None
+    client_timezone: Zone | None = Field(default=None, description="In which mails tell the time.")
     client_notes: Notes = None
     answers: Annotated[dict[str, Any], Field(max_length=100)] = Field(
         default={}, description="By the id of the type's question."
@@ -140,6 +141,7 @@ class ClientAppointment(Answer):
     client_email: str | None
     client_phone: str | None
     client_language: str
+    client_timezone: str | None
     client_notes: str | None
     answers: list[QuestionAnswer]
     appointment_type: TypeSummary

@@ -15,7 +15,14 @@ from kalends.services import history, lapses, offers, parties, placing
 from kalends.services.appointments import DEFAULT_LANGUAGE, fields_of, row_of, shown, with_fields
 from kalends.services.parties import Party
 
-_DETAILS = ("client_name", "client_email", "client_phone", "client_notes", "internal_notes")
+_DETAILS = (
+    "client_name",
+    "client_email",
+    "client_phone",
+    "client_timezone",
+    "client_notes",
+    "internal_notes",
+)
 _BUSY = ("busy_start", "busy_end")
 
 

@@ -113,6 +113,7 @@ def _row(
         "client_email": wish.client_email,
         "client_phone": wish.client_phone,
         "client_language": wish.client_language or DEFAULT_LANGUAGE,
+        "client_timezone": wish.client_timezone,
         "client_notes": wish.client_notes or None,
         "internal_notes": wish.internal_notes or None,
         "answers": [answer.model_dump() for answer in answers],

@@ -1,6 +1,6 @@
-"""Delivering: which webhooks are due, whose turn it is to deliver to them, and what became of it.
+"""Delivering: which receivers are due, whose turn it is to deliver to them, and what became of it.
 
-A worker leases a webhook, so its deliveries are made one after the other and by nobody else; a lease that is
+A worker leases a receiver, so its deliveries are made one after the other and by nobody else; a lease that is
 not renewed ends by itself, and another worker takes over. What was delivered but not recorded when a worker
 died is delivered again: at least once, with the same id.
 """
@@ -15,8 +15,10 @@ from sqlalchemy import Select, bindparam, exists, func, or_, select, update
 from kalends.core.messages import Message, Outcome
 from kalends.core.pacing import FAILING_DAYS, next_try
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import deliveries, events, webhooks
+from kalends.db.tables import deliveries, events, receivers
+from kalends.schemas.letters import Letter
 from kalends.services import events as outbox
+from kalends.services import letters
 from kalends.services.event_pages import told
 
 LEASE = timedelta(seconds=30)
@@ -26,10 +28,11 @@ _BATCH = 50
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A webhook that one worker delivers to for a while. `secrets` are those that sign, the newest first."""
+    """A receiver that one worker delivers to for a while. `secrets` are those that sign, the newest first."""
 
     org_id: str
-    webhook_id: str
+    receiver_id: str
+    kind: str
     worker: str
     url: str
     secrets: tuple[str, ...]
@@ -37,11 +40,11 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A delivery that is to be made."""
+    """A delivery that is to be made: of a message to a webhook, or of a letter by mail."""
 
     id: str
     attempts: int
-    message: Message
+    content: Message | Letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,42 +57,46 @@ class Tried:
     chance: float
 
 
-def lease(tx: Tx, worker: str, now: datetime, most: int) -> list[Lease]:
-    """Take some webhooks that are due and that nobody delivers to."""
+def lease(tx: Tx, worker: str, now: datetime, most: int, *, mail: bool) -> list[Lease]:
+    """Take some receivers that are due and that nobody delivers to."""
     rows = tx.execute(
-        select(webhooks)
-        .where(*_waiting(now))
-        .order_by(webhooks.c.due_at)
+        select(receivers)
+        .where(*_waiting(now, mail))
+        .order_by(receivers.c.due_at)
         .limit(most)
         .with_for_update(key_share=True, skip_locked=True)
     ).all()
     if rows:
         mine = [{"org": row.org_id, "webhook": row.id} for row in rows]
         tx.execute(_LEASE.values(leased_by=worker, leased_until=now + LEASE), mine)
-    return [Lease(row.org_id, row.id, worker, row.url, (row.secret, *_old_secret(row, now))) for row in rows]
+    return [
+        Lease(row.org_id, row.id, row.kind, worker, row.url, (row.secret, *_old_secret(row, now)))
+        for row in rows
+    ]
 
 
-def take(tx: Tx, held: Lease, now: datetime) -> list[Due]:
-    """Keep a webhook for longer, and take its next deliveries; none where it was lost, deleted or made
-    inactive."""
-    renewed = update(webhooks).where(*_held(held), webhooks.c.active).values(leased_until=now + LEASE)
-    if tx.execute(renewed.returning(webhooks.c.id)).first() is None:
-        return []
+def take(tx: Tx, held: Lease, now: datetime) -> list[Due] | None:
+    """Keep a receiver for longer, and take its next deliveries; None where there are none, or where it was
+    lost, deleted or made inactive."""
+    renewed = update(receivers).where(*_held(held), receivers.c.active).values(leased_until=now + LEASE)
+    if tx.execute(renewed.returning(receivers.c.id)).first() is None:
+        return None
     return _due(tx, held, now)
 
 
-def is_due(tx: Tx, now: datetime) -> bool:
-    """Whether any webhook waits for a worker."""
-    return tx.execute(select(webhooks.c.id).where(*_waiting(now)).limit(1)).first() is not None
+def is_due(tx: Tx, now: datetime, *, mail: bool) -> bool:
+    """Whether any receiver waits for a worker."""
+    return tx.execute(select(receivers.c.id).where(*_waiting(now, mail)).limit(1)).first() is not None
 
 
-def _waiting(now: datetime) -> tuple[Any, ...]:
-    free = or_(webhooks.c.leased_until.is_(None), webhooks.c.leased_until <= now)
-    return (webhooks.c.due_at <= now, webhooks.c.active, free)
+def _waiting(now: datetime, mail: bool) -> tuple[Any, ...]:
+    free = or_(receivers.c.leased_until.is_(None), receivers.c.leased_until <= now)
+    able = receivers.c.kind.in_(("webhook", "mail") if mail else ("webhook",))
+    return (receivers.c.due_at <= now, receivers.c.active, free, able)
 
 
-def _due(tx: Tx, held: Lease, now: datetime) -> list[Due]:
-    """The next deliveries to a webhook that are due, in order. Where something of the same appointment is
+def _due(tx: Tx, held: Lease, now: datetime) -> list[Due] | None:
+    """The next deliveries to a receiver that are due, in order. Where something of the same appointment is
     still to be delivered before, a delivery waits for that."""
     rows = tx.execute(
         _eligible(held)
@@ -97,6 +104,7 @@ def _due(tx: Tx, held: Lease, now: datetime) -> list[Due]:
             deliveries.c.id,
             deliveries.c.attempts,
             deliveries.c.event_id,
+            deliveries.c.audience,
             events.c.type,
             events.c.payload,
             events.c.occurred_at,
@@ -109,57 +117,78 @@ def _due(tx: Tx, held: Lease, now: datetime) -> list[Due]:
         .where(deliveries.c.due_at <= now)
         .order_by(deliveries.c.due_at, deliveries.c.place)
         .limit(_BATCH)
-    )
-    return [
-        Due(
-            row.id,
-            row.attempts,
-            Message.of(row.event_id, row.type, row.occurred_at, held.org_id, told(row.payload)),
+    ).all()
+    if not rows:
+        return None
+    found = [(row, _content(tx, held, row, now)) for row in rows]
+    return [Due(row.id, row.attempts, content) for row, content in found if content is not None]
+
+
+def _content(tx: Tx, held: Lease, row: AnyRow, now: datetime) -> Message | Letter | None:
+    """What is to be delivered now. A mail that nobody wants is put away, and one that is not due yet put
+    off."""
+    if held.kind == "webhook":
+        return Message.of(row.event_id, row.type, row.occurred_at, held.org_id, told(row.payload))
+    written = letters.write(tx, held.org_id, row, now)
+    if isinstance(written, Letter):
+        return written
+    put: dict[str, Any] = {"status": "skipped", "due_at": None} if written is None else {"due_at": written}
+    tx.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.org_id == held.org_id,
+            deliveries.c.receiver_id == held.receiver_id,
+            deliveries.c.id == row.id,
         )
-        for row in rows
-    ]
+        .values(put)
+    )
+    return None
 
 
 def record(tx: Tx, held: Lease, tried: Sequence[Tried]) -> None:
-    """Write down what became of attempts, and what follows for the webhook."""
+    """Write down what became of attempts, and what follows for the receiver."""
     if not tried:
         return
     tx.execute(_RECORD, [_recorded(held, each) for each in tried])
+    if held.kind == "mail":
+        return
     last = tried[-1]
     if any(each.outcome.gone for each in tried):
         _disable(tx, held, "It answered 410 Gone.", last.at)
     elif last.outcome.succeeded:
         tx.execute(
-            update(webhooks)
-            .where(*_mine(held), webhooks.c.failing_since.is_not(None))
+            update(receivers)
+            .where(*_mine(held), receivers.c.failing_since.is_not(None))
             .values(failing_since=None)
         )
     elif any(each.outcome.succeeded for each in tried):
-        tx.execute(update(webhooks).where(*_mine(held)).values(failing_since=last.at))
+        tx.execute(update(receivers).where(*_mine(held)).values(failing_since=last.at))
     else:
         _failing(tx, held, tried[0].at, last.at)
 
 
 def release(tx: Tx, held: Lease, now: datetime, pause: timedelta | None) -> None:
-    """Give a webhook back. It is due again when its next delivery is, or after a pause."""
-    # The webhook's row is locked first: whoever makes deliveries for it meanwhile then says so afterwards.
-    if tx.execute(select(webhooks.c.id).where(*_held(held)).with_for_update(key_share=True)).first() is None:
+    """Give a receiver back. It is due again when its next delivery is, or after a pause."""
+    # The receiver's row is locked first: whoever makes deliveries for it meanwhile then says so afterwards.
+    if tx.execute(select(receivers.c.id).where(*_held(held)).with_for_update(key_share=True)).first() is None:
         return
     following = tx.execute(_eligible(held).add_columns(func.min(deliveries.c.due_at))).scalar()
     if following is not None and pause is not None:
         following = max(following, now + pause)
     tx.execute(
-        update(webhooks).where(*_held(held)).values(leased_by=None, leased_until=None, due_at=following)
+        update(receivers).where(*_held(held)).values(leased_by=None, leased_until=None, due_at=following)
     )
 
 
 def _recorded(held: Lease, tried: Tried) -> Mapping[str, Any]:
     outcome, attempts = tried.outcome, tried.due.attempts + 1
-    wait = None if outcome.succeeded else next_try(attempts, tried.chance, outcome.retry_after)
+    wait = (
+        None if outcome.succeeded or outcome.final else next_try(attempts, tried.chance, outcome.retry_after)
+    )
     status = "delivered" if outcome.succeeded else "failed" if wait is None else "pending"
     return {
         "org": held.org_id,
-        "webhook": held.webhook_id,
+        "webhook": held.receiver_id,
         "delivery": tried.due.id,
         "status": status,
         "attempts": attempts,
@@ -173,23 +202,23 @@ def _recorded(held: Lease, tried: Tried) -> Mapping[str, Any]:
 
 
 def _failing(tx: Tx, held: Lease, since: datetime, now: datetime) -> None:
-    known = tx.execute(select(webhooks.c.failing_since).where(*_mine(held))).scalar()
+    known = tx.execute(select(receivers.c.failing_since).where(*_mine(held))).scalar()
     if known is None:
-        tx.execute(update(webhooks).where(*_mine(held)).values(failing_since=since))
+        tx.execute(update(receivers).where(*_mine(held)).values(failing_since=since))
     elif now - known >= FAILING_DAYS:
         _disable(tx, held, f"It has answered nothing but failures for {FAILING_DAYS.days} days.", now)
 
 
 def _disable(tx: Tx, held: Lease, why: str, now: datetime) -> None:
     disabled = tx.execute(
-        update(webhooks)
-        .where(*_mine(held), webhooks.c.active)
+        update(receivers)
+        .where(*_mine(held), receivers.c.active)
         .values(active=False, disabled_reason=why, due_at=None, updated_at=now)
-        .returning(webhooks.c.id, webhooks.c.name, webhooks.c.url)
+        .returning(receivers.c.id, receivers.c.name, receivers.c.url)
     ).first()
     if disabled is not None:
         told_ = {"webhook": {**disabled._mapping, "reason": why}}
-        outbox.tell(tx, held.org_id, "webhook.disabled", told_, outbox.SYSTEM, now, held.webhook_id)
+        outbox.tell(tx, held.org_id, "webhook.disabled", told_, outbox.SYSTEM, now, held.receiver_id)
 
 
 def _old_secret(row: AnyRow, now: datetime) -> tuple[str, ...]:
@@ -197,11 +226,11 @@ def _old_secret(row: AnyRow, now: datetime) -> tuple[str, ...]:
 
 
 def _mine(held: Lease) -> tuple[Any, ...]:
-    return (webhooks.c.org_id == held.org_id, webhooks.c.id == held.webhook_id)
+    return (receivers.c.org_id == held.org_id, receivers.c.id == held.receiver_id)
 
 
 def _held(held: Lease) -> tuple[Any, ...]:
-    return (*_mine(held), webhooks.c.leased_by == held.worker)
+    return (*_mine(held), receivers.c.leased_by == held.worker)
 
 
 def _eligible(held: Lease) -> Select[*tuple[Any, ...]]:
@@ -209,11 +238,11 @@ def _eligible(held: Lease) -> Select[*tuple[Any, ...]]:
     before = deliveries.alias()
     return select().where(
         deliveries.c.org_id == held.org_id,
-        deliveries.c.webhook_id == held.webhook_id,
+        deliveries.c.receiver_id == held.receiver_id,
         deliveries.c.status == "pending",
         ~exists().where(
             before.c.org_id == deliveries.c.org_id,
-            before.c.webhook_id == deliveries.c.webhook_id,
+            before.c.receiver_id == deliveries.c.receiver_id,
             before.c.status == "pending",
             before.c.subject_id == deliveries.c.subject_id,
             before.c.place < deliveries.c.place,
@@ -221,9 +250,11 @@ def _eligible(held: Lease) -> Select[*tuple[Any, ...]]:
     )
 
 
-_LEASE = update(webhooks).where(webhooks.c.org_id == bindparam("org"), webhooks.c.id == bindparam("webhook"))
+_LEASE = update(receivers).where(
+    receivers.c.org_id == bindparam("org"), receivers.c.id == bindparam("webhook")
+)
 _RECORD = update(deliveries).where(
     deliveries.c.org_id == bindparam("org"),
-    deliveries.c.webhook_id == bindparam("webhook"),
+    deliveries.c.receiver_id == bindparam("webhook"),
     deliveries.c.id == bindparam("delivery"),
 )

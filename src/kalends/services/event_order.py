@@ -15,11 +15,22 @@ from sqlalchemy import bindparam, insert, or_, select, update
 
 from kalends.core.event_types import TEST_EVENT, matches
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import deliveries, event_heads, events, webhooks
+from kalends.db.tables import deliveries, event_heads, events, receivers
 from kalends.db.verbs import insert_new
 from kalends.ids import new_id
 
 _MOST_AT_ONCE = 5_000
+
+MAIL = "mail"
+"""The id of an organization's receiver of mails."""
+CLIENT, STAFF, REMINDER = "client", "staff", "reminder"
+_BOOKED = frozenset({"appointment.created", "appointment.confirmed", "appointment.rescheduled"})
+_MAILED = {
+    CLIENT: _BOOKED | {"appointment.cancelled"},
+    STAFF: _BOOKED | {"appointment.cancelled"},
+    REMINDER: _BOOKED,
+}
+"""Of which events there are mails, and for whom. Whether one is wanted is decided when it is written."""
 
 
 def waiting(tx: Tx) -> Sequence[str]:
@@ -34,8 +45,9 @@ def is_waiting(tx: Tx, org_id: str) -> bool:
     return tx.execute(found).first() is not None
 
 
-def number(tx: Tx, org_id: str, now: datetime) -> int:
-    """Number what has been committed, and make a delivery of it for every webhook that wants it; how many."""
+def number(tx: Tx, org_id: str, now: datetime, *, mail: bool) -> int:
+    """Number what has been committed, and make a delivery of it for every webhook that wants it, and for
+    mails where they are sent (`mail`); how many."""
     last = lock_head(tx, org_id).seq
     unnumbered = tx.execute(
         select(events.c.id, events.c.type, events.c.subject_id, events.c.subject_version)
@@ -49,6 +61,8 @@ def number(tx: Tx, org_id: str, now: datetime) -> int:
     tx.execute(_NUMBER, [{"org": org_id, "event": event.id, "number": place} for place, event in numbered])
     tx.execute(update(event_heads).where(event_heads.c.org_id == org_id).values(seq=last + len(numbered)))
     _fan_out(tx, org_id, numbered, now)
+    if mail:
+        _fan_out_to_mail(tx, org_id, numbered, now)
     return len(numbered)
 
 
@@ -75,17 +89,46 @@ def _in_order(unnumbered: Sequence[AnyRow]) -> list[AnyRow]:
 
 def _fan_out(tx: Tx, org_id: str, numbered: Sequence[tuple[int, AnyRow]], now: datetime) -> None:
     wanting = tx.execute(
-        select(webhooks.c.id, webhooks.c.events).where(webhooks.c.org_id == org_id, webhooks.c.active)
+        select(receivers.c.id, receivers.c.events).where(
+            receivers.c.org_id == org_id, receivers.c.active, receivers.c.kind == "webhook"
+        )
     ).all()
+    _insert(
+        tx,
+        org_id,
+        [
+            delivery(org_id, webhook.id, event, place, now)
+            for webhook in wanting
+            for place, event in numbered
+            if wants(webhook, event)
+        ],
+        now,
+    )
+
+
+def _fan_out_to_mail(tx: Tx, org_id: str, numbered: Sequence[tuple[int, AnyRow]], now: datetime) -> None:
+    """Mails to the client and to staff of the same appointment do not wait for each other, and a reminder,
+    which is made now and sent much later, keeps nothing waiting."""
     made = [
-        delivery(org_id, webhook.id, event, place, now)
-        for webhook in wanting
+        delivery(org_id, MAIL, event, place, now)
+        | {
+            "audience": audience,
+            "subject_id": None if audience == REMINDER else f"{event.subject_id}/{audience}",
+        }
         for place, event in numbered
-        if wants(webhook, event)
+        for audience in (CLIENT, STAFF, REMINDER)
+        if event.type in _MAILED[audience]
     ]
     if made:
+        mailbox = {"org_id": org_id, "id": MAIL, "kind": "mail", "url": "", "events": [], "secret": ""}
+        insert_new(tx, receivers, {**mailbox, "active": True, "created_at": now, "updated_at": now})
+        _insert(tx, org_id, made, now)
+
+
+def _insert(tx: Tx, org_id: str, made: list[dict[str, Any]], now: datetime) -> None:
+    if made:
         tx.execute(insert(deliveries), made)
-        wake(tx, org_id, {each["webhook_id"] for each in made}, now)
+        wake(tx, org_id, {each["receiver_id"] for each in made}, now)
 
 
 def wants(webhook: AnyRow, event: AnyRow) -> bool:
@@ -95,13 +138,14 @@ def wants(webhook: AnyRow, event: AnyRow) -> bool:
     return matches(event.type, webhook.events)
 
 
-def delivery(org_id: str, webhook_id: str, event: AnyRow, place: int, now: datetime) -> dict[str, Any]:
+def delivery(org_id: str, receiver: str, event: AnyRow, place: int, now: datetime) -> dict[str, Any]:
     """A new row of `deliveries`, due now."""
     return {
         "org_id": org_id,
-        "webhook_id": webhook_id,
+        "receiver_id": receiver,
         "id": new_id("dlv"),
         "event_id": event.id,
+        "audience": None,
         "subject_id": event.subject_id,
         "place": place,
         "status": "pending",
@@ -111,14 +155,14 @@ def delivery(org_id: str, webhook_id: str, event: AnyRow, place: int, now: datet
     }
 
 
-def wake(tx: Tx, org_id: str, webhook_ids: set[str], now: datetime) -> None:
-    """Let the worker look at these webhooks at once."""
+def wake(tx: Tx, org_id: str, receiver_ids: set[str], now: datetime) -> None:
+    """Let the worker look at these receivers at once."""
     tx.execute(
-        update(webhooks)
+        update(receivers)
         .where(
-            webhooks.c.org_id == org_id,
-            webhooks.c.id.in_(webhook_ids),
-            or_(webhooks.c.due_at.is_(None), webhooks.c.due_at > now),
+            receivers.c.org_id == org_id,
+            receivers.c.id.in_(receiver_ids),
+            or_(receivers.c.due_at.is_(None), receivers.c.due_at > now),
         )
         .values(due_at=now)
     )

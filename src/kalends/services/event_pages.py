@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, exists, select, update
 
 from kalends.core.errors import CursorExpired
 from kalends.core.event_types import EVENTS, matches
@@ -13,7 +13,7 @@ from kalends.db.tables import deliveries, event_heads, events, organizations
 from kalends.ids import first_id_of
 from kalends.schemas.events import Event, EventsAnswer
 from kalends.schemas.queries import EventCursor, EventsQuery
-from kalends.services.event_order import lock_head
+from kalends.services.event_order import REMINDER, lock_head
 
 _UNTOLD = frozenset({"actor", "check"})
 _MOST_AT_ONCE = 1_000
@@ -45,10 +45,22 @@ def told(payload: str) -> dict[str, Any]:
 
 
 def forget(tx: Tx, org_id: str, before: datetime) -> int:
-    """Remove some events from before a time, with their deliveries; how many."""
+    """Remove some events from before a time, with their deliveries, unless somebody is still to be reminded
+    by one; how many."""
+    reminding = exists().where(
+        deliveries.c.org_id == events.c.org_id,
+        deliveries.c.event_id == events.c.id,
+        deliveries.c.status == "pending",
+        deliveries.c.audience == REMINDER,
+    )
     old = tx.execute(
         select(events.c.id, events.c.seq)
-        .where(events.c.org_id == org_id, events.c.id < first_id_of("evt", before), events.c.seq.is_not(None))
+        .where(
+            events.c.org_id == org_id,
+            events.c.id < first_id_of("evt", before),
+            events.c.seq.is_not(None),
+            ~reminding,
+        )
         .order_by(events.c.id)
         .limit(_MOST_AT_ONCE)
     ).all()

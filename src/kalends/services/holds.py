@@ -44,6 +44,7 @@ def hold(tx: Tx, party: Party, wish: HoldCreate, now: datetime) -> Hold:
         "client_email": None,
         "client_phone": None,
         "client_language": "",
+        "client_timezone": None,
         "client_notes": None,
         "internal_notes": None,
         "answers": [],

@@ -15,11 +15,16 @@ from kalends.services.organizations import host_of
 GOOD_AFTER_END = timedelta(days=30)
 
 
-def issue(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> str:
-    """A new link's token; an older link of the appointment is good no more. Raises NotFound."""
+def renew(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> str:
+    """A new link's token; older links of the appointment are good no more. Raises NotFound."""
     row_of(tx, org_id, appointment_id)
     mine = (manage_links.c.org_id == org_id, manage_links.c.appointment_id == appointment_id)
     tx.execute(delete(manage_links).where(*mine))
+    return issue(tx, org_id, appointment_id, now)
+
+
+def issue(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> str:
+    """One more link's token: links are stored as digests, so every mail has one of its own."""
     token = new_token()
     tx.execute(
         insert(manage_links),

@@ -72,6 +72,7 @@ def create(
         "requests_per_hour": requests_per_hour,
         "sandbox": sandbox,
         "client_notice_hours": CLIENT_NOTICE_HOURS,
+        "notification_email": None,
         "created_at": now,
         "updated_at": now,
     }

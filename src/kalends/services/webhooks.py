@@ -11,7 +11,7 @@ from kalends.core.errors import Conflict, Malformed, NotFound
 from kalends.core.event_types import TEST_EVENT
 from kalends.core.hours import instant
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import deliveries, events, webhooks
+from kalends.db.tables import deliveries, events, receivers
 from kalends.ids import new_id, new_webhook_secret
 from kalends.schemas.appointments import Actor
 from kalends.schemas.webhooks import Delivery, NewWebhook, Replay, Webhook, WebhookChange, WebhookCreate
@@ -21,15 +21,17 @@ from kalends.services.events import row as event_row
 ROTATION = timedelta(hours=24)
 """For so long after a rotation the old secret signs, too."""
 _MOST_REPLAYED = 10_000
+_IS_WEBHOOK = receivers.c.kind == "webhook"
 
 
-def create(tx: Tx, org_id: str, wish: WebhookCreate, now: datetime) -> NewWebhook:
+def create(tx: Tx, org_id: str, wish: WebhookCreate, now: datetime, *, mail: bool) -> NewWebhook:
     """Add a webhook; it is told of what happens from now on."""
     # What happened before has its number before, so it is not told.
-    event_order.number(tx, org_id, now)
+    event_order.number(tx, org_id, now, mail=mail)
     row = {
         "org_id": org_id,
         "id": new_id("whk"),
+        "kind": "webhook",
         "name": wish.name,
         "url": wish.url,
         "events": wish.events,
@@ -38,13 +40,15 @@ def create(tx: Tx, org_id: str, wish: WebhookCreate, now: datetime) -> NewWebhoo
         "created_at": now,
         "updated_at": now,
     }
-    tx.execute(insert(webhooks), row)
+    tx.execute(insert(receivers), row)
     return NewWebhook.model_validate(dict(_row(tx, org_id, str(row["id"]))._mapping))
 
 
 def all_of(tx: Tx, org_id: str) -> list[Webhook]:
     """Every webhook, oldest first."""
-    rows = tx.execute(select(webhooks).where(webhooks.c.org_id == org_id).order_by(webhooks.c.id))
+    rows = tx.execute(
+        select(receivers).where(receivers.c.org_id == org_id, _IS_WEBHOOK).order_by(receivers.c.id)
+    )
     return [_shown(row) for row in rows]
 
 
@@ -80,8 +84,10 @@ def remove(tx: Tx, org_id: str, webhook_id: str) -> str:
     """Delete a webhook with its deliveries; its id. Raises NotFound."""
     event_order.lock_head(tx, org_id)  # nobody makes deliveries for it meanwhile
     _row(tx, org_id, webhook_id)
-    tx.execute(delete(deliveries).where(deliveries.c.org_id == org_id, deliveries.c.webhook_id == webhook_id))
-    tx.execute(delete(webhooks).where(webhooks.c.org_id == org_id, webhooks.c.id == webhook_id))
+    tx.execute(
+        delete(deliveries).where(deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
+    )
+    tx.execute(delete(receivers).where(receivers.c.org_id == org_id, receivers.c.id == webhook_id))
     return webhook_id
 
 
@@ -90,7 +96,7 @@ def deliveries_of(
 ) -> list[Delivery]:
     """Deliveries, newest first, from before one of them on. Raises NotFound for the webhook."""
     _row(tx, org_id, webhook_id)
-    wanted = _DELIVERIES.where(deliveries.c.org_id == org_id, deliveries.c.webhook_id == webhook_id)
+    wanted = _DELIVERIES.where(deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
     if status is not None:
         wanted = wanted.where(deliveries.c.status == status)
     if before is not None:
@@ -109,7 +115,7 @@ def replay_one(tx: Tx, org_id: str, webhook_id: str, delivery_id: str, now: date
             (deliveries.c.org_id == events.c.org_id) & (deliveries.c.event_id == events.c.id),
         ).where(
             deliveries.c.org_id == org_id,
-            deliveries.c.webhook_id == webhook_id,
+            deliveries.c.receiver_id == webhook_id,
             deliveries.c.id == delivery_id,
         )
     ).first()
@@ -118,11 +124,13 @@ def replay_one(tx: Tx, org_id: str, webhook_id: str, delivery_id: str, now: date
     return _deliver(tx, org_id, webhook_id, event, now)
 
 
-def replay(tx: Tx, org_id: str, timezone: str, webhook_id: str, wish: Replay, now: datetime) -> int:
+def replay(
+    tx: Tx, org_id: str, timezone: str, webhook_id: str, wish: Replay, now: datetime, *, mail: bool
+) -> int:
     """Deliver the events of a time once more, those that the webhook wants; how many. Raises NotFound,
     Malformed where they are too many, InvalidTime."""
     webhook = _row(tx, org_id, webhook_id)
-    event_order.number(tx, org_id, now)
+    event_order.number(tx, org_id, now, mail=mail)
     start, end = instant(wish.from_, timezone), instant(wish.to, timezone)
     found = tx.execute(
         _EVENTS.where(
@@ -147,17 +155,17 @@ def replay(tx: Tx, org_id: str, timezone: str, webhook_id: str, wish: Replay, no
     return len(made)
 
 
-def test(tx: Tx, org_id: str, webhook_id: str, actor: Actor, now: datetime) -> Delivery:
+def test(tx: Tx, org_id: str, webhook_id: str, actor: Actor, now: datetime, *, mail: bool) -> Delivery:
     """Send a test event to this webhook only, whatever it wants. Raises NotFound."""
     webhook = _row(tx, org_id, webhook_id)
     told = {"webhook": {"id": webhook.id, "name": webhook.name}, "actor": actor.model_dump()}
     made = event_row(org_id, TEST_EVENT, json.dumps(told), now, subject=webhook_id)
     tx.execute(insert(events), made)
-    event_order.number(tx, org_id, now)
+    event_order.number(tx, org_id, now, mail=mail)
     found = tx.execute(
         _DELIVERIES.where(
             deliveries.c.org_id == org_id,
-            deliveries.c.webhook_id == webhook_id,
+            deliveries.c.receiver_id == webhook_id,
             deliveries.c.event_id == made["id"],
         )
     ).first()
@@ -172,14 +180,16 @@ def _deliver(tx: Tx, org_id: str, webhook_id: str, event: AnyRow, now: datetime)
     event_order.wake(tx, org_id, {webhook_id}, now)
     mine = (
         deliveries.c.org_id == org_id,
-        deliveries.c.webhook_id == webhook_id,
+        deliveries.c.receiver_id == webhook_id,
         deliveries.c.id == made["id"],
     )
     return _delivery(tx.execute(_DELIVERIES.where(*mine)).one())
 
 
 def _row(tx: Tx, org_id: str, webhook_id: str) -> AnyRow:
-    row = tx.execute(select(webhooks).where(webhooks.c.org_id == org_id, webhooks.c.id == webhook_id)).first()
+    row = tx.execute(
+        select(receivers).where(receivers.c.org_id == org_id, receivers.c.id == webhook_id, _IS_WEBHOOK)
+    ).first()
     if row is None:
         raise NotFound("There is no webhook with this id.")
     return row
@@ -187,7 +197,7 @@ def _row(tx: Tx, org_id: str, webhook_id: str) -> AnyRow:
 
 def _update(tx: Tx, org_id: str, webhook_id: str, values: Mapping[str, Any]) -> None:
     tx.execute(
-        update(webhooks).where(webhooks.c.org_id == org_id, webhooks.c.id == webhook_id).values(values)
+        update(receivers).where(receivers.c.org_id == org_id, receivers.c.id == webhook_id).values(values)
     )
 
 

@@ -1,0 +1,144 @@
+"""Writing mails out, in the client's language, as text and HTML, with the part calendar programs take
+over."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from functools import cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_date, format_time, get_timezone_name
+from babel.messages.pofile import read_po
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from kalends.delivery import calendar_files
+from kalends.schemas.letters import Letter
+
+_HERE = Path(__file__).parent
+LANGUAGES = ("en", "es", "fr", "de", "pt")
+_SUBJECTS = {
+    "confirmed": "Your appointment is confirmed: {what}",
+    "requested": "We have received your request: {what}",
+    "moved": "Your appointment was moved: {what}",
+    "cancelled": "Your appointment was cancelled: {what}",
+    "expired": "Your request was not confirmed in time: {what}",
+    "reminder": "Reminder: {what}",
+}
+_STAFF_SUBJECTS = {
+    "confirmed": "Booked: {what}",
+    "requested": "To be confirmed: {what}",
+    "moved": "Moved: {what}",
+    "cancelled": "Cancelled: {what}",
+    "expired": "Not confirmed in time: {what}",
+}
+
+
+def language_of(tag: str) -> str:
+    """The language mails are written in for a BCP 47 tag, by lookup (RFC 4647, section 3.4): the tag is
+    shortened until it fits."""
+    parts = tag.lower().split("-")
+    while parts:
+        if "-".join(parts) in LANGUAGES:
+            return "-".join(parts)
+        parts.pop()
+    return LANGUAGES[0]
+
+
+def written(letter: Letter, sender: str, now: datetime, base: str) -> EmailMessage:
+    """The mail: it comes from `sender`; `base` is the server's address, where links lead if it is known."""
+    language = language_of(letter.language)
+    link = f"{base}/v1/public/appointments/{letter.link}" if base and letter.link else None
+    subjects = _STAFF_SUBJECTS if letter.to_staff else _SUBJECTS
+    when = _when(letter, letter.appointment.start_time, language)
+    shown = {
+        "letter": letter,
+        "appointment": letter.appointment,
+        "link": link,
+        "when": when,
+        "before": None if letter.before is None else _when(letter, letter.before, language),
+        "confirm_by": None
+        if letter.appointment.expires_at is None
+        else _when(letter, letter.appointment.expires_at, language),
+        "language": language,
+    }
+    template = "staff" if letter.to_staff else "client"
+    subject = _("en" if letter.to_staff else language, subjects[letter.occasion]).format(
+        what=f"{letter.appointment.appointment_type.name}, {when}"
+    )
+    mail = EmailMessage(policy=SMTP)
+    mail["Subject"] = _one_line(subject)
+    mail["From"] = Address(_one_line(letter.host), addr_spec=sender)
+    mail["To"] = Address(_one_line(letter.name), addr_spec=letter.address)
+    mail["Date"] = format_datetime(now)
+    mail["Message-ID"] = f"<{letter.id}@{sender.rpartition('@')[2]}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["Content-Language"] = language
+    environment = _environment(language)
+    mail.set_content(environment.get_template(f"{template}.txt").render(shown))
+    mail.add_alternative(environment.get_template(f"{template}.html").render(shown), subtype="html")
+    if not letter.to_staff and letter.occasion != "reminder":
+        _attach_calendar(mail, letter, sender, link)
+    return mail
+
+
+def _attach_calendar(mail: EmailMessage, letter: Letter, sender: str, link: str | None) -> None:
+    gone = letter.occasion in ("cancelled", "expired")
+    file = calendar_files.invitation(
+        letter.appointment,
+        letter.host,
+        letter.timezone,
+        method="CANCEL" if gone else "REQUEST",
+        organizer=sender,
+        url=link,
+    )
+    mail.add_alternative(
+        file.decode(),
+        subtype="calendar",
+        params={"method": "CANCEL" if gone else "REQUEST", "name": "appointment.ics"},
+    )
+
+
+def _when(letter: Letter, instant: datetime, language: str) -> str:
+    """Always with the zone's name: whoever reads it may be elsewhere."""
+    locale = Locale.parse(language)
+    local = instant.astimezone(ZoneInfo(letter.timezone))
+    day = format_date(local, "full", locale=locale)
+    clock = format_time(local, "short", tzinfo=local.tzinfo, locale=locale)
+    return f"{day}, {clock} ({get_timezone_name(local, locale=locale)}, {letter.timezone})"
+
+
+def _one_line(text: str) -> str:
+    """A header has one line, whatever a name has."""
+    return " ".join("".join(" " if not letter.isprintable() else letter for letter in text).split())
+
+
+def _(language: str, sentence: str) -> str:
+    return _catalogue(language).get(sentence, sentence)
+
+
+@cache
+def _catalogue(language: str) -> Mapping[str, str]:
+    path = _HERE / "locale" / f"{language}.po"
+    if not path.exists():
+        return {}
+    with path.open("rb") as file:
+        return {str(entry.id): str(entry.string) for entry in read_po(file) if entry.id and entry.string}
+
+
+@cache
+def _environment(language: str) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals["_"] = lambda sentence: _(language, sentence)
+    return environment

@@ -1,0 +1,27 @@
+"""Mails before they are written out in somebody's language."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from kalends.schemas.appointments import Appointment
+
+Occasion = Literal["confirmed", "requested", "moved", "cancelled", "expired", "reminder"]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A mail about an appointment: to its client, or to staff (`to_staff`). `timezone` is an IANA name;
+    `before` is the start of one that was moved; `link` is the client's own."""
+
+    id: str
+    occasion: Occasion
+    to_staff: bool
+    address: str
+    name: str
+    language: str
+    timezone: str
+    host: str
+    appointment: Appointment
+    before: datetime | None
+    link: str | None

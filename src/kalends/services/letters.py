@@ -1,0 +1,104 @@
+"""Deciding which mails an event is worth, and what they have to say."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from kalends.core.errors import NotFound
+from kalends.core.lifecycle import CONFIRMATION_EXPIRED
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import appointment_types, organizations
+from kalends.schemas.appointments import Appointment
+from kalends.schemas.letters import Letter, Occasion
+from kalends.services import appointments, manage_links
+from kalends.services.event_order import REMINDER, STAFF
+
+
+def write(tx: Tx, org_id: str, delivery: AnyRow, now: datetime) -> Letter | datetime | None:
+    """The letter of a delivery (with its event's `type` and `payload`); when to ask again, where it is too
+    early for it; None where nobody wants it."""
+    payload = json.loads(delivery.payload)
+    told = Appointment.model_validate(payload["appointment"])
+    if delivery.audience == REMINDER:
+        return _reminder(tx, org_id, delivery, told, now)
+    occasion = _occasion(delivery.type, told, payload.get("previous", {}))
+    if occasion is None:
+        return None
+    before = payload.get("previous", {}).get("start_time")
+    if delivery.audience == STAFF:
+        if payload["actor"]["kind"] == "api_key":
+            return None  # staff know what they did themselves
+        return _letter(tx, org_id, delivery, occasion, told, before)
+    return _letter(tx, org_id, delivery, occasion, told, before, link_from=now)
+
+
+def _occasion(kind: str, told: Appointment, previous: dict[str, Any]) -> Occasion | None:
+    """What an event is to people. One change is one mail, though it may be two events."""
+    match kind.removeprefix("appointment."):
+        case "created" | "confirmed":
+            return "requested" if told.status == "pending" else "confirmed"
+        case "rescheduled" if "status" in previous and told.status != "pending":
+            return None  # its change of status is told already
+        case "rescheduled" if told.status in ("pending", "confirmed"):
+            return "requested" if told.status == "pending" else "moved"
+        case "cancelled":
+            return "expired" if told.cancellation_reason == CONFIRMATION_EXPIRED else "cancelled"
+        case _:
+            return None
+
+
+def _reminder(
+    tx: Tx, org_id: str, delivery: AnyRow, told: Appointment, now: datetime
+) -> Letter | datetime | None:
+    """Only what still stands as it was booked is worth a reminder, and only before it begins."""
+    try:
+        present = appointments.get(tx, org_id, told.id, now)
+    except NotFound:
+        return None
+    stands = present.status == "confirmed" and present.start_time == told.start_time > now
+    kind = appointment_types.c
+    hours = tx.execute(
+        select(kind.reminder_hours).where(kind.org_id == org_id, kind.id == told.appointment_type_id)
+    ).scalar()
+    if not stands or hours is None or present.client_email is None:
+        return None
+    due = told.start_time - timedelta(hours=hours)
+    if now < due:
+        return due
+    if told.updated_at > due:
+        return None  # it was booked so late that the confirmation is reminder enough
+    return _letter(tx, org_id, delivery, "reminder", present, None, link_from=now)
+
+
+def _letter(
+    tx: Tx,
+    org_id: str,
+    delivery: AnyRow,
+    occasion: Occasion,
+    told: Appointment,
+    before: str | None,
+    *,
+    link_from: datetime | None = None,
+) -> Letter | None:
+    """To the client with a link of their own (`link_from`), else to staff; None where there is no address."""
+    host = tx.execute(select(organizations).where(organizations.c.id == org_id)).one()
+    to_staff = link_from is None
+    address = host.notification_email if to_staff else told.client_email
+    if address is None:
+        return None
+    token = None if link_from is None else manage_links.issue(tx, org_id, told.id, link_from)
+    return Letter(
+        id=f"{delivery.event_id}.{delivery.audience}",
+        occasion=occasion,
+        to_staff=to_staff,
+        address=address,
+        name=host.name if to_staff else told.client_name,
+        language="en" if to_staff else told.client_language,
+        timezone=host.timezone if to_staff else told.client_timezone or host.timezone,
+        host=host.name,
+        appointment=told,
+        before=None if before is None else datetime.fromisoformat(before),
+        link=token,
+    )

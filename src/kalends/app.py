@@ -38,11 +38,13 @@ from kalends.api.request_log import RequestLog
 from kalends.clock import Clock, SystemClock
 from kalends.db.batches import Batches
 from kalends.db.opening import open_database
+from kalends.metrics import Metrics
 from kalends.services import keys, manage_links, organizations
 from kalends.services.feeds import find as find_feeds
 from kalends.services.slots import next_available_for_each
 from kalends.settings import Settings
 from kalends.telemetry import configure
+from kalends.tracing import tracing
 from kalends.worker import work
 
 BODY_LIMIT = 64 * 1024
@@ -56,6 +58,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = open_database(settings.database_url, pool_size=settings.database_pool_size)
         key_use = KeyUse(database)
+        metrics, traces = Metrics() if settings.metrics else None, tracing()
         app.state.context = Context(
             database=database,
             clock=clock or SystemClock(),
@@ -68,6 +71,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             public_requests_per_hour=settings.public_requests_per_hour,
             webhooks_allow_private=settings.webhooks_allow_private,
             mail=settings.mail,
+            metrics=metrics,
+            tracing=traces,
             rate_limits=RateLimits(settings.rate_limit_storage),
             key_use=key_use,
         )
@@ -76,7 +81,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         gc.freeze()
         tasks = [asyncio.create_task(key_use.flush_forever())]
         if settings.worker:
-            tasks.append(asyncio.create_task(work(settings, database, clock or SystemClock())))
+            tasks.append(asyncio.create_task(work(settings, database, clock or SystemClock(), metrics)))
         try:
             yield
         finally:
@@ -85,6 +90,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             await asyncio.gather(*tasks, return_exceptions=True)
             await key_use.flush()
             await database.close()
+            if traces is not None:
+                traces.close()
 
     app = FastAPIOffline(
         title="Kalends",

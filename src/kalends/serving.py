@@ -22,6 +22,7 @@ from kalends.core.errors import Malformed, SchemaOutdated
 from kalends.db import migrating
 from kalends.db.database import Database
 from kalends.db.opening import open_database
+from kalends.metrics import SHARED
 from kalends.settings import Settings
 from kalends.telemetry import configure
 
@@ -76,7 +77,11 @@ def serve(
         raise Malformed("The demo's key is known to everybody, so it is served on a loopback address only.")
     # When it has finished its requests, uvicorn raises the signal again: then leave in order, too.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
-    with _listening(host, port) as listener, _throw_away(settings) if demo else nullcontext(settings) as used:
+    with (
+        _listening(host, port) as listener,
+        _throw_away(settings) if demo else nullcontext(settings) as used,
+        _shared_metrics() if settings.metrics and workers > 1 else nullcontext(),
+    ):
         asyncio.run(prepare(used, migrate=migrate or demo, demo=demo))
         shown = f"[{host}]" if ":" in host else host
         announce(Facts(f"http://{shown}:{listener.getsockname()[1]}", demo))
@@ -124,6 +129,14 @@ def _throw_away(settings: Settings) -> Iterator[Settings]:
         os.environ["KALENDS_DATABASE_URL"] = f"sqlite:///{Path(folder) / 'demo.db'}"
         os.environ["KALENDS_CORS_ORIGINS"] = ",".join(settings.cors_origins) or "*"
         yield Settings()
+
+
+@contextmanager
+def _shared_metrics() -> Iterator[None]:
+    """A folder in which several processes keep their numbers together, unless the operator has named one."""
+    with tempfile.TemporaryDirectory(prefix="kalends-metrics-") as folder:
+        os.environ.setdefault(SHARED, folder)
+        yield
 
 
 async def prepare(settings: Settings, *, migrate: bool, demo: bool = False) -> None:

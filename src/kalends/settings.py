@@ -78,6 +78,10 @@ class Settings(BaseSettings):
         default="",
         description="The address mails come from, such as booking@clinic.example; goes with the host.",
     )
+    metrics: bool = Field(
+        default=False,
+        description="Whether /metrics tells Prometheus how the server does; to anybody who asks.",
+    )
     log_level: str = Field(
         default="info",
         pattern="^(debug|info|warning|error)$",

@@ -17,6 +17,7 @@ from kalends.db.database import Database
 from kalends.delivery.mail import Postman
 from kalends.delivery.webhooks import Poster
 from kalends.ids import new_id
+from kalends.metrics import Metrics
 from kalends.schemas.letters import Letter
 from kalends.services import deliveries, event_order, event_pages, lapses
 from kalends.services.deliveries import Lease, Tried
@@ -44,11 +45,13 @@ class Worker:
         postman: Postman | None,
         *,
         events_kept: timedelta,
+        metrics: Metrics | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._poster = poster
         self._postman = postman
+        self._metrics = metrics
         self._events_kept = events_kept
         self._name = new_id("worker")
         self._delivering: set[asyncio.Task[None]] = set()
@@ -123,6 +126,8 @@ class Worker:
                 now = self._clock.now()
                 outcome = await self._send(lease, each.content, now)
                 tried.append(Tried(each, outcome, self._clock.now(), _chance()))
+                if self._metrics is not None:
+                    self._metrics.delivery(lease.kind, succeeded=outcome.succeeded, final=outcome.final)
                 if outcome.code is None:
                     silences = self._silences[lease.receiver_id] = (
                         self._silences.get(lease.receiver_id, 0) + 1
@@ -154,13 +159,13 @@ def _chance() -> float:
     return random.random()  # noqa: S311 - it spreads retries, and keeps no secret
 
 
-async def work(settings: Settings, database: Database, clock: Clock) -> None:
+async def work(settings: Settings, database: Database, clock: Clock, metrics: Metrics | None = None) -> None:
     """Work on a database until cancelled."""
     poster = Poster(allow_private=settings.webhooks_allow_private)
     postman = Postman(settings) if settings.mail else None
     try:
         kept = timedelta(days=settings.events_kept_days)
-        await Worker(database, clock, poster, postman, events_kept=kept).run()
+        await Worker(database, clock, poster, postman, events_kept=kept, metrics=metrics).run()
     finally:
         await poster.close()
         if postman is not None:

@@ -11,6 +11,8 @@ from kalends.core.caller import Caller, FeedLink, Host, Link
 from kalends.core.errors import Wanted
 from kalends.db.batches import Batches
 from kalends.db.database import Database
+from kalends.metrics import Metrics
+from kalends.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Context:
     public_requests_per_hour: int
     webhooks_allow_private: bool
     mail: bool
+    metrics: Metrics | None
+    tracing: Tracing | None
     rate_limits: RateLimits
     key_use: KeyUse
 

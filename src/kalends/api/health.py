@@ -3,13 +3,16 @@
 from typing import Literal
 
 from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
+from starlette.responses import Response
 
 from kalends.api.context import context_of
 from kalends.api.errors import BodyTooLarge, documented
-from kalends.core.errors import SchemaOutdated, Unavailable
+from kalends.core.errors import NotFound, SchemaOutdated, Unavailable
 from kalends.db import migrating
 from kalends.schemas.wire import Answer
+from kalends.services import deliveries
 
 router = APIRouter(tags=["health"])
 
@@ -38,3 +41,13 @@ async def ready(request: Request) -> Health:
             needed=migrating.newest(),
         )
     return Health()
+
+
+@router.get("/metrics", include_in_schema=False)
+async def metrics(request: Request) -> Response:
+    """What Prometheus reads, where KALENDS_METRICS is set."""
+    context = context_of(request.scope)
+    if context.metrics is None:
+        raise NotFound("There is no such path.")
+    lag = await context.database.read(deliveries.lag_seconds, context.clock.now())
+    return Response(context.metrics.told(lag), media_type=CONTENT_TYPE_LATEST)

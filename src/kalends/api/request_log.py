@@ -3,12 +3,15 @@
 import re
 import time
 import uuid
+from contextlib import nullcontext
+from typing import Any
 
 import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalends.api import errors
+from kalends.api.context import context_of
 from kalends.core.caller import Caller
 from kalends.telemetry import log
 
@@ -40,7 +43,12 @@ class RequestLog:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        told: dict[str, Any] = {"method": scope["method"]}
+        tracing = context_of(scope).tracing
+        with (
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+            nullcontext() if tracing is None else tracing.request(scope["headers"], told),
+        ):
             try:
                 await self._app(scope, receive, send_with_id)
             except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log a trace
@@ -48,13 +56,15 @@ class RequestLog:
                 state["refused"] = errors.InternalError.code
                 if not status:
                     await errors.answer(errors.InternalError(), scope["path"])(scope, receive, send_with_id)
-            route, caller = scope.get("route"), state.get("caller")
+            seconds, caller = time.perf_counter() - began, state.get("caller")
+            told |= {"route": getattr(scope.get("route"), "path", "unmatched"), "status": status}
+            if (metrics := context_of(scope).metrics) is not None:
+                metrics.request(**told, seconds=seconds, code=state.get("refused"))
+                metrics.waiting(context_of(scope).database.waiting)
             log.info(
                 "request",
-                method=scope["method"],
-                route=getattr(route, "path", "unmatched"),
-                status=status,
-                ms=round((time.perf_counter() - began) * 1000, 1),
+                **told,
+                ms=round(seconds * 1000, 1),
                 code=state.get("refused"),
                 org_id=caller.org_id if isinstance(caller, Caller) else state.get("org_id"),
                 key_id=caller.key_id if isinstance(caller, Caller) else None,

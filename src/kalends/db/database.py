@@ -27,6 +27,10 @@ class Database(Protocol):
     raises comes through, and undoes all the unit did.
     """
 
+    @property
+    def waiting(self) -> int:
+        """How many units of work wait for their turn: for the writer, or for a connection."""
+
     async def read(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
         """Run a unit that only reads, on one snapshot."""
 

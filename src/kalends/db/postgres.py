@@ -58,6 +58,11 @@ class PostgresDatabase:
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self._turn = asyncio.Semaphore(pool_size)
+        self._waiting = 0
+
+    @property
+    def waiting(self) -> int:
+        return self._waiting
 
     async def read(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
         return await self._look(self._snapshot, lambda tx: unit(tx, *args, **kw))
@@ -96,11 +101,14 @@ class PostgresDatabase:
         """Run synchronous work over the engine, when its turn has come. All of it (the check-out, the
         unit, the commit) is one greenlet: awaiting each step by itself costs as much as a statement."""
         if self._turn.locked():
+            self._waiting += 1
             try:
                 async with asyncio.timeout(WAIT_SECONDS):
                     await self._turn.acquire()
             except TimeoutError:
                 raise Unavailable("The server is overloaded; nothing was changed.") from None
+            finally:
+                self._waiting -= 1
         else:
             await self._turn.acquire()
         try:

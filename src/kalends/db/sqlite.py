@@ -41,6 +41,10 @@ class SqliteDatabase:
         self._writing: threading.Thread | None = None
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        return self._waiting.qsize()
+
     async def read(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
         def look() -> T:
             with _refusing(), self._reader.connect() as tx:

@@ -75,6 +75,15 @@ def lease(tx: Tx, worker: str, now: datetime, most: int, *, mail: bool) -> list[
     ]
 
 
+def lag_seconds(tx: Tx, now: datetime) -> float:
+    """How long what is due has been waiting: the oldest event that has no number, or receiver that is due."""
+    oldest = [
+        tx.execute(select(func.min(events.c.occurred_at)).where(events.c.seq.is_(None))).scalar(),
+        tx.execute(select(func.min(receivers.c.due_at)).where(receivers.c.active)).scalar(),
+    ]
+    return max(0.0, *((now - each).total_seconds() for each in oldest if each is not None), 0.0)
+
+
 def take(tx: Tx, held: Lease, now: datetime) -> list[Due] | None:
     """Keep a receiver for longer, and take its next deliveries; None where there are none, or where it was
     lost, deleted or made inactive."""

@@ -1,0 +1,71 @@
+"""What Prometheus reads, where that is wanted."""
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+
+_BOOKING = {("POST", "/v1/calendar/appointments"), ("POST", "/v1/public/{slug}/appointments")}
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""prometheus_client's own variable: the folder in which several processes keep their numbers together."""
+
+
+class Metrics:
+    """The numbers of this process, or of all that share a folder."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Histogram(
+            "kalends_request_seconds",
+            "Seconds per request, by route template.",
+            ("method", "route", "status"),
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._bookings = Counter(
+            "kalends_bookings",
+            "Bookings asked for, by what became of them.",
+            ("outcome",),
+            registry=self._registry,
+        )
+        self._deliveries = Counter(
+            "kalends_deliveries",
+            "Attempts to deliver, by what became of them.",
+            ("kind", "result"),
+            registry=self._registry,
+        )
+        self._lag = Gauge(
+            "kalends_outbox_lag_seconds",
+            "How long the oldest event or delivery that is due has been waiting.",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._waiting = Gauge(
+            "kalends_database_waiting",
+            "Units of work that wait for their turn: for SQLite's writer, or for a connection.",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+
+    def request(self, method: str, route: str, status: int, seconds: float, code: str | None) -> None:
+        """Count a request; a booking also by its outcome."""
+        self._requests.labels(method, route, status).observe(seconds)
+        if (method, route) in _BOOKING:
+            self._bookings.labels("booked" if status == 200 else code or str(status)).inc()
+
+    def delivery(self, kind: str, *, succeeded: bool, final: bool) -> None:
+        """Count an attempt to deliver to a webhook or by mail."""
+        self._deliveries.labels(kind, "delivered" if succeeded else "failed" if final else "to_retry").inc()
+
+    def waiting(self, units: int) -> None:
+        """How many units of work wait now."""
+        self._waiting.set(units)
+
+    def told(self, lag_seconds: float) -> bytes:
+        """Everything, in Prometheus's text format. `lag_seconds` is the outbox's, just asked."""
+        self._lag.set(lag_seconds)
+        if SHARED not in os.environ:
+            return generate_latest(self._registry)
+        shared = CollectorRegistry()
+        multiprocess.MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+        return generate_latest(shared)

@@ -1,0 +1,57 @@
+"""Traces by OpenTelemetry, where its standard environment variables say where to.
+
+A span is named by the route's template and never by the path: paths hold ids, and secrets of clients' links.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_WHERE_TO = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
+
+class Tracing:
+    """One span for each request, within the trace of the caller (W3C Trace Context)."""
+
+    def __init__(self) -> None:
+        """Raises ValueError where the packages are missing."""
+        try:
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+            from opentelemetry.sdk.resources import Resource
+            from opentelemetry.sdk.trace import TracerProvider
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        except ImportError:
+            raise ValueError("OTEL_EXPORTER_OTLP_… is set: pip install kalends[otel]") from None
+        named = {} if "OTEL_SERVICE_NAME" in os.environ else {"service.name": "kalends"}
+        self._provider = TracerProvider(resource=Resource.create(named))
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self._tracer = self._provider.get_tracer("kalends")
+
+    @contextmanager
+    def request(self, headers: Iterable[tuple[bytes, bytes]], told: dict[str, Any]) -> Iterator[None]:
+        """A span around a request. What `told` holds at the end (method, route, status) becomes its name and
+        attributes."""
+        from opentelemetry.propagate import extract
+        from opentelemetry.trace import SpanKind, StatusCode
+
+        carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+        with self._tracer.start_as_current_span("request", extract(carrier), SpanKind.SERVER) as span:
+            yield
+            span.update_name(f"{told['method']} {told['route']}")
+            span.set_attribute("http.request.method", told["method"])
+            span.set_attribute("http.route", told["route"])
+            span.set_attribute("http.response.status_code", told["status"])
+            if told["status"] >= 500:
+                span.set_status(StatusCode.ERROR)
+
+    def close(self) -> None:
+        """Send what is left."""
+        self._provider.shutdown()
+
+
+def tracing() -> Tracing | None:
+    """Tracing as the environment says; None where it says nothing. Raises ValueError where it can't be
+    done."""
+    disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    return Tracing() if not disabled and any(os.environ.get(name) for name in _WHERE_TO) else None

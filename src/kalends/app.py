@@ -39,6 +39,7 @@ from kalends.clock import Clock, SystemClock
 from kalends.db.batches import Batches
 from kalends.db.opening import open_database
 from kalends.metrics import Metrics
+from kalends.pace import Pace
 from kalends.services import keys, manage_links, organizations
 from kalends.services.feeds import find as find_feeds
 from kalends.services.slots import next_available_for_each
@@ -58,6 +59,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = open_database(settings.database_url, pool_size=settings.database_pool_size)
         key_use = KeyUse(database)
+        pace = Pace()
         metrics, traces = Metrics() if settings.metrics else None, tracing()
         app.state.context = Context(
             database=database,
@@ -73,6 +75,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             mail=settings.mail,
             metrics=metrics,
             tracing=traces,
+            pace=pace,
             rate_limits=RateLimits(settings.rate_limit_storage),
             key_use=key_use,
         )
@@ -81,7 +84,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         gc.freeze()
         tasks = [asyncio.create_task(key_use.flush_forever())]
         if settings.worker:
-            tasks.append(asyncio.create_task(work(settings, database, clock or SystemClock(), metrics)))
+            tasks.append(asyncio.create_task(work(settings, database, clock or SystemClock(), metrics, pace)))
         try:
             yield
         finally:

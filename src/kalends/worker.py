@@ -18,6 +18,7 @@ from kalends.delivery.mail import Postman
 from kalends.delivery.webhooks import Poster
 from kalends.ids import new_id
 from kalends.metrics import Metrics
+from kalends.pace import Pace
 from kalends.schemas.letters import Letter
 from kalends.services import deliveries, event_order, event_pages, lapses
 from kalends.services.deliveries import Lease, Tried
@@ -30,6 +31,8 @@ FORGETTING_SECONDS = 3_600
 MOST_RECEIVERS = 500
 """How many receivers one worker delivers to at once. Each waits for its own answers only, so a slow one takes
 a place and nothing else."""
+POST_SECONDS, MAIL_SECONDS = 0.003, 0.012
+"""What a webhook and a mail cost in time of the processor, measured and rounded up."""
 RECORD_SECONDS = 2
 """How long what was delivered may stay unrecorded: if the worker dies meanwhile, it is delivered again."""
 
@@ -46,12 +49,14 @@ class Worker:
         *,
         events_kept: timedelta,
         metrics: Metrics | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._poster = poster
         self._postman = postman
         self._metrics = metrics
+        self._pace = pace
         self._events_kept = events_kept
         self._name = new_id("worker")
         self._delivering: set[asyncio.Task[None]] = set()
@@ -141,6 +146,8 @@ class Worker:
         return None
 
     async def _send(self, lease: Lease, content: Message | Letter, now: datetime) -> Outcome:
+        if self._pace is not None:
+            await self._pace.rest(POST_SECONDS if isinstance(content, Message) else MAIL_SECONDS)
         if isinstance(content, Message):
             return await self._poster.post(lease.url, lease.secrets, content, now)
         assert self._postman is not None
@@ -159,13 +166,19 @@ def _chance() -> float:
     return random.random()  # noqa: S311 - it spreads retries, and keeps no secret
 
 
-async def work(settings: Settings, database: Database, clock: Clock, metrics: Metrics | None = None) -> None:
+async def work(
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    metrics: Metrics | None = None,
+    pace: Pace | None = None,
+) -> None:
     """Work on a database until cancelled."""
     poster = Poster(allow_private=settings.webhooks_allow_private)
     postman = Postman(settings) if settings.mail else None
     try:
         kept = timedelta(days=settings.events_kept_days)
-        await Worker(database, clock, poster, postman, events_kept=kept, metrics=metrics).run()
+        await Worker(database, clock, poster, postman, events_kept=kept, metrics=metrics, pace=pace).run()
     finally:
         await poster.close()
         if postman is not None:

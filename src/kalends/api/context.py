@@ -12,6 +12,7 @@ from kalends.core.errors import Wanted
 from kalends.db.batches import Batches
 from kalends.db.database import Database
 from kalends.metrics import Metrics
+from kalends.pace import Pace
 from kalends.tracing import Tracing
 
 
@@ -32,6 +33,7 @@ class Context:
     mail: bool
     metrics: Metrics | None
     tracing: Tracing | None
+    pace: Pace
     rate_limits: RateLimits
     key_use: KeyUse
 

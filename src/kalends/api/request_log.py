@@ -44,10 +44,10 @@ class RequestLog:
             await send(message)
 
         told: dict[str, Any] = {"method": scope["method"]}
-        tracing = context_of(scope).tracing
+        context = context_of(scope)
         with (
             structlog.contextvars.bound_contextvars(request_id=request_id),
-            nullcontext() if tracing is None else tracing.request(scope["headers"], told),
+            nullcontext() if context.tracing is None else context.tracing.request(scope["headers"], told),
         ):
             try:
                 await self._app(scope, receive, send_with_id)
@@ -58,9 +58,10 @@ class RequestLog:
                     await errors.answer(errors.InternalError(), scope["path"])(scope, receive, send_with_id)
             seconds, caller = time.perf_counter() - began, state.get("caller")
             told |= {"route": getattr(scope.get("route"), "path", "unmatched"), "status": status}
-            if (metrics := context_of(scope).metrics) is not None:
+            context.pace.served()
+            if (metrics := context.metrics) is not None:
                 metrics.request(**told, seconds=seconds, code=state.get("refused"))
-                metrics.waiting(context_of(scope).database.waiting)
+                metrics.waiting(context.database.waiting)
             log.info(
                 "request",
                 **told,

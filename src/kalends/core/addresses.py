@@ -3,17 +3,24 @@
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 _NAT64 = ip_network("64:ff9b::/96")
+_UNICAST = ip_network("2000::/3")
+"""All that the internet at large uses of IPv6."""
+_SPECIAL = tuple(ip_network(block) for block in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20"))
+"""In IANA's registries, too, but not known to every Python's `ipaddress`."""
 
 
 def is_public(address: str) -> bool:
     """Whether an IP address belongs to the internet at large: not to this machine, its network, its link, its
-    cloud's metadata service, or any other special purpose (IANA's registries, as `ipaddress` knows them). An
-    IPv6 address that stands for an IPv4 one is judged by that."""
+    cloud's metadata service, or any other special purpose (IANA's registries). An IPv6 address that stands
+    for an IPv4 one is judged by that. Raises ValueError for what is no address."""
     found = ip_address(address.partition("%")[0])
     inner = _inner(found) if isinstance(found, IPv6Address) else None
     if inner is not None:
         return is_public(str(inner))
-    return found.is_global and not found.is_multicast
+    if isinstance(found, IPv6Address) and found not in _UNICAST:
+        return False
+    special = found.is_multicast or any(found in block for block in _SPECIAL)
+    return found.is_global and not special
 
 
 def _inner(address: IPv6Address) -> IPv4Address | None:

@@ -49,12 +49,7 @@ def number(tx: Tx, org_id: str, now: datetime, *, mail: bool) -> int:
     """Number what has been committed, and make a delivery of it for every webhook that wants it, and for
     mails where they are sent (`mail`); how many."""
     last = lock_head(tx, org_id).seq
-    unnumbered = tx.execute(
-        select(events.c.id, events.c.type, events.c.subject_id, events.c.subject_version)
-        .where(events.c.org_id == org_id, events.c.seq.is_(None))
-        .order_by(events.c.id)
-        .limit(_MOST_AT_ONCE)
-    ).all()
+    unnumbered = _unnumbered(tx, org_id)
     if not unnumbered:
         return 0
     numbered = list(enumerate(_in_order(unnumbered), start=last + 1))
@@ -70,6 +65,26 @@ def lock_head(tx: Tx, org_id: str) -> AnyRow:
     """The organization's head, locked until the transaction ends."""
     insert_new(tx, event_heads, {"org_id": org_id, "seq": 0, "forgotten": 0})
     return tx.execute(select(event_heads).where(event_heads.c.org_id == org_id).with_for_update()).one()
+
+
+def _unnumbered(tx: Tx, org_id: str) -> Sequence[AnyRow]:
+    """What is to be numbered now, by id: so many, and besides whatever else happened to those appointments,
+    since that may have come before, though its id is greater."""
+    wanted = (
+        select(events.c.id, events.c.type, events.c.subject_id, events.c.subject_version)
+        .where(events.c.org_id == org_id, events.c.seq.is_(None))
+        .order_by(events.c.id)
+    )
+    found = tx.execute(wanted.limit(_MOST_AT_ONCE)).all()
+    if len(found) < _MOST_AT_ONCE:
+        return found
+    versioned = {event.subject_id for event in found if event.subject_version is not None}
+    besides = wanted.where(
+        events.c.id > found[-1].id,
+        events.c.subject_version.is_not(None),
+        events.c.subject_id.in_(versioned),
+    )
+    return [*found, *tx.execute(besides)]
 
 
 def _in_order(unnumbered: Sequence[AnyRow]) -> list[AnyRow]:

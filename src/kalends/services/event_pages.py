@@ -22,9 +22,11 @@ _MOST_AT_ONCE = 1_000
 def page(tx: Tx, org_id: str, query: EventsQuery) -> EventsAnswer:
     """The events after the cursor, or from the oldest that is kept. Raises CursorExpired where events after
     the cursor are kept no more."""
-    after = 0 if query.after is None else query.after.seq
     head = tx.execute(select(event_heads).where(event_heads.c.org_id == org_id)).first()
-    if query.after is not None and head is not None and after < head.forgotten:
+    forgotten = head.forgotten if head is not None else 0
+    # What is older than that and still there is kept for reminders only: between them, events are missing.
+    after = forgotten if query.after is None else query.after.seq
+    if after < forgotten:
         raise CursorExpired
     wanted = select(events).where(events.c.org_id == org_id, events.c.seq > after)
     if query.types is not None:

@@ -46,8 +46,8 @@ def is_waiting(tx: Tx, org_id: str) -> bool:
 
 
 def number(tx: Tx, org_id: str, now: datetime, *, mail: bool) -> int:
-    """Number what has been committed, and make a delivery of it for every webhook that wants it, and for
-    mails where they are sent (`mail`); how many."""
+    """Number what has been committed, or much of it, and make a delivery of it for every webhook that wants
+    it, and for mails where they are sent (`mail`); how many."""
     last = lock_head(tx, org_id).seq
     unnumbered = _unnumbered(tx, org_id)
     if not unnumbered:
@@ -59,6 +59,12 @@ def number(tx: Tx, org_id: str, now: datetime, *, mail: bool) -> int:
     if mail:
         _fan_out_to_mail(tx, org_id, numbered, now)
     return len(numbered)
+
+
+def number_all(tx: Tx, org_id: str, now: datetime, *, mail: bool) -> None:
+    """Number everything that has been committed, however much it is."""
+    while number(tx, org_id, now, mail=mail):
+        pass
 
 
 def lock_head(tx: Tx, org_id: str) -> AnyRow:
@@ -105,7 +111,9 @@ def _in_order(unnumbered: Sequence[AnyRow]) -> list[AnyRow]:
 def _fan_out(tx: Tx, org_id: str, numbered: Sequence[tuple[int, AnyRow]], now: datetime) -> None:
     wanting = tx.execute(
         select(receivers.c.id, receivers.c.events).where(
-            receivers.c.org_id == org_id, receivers.c.active, receivers.c.kind == "webhook"
+            # An inactive one, too: that is what it gets when it is made active again.
+            receivers.c.org_id == org_id,
+            receivers.c.kind == "webhook",
         )
     ).all()
     _insert(

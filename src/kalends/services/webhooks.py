@@ -27,7 +27,7 @@ _IS_WEBHOOK = receivers.c.kind == "webhook"
 def create(tx: Tx, org_id: str, wish: WebhookCreate, now: datetime, *, mail: bool) -> NewWebhook:
     """Add a webhook; it is told of what happens from now on."""
     # What happened before has its number before, so it is not told.
-    event_order.number(tx, org_id, now, mail=mail)
+    event_order.number_all(tx, org_id, now, mail=mail)
     row = {
         "org_id": org_id,
         "id": new_id("whk"),
@@ -130,7 +130,7 @@ def replay(
     """Deliver the events of a time once more, those that the webhook wants; how many. Raises NotFound,
     Malformed where they are too many, InvalidTime."""
     webhook = _row(tx, org_id, webhook_id)
-    event_order.number(tx, org_id, now, mail=mail)
+    event_order.number_all(tx, org_id, now, mail=mail)
     start, end = instant(wish.from_, timezone), instant(wish.to, timezone)
     found = tx.execute(
         _EVENTS.where(
@@ -156,22 +156,21 @@ def replay(
 
 
 def test(tx: Tx, org_id: str, webhook_id: str, actor: Actor, now: datetime, *, mail: bool) -> Delivery:
-    """Send a test event to this webhook only, whatever it wants. Raises NotFound."""
+    """Send a test event to this webhook only, whatever it wants. Raises NotFound, Conflict where it is
+    inactive."""
     webhook = _row(tx, org_id, webhook_id)
+    if not webhook.active:
+        raise Conflict("The webhook is not active; make it active first.")
     told = {"webhook": {"id": webhook.id, "name": webhook.name}, "actor": actor.model_dump()}
     made = event_row(org_id, TEST_EVENT, json.dumps(told), now, subject=webhook_id)
     tx.execute(insert(events), made)
-    event_order.number(tx, org_id, now, mail=mail)
-    found = tx.execute(
-        _DELIVERIES.where(
-            deliveries.c.org_id == org_id,
-            deliveries.c.receiver_id == webhook_id,
-            deliveries.c.event_id == made["id"],
-        )
-    ).first()
-    if found is None:
-        raise Conflict("The webhook is not active; make it active first.")
-    return _delivery(found)
+    event_order.number_all(tx, org_id, now, mail=mail)
+    mine = (
+        deliveries.c.org_id == org_id,
+        deliveries.c.receiver_id == webhook_id,
+        deliveries.c.event_id == made["id"],
+    )
+    return _delivery(tx.execute(_DELIVERIES.where(*mine)).one())
 
 
 def _deliver(tx: Tx, org_id: str, webhook_id: str, event: AnyRow, now: datetime) -> Delivery:

@@ -241,6 +241,8 @@ def _say(shown: dict[str, Any], text: str, as_json: bool) -> None:
 def _sentence(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
+        if not first["loc"]:  # it is about several settings, and names them itself
+            return first["msg"].removeprefix("Value error, ")
         return f"KALENDS_{'_'.join(map(str, first['loc'])).upper()}: {first['msg']}"
     text = error.message if isinstance(error, Refusal) else str(error)
     return f"{text} ({error.__cause__})" if isinstance(error, Refusal) and error.__cause__ else text

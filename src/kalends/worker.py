@@ -125,15 +125,16 @@ class Worker:
         """Make some deliveries, and record them; how long to leave the webhook alone, where it did not
         answer."""
         tried: list[Tried] = []
+        begun = 0
         began = asyncio.get_running_loop().time()
         try:
-            for each in due:
+            for begun, each in enumerate(due, start=1):  # noqa: B007 - it is asked for in the end
                 now = self._clock.now()
                 outcome = await self._send(lease, each.content, now)
                 tried.append(Tried(each, outcome, self._clock.now(), _chance()))
                 if self._metrics is not None:
                     self._metrics.delivery(lease.kind, succeeded=outcome.succeeded, final=outcome.final)
-                if outcome.code is None:
+                if outcome.code is None and not outcome.final:
                     silences = self._silences[lease.receiver_id] = (
                         self._silences.get(lease.receiver_id, 0) + 1
                     )
@@ -142,7 +143,8 @@ class Worker:
                 if outcome.gone or asyncio.get_running_loop().time() - began > RECORD_SECONDS:
                     break
         finally:
-            await asyncio.shield(self._database.write(deliveries.record, lease, tried))
+            untried = due[begun:]
+            await asyncio.shield(self._database.write(deliveries.record, lease, tried, untried))
         return None
 
     async def _send(self, lease: Lease, content: Message | Letter, now: datetime) -> Outcome:

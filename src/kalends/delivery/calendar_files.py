@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from icalendar import Calendar, Event, vCalAddress, vText
 
 from kalends.core.lifecycle import Status
+from kalends.delivery.plain_text import lines, one_line
 from kalends.schemas.appointments import Appointment
 
 PRODUCT = "-//Kalends//Kalends//EN"
@@ -19,6 +20,8 @@ _STATUS: dict[Status, str] = {
     "cancelled": "CANCELLED",
 }
 _YEAR = timedelta(days=366)
+_EARLY, _LATE = date(3, 1, 1), date(9997, 1, 1)
+"""Beyond them some zones have no local time, or no rules that can be written down."""
 
 
 def feed(name: str, appointments: Iterable[Appointment], zone: str) -> bytes:
@@ -57,11 +60,11 @@ def invitation(
     calendar.add("method", method)
     event = _event(appointment, f"{appointment.appointment_type.name}, {host}", url, zone)
     sender = vCalAddress(f"MAILTO:{organizer}")
-    sender.params["CN"] = vText(host)
+    sender.params["CN"] = vText(one_line(host))
     event.add("organizer", sender)
     if appointment.client_email is not None:
         attendee = vCalAddress(f"MAILTO:{appointment.client_email}")
-        attendee.params["CN"] = vText(appointment.client_name)
+        attendee.params["CN"] = vText(one_line(appointment.client_name))
         attendee.params["PARTSTAT"] = vText("ACCEPTED")
         attendee.params["RSVP"] = vText("FALSE")
         event.add("attendee", attendee)
@@ -73,8 +76,8 @@ def _calendar(name: str) -> Calendar:
     calendar.add("prodid", PRODUCT)
     calendar.add("version", "2.0")
     calendar.add("calscale", "GREGORIAN")
-    calendar.add("name", name)
-    calendar.add("x-wr-calname", name)
+    for shown in ("name", "x-wr-calname"):
+        calendar.add(shown, vText(one_line(name)))
     return calendar
 
 
@@ -89,15 +92,18 @@ def _event(appointment: Appointment, summary: str, description: str | None, zone
     event.add("last-modified", appointment.updated_at)
     event.add("dtstart", _local(appointment.start_time, place))
     event.add("dtend", _local(appointment.end_time, place))
-    event.add("summary", summary)
+    event.add("summary", one_line(summary))
     event.add("status", _STATUS[appointment.status])
     if description:
-        event.add("description", description)
+        event.add("description", lines(description))
     return event
 
 
 def _local(instant: datetime, place: ZoneInfo) -> datetime:
-    """An hour that happens twice can't be told in local time, so it is told in UTC."""
+    """An hour that happens twice can't be told in local time, so it is told in UTC; so are the ends of the
+    calendar."""
+    if not _EARLY < instant.date() < _LATE:
+        return instant
     local = instant.astimezone(place)
     return instant if local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset() else local
 
@@ -112,13 +118,6 @@ def _written(calendar: Calendar, events: list[Event]) -> bytes:
         calendar.add_component(event)
     if events:
         days = [event.decoded("dtstart").date() for event in events]
-        first, last = _shifted(min(days), -_YEAR), _shifted(max(days), _YEAR)
+        first, last = max(min(days), _EARLY) - _YEAR, min(max(days), _LATE) + _YEAR
         calendar.add_missing_timezones(first_date=first, last_date=last)
     return bytes(calendar.to_ical())
-
-
-def _shifted(day: date, by: timedelta) -> date:
-    try:
-        return day + by
-    except OverflowError:
-        return date.max if by > timedelta() else date.min

@@ -3,10 +3,10 @@ over."""
 
 from collections.abc import Mapping
 from datetime import datetime
-from email.headerregistry import Address
+from email.header import Header
 from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime
+from email.policy import SMTP, Policy
+from email.utils import format_datetime, quote
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,13 +14,17 @@ from zoneinfo import ZoneInfo
 from babel import Locale
 from babel.dates import format_date, format_time, get_timezone_name
 from babel.messages.pofile import read_po
+from email_validator import validate_email
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from kalends.delivery import calendar_files
+from kalends.delivery.plain_text import one_line
 from kalends.schemas.letters import Letter
 
 _HERE = Path(__file__).parent
 LANGUAGES = ("en", "es", "fr", "de", "pt")
+_SHORT = 60
+"""A name that fits into one line."""
 _SUBJECTS = {
     "confirmed": "Your appointment is confirmed: {what}",
     "requested": "We have received your request: {what}",
@@ -49,6 +53,12 @@ def language_of(tag: str) -> str:
     return LANGUAGES[0]
 
 
+def deliverable(address: str) -> str:
+    """The address as every mail server takes it, as far as it has such a form: its domain has one."""
+    known = validate_email(address, check_deliverability=False)
+    return f"{known.local_part}@{known.ascii_domain}"
+
+
 def written(letter: Letter, sender: str, now: datetime, base: str) -> EmailMessage:
     """The mail: it comes from `sender`; `base` is the server's address, where links lead if it is known."""
     language = language_of(letter.language)
@@ -71,9 +81,9 @@ def written(letter: Letter, sender: str, now: datetime, base: str) -> EmailMessa
         what=f"{letter.appointment.appointment_type.name}, {when}"
     )
     mail = EmailMessage(policy=SMTP)
-    mail["Subject"] = _one_line(subject)
-    mail["From"] = Address(_one_line(letter.host), addr_spec=sender)
-    mail["To"] = Address(_one_line(letter.name), addr_spec=letter.address)
+    mail["Subject"] = _subject(subject)
+    mail["From"] = _mailbox("From", letter.host, sender)
+    mail["To"] = _mailbox("To", letter.name, deliverable(letter.address))
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = f"<{letter.id}@{sender.rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"
@@ -106,15 +116,51 @@ def _attach_calendar(mail: EmailMessage, letter: Letter, sender: str, link: str 
 def _when(letter: Letter, instant: datetime, language: str) -> str:
     """Always with the zone's name: whoever reads it may be elsewhere."""
     locale = Locale.parse(language)
-    local = instant.astimezone(ZoneInfo(letter.timezone))
+    try:
+        zone, local = letter.timezone, instant.astimezone(ZoneInfo(letter.timezone))
+    except OverflowError:  # the first or the last day of the calendar has no such time
+        zone, local = "UTC", instant
     day = format_date(local, "full", locale=locale)
     clock = format_time(local, "short", tzinfo=local.tzinfo, locale=locale)
-    return f"{day}, {clock} ({get_timezone_name(local, locale=locale)}, {letter.timezone})"
+    return f"{day}, {clock} ({get_timezone_name(local, locale=locale)}, {zone})"
 
 
-def _one_line(text: str) -> str:
-    """A header has one line, whatever a name has."""
-    return " ".join("".join(" " if not letter.isprintable() else letter for letter in text).split())
+class _Header(str):
+    """A header that is sent as it stands. The standard library would write it anew from what it reads in it,
+    and of names that are long, or look like encoded ones, it makes other addresses and other headers."""
+
+    name: str
+
+    def fold(self, *, policy: Policy) -> str:
+        """What `email.policy` asks of whatever is a header already."""
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+def _subject(text: str) -> _Header:
+    text = one_line(text)
+    charset = "us-ascii" if _is_plain(text) else "utf-8"
+    return _header("Subject", Header(text, charset, header_name="Subject").encode(linesep="\r\n"))
+
+
+def _mailbox(name: str, shown: str, address: str) -> _Header:
+    """One address, shown by a name."""
+    shown = one_line(shown)
+    if _is_plain(shown) and len(shown) <= _SHORT:
+        encoded = f'"{quote(shown)}"'
+    else:
+        encoded = Header(shown, "utf-8", header_name=name).encode(linesep="\r\n")
+    return _header(name, f"{encoded}\r\n <{address}>")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it needs no encoding, and does not look encoded."""
+    return text.isascii() and "=?" not in text
+
+
+def _header(name: str, value: str) -> _Header:
+    made = _Header(value)
+    made.name = name
+    return made
 
 
 def _(language: str, sentence: str) -> str:

@@ -9,11 +9,15 @@ from typing import Any
 import aiosmtplib
 
 from kalends.core.messages import Outcome
-from kalends.delivery.letters import written
+from kalends.delivery.letters import deliverable, written
 from kalends.schemas.letters import Letter
 from kalends.settings import Settings
+from kalends.telemetry import log
 
 TIMEOUT_SECONDS = 15
+"""How long the server may take for one answer."""
+ATTEMPT_SECONDS = 25
+"""How long an attempt may take in all, waiting for its turn included."""
 _IDLE_SECONDS = 30
 """Servers hang up on connections that say nothing for long, so it is done first."""
 
@@ -46,31 +50,40 @@ class Postman:
 
         try:
             mail = written(letter, self._sender, now, self._base)
-        except ValueError as error:  # an address that can't stand in a header
-            return outcome(error=f"the mail could not be written: {error}"[:300], final=True)
+        except Exception as error:  # noqa: BLE001 - whatever it is, other mails must not wait behind it
+            log.exception("a defect: please report it with this trace", event_id=letter.id)
+            return outcome(error=f"the mail could not be written: {type(error).__name__}", final=True)
         try:
-            async with asyncio.timeout(2 * TIMEOUT_SECONDS - 5), self._turn:
-                return outcome(code=250, answer=await self._hand_over(mail))
+            async with asyncio.timeout(ATTEMPT_SECONDS), self._turn:
+                return outcome(code=250, answer=await self._hand_over(mail, letter.address))
         except aiosmtplib.SMTPRecipientsRefused as error:
             refused = error.recipients[0]
             return outcome(code=refused.code, answer=refused.message[:1_024], final=refused.code >= 500)
         except aiosmtplib.SMTPResponseException as error:
-            await self._hang_up()
             final = error.code >= 500 and not isinstance(error, aiosmtplib.SMTPAuthenticationError)
             return outcome(code=error.code, answer=error.message[:1_024], final=final)
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            await self._hang_up()
-            return outcome(error=" ".join(f"{type(error).__name__}: {error}".split())[:300])
+            # An address that this server can't spell will be no better the next time.
+            final = isinstance(error, aiosmtplib.SMTPNotSupported)
+            return outcome(error=" ".join(f"{type(error).__name__}: {error}".split())[:300], final=final)
 
     async def close(self) -> None:
         await self._hang_up()
 
-    async def _hand_over(self, mail: EmailMessage) -> str:
+    async def _hand_over(self, mail: EmailMessage, address: str) -> str:
+        """Send a mail; whoever does has the turn."""
         if self._smtp is None or time.monotonic() - self._last > _IDLE_SECONDS:
             await self._hang_up()
             self._smtp = aiosmtplib.SMTP(**self._options)
-            await self._smtp.connect()
-        _, answer = await self._smtp.send_message(mail)
+        smtp = self._smtp
+        try:
+            if not smtp.is_connected:
+                await smtp.connect()
+            _, answer = await smtp.send_message(mail, sender=self._sender, recipients=[deliverable(address)])
+        except BaseException as error:
+            if not isinstance(error, aiosmtplib.SMTPRecipientsRefused):
+                await self._hang_up()
+            raise
         self._last = time.monotonic()
         return answer[:1_024]
 

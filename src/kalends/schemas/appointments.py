@@ -158,7 +158,8 @@ class Appointment(Answer):
         )
         # What comes from our own database has been validated on its way in.
         return cls.model_construct(
-            **{name: row[name] for name in cls.model_fields if name != "appointment_type"},
+            **{name: row[name] for name in cls.model_fields if name not in ("appointment_type", "answers")},
+            answers=[QuestionAnswer.model_construct(**answer) for answer in row["answers"]],
             appointment_type=summary,
         )
 

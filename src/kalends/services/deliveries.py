@@ -18,7 +18,7 @@ from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, events, receivers
 from kalends.schemas.letters import Letter
 from kalends.services import events as outbox
-from kalends.services import letters
+from kalends.services import letters, manage_links
 from kalends.services.event_pages import told
 
 LEASE = timedelta(seconds=30)
@@ -154,8 +154,12 @@ def _content(tx: Tx, held: Lease, row: AnyRow, now: datetime) -> Message | Lette
     return None
 
 
-def record(tx: Tx, held: Lease, tried: Sequence[Tried]) -> None:
-    """Write down what became of attempts, and what follows for the receiver."""
+def record(tx: Tx, held: Lease, tried: Sequence[Tried], untried: Sequence[Due] = ()) -> None:
+    """Write down what became of attempts, and what follows for the receiver. What was not begun (`untried`)
+    is taken another time, and a letter then written anew, with another link."""
+    letters_ = [each.content for each in untried if isinstance(each.content, Letter)]
+    if tokens := [letter.link for letter in letters_ if letter.link is not None]:
+        manage_links.withdraw(tx, held.org_id, tokens)
     if not tried:
         return
     tx.execute(_RECORD, [_recorded(held, each) for each in tried])

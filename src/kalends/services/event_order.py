@@ -130,22 +130,24 @@ def _fan_out(tx: Tx, org_id: str, numbered: Sequence[tuple[int, AnyRow]], now: d
 
 
 def _fan_out_to_mail(tx: Tx, org_id: str, numbered: Sequence[tuple[int, AnyRow]], now: datetime) -> None:
-    """Mails to the client and to staff of the same appointment do not wait for each other, and a reminder,
-    which is made now and sent much later, keeps nothing waiting."""
+    """Mails to the client and to staff of the same appointment do not wait for each other, nor for a
+    reminder, which is made now and sent much later. The last time it was booked is what it is reminded of."""
+    booked = {event.subject_id: place for place, event in numbered if event.type in _MAILED[REMINDER]}
     made = [
         delivery(org_id, MAIL, event, place, now)
-        | {
-            "audience": audience,
-            "subject_id": None if audience == REMINDER else f"{event.subject_id}/{audience}",
-        }
+        | {"audience": audience, "subject_id": f"{event.subject_id}/{audience}"}
         for place, event in numbered
         for audience in (CLIENT, STAFF, REMINDER)
-        if event.type in _MAILED[audience]
+        if event.type in _MAILED[audience] and (audience != REMINDER or booked[event.subject_id] == place)
     ]
     if made:
         mailbox = {"org_id": org_id, "id": MAIL, "kind": "mail", "url": "", "events": [], "secret": ""}
         insert_new(tx, receivers, {**mailbox, "active": True, "created_at": now, "updated_at": now})
         _insert(tx, org_id, made, now)
+    again = {event.subject_id for _, event in numbered if event.type != "appointment.created"} & booked.keys()
+    if again:
+        mine = [{"org": org_id, "subject": f"{each}/{REMINDER}", "before": booked[each]} for each in again]
+        tx.execute(_OUTDATE, mine)
 
 
 def _insert(tx: Tx, org_id: str, made: list[dict[str, Any]], now: datetime) -> None:
@@ -191,6 +193,17 @@ def wake(tx: Tx, org_id: str, receiver_ids: set[str], now: datetime) -> None:
     )
 
 
+_OUTDATE = (
+    update(deliveries)
+    .where(
+        deliveries.c.org_id == bindparam("org"),
+        deliveries.c.receiver_id == MAIL,
+        deliveries.c.status == "pending",
+        deliveries.c.subject_id == bindparam("subject"),
+        deliveries.c.place < bindparam("before"),
+    )
+    .values(status="skipped", due_at=None)
+)
 _NUMBER = (
     update(events)
     .where(events.c.org_id == bindparam("org"), events.c.id == bindparam("event"))

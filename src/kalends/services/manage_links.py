@@ -33,6 +33,12 @@ def issue(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> str:
     return token
 
 
+def withdraw(tx: Tx, org_id: str, tokens: Sequence[str]) -> None:
+    """Remove links that nobody was told."""
+    told_to_nobody = manage_links.c.digest.in_([digest(token) for token in tokens])
+    tx.execute(delete(manage_links).where(manage_links.c.org_id == org_id, told_to_nobody))
+
+
 def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, Link]:
     """The links behind some digests, expired ones included."""
     rows = tx.execute(

@@ -82,6 +82,27 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield own
 
 
+@pytest.fixture(scope="session")
+def postgres_alone(postgres: str) -> Iterator[str]:
+    """A migrated database beside that of all tests."""
+    with fresh_postgres_database(postgres) as url:
+        asyncio.run(_migrate(url))
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def own_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A migrated database of either kind in which nothing is of anybody else: for workers, which work for
+    every organization they find."""
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("postgres_alone")
+        asyncio.run(_execute(url, "TRUNCATE organizations CASCADE"))
+        return url
+    path = tmp_path / "own.db"
+    shutil.copy(request.getfixturevalue("sqlite_template"), path)
+    return f"sqlite:///{path}"
+
+
 @pytest.fixture
 async def db(url: str) -> AsyncIterator[Database]:
     database = open_database(url, pool_size=8)

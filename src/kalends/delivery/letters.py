@@ -87,12 +87,12 @@ def written(letter: Letter, sender: str, now: datetime, base: str) -> EmailMessa
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = f"<{letter.id}@{sender.rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"
-    mail["Content-Language"] = language
     environment = _environment(language)
     mail.set_content(environment.get_template(f"{template}.txt").render(shown))
     mail.add_alternative(environment.get_template(f"{template}.html").render(shown), subtype="html")
     if not letter.to_staff and letter.occasion != "reminder":
         _attach_calendar(mail, letter, sender, link)
+    mail["Content-Language"] = language  # of the whole: before, it would go to the first part only
     return mail
 
 

@@ -1,0 +1,328 @@
+"""Mails as they are written: languages, times, escaping, headers, and the part for calendar programs."""
+
+import io
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.message import EmailMessage
+from email.policy import SMTP, compat32, default
+from email.utils import getaddresses
+from html.parser import HTMLParser
+
+import pytest
+import vobject
+from dateutil import tz
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from icalendar import Calendar
+
+from kalends.core.hours import zone_names
+from kalends.delivery import calendar_files
+from kalends.delivery.letters import LANGUAGES, language_of, written
+from kalends.delivery.plain_text import one_line
+from kalends.schemas.letters import Letter
+from tests.support.letters import NOON, appointment, letter
+
+SENDER = "booking@clinic.example"
+BASE = "https://book.example"
+
+
+def sent(what: Letter) -> bytes:
+    """The mail as it goes over the wire."""
+    return written(what, SENDER, NOON, BASE).as_bytes(policy=SMTP.clone(cte_type="7bit"))
+
+
+def read(content: bytes) -> EmailMessage:
+    message = message_from_bytes(content, policy=default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def part(what: Letter, kind: str) -> str:
+    [found] = [part for part in read(sent(what)).walk() if part.get_content_type() == kind]
+    return str(found.get_content()).replace("\r\n", "\n")
+
+
+# Languages and times.
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"),
+    [
+        *((language, language) for language in LANGUAGES),
+        ("de-AT", "de"),
+        ("de-DE-1996", "de"),
+        ("pt-BR", "pt"),
+        ("ES-419", "es"),
+        ("fr-Latn-CA", "fr"),
+        ("en-GB", "en"),
+        ("xx", "en"),
+        ("zh-Hant-TW", "en"),
+        ("deu", "en"),
+    ],
+)
+def test_the_nearest_language(tag: str, language: str) -> None:
+    assert language_of(tag) == language
+
+
+@pytest.mark.parametrize(
+    ("language", "hello", "subject", "when"),
+    [
+        ("en", "Hello Jane Doe,", "Your appointment was moved", "Thursday, January 25, 2024, 2:00\u202fPM"),
+        ("es", "Hola, Jane Doe:", "Su cita ha cambiado", "jueves, 25 de enero de 2024, 14:00"),
+        ("fr", "Bonjour Jane Doe,", "Votre rendez-vous a été déplacé", "jeudi 25 janvier 2024, 14:00"),
+        ("de", "Guten Tag Jane Doe,", "Ihr Termin wurde verschoben", "Donnerstag, 25. Januar 2024, 14:00"),
+        (
+            "pt",
+            "Olá Jane Doe,",
+            "A sua marcação foi alterada",
+            "quinta-feira, 25 de janeiro de 2024, 14:00",
+        ),
+    ],
+)
+def test_mails_are_in_the_clients_language(language: str, hello: str, subject: str, when: str) -> None:
+    about = appointment(client_language=f"{language}-XX")
+    mail = letter("moved", about=about, before=datetime(2024, 1, 24, 14, tzinfo=UTC))
+    message = read(sent(mail))
+    assert message["Content-Language"] == language
+    assert message["Subject"].startswith(subject)
+    text, html = part(mail, "text/plain"), part(mail, "text/html")
+    assert text.startswith(f"{hello}\n")
+    assert f": {when} (" in text
+    assert f'<html lang="{language}">' in html
+    assert f"<p>{hello}</p>" in html
+    assert f"<strong>{when} (" in html
+
+
+def test_staff_read_english_in_their_zone() -> None:
+    about = appointment(client_language="fr", client_timezone="Asia/Tokyo")
+    mail = letter("confirmed", to_staff=True, about=about, timezone="Europe/Berlin")
+    assert read(sent(mail))["Subject"] == (
+        "Booked: Tax Consultation, Thursday, January 25, 2024, 3:00 PM "
+        "(Central European Standard Time, Europe/Berlin)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "when"),
+    [
+        ("2024-03-31T00:30Z", "Sunday, March 31, 2024, 1:30 AM (Central European Standard Time, {zone})"),
+        ("2024-03-31T01:30Z", "Sunday, March 31, 2024, 3:30 AM (Central European Summer Time, {zone})"),
+        ("2024-10-27T00:30Z", "Sunday, October 27, 2024, 2:30 AM (Central European Summer Time, {zone})"),
+        ("2024-10-27T01:30Z", "Sunday, October 27, 2024, 2:30 AM (Central European Standard Time, {zone})"),
+    ],
+)
+def test_an_hour_that_happens_twice_is_told_apart(start: str, when: str) -> None:
+    about = appointment(start=datetime.fromisoformat(start))
+    subject = str(read(sent(letter("reminder", about=about, timezone="Europe/Berlin")))["Subject"])
+    assert subject == "Reminder: Tax Consultation, " + when.format(zone="Europe/Berlin")
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
+@pytest.mark.parametrize("start", ["0001-01-01T00:00Z", "9999-12-31T22:00Z"])
+def test_the_ends_of_the_calendar_can_be_told(start: str, zone: str) -> None:
+    mail = letter(about=appointment(start=datetime.fromisoformat(start)), timezone=zone)
+    assert start[:4].lstrip("0") in str(read(sent(mail))["Subject"])
+
+
+# What is dangerous to write out as it is.
+
+EXPECTED = [
+    "Subject",
+    "From",
+    "To",
+    "Date",
+    "Message-ID",
+    "Auto-Submitted",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Language",
+]
+NASTY = st.lists(
+    st.one_of(
+        st.characters(exclude_categories=["Cs"], exclude_characters="\x00"),
+        st.sampled_from(
+            [
+                *'\r\n\t\x0b\x0c\x1c\x85\u2028\u2029 ,;:<>@()[]\\"=?._é',
+                "\r\nBcc: eve@example.com\r\n",
+                "\n\n<html>",
+                ", eve@example.com,",
+                "<eve@example.com>",
+                "=?utf-8?q?=0D=0ABcc:_eve=40example.com?=",
+                "=?utf-8?b?DQpCY2M6IGV2ZQ==?=",
+                "x" * 70,
+                "é" * 70,
+            ]
+        ),
+    ),
+    min_size=1,
+    max_size=60,
+).map(lambda found: "".join(found)[:255])
+
+
+@settings(max_examples=120)
+@given(name=NASTY, host=NASTY, kind=NASTY)
+@example(name="=?utf-8?q?x=0D=0ABcc:_eve=40example.com?=", host="x", kind="=?utf-8?q?=0D=0ABcc:_eve?=")
+@example(
+    name="a" * 100 + ", eve@example.com", host="a, b <eve@example.com>" * 9, kind="é" * 200 + "\r\nBcc: x"
+)
+def test_no_name_can_make_a_header_or_an_address(name: str, host: str, kind: str) -> None:
+    about = appointment(client_name=name, kind=kind, client_email=f"{'j' * 64}@{'example.' * 20}com")
+    for to_staff in (False, True):
+        mail = letter("confirmed", about=about, host=host, to_staff=to_staff)
+        content = sent(mail)
+        head = content.partition(b"\r\n\r\n")[0]
+        lines = head.split(b"\r\n")
+        assert b"\r" not in head.replace(b"\r\n", b"")
+        assert b"\n" not in head.replace(b"\r\n", b"")
+        assert max(map(len, lines)) <= 998
+        head.decode("ascii")
+        names = [line.partition(b":")[0].decode() for line in lines if line[0] not in b" \t"]
+        assert names == EXPECTED
+        # One program reads addresses as the standard of today says, another as the old one did.
+        message, old = read(content), message_from_bytes(content, policy=compat32)
+        for header, shown, address in (("To", mail.name, mail.address), ("From", host, SENDER)):
+            assert [each.addr_spec for each in message[header].addresses] == [address]
+            [(encoded, spec)] = getaddresses([old[header]])
+            assert spec == address
+            assert str(make_header(decode_header(encoded))) == one_line(shown)
+        said = "".join(str(make_header(decode_header(old["Subject"]))).split())
+        assert "".join(one_line(kind).split()) in said
+
+
+class Shown(HTMLParser):
+    """What a browser makes of it: the tags, and the words."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str | None] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("href", "src")]
+        assert not [name for name, _ in attrs if name.startswith("on")]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data.strip())
+
+
+HOSTILE = """<script>alert('1')</script><img src="x" onerror="alert(1)">{{ 7*7 }}{name}&amp;"""
+
+
+@pytest.mark.parametrize("to_staff", [False, True], ids=["client", "staff"])
+def test_what_people_typed_is_shown_and_not_obeyed(to_staff: bool) -> None:
+    about = appointment(
+        client_name=f"name {HOSTILE}",
+        client_notes=f"notes {HOSTILE}",
+        kind=f"kind {HOSTILE}",
+        answers=[{"id": "q", "label": f"label {HOSTILE}", "answer": f"answer {HOSTILE}"}],
+    )
+    mail = letter("requested", about=about, host=f"host {HOSTILE}", to_staff=to_staff)
+    plain = Shown(part(letter("requested", about=appointment(), to_staff=to_staff), "text/html"))
+    html, text = Shown(part(mail, "text/html")), part(mail, "text/plain")
+    answered = {"tr": 1, "td": 2} if to_staff else {}
+    for tag in {*html.tags, *plain.tags}:
+        assert html.tags.count(tag) == plain.tags.count(tag) + answered.get(tag, 0)
+    assert html.links == ([] if to_staff else [f"{BASE}/v1/public/appointments/token"])
+    words = "\n".join(html.words)
+    for field in ("name", "notes", "kind", "label", "answer") if to_staff else ("name", "kind", "host"):
+        assert f"{field} {HOSTILE}" in words
+        assert f"{field} {HOSTILE}" in text
+
+
+def test_who_is_told_what() -> None:
+    about = appointment(
+        client_phone="+1234567890",
+        client_notes="to staff",
+        answers=[{"id": "q", "label": "label", "answer": "to staff"}],
+    )
+    for occasion in ("confirmed", "requested", "moved", "cancelled", "expired", "reminder"):
+        to_client = sent(letter(occasion, about=about, before=NOON))
+        message = read(to_client)
+        bodies = [part.get_content() for part in message.walk() if not part.is_multipart()]
+        assert not [body for body in bodies if "difficult" in body or "to staff" in body]
+        if occasion != "reminder":
+            to_staff = read(sent(letter(occasion, about=about, to_staff=True)))
+            bodies = [part.get_content() for part in to_staff.walk() if not part.is_multipart()]
+            assert not [body for body in bodies if "difficult" in body or BASE in body]
+            assert all("to staff" in body for body in bodies)
+
+
+# The part for calendar programs.
+
+
+SINCE = datetime(1975, 1, 1, tzinfo=UTC)
+
+
+@settings(max_examples=60)
+@given(
+    start=st.integers(0, 60 * 365 * 24 * 60).map(lambda minutes: SINCE + timedelta(minutes=minutes)),
+    zone=st.sampled_from(sorted(zone_names())),
+)
+@example(start=datetime(2024, 10, 27, 0, 30, tzinfo=UTC), zone="Europe/Berlin")
+@example(start=datetime(2024, 10, 27, 1, 30, tzinfo=UTC), zone="Europe/Berlin")
+@example(start=datetime(2024, 3, 31, 1, tzinfo=UTC), zone="Europe/Berlin")
+@example(start=datetime(2024, 4, 6, 15, 15, tzinfo=UTC), zone="Australia/Lord_Howe")
+@example(start=datetime(2011, 12, 30, 10, tzinfo=UTC), zone="Pacific/Apia")
+def test_calendar_programs_read_the_instant_that_is_meant(start: datetime, zone: str) -> None:
+    """By the zone's rules as the file has them, not by the program's own."""
+    content = calendar_files.own(appointment(start=start), "Clinic", zone).decode()
+    [event] = Calendar.from_ical(content).events
+    for name, instant in (("DTSTART", start), ("DTEND", start + timedelta(hours=1))):
+        told = event[name]
+        if "TZID" not in told.params:
+            assert told.dt == instant
+            continue
+        rules = tz.tzical(io.StringIO(content)).get(told.params["TZID"])
+        assert told.dt.replace(tzinfo=rules).astimezone(UTC) == instant
+
+
+@settings(max_examples=60)
+@given(name=NASTY, notes=NASTY, host=NASTY)
+def test_what_people_typed_stays_in_its_field(name: str, notes: str, host: str) -> None:
+    about = appointment(client_name=name, client_notes=notes)
+    feed = calendar_files.feed(host, [about, about.model_copy(update={"id": "apt_2"})], "Europe/Berlin")
+    invitation = calendar_files.invitation(
+        about, host, "Europe/Berlin", method="REQUEST", organizer=SENDER, url=None
+    )
+    for content, events in ((feed, 2), (invitation, 1)):
+        lines = content.split(b"\r\n")
+        assert lines.pop() == b""
+        assert max(map(len, lines)) <= 75
+        assert not [line for line in lines if any(byte < 32 and byte != 9 for byte in line)]
+        # A program that breaks lines wherever Unicode has one reads the same.
+        assert content.decode().splitlines() == [line.decode() for line in lines]
+        parsed = Calendar.from_ical(content)
+        assert len(parsed.events) == events
+        assert not parsed.errors
+        other = vobject.readOne(content.decode())
+        assert len(other.vevent_list) == events
+        for shown in ("name", "x-wr-calname"):
+            assert other.contents[shown][0].value == one_line(host)
+        for event, twin in zip(parsed.events, other.vevent_list, strict=True):
+            assert not event.errors
+            assert event["SUMMARY"] == twin.summary.value
+            assert (
+                event["SUMMARY"].split()
+                == (
+                    f"Tax Consultation: {one_line(name)}"
+                    if events == 2
+                    else f"Tax Consultation, {one_line(host)}"
+                ).split()
+            )
+            assert event.keys() - {"ATTENDEE", "ORGANIZER", "DESCRIPTION"} == {
+                "UID",
+                "SEQUENCE",
+                "DTSTAMP",
+                "CREATED",
+                "LAST-MODIFIED",
+                "DTSTART",
+                "DTEND",
+                "SUMMARY",
+                "STATUS",
+            }
+    assert Calendar.from_ical(invitation).events[0]["ATTENDEE"].params["CN"] == one_line(name)

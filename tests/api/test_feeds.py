@@ -218,9 +218,7 @@ async def test_what_staff_see_of_an_appointment(client: httpx.AsyncClient, org: 
     calendar = Calendar.from_ical(response.content)
     [event] = calendar.events
     assert event["SUMMARY"] == "Tax Consultation: Ünal; Åsa, \\ Dr."
-    assert event["DESCRIPTION"] == (
-        "+1234567890\njane@example.com\nfirst line\nsecond, line; " + "中文 " * 40
-    )
+    assert event["DESCRIPTION"] == ("+1234567890\njane@example.com\nfirst line\nsecond, line; " + "中文" * 40)
     assert event["UID"] == f"{id_}@kalends"
     assert event.decoded("DTSTART").isoformat() == "2024-07-25T16:00:00+02:00"
     assert event.decoded("DTEND").isoformat() == "2024-07-25T17:00:00+02:00"

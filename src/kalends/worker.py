@@ -123,15 +123,21 @@ class Worker:
 
     async def _deliver_batch(self, lease: Lease, due: list[deliveries.Due]) -> timedelta | None:
         """Make some deliveries, and record them; how long to leave the webhook alone, where it did not
-        answer."""
+        answer. What comes after something that failed waits, where it is of the same appointment."""
         tried: list[Tried] = []
-        begun = 0
+        begun: set[str] = set()
+        failed: set[str | None] = set()
         began = asyncio.get_running_loop().time()
         try:
-            for begun, each in enumerate(due, start=1):  # noqa: B007 - it is asked for in the end
+            for each in due:
+                if each.subject in failed:
+                    continue
+                begun.add(each.id)
                 now = self._clock.now()
                 outcome = await self._send(lease, each.content, now)
                 tried.append(Tried(each, outcome, self._clock.now(), _chance()))
+                if not outcome.succeeded and each.subject is not None:
+                    failed.add(each.subject)
                 if self._metrics is not None:
                     self._metrics.delivery(lease.kind, succeeded=outcome.succeeded, final=outcome.final)
                 if outcome.code is None and not outcome.final:
@@ -143,7 +149,7 @@ class Worker:
                 if outcome.gone or asyncio.get_running_loop().time() - began > RECORD_SECONDS:
                     break
         finally:
-            untried = due[begun:]
+            untried = [each for each in due if each.id not in begun]
             await asyncio.shield(self._database.write(deliveries.record, lease, tried, untried))
         return None
 

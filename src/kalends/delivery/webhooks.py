@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpcore
@@ -37,7 +38,14 @@ class Poster:
                 network_backend=PublicOnly(),
             )
         self._client = httpx.AsyncClient(
-            transport=transport, timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
+            transport=transport,
+            # A TLS handshake ends by itself before the attempt does: httpcore does not close the connection
+            # of one that is cancelled.
+            timeout=httpx.Timeout(TIMEOUT_SECONDS, connect=TIMEOUT_SECONDS / 3),
+            follow_redirects=False,
+            trust_env=False,
+            # What one receiver sets is not for the next one, which may be somebody else's.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
 
     async def post(self, url: str, secrets: Sequence[str], message: Message, now: datetime) -> Outcome:
@@ -106,7 +114,7 @@ def _retry_after(text: str | None, now: datetime) -> timedelta | None:
         return timedelta(seconds=min(int(text.strip()[:9]), 10**8))
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     return max(at - now, timedelta())

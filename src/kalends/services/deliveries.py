@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select, update
 
 from kalends.core.messages import Message, Outcome
 from kalends.core.pacing import FAILING_DAYS, next_try
@@ -44,6 +44,7 @@ class Due:
 
     id: str
     attempts: int
+    subject: str | None
     content: Message | Letter
 
 
@@ -105,13 +106,15 @@ def _waiting(now: datetime, mail: bool) -> tuple[Any, ...]:
 
 
 def _due(tx: Tx, held: Lease, now: datetime) -> list[Due] | None:
-    """The next deliveries to a receiver that are due, in order. Where something of the same appointment is
-    still to be delivered before, a delivery waits for that."""
+    """The next deliveries to a receiver that are due, in order. A delivery waits for one of the same
+    appointment that is to be delivered before, but not now."""
+    before = deliveries.alias()
     rows = tx.execute(
-        _eligible(held)
+        _first(held, before, before.c.due_at > deliveries.c.due_at)
         .add_columns(
             deliveries.c.id,
             deliveries.c.attempts,
+            deliveries.c.subject_id,
             deliveries.c.event_id,
             deliveries.c.audience,
             events.c.type,
@@ -130,7 +133,9 @@ def _due(tx: Tx, held: Lease, now: datetime) -> list[Due] | None:
     if not rows:
         return None
     found = [(row, _content(tx, held, row, now)) for row in rows]
-    return [Due(row.id, row.attempts, content) for row, content in found if content is not None]
+    return [
+        Due(row.id, row.attempts, row.subject_id, content) for row, content in found if content is not None
+    ]
 
 
 def _content(tx: Tx, held: Lease, row: AnyRow, now: datetime) -> Message | Letter | None:
@@ -165,6 +170,8 @@ def record(tx: Tx, held: Lease, tried: Sequence[Tried], untried: Sequence[Due] =
     tx.execute(_RECORD, [_recorded(held, each) for each in tried])
     if held.kind == "mail":
         return
+    if tx.execute(select(receivers.c.id).where(*_held(held))).first() is None:
+        return  # another worker has taken over, and knows better how the receiver does
     last = tried[-1]
     if any(each.outcome.gone for each in tried):
         _disable(tx, held, "It answered 410 Gone.", last.at)
@@ -185,7 +192,8 @@ def release(tx: Tx, held: Lease, now: datetime, pause: timedelta | None) -> None
     # The receiver's row is locked first: whoever makes deliveries for it meanwhile then says so afterwards.
     if tx.execute(select(receivers.c.id).where(*_held(held)).with_for_update(key_share=True)).first() is None:
         return
-    following = tx.execute(_eligible(held).add_columns(func.min(deliveries.c.due_at))).scalar()
+    first = _first(held, deliveries.alias()).add_columns(func.min(deliveries.c.due_at))
+    following = tx.execute(first).scalar()
     if following is not None and pause is not None:
         following = max(following, now + pause)
     tx.execute(
@@ -246,9 +254,9 @@ def _held(held: Lease) -> tuple[Any, ...]:
     return (*_mine(held), receivers.c.leased_by == held.worker)
 
 
-def _eligible(held: Lease) -> Select[*tuple[Any, ...]]:
-    """The deliveries for which nothing of the same subject is to be delivered before."""
-    before = deliveries.alias()
+def _first(held: Lease, before: Any, *unless: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    """The deliveries for which nothing of the same subject is to be delivered `before`, such as `unless`
+    says."""
     return select().where(
         deliveries.c.org_id == held.org_id,
         deliveries.c.receiver_id == held.receiver_id,
@@ -259,6 +267,7 @@ def _eligible(held: Lease) -> Select[*tuple[Any, ...]]:
             before.c.status == "pending",
             before.c.subject_id == deliveries.c.subject_id,
             before.c.place < deliveries.c.place,
+            *unless,
         ),
     )
 
@@ -270,4 +279,5 @@ _RECORD = update(deliveries).where(
     deliveries.c.org_id == bindparam("org"),
     deliveries.c.receiver_id == bindparam("webhook"),
     deliveries.c.id == bindparam("delivery"),
+    deliveries.c.status == "pending",  # what another worker has delivered meanwhile stays delivered
 )

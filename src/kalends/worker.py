@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from kalends.clock import Clock
 from kalends.core.errors import Refusal
 from kalends.core.messages import Message, Outcome
-from kalends.core.pacing import pause
+from kalends.core.pacing import is_last, pause
 from kalends.db.database import Database
 from kalends.delivery.mail import Postman
 from kalends.delivery.webhooks import Poster
@@ -139,7 +139,8 @@ class Worker:
                 if not outcome.succeeded and each.subject is not None:
                     failed.add(each.subject)
                 if self._metrics is not None:
-                    self._metrics.delivery(lease.kind, succeeded=outcome.succeeded, final=outcome.final)
+                    final = outcome.final or is_last(each.attempts + 1)
+                    self._metrics.delivery(lease.kind, succeeded=outcome.succeeded, final=final)
                 if outcome.code is None and not outcome.final:
                     silences = self._silences[lease.receiver_id] = (
                         self._silences.get(lease.receiver_id, 0) + 1

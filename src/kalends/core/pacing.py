@@ -24,10 +24,15 @@ FAILING_DAYS = timedelta(days=5)
 """A webhook that has answered nothing but failures for so long is disabled."""
 
 
+def is_last(attempts: int) -> bool:
+    """Whether there is no other attempt after so many."""
+    return attempts > len(RETRIES)
+
+
 def next_try(failures: int, chance: float, asked: timedelta | None = None) -> timedelta | None:
     """How long to wait after so many failures; None where it was the last. `chance` is between 0 and 1;
     `asked` is what the receiver asked for (Retry-After), which is granted up to a day."""
-    if failures > len(RETRIES):
+    if is_last(failures):
         return None
     wait = RETRIES[failures - 1] * (1 + JITTER * chance)
     if asked is not None:

@@ -16,6 +16,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from kalends import demo as the_demo
+from kalends import tracing
 from kalends import worker as working
 from kalends.clock import SystemClock
 from kalends.core.errors import Malformed, SchemaOutdated
@@ -68,9 +69,11 @@ def serve(
     """Serve until told to stop (SIGTERM, Ctrl-C), then finish the requests in flight.
 
     Raises Unavailable where the database can't be migrated, OSError where the address is in use,
-    Malformed where the demo, whose key everybody knows, would be served beyond this machine.
+    Malformed where the demo, whose key everybody knows, would be served beyond this machine, ValueError where
+    traces are wanted and can't be made.
     """
     configure(settings.log_level)
+    tracing.check()
     if worker is not None:
         os.environ["KALENDS_WORKER"] = str(worker)  # so that every process finds it
     if demo and not _is_loopback(host):

@@ -16,13 +16,12 @@ class Tracing:
 
     def __init__(self) -> None:
         """Raises ValueError where the packages are missing."""
-        try:
-            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-            from opentelemetry.sdk.resources import Resource
-            from opentelemetry.sdk.trace import TracerProvider
-            from opentelemetry.sdk.trace.export import BatchSpanProcessor
-        except ImportError:
-            raise ValueError("OTEL_EXPORTER_OTLP_… is set: pip install kalends[otel]") from None
+        check()
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
         named = {} if "OTEL_SERVICE_NAME" in os.environ else {"service.name": "kalends"}
         self._provider = TracerProvider(resource=Resource.create(named))
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
@@ -53,5 +52,20 @@ class Tracing:
 def tracing() -> Tracing | None:
     """Tracing as the environment says; None where it says nothing. Raises ValueError where it can't be
     done."""
+    return Tracing() if _wanted() else None
+
+
+def check() -> None:
+    """Raises ValueError where traces are wanted and the packages are missing."""
+    if not _wanted():
+        return
+    try:
+        import opentelemetry.exporter.otlp.proto.http
+        import opentelemetry.sdk.trace  # noqa: F401 - it is there
+    except ImportError:
+        raise ValueError("OTEL_EXPORTER_OTLP_… is set: pip install kalends[otel]") from None
+
+
+def _wanted() -> bool:
     disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
-    return Tracing() if not disabled and any(os.environ.get(name) for name in _WHERE_TO) else None
+    return not disabled and any(os.environ.get(name) for name in _WHERE_TO)

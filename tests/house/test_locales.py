@@ -1,0 +1,55 @@
+"""Mails in every language: no sentence is forgotten, and none is left over."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from babel.messages.pofile import read_po
+from jinja2.ext import babel_extract
+
+from kalends.delivery import letters
+
+FOLDER = Path(letters.__file__).parent
+TEMPLATES = sorted(FOLDER.glob("templates/*"))
+
+
+def sentences() -> Iterator[str]:
+    """What is translated: the subjects of mails to clients, and what their templates mark."""
+    yield from letters._SUBJECTS.values()
+    for template in TEMPLATES:
+        with template.open("rb") as file:
+            for _, _, sentence, _ in babel_extract(file, ["_"], [], {}):
+                assert isinstance(sentence, str)
+                yield sentence
+
+
+def test_there_is_a_catalogue_for_every_language_but_the_templates_own() -> None:
+    assert {path.stem for path in FOLDER.glob("locale/*.po")} == set(letters.LANGUAGES) - {"en"}
+
+
+@pytest.mark.parametrize("language", sorted(set(letters.LANGUAGES) - {"en"}))
+def test_a_catalogue_has_every_sentence_and_no_other(language: str) -> None:
+    text = (FOLDER / "locale" / f"{language}.po").read_text()
+    with (FOLDER / "locale" / f"{language}.po").open("rb") as file:
+        catalogue = read_po(file, abort_invalid=True)
+    assert str(catalogue.locale) == language
+    entries = {str(entry.id): entry for entry in catalogue if entry.id}
+    assert set(entries) == set(sentences())
+    assert text.count("\nmsgid ") == len(entries)  # each once
+    assert not catalogue.obsolete
+    for sentence, entry in entries.items():
+        translated = str(entry.string)
+        assert translated.strip()
+        assert not entry.fuzzy
+        assert sorted(re.findall(r"\{\w*\}", translated)) == sorted(re.findall(r"\{\w*\}", sentence))
+        if len(sentence.split()) > 1:
+            assert translated != sentence
+
+
+def test_what_clients_read_is_marked_for_translation() -> None:
+    """Outside of markup and of expressions there are no words."""
+    for template in TEMPLATES:
+        if template.stem == "client":
+            text = re.sub(r"\{%.*?%\}|\{\{.*?\}\}|<[^>]*>", "", template.read_text(), flags=re.DOTALL)
+            assert not re.findall(r"\w+", text), template.name

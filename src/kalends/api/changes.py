@@ -13,7 +13,7 @@ from starlette.responses import Response
 from kalends.api.calls import Call, Scoped, caller_of
 from kalends.api.json_body import JsonRequest
 from kalends.core.caller import Caller, Host
-from kalends.core.errors import Malformed, Unbookable
+from kalends.core.errors import Malformed, Unavailable, Unbookable
 from kalends.db.database import P, T, Tx
 from kalends.schemas.wire import Answer
 from kalends.services import idempotency
@@ -118,7 +118,7 @@ class Change(Call):
         kept = await self.db.write(
             idempotency.once,
             self._ticket(self._key, await _fingerprint(self.request)),
-            self.now,
+            self.context.clock.now(),
             lambda tx: say(unit(tx)).model_dump_json(),
             keep=self._keep,
             revive=self._revive,
@@ -132,7 +132,10 @@ class Change(Call):
         """The refusal, with what could be had instead. That is looked up after the refused transaction, and
         once for all who wanted the same at the same time, so that losers of a race hold nobody up."""
         if refusal.wanted is not None:
-            found = await self.context.suggestions.get(refusal.wanted)
+            try:
+                found = await self.context.suggestions.get(refusal.wanted)
+            except Unavailable:  # the refusal stands, whatever became of the database since
+                return refusal
             refusal.details = {**refusal.details, "next_available": found or []}
         return refusal
 

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from kalends.core.hours import (
     DAY,
+    FIRST_SECOND,
+    LAST_SECOND,
     Hours,
     Schedule,
     count_by_local_day,
@@ -85,7 +87,7 @@ def of_type(terms: Terms, open_: Hours, booked: Sequence[int], now: int, start: 
         ),
         _notice(terms, now),
         Rule(
-            open_.open.starts(terms.duration),
+            open_.open.starts(terms.duration) & _representable(terms),
             lambda _: Reason("outside_hours", "It is outside the opening hours.", {"timezone": zone}),
         ),
     ]
@@ -127,6 +129,12 @@ def of_calendar(terms: Terms, calendar: Calendar, start: int, end: int) -> list[
     taken = calendar.busy.grown(before=needed - 1, after=terms.buffer_before)
     rules.append(Rule(~taken, lambda _: Reason("conflict", "The time is taken, buffers included.", named)))
     return rules
+
+
+def _representable(terms: Terms) -> Intervals:
+    """Where all of an appointment, buffers included, lies within the years 1 to 9999."""
+    last = LAST_SECOND - terms.duration - terms.buffer_after
+    return Intervals([(FIRST_SECOND + terms.buffer_before, last + 1)])
 
 
 def _notice(terms: Terms, now: int) -> Rule:

@@ -8,9 +8,10 @@ the same transaction. The worker settles the rest.
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, exists, update
+from sqlalchemy import delete, exists, literal_column, update
 
-from kalends.core.lifecycle import Occupancy, as_of
+from kalends.core.hours import moment, seconds
+from kalends.core.lifecycle import MAX_BUSY, Occupancy, as_of
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointments, organizations
 from kalends.schemas.appointments import Appointment
@@ -18,6 +19,7 @@ from kalends.services import events, history
 from kalends.services.appointments import WITH_HOLDS, fields_of, with_fields
 
 _MOST_AT_ONCE = 200
+_LONGEST = int(MAX_BUSY.total_seconds())
 
 
 def settle(tx: Tx, org_id: str, calendar_ids: Collection[str], taken: Occupancy, now: datetime) -> None:
@@ -26,6 +28,10 @@ def settle(tx: Tx, org_id: str, calendar_ids: Collection[str], taken: Occupancy,
         appointments.c.org_id == org_id,
         appointments.c.calendar_id.in_(calendar_ids),
         appointments.c.expires_at <= now,
+        # So that the index of what is active is entered at the times, and not the whole organization read.
+        appointments.c.status != literal_column("'cancelled'"),
+        appointments.c.overlap_allowed.in_((False, True)),
+        appointments.c.busy_start > moment(seconds(taken.busy_start) - _LONGEST),
         appointments.c.busy_start < taken.busy_end,
         appointments.c.busy_end > taken.busy_start,
     )

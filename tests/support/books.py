@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from kalends.core.event_types import APPOINTMENT_EVENTS
 from sqlalchemy import bindparam, select
 
-from kalends.core.event_types import APPOINTMENT_EVENTS
 from kalends.core.lifecycle import TRANSITIONS
 from kalends.db.database import AnyRow, Tx
 from kalends.db.opening import open_database

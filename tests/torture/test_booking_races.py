@@ -231,8 +231,8 @@ class House:
     def client_moving(self, token: str, start: datetime) -> Ask:
         return Ask("client moving", f"{CLIENTS_OWN}/{token}/reschedule", {"start_time": stamp(start)})
 
-    def client_cancelling(self, token: str) -> Ask:
-        return Ask("client cancelling", f"{CLIENTS_OWN}/{token}/cancel")
+    def client_cancelling(self, token: str, reason: str) -> Ask:
+        return Ask("client cancelling", f"{CLIENTS_OWN}/{token}/cancel", {"reason": reason})
 
     # What there is.
 
@@ -398,7 +398,7 @@ class Scene:
                 return [house.releasing(held["hold"]["id"])]
             case "let go":
                 booked = await house.done(house.client_booking(slot))
-                return [house.client_cancelling(booked["manage_token"])]
+                return [house.client_cancelling(booked["manage_token"], f"{n}") for n in range(5)]
             case "held":
                 hold_id = (await house.done(house.client_holding(slot)))["hold"]["id"]
                 return [house.booking(slot, hold_id=hold_id) for _ in range(5)] + [
@@ -747,7 +747,7 @@ class Bustle:
         for _ in range(chance.randrange(4)):
             await self._ask(house.client_moving(token, chance.choice(HOT)), seat)
         if chance.random() < 0.8:
-            await self._ask(house.client_cancelling(token), seat)
+            await self._ask(house.client_cancelling(token, "no more"), seat)
 
     def _some(self, chance: random.Random) -> str | None:
         """An appointment of late: others are busy with it, too."""

@@ -63,8 +63,8 @@ def change(
     row = _locked(tx, party.org_id, appointment_id, now)
     if versions is not None and row.version not in versions:
         raise PreconditionFailed(version=row.version)
-    if "start_time" in wish.sent() and _is_client(party):
-        must_be_movable(row.status)
+    if _is_client(party) and _is_so_already(wish, row):
+        return shown(row, now)
     before = fields_of(row)
     after = before | _details(wish) | _status(before, wish, now)
     if kind is not None and "start_time" in wish.sent():
@@ -102,6 +102,16 @@ def _locked(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> AnyRow:
         return row
     lapses.settle_one(tx, row, now)
     return row_of(tx, org_id, appointment_id)
+
+
+def _is_so_already(wish: AppointmentChange, row: AnyRow) -> bool:
+    """Whether a client cancels what is cancelled: of several cancellations at once, the first says why.
+
+    Raises IllegalTransition where they would move what can't be moved.
+    """
+    if "start_time" in wish.sent():
+        must_be_movable(row.status)
+    return bool(row.status == wish.status == "cancelled")
 
 
 def must_be_movable(status: Status) -> None:

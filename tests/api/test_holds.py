@@ -272,6 +272,19 @@ async def test_holds_count_for_limits_while_they_stand(desk: Desk, clock: Stoppe
     await desk.booked(at("12:00"), check="all")
 
 
+async def test_a_place_that_one_server_saw_lapse_is_not_redeemed_at_another(
+    desk: Desk, clock: StoppedClock
+) -> None:
+    """Of two servers, the one whose clock is behind is asked last."""
+    await desk.set_type(maxPerDay=2)
+    hold = await desk.held(TEN, check="all")
+    clock.forward(seconds=301)
+    await desk.booked(at("12:00"), check="all")
+    clock.forward(seconds=-2)
+    refused(await desk.book(TEN, hold_id=hold["id"]), 409, "hold_gone")
+    assert len(await desk.listed(status="confirmed")) == 2
+
+
 async def test_holds_count_for_who_is_least_busy_while_they_stand(desk: Desk, clock: StoppedClock) -> None:
     clock.forward(seconds=1)
     first, second = desk.org.calendar_id, await desk.room()

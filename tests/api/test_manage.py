@@ -257,6 +257,21 @@ async def test_a_move_and_a_cancellation_at_once_end_cancelled(page: Page) -> No
         assert (seen["status"], seen["version"]) == ("cancelled", 3 if moved.status_code == 200 else 2)
 
 
+async def test_two_who_cancel_at_once_cancel_once(page: Page) -> None:
+    """What staff have cancelled, for their reason, is not cancelled again for the client's."""
+    for hour in range(9, 14):
+        link = Link(page, await page.book(start_time=f"2024-01-25T{hour:02}:00:00Z"))
+        cancelled, _ = await asyncio.gather(
+            link.cancel(reason="Ill"),
+            by_staff(page, link, status="cancelled", cancellation_reason="Closed"),
+        )
+        answered(cancelled, "appointment")
+        _, *changes = await page.as_staff_see(link.id, "/history")
+        assert "status" in changes[0]["after"]
+        assert all(change["actor"] != CLIENT for change in changes[1:])
+        assert (await link.seen())["cancellation_reason"] == "Closed"
+
+
 async def test_a_moved_appointment_has_to_be_confirmed_again(page: Page, clock: StoppedClock) -> None:
     await page.change_type(requiresConfirmation=True, confirmWithinHours=2)
     link = Link(page, await page.book())

@@ -128,6 +128,18 @@ async def test_staff_confirm_it(desk: Desk, pending: dict[str, Any], clock: Stop
     refused(await desk.book(TEN), 409, "slot_taken")
 
 
+async def test_a_place_that_one_server_saw_lapse_is_not_confirmed_at_another(
+    desk: Desk, pending: dict[str, Any], clock: StoppedClock
+) -> None:
+    """Of two servers, the one whose clock is behind is asked last."""
+    await desk.set_type(maxPerDay=1)
+    clock.forward(hours=2)
+    booked = await desk.booked(at("12:00"), check="all")
+    clock.forward(seconds=-1)
+    refused(await desk.change(pending, status="confirmed", check="all"), 409, "limit_reached")
+    assert await desk.listed(status="confirmed") == [booked["id"]]
+
+
 async def test_staff_cancel_it(
     desk: Desk, db: Database, pending: dict[str, Any], clock: StoppedClock
 ) -> None:

@@ -40,7 +40,7 @@ def _are_in_one(period: Period, week_start: int, one: date, other: date) -> bool
 
 
 def test_nothing_is_looked_up_where_nothing_is_capped() -> None:
-    assert span_of_periods(_terms("UTC", []), at("2024-06-03T00:00Z"), at("2024-06-04T00:00Z")) is None
+    assert span_of_periods([], "UTC", 1, at("2024-06-03T00:00Z"), at("2024-06-04T00:00Z")) is None
 
 
 @settings(max_examples=200)
@@ -64,7 +64,7 @@ def test_every_booking_that_counts_is_within_the_span(
 ) -> None:
     zone, near = clock
     start = near + first
-    span = span_of_periods(_terms(zone, caps, week_start), start, start + length)
+    span = span_of_periods(caps, zone, week_start, start, start + length)
     assert span is not None
     assert span[0] <= start < start + length <= span[1]
     day = day_of(zone, start + int(length * asked))
@@ -124,6 +124,6 @@ def test_a_week_has_all_its_days_and_no_other(clock: tuple[str, int], week_start
 def test_both_ends_of_time_have_weeks_and_periods(zone: str, second: int) -> None:
     first, last = week_of(zone, 1, second)
     assert first <= second < last
-    span = span_of_periods(_terms(zone, PERIODS), second, second + 1)
+    span = span_of_periods(PERIODS, zone, 1, second, second + 1)
     assert span is not None
     assert span[0] <= second < span[1]

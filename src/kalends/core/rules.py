@@ -6,7 +6,7 @@ Times are instants in whole seconds since 1970, lengths are seconds; sets are ri
 
 from calendar import monthrange
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -202,14 +202,15 @@ def _cap(terms: Terms, period: Period, most: int, booked: Sequence[int]) -> Rule
     return Rule(~Intervals(full), against)
 
 
-def span_of_periods(terms: Terms, start: int, end: int) -> tuple[int, int] | None:
+def span_of_periods(
+    capped: Collection[Period], zone: str, week_start: int, start: int, end: int
+) -> tuple[int, int] | None:
     """The instants `[first, last)` within which bookings count against the caps of starts in `[start, end)`;
     None where nothing is capped."""
-    if not terms.caps:
+    if not capped:
         return None
-    zone = terms.schedule.zone
     days = (local_day(zone, start) - 1, local_day(zone, end) + 1)
-    periods = [_period(period, terms.week_start, day) for period in terms.caps for day in days]
+    periods = [_period(period, week_start, day) for period in capped for day in days]
     first, last = min(first for first, _ in periods), max(last for _, last in periods)
     return (first - 2) * DAY, (last + 3) * DAY
 

@@ -63,7 +63,13 @@ def calendars_for_moving(tx: Tx, kind: AnyRow, calendar_id: str, *, by_client: b
 
 def is_capped(kind: AnyRow) -> bool:
     """Whether bookings of the type are counted."""
-    return any(kind._mapping[column] is not None for column in _CAPS)
+    return bool(_caps(kind))
+
+
+def counted(kind: AnyRow, start: int, end: int) -> tuple[int, int] | None:
+    """The instants within which bookings of the type count against its caps on starts in `[start, end)`; None
+    where it has no caps."""
+    return span_of_periods(_caps(kind), kind.followed_timezone, kind.week_start, start, end)
 
 
 def offer(
@@ -92,11 +98,7 @@ def offer(
         interval=(kind.slot_interval_minutes or kind.duration_minutes) * _MINUTE,
         min_notice_hours=kind.min_notice_hours,
         max_days_ahead=kind.max_days_ahead,
-        caps={
-            period: kind._mapping[column]
-            for column, period in _CAPS.items()
-            if kind._mapping[column] is not None
-        },
+        caps=_caps(kind),
         week_start=kind.week_start,
         schedule=known[kind.followed_id],
     )
@@ -114,9 +116,14 @@ def offer(
             )
             for each in in_question
         ],
-        _booked(tx, kind, span_of_periods(terms, start, end), now, moving),
+        _booked(tx, kind, counted(kind, start, end), now, moving),
         seconds(now),
     )
+
+
+def _caps(kind: AnyRow) -> Mapping[Period, int]:
+    limits = {period: kind._mapping[column] for column, period in _CAPS.items()}
+    return {period: limit for period, limit in limits.items() if limit is not None}
 
 
 def _lengths(kind: AnyRow, taking: Occupancy | None) -> tuple[int, int, int]:

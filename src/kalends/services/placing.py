@@ -57,6 +57,9 @@ def place(
     ids = [each.id for each in in_question]
     lock(tx, kind, ids, check)
     lapses.settle(tx, kind.org_id, ids, taken, now)
+    start = seconds(taken.start)
+    if check == "all" and (counted := offers.counted(kind, start, start + 1)):
+        lapses.settle_counted(tx, kind.org_id, kind.id, counted, now)
     moved = None if moving is None else str(moving.id)
     verdict = judge(tx, kind, in_question, taken, check, now, moving=moved)
     if verdict.free:

@@ -1,7 +1,6 @@
 """Made from the OpenAPI document, so that a new route can't be forgotten: no route shows, changes or names
-another organization's things, and every route wants a good key with the right scope."""
+another organization's things, and every route wants a good key with the right scope, or is public."""
 
-import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
+from kalends.api.gate import PUBLIC
 from kalends.app import create_app
 from kalends.db.database import Database, Tx
 from kalends.db.tables import metadata
@@ -30,12 +30,20 @@ OPERATIONS = [
     if path.startswith("/v1/")
     for method, operation in methods.items()
 ]
-IDS = [operation["operationId"] for _, _, operation in OPERATIONS]
+WITH_A_KEY = [each for each in OPERATIONS if not each[1].startswith(PUBLIC)]
+WITHOUT = [each for each in OPERATIONS if each[1].startswith(PUBLIC)]
+
+
+def names(operations: list[tuple[str, str, dict[str, Any]]]) -> list[str]:
+    return [operation["operationId"] for _, _, operation in operations]
+
 
 MONDAY = {"day_of_week": 1, "start_time": "09:00:00", "end_time": "17:00:00"}
 # How to make one of everything that has an id, and where that id is named in bodies and queries.
 MADE_BY = {
     "appointments": ("/v1/calendar/appointments", "appointment"),
+    "holds": ("/v1/calendar/holds", "hold"),
+    "public": ("/v1/public/{slug}/holds", "hold"),
     "appointment_types": ("/v1/calendar/appointment-types", "appointmentType"),
     "availability": ("/v1/calendar/availability", "schedule"),
     "schedules": ("/v1/calendar/schedules", "schedule"),
@@ -44,8 +52,9 @@ MADE_BY = {
     "calendars": ("/v1/calendar/calendars", "calendar"),
     "keys": ("/v1/keys", "key"),
 }
-NAMED_IN_BODIES = {
+NAMED = {
     "appointment_type_id": "appointment_types",
+    "hold_id": "holds",
     "calendar_id": "calendars",
     "calendarIds": "calendars",
     "scheduleId": "schedules",
@@ -58,16 +67,23 @@ def scope_of(method: str, operation: dict[str, Any]) -> str:
     tag = operation["tags"][0]
     if tag == "keys" and operation["operationId"] != "keys.current":
         return "admin"
+    if tag == "holds":  # to give time back is no more than to take it
+        return "write"
     return SCOPES[method]
 
 
 def example(operation: dict[str, Any]) -> Any:
-    """A body that the document itself gives as an example."""
+    """A body that the document itself gives as an example, and the fields there are."""
     if "requestBody" not in operation:
-        return None
+        return None, {}
     reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
     schema = DOCUMENT["components"]["schemas"][reference.rpartition("/")[2]]
     return schema.get("examples", [{}])[0], schema["properties"]
+
+
+def queries(operation: dict[str, Any]) -> list[dict[str, Any]]:
+    """The parameters of an operation's query."""
+    return [{"required": False} | each for each in operation.get("parameters", ()) if each["in"] == "query"]
 
 
 class House:
@@ -77,6 +93,7 @@ class House:
         self.org = org
         self.client = client
         self.ids: dict[str, str] = {}
+        self.token = ""
 
     async def furnish(self) -> None:
         org = self.org
@@ -89,12 +106,34 @@ class House:
             "schedule_overrides": {"date": "2024-12-24"},
             "keys": {"name": "Another"},
             "appointments": org.wish(),
+            "holds": org.wish(start_time="2024-01-26T14:00:00Z"),
+            "public": org.wish(start_time="2024-01-22T09:00:00Z"),
         }
+        shown = await self.client.get("/v1/organization")
+        self.ids["slug"] = shown.json()["organization"]["slug"]
         for tag, body in bodies.items():
             path, name = MADE_BY[tag]
             response = await self.client.post(path.format(**self.ids), json=body)
             assert response.status_code == 200, response.text
             self.ids[tag] = response.json()[name]["id"]
+        link = await self.client.post(f"/v1/calendar/appointments/{self.ids['appointments']}/manage-link")
+        self.token = link.json()["manage_token"]
+
+    def query(self, operation: dict[str, Any]) -> dict[str, str]:
+        """A query with what the operation can't do without."""
+        values = {
+            "appointment_type_id": self.ids["appointment_types"],
+            "from": "2024-01-22",
+            "to": "2024-01-22",
+            "start_time": "2024-01-22T10:00:00Z",
+        }
+        return {each["name"]: values[each["name"]] for each in queries(operation) if each["required"]}
+
+    def path(self, path: str, operation: dict[str, Any], *, schedule: str | None = None) -> str:
+        """The path with ids of this house in it; `schedule` where that is to be another's."""
+        path = path.replace("{schedule_id}", schedule or self.ids["schedules"])
+        path = path.replace("{slug}", self.ids["slug"]).replace("{token}", self.token)
+        return path.replace("{id}", self.ids.get(operation["tags"][0], "none"))
 
 
 @pytest.fixture
@@ -124,18 +163,18 @@ async def _house(app: FastAPI) -> AsyncIterator[House]:
         yield house
 
 
-def path_of(path: str, operation: dict[str, Any], ids: dict[str, str], schedule: str | None = None) -> str:
-    tag = operation["tags"][0]
-    return path.replace("{schedule_id}", schedule or ids["schedules"]).replace("{id}", ids.get(tag, "none"))
-
-
 async def snapshot(db: Database, org_id: str) -> dict[str, list[Any]]:
-    """Every row of an organization."""
+    """Every row of an organization, but for when keys were last used: that is written when it suits."""
 
     def rows(tx: Tx) -> dict[str, list[Any]]:
         return {
             table.name: sorted(
-                tuple(map(str, row)) for row in tx.execute(select(table).where(_owner(table) == org_id))
+                tuple(map(str, row))
+                for row in tx.execute(
+                    select(*(column for column in table.c if column.name != "last_used_at")).where(
+                        _owner(table) == org_id
+                    )
+                )
             )
             for table in metadata.tables.values()
         }
@@ -152,78 +191,134 @@ def test_every_tag_with_an_id_is_known_here() -> None:
     assert with_ids <= MADE_BY.keys()
 
 
-@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=IDS)
 async def test_anothers_ids_are_404_and_change_nothing(
+    app: FastAPI, mine: House, theirs: House, subtests: pytest.Subtests
+) -> None:
+    db = app.state.context.database
+    before = await snapshot(db, theirs.org.id), await snapshot(db, mine.org.id)
+    for method, path, operation in WITH_A_KEY:
+        with subtests.test(operation["operationId"]):
+            body, _ = example(operation)
+            tried = []
+            if "{" in path:
+                tried.append(theirs.path(path, operation))
+            if "{schedule_id}" in path and "{id}" in path:  # their override of my schedule, and the reverse
+                tried.append(theirs.path(path, operation, schedule=mine.ids["schedules"]))
+                tried.append(mine.path(path, operation, schedule=theirs.ids["schedules"]))
+            for address in tried:
+                refused(await mine.client.request(method, address, json=body), 404, "not_found")
+            await name_foreign_things(mine.client, mine, theirs, method, path, operation)
+            assert (await snapshot(db, theirs.org.id), await snapshot(db, mine.org.id)) == before
+            if method == "GET":
+                response = await mine.client.get(mine.path(path, operation), params=mine.query(operation))
+                assert response.status_code == 200, response.text
+                tells_nothing_of(theirs, response)
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), WITHOUT, ids=names(WITHOUT))
+async def test_what_is_public_needs_no_key_and_is_of_the_slug_or_the_link(
     app: FastAPI, mine: House, theirs: House, method: str, path: str, operation: dict[str, Any]
 ) -> None:
     db = app.state.context.database
     before = await snapshot(db, theirs.org.id), await snapshot(db, mine.org.id)
-    body, properties = example(operation) if "requestBody" in operation else (None, {})
-    tried = []
-    if "{" in path:
-        tried.append((path_of(path, operation, theirs.ids), body))
-        if "{schedule_id}" in path and "{id}" in path:  # their override under my schedule, and the reverse
-            tried.append((path_of(path, operation, theirs.ids, mine.ids["schedules"]), body))
-            tried.append((path_of(path, operation, mine.ids, theirs.ids["schedules"]), body))
+    # With their key and their ids, under my slug.
+    if "{id}" in path:
+        foreign = mine.path(path, operation).replace(mine.ids["public"], theirs.ids["public"])
+        refused(await theirs.client.request(method, foreign), 404, "not_found")
+    await name_foreign_things(theirs.client, mine, theirs, method, path, operation)
+    assert (await snapshot(db, theirs.org.id), await snapshot(db, mine.org.id)) == before
+    # Without a key, with my ids.
+    body, properties = example(operation)
+    wish = {"appointment_type_id": mine.org.type_id, "start_time": "2024-01-22T10:00:00Z"}
+    async with client_of(app, None) as client:
+        response = await client.request(
+            method,
+            mine.path(path, operation),
+            params=mine.query(operation),
+            json=body and body | {name: value for name, value in wish.items() if name in properties},
+        )
+    assert response.status_code == 200, response.text
+    tells_nothing_of(theirs, response)
+    assert await snapshot(db, theirs.org.id) == before[0]
+    assert (await snapshot(db, mine.org.id) == before[1]) is (method == "GET")
+
+
+async def name_foreign_things(
+    client: httpx.AsyncClient,
+    mine: House,
+    theirs: House,
+    method: str,
+    path: str,
+    operation: dict[str, Any],
+) -> None:
+    """Ask for what is mine, and name one thing of theirs, wherever a body or a query can."""
+    body, properties = example(operation)
+    address = mine.path(path, operation)
     own = {
         "appointment_type_id": mine.ids["appointment_types"],
         "id": mine.ids.get(operation["tags"][0], ""),
     }
     for field in properties:
-        theirs_is = NAMED_IN_BODIES.get(field)
         if field == "id":
             foreign: Any = theirs.ids[operation["tags"][0]]
-        elif theirs_is:
-            foreign = [theirs.ids[theirs_is]] if field.endswith("Ids") else theirs.ids[theirs_is]
+        elif field in NAMED:
+            foreign = theirs.ids[NAMED[field]]
         else:
             continue
         ours = {name: value for name, value in own.items() if name in properties}
-        tried.append((path_of(path, operation, mine.ids), body | ours | {field: foreign}))
-    for address, content in tried:
-        response = await mine.client.request(method, address, json=content)
-        refused(response, 404, "not_found")
-    assert (await snapshot(db, theirs.org.id), await snapshot(db, mine.org.id)) == before
-    if method == "GET":
-        response = await mine.client.get(path_of(path, operation, mine.ids))
-        assert response.status_code == 200, response.text
-        for foreign in (theirs.org.id, *theirs.ids.values()):
-            assert foreign not in response.text
+        sent = body | ours | {field: [foreign] if field.endswith("Ids") else foreign}
+        response = await client.request(method, address, json=sent)
+        if field == "hold_id":  # no other than one that has gone
+            refused(response, 409, "hold_gone")
+        else:
+            refused(response, 404, "not_found")
+    for field in (each["name"] for each in queries(operation)):
+        if field in NAMED:
+            sent = mine.query(operation) | {field: theirs.ids[NAMED[field]]}
+            response = await client.request(method, address, params=sent)
+            if operation["operationId"] == "appointments.list":
+                assert response.json() == {"appointments": [], "next_cursor": None}
+            else:
+                refused(response, 404, "not_found")
 
 
-@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=IDS)
+def tells_nothing_of(theirs: House, response: httpx.Response) -> None:
+    for foreign in (theirs.org.id, theirs.token, *theirs.ids.values()):
+        assert foreign not in response.text
+
+
 async def test_every_route_wants_a_good_key_with_its_scope(
-    app: FastAPI, mine: House, method: str, path: str, operation: dict[str, Any]
+    app: FastAPI, mine: House, subtests: pytest.Subtests
 ) -> None:
-    db, org = app.state.context.database, mine.org
-    clock = StoppedClock()
-    before = await snapshot(db, org.id)
-    scope = scope_of(method, operation)
+    db, clock = app.state.context.database, StoppedClock()
     implied_by = {"read": {"read", "write"}, "write": {"write"}, "delete": {"delete"}, "admin": set()}
-    others = sorted({"read", "write", "delete"} - implied_by[scope])
 
-    async def key(scopes: list[str], lifetime: timedelta | None = None) -> dict[str, Any]:
+    async def key(scopes: set[str], lifetime: timedelta | None = None) -> dict[str, Any]:
         made = await db.write(
-            keys.create, org.id, name=None, scopes=scopes, lifetime=lifetime, now=clock.now()
+            keys.create, mine.org.id, name=None, scopes=scopes, lifetime=lifetime, now=clock.now()
         )
         return dict(made)
 
-    revoked, expired = await key(["admin"]), await key(["admin"], timedelta(0))
+    revoked, expired = await key({"admin"}), await key({"admin"}, timedelta(0))
     await db.write(keys.revoke, revoked["id"], clock.now())
-    body, _ = example(operation) if "requestBody" in operation else (None, {})
-    address = path_of(path, operation, mine.ids)
-
-    async def call(secret: str | None) -> httpx.Response:
-        async with client_of(app, secret) as client:
-            return await client.request(method, address, json=body)
-
-    refused(await call(None), 401, "unauthorized")
-    refused(await call("vst_wrong"), 401, "unauthorized")
-    refused(await call(revoked["key"]), 401, "key_revoked")
-    refused(await call(expired["key"]), 401, "key_expired")
-    lacking = await key(others)
-    assert refused(await call(lacking["key"]), 403, "scope_missing")["details"] == {"scope": scope}
-    after = await snapshot(db, org.id)
-    for table in before:
-        if table != "api_keys":
-            assert after[table] == before[table], table
-    assert re.fullmatch(r"\{.*\}", (await call(None)).text)
+    lacking = {
+        scope: (await key({"read", "write", "delete"} - enough))["key"]
+        for scope, enough in implied_by.items()
+    }
+    before = await snapshot(db, mine.org.id)
+    for method, path, operation in WITH_A_KEY:
+        with subtests.test(operation["operationId"]):
+            body, _ = example(operation)
+            scope = scope_of(method, operation)
+            for secret, status, code in (
+                (None, 401, "unauthorized"),
+                ("vst_wrong", 401, "unauthorized"),
+                (revoked["key"], 401, "key_revoked"),
+                (expired["key"], 401, "key_expired"),
+                (lacking[scope], 403, "scope_missing"),
+            ):
+                async with client_of(app, secret) as client:
+                    response = await client.request(method, mine.path(path, operation), json=body)
+                details = {"scope": scope} if status == 403 else {}
+                assert refused(response, status, code)["details"] == details
+            assert await snapshot(db, mine.org.id) == before

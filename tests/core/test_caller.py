@@ -16,6 +16,7 @@ def caller(**fields: Any) -> Caller:
         "key_name": None,
         "scopes": frozenset(),
         "timezone": "UTC",
+        "sandbox": False,
         "hourly_limit": 1000,
         "expires_at": None,
         "revoked_at": None,

@@ -1,14 +1,17 @@
 """Looking into the books: is everything there that was promised, whole, and once?"""
 
-import itertools
 import json
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
-from kalends.db.database import Tx
+from kalends.core.lifecycle import TRANSITIONS
+from kalends.db.database import AnyRow, Tx
 from kalends.db.opening import open_database
-from kalends.db.tables import appointments, events
+from kalends.db.tables import appointment_changes, appointments, events
 from tests.support.organizations import Org
 
 
@@ -22,26 +25,96 @@ async def check_books(url: str, org: Org, acknowledged: Sequence[str]) -> int:
         await database.close()
 
 
-def check_times(tx: Tx, org_id: str) -> list[str]:
-    """Assert that no two active appointments are at one time; the ids of all, cancelled ones included."""
+def check_times(tx: Tx, org_id: str, now: datetime | None = None) -> list[str]:
+    """Assert that no two active appointments or holds are at one time on one calendar; the ids of all
+    appointments, cancelled ones included. What has lapsed at `now` is not active, written down or not;
+    without `now`, nothing has lapsed."""
     stored = tx.execute(
-        select(appointments.c.id, appointments.c.status, appointments.c.busy_start, appointments.c.busy_end)
-        .where(appointments.c.org_id == org_id)
-        .order_by(appointments.c.busy_start)
+        select(appointments).where(appointments.c.org_id == org_id).order_by(appointments.c.busy_start)
     ).all()
-    active = [row for row in stored if row.status != "cancelled"]
-    for one, next_one in itertools.pairwise(active):
-        assert one.busy_end <= next_one.busy_start, "two at one time"
-    return [row.id for row in stored]
+    last: dict[str, AnyRow] = {}
+    for row in stored:
+        if row.status == "cancelled" or (now is not None and row.expires_at and row.expires_at <= now):
+            continue
+        before = last.get(row.calendar_id)
+        assert before is None or before.busy_end <= row.busy_start, f"two at one time: {before}, {row}"
+        last[row.calendar_id] = row
+    return [row.id for row in stored if not row.is_hold]
+
+
+def check_histories(tx: Tx, org_id: str) -> Counter[str]:
+    """Assert that of every appointment each version was written down once, that each tells what the one
+    before it left, was allowed, and was told in the outbox; how many events there are of each type."""
+    of_org = select(appointments).where(appointments.c.org_id == org_id, ~appointments.c.is_hold)
+    changes: Mapping[str, list[AnyRow]] = defaultdict(list)
+    for change in tx.execute(
+        select(appointment_changes)
+        .where(appointment_changes.c.org_id == org_id)
+        .order_by(appointment_changes.c.version)
+    ):
+        changes[change.appointment_id].append(change)
+    told: Counter[tuple[str, str, int]] = Counter()
+    made: dict[str, dict[str, Any]] = {}
+    for type_, payload in tx.execute(_TOLD, {"org": org_id}):
+        shown = json.loads(payload)["appointment"]
+        told[type_, shown["id"], shown["version"]] += 1
+        if type_ == "appointment.created":
+            made[shown["id"]] = shown
+    expected: Counter[tuple[str, str, int]] = Counter()
+    for row in tx.execute(of_org):
+        expected["appointment.created", row.id, 1] += 1
+        assert row.id in made, f"nobody was told of {row.id}"
+        present = made[row.id]
+        for version, change in enumerate(changes[row.id], start=2):
+            assert change.version == version, f"{row.id}: version {version} was not written down"
+            before, after = json.loads(change.before), json.loads(change.after)
+            left = {field: present[field] for field in before}
+            if before.get("expires_at"):  # tests move it, to let time pass
+                left["expires_at"] = before["expires_at"]
+            assert left == before, f"{row.id}: a change was lost"
+            _check_change(present, after, json.loads(change.actor)["kind"])
+            present |= after
+            for type_ in _types(after):
+                expected[type_, row.id, version] += 1
+        assert row.version == len(changes[row.id]) + 1, f"{row.id}: a version without its history"
+        assert (row.status, row.calendar_id) == (present["status"], present["calendar_id"])
+        assert row.start_time == datetime.fromisoformat(present["start_time"])
+    assert told == expected, f"told but not done: {told - expected}; done but not told: {expected - told}"
+    return Counter(type_ for type_, _, _ in told.elements())
+
+
+def _types(after: Mapping[str, Any]) -> list[str]:
+    """The events that tell of a change."""
+    types = [f"appointment.{after['status']}"] if after.get("status", "pending") != "pending" else []
+    types += ["appointment.rescheduled"] if "start_time" in after else []
+    return types or ["appointment.updated"]
+
+
+def _check_change(before: Mapping[str, Any], after: Mapping[str, Any], by: str) -> None:
+    """Assert that whoever made a change was allowed to."""
+    where = f"{before['id']}, {before['status']}: {after} by {by}"
+    moved_by_client = by == "client" and "start_time" in after
+    if by == "client":
+        assert before["status"] in ("pending", "confirmed"), f"it was over: {where}"
+    if "status" in after and not moved_by_client:
+        assert after["status"] in TRANSITIONS[before["status"]], f"no such way: {where}"
+    if "calendar_id" in after:
+        assert moved_by_client, f"an appointment stays in its calendar, but where clients move it: {where}"
 
 
 def _check(tx: Tx, org_id: str, acknowledged: Sequence[str]) -> int:
     ids = check_times(tx, org_id)
-    told = [
-        json.loads(payload)["appointment"]["id"]
-        for payload in tx.execute(select(events.c.payload).where(events.c.org_id == org_id)).scalars()
-    ]
+    told = [json.loads(payload)["appointment"]["id"] for _, payload in tx.execute(_TOLD, {"org": org_id})]
     assert len(set(acknowledged)) == len(acknowledged), "two promises of one appointment"
     assert set(acknowledged) <= set(ids), "a promise was lost"
     assert sorted(told) == sorted(ids), "an appointment without its event, or the reverse"
     return len(ids)
+
+
+_TOLD = select(events.c.type, events.c.payload).where(
+    events.c.org_id == bindparam("org"),
+    events.c.type.startswith("appointment.", autoescape=True),
+    # What a client moves may have to be confirmed again: that it was moved is what counts.
+    events.c.type != "appointment.pending",
+)
+"""What was told of an organization's appointments."""

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -21,10 +21,13 @@ START_SECONDS = 30
 class Server:
     """`kalends serve` on a free port of 127.0.0.1."""
 
-    def __init__(self, url: str, *options: str, log: Path | None = None) -> None:
+    def __init__(
+        self, url: str, *options: str, log: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
         self.database_url = url
         self.options = options
         self.log = log
+        self.env = env or {}
         self.port = 0
         self.process: subprocess.Popen[str] | None = None
 
@@ -36,7 +39,9 @@ class Server:
                 [str(KALENDS), "serve", "--port", str(self.port), "--json", *self.options],
                 # Some databases are shared by tests whose clocks stand: what has lapsed there is not for
                 # a worker with the real time, unless a test wants one (--worker).
-                env=os.environ | {"KALENDS_DATABASE_URL": self.database_url, "KALENDS_WORKER": "false"},
+                env=os.environ
+                | {"KALENDS_DATABASE_URL": self.database_url, "KALENDS_WORKER": "false"}
+                | dict(self.env),
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -81,9 +86,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(url: str, *options: str, log: Path | None = None) -> Iterator[Server]:
-    """A server for the length of a block."""
-    server = Server(url, *options, log=log)
+def serving(
+    url: str, *options: str, log: Path | None = None, env: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """A server for the length of a block; `env` are settings besides the database."""
+    server = Server(url, *options, log=log, env=env)
     try:
         yield server.start().wait()
     finally:

@@ -10,6 +10,7 @@ from kalends.api.changes import IF_MATCH, PARAMETERS, Change, Writing
 from kalends.api.errors import UNBOOKABLE, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
+from kalends.db.database import Tx
 from kalends.schemas.appointments import (
     AppointmentAnswer,
     AppointmentChange,
@@ -112,12 +113,16 @@ async def history(id: PathId, call: Reading) -> HistoryAnswer:
 async def manage_link(id: PathId, change: Writing) -> Response:
     """Make a new secret link by which the client can see, cancel and move the appointment. Those before are
     good no more."""
-    return await change.make(
-        lambda token: ManageLinkAnswer(manage_url=change.link(token), manage_token=token),
-        manage_links.renew,
-        change.org_id,
-        id,
-        change.now,
+
+    def with_link(token: str) -> ManageLinkAnswer:
+        return ManageLinkAnswer(manage_url=change.link(token), manage_token=token)
+
+    def with_new_link(tx: Tx, _nothing: str) -> str:
+        return with_link(manage_links.renew(tx, change.org_id, id, change.now)).model_dump_json()
+
+    # A token is stored nowhere, so a replay makes a new link.
+    return await change.keeping(lambda _secret: "", with_new_link).make(
+        with_link, manage_links.renew, change.org_id, id, change.now
     )
 
 

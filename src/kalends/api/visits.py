@@ -14,7 +14,7 @@ from kalends.core.errors import NotFound, Unbookable
 from kalends.ids import digest
 from kalends.services.idempotency import Ticket
 
-Slug = Annotated[str, Path(max_length=63, description="The organization's.")]
+Slug = Annotated[str, Path(max_length=63, pattern=r"^[^\x00]*$", description="The organization's.")]
 Token = Annotated[str, Path(max_length=100, description="The last part of the client's link.")]
 
 

@@ -27,7 +27,7 @@ def zone_names() -> frozenset[str]:
 DAY = 86_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
-_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799  # of the years 1 and 9999
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # of the years 1 and 9999
 _EDGE = 2 * DAY
 """So near to the first and the last moment that `datetime` can hold, a zone's offset can't be asked."""
 
@@ -39,7 +39,7 @@ def seconds(instant: datetime) -> int:
 
 def moment(second: int) -> datetime:
     """The UTC instant so many seconds after 1970-01-01T00:00:00Z, kept within the years 1 to 9999."""
-    return _EPOCH + timedelta(seconds=min(max(second, _FIRST_SECOND), _LAST_SECOND))
+    return _EPOCH + timedelta(seconds=min(max(second, FIRST_SECOND), LAST_SECOND))
 
 
 def stamp(instant: datetime) -> str:
@@ -200,7 +200,7 @@ def count_by_local_day(zone: str, instants: Collection[int]) -> Counter[int]:
 def local_stamp(second: int, zone: str) -> str:
     """An instant in seconds as people in `zone` read it: ISO 8601 with the offset."""
     offset = _offset(zone, second)
-    if not _FIRST_SECOND <= second + offset <= _LAST_SECOND:
+    if not FIRST_SECOND <= second + offset <= LAST_SECOND:
         return stamp(moment(second))
     wall = moment(second + offset).replace(tzinfo=None).isoformat()
     sign, minutes = "-" if offset < 0 else "+", abs(offset) // 60
@@ -291,7 +291,7 @@ def _pieces_of_year(zone: str, year: int) -> list[tuple[Span, int]]:
 
 
 def _offset(zone: str, second: int) -> int:
-    kept = min(max(second, _FIRST_SECOND + _EDGE), _LAST_SECOND - _EDGE)
+    kept = min(max(second, FIRST_SECOND + _EDGE), LAST_SECOND - _EDGE)
     offset = moment(kept).astimezone(ZoneInfo(zone)).utcoffset()
     assert offset is not None
     return offset // timedelta(seconds=1)
@@ -302,4 +302,4 @@ def _year(second: int) -> int:
 
 
 def _new_year(year: int) -> int:
-    return day_number(date(year, 1, 1)) * DAY if year <= date.max.year else _LAST_SECOND + 1
+    return day_number(date(year, 1, 1)) * DAY if year <= date.max.year else LAST_SECOND

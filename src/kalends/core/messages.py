@@ -28,8 +28,7 @@ class Message:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of an attempt. `code` and `answer` are the receiver's, if it gave any; else `error` says
-    why. `retry_after` is what it asked for. `final` says that trying
-    again is of no use."""
+    why. `retry_after` is what it asked for. `final` says that trying again is of no use."""
 
     latency_ms: int
     code: int | None = None

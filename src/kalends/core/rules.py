@@ -6,12 +6,14 @@ Times are instants in whole seconds since 1970, lengths are seconds; sets are ri
 
 from calendar import monthrange
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kalends.core.hours import (
     DAY,
+    FIRST_SECOND,
+    LAST_SECOND,
     Hours,
     Schedule,
     count_by_local_day,
@@ -85,7 +87,7 @@ def of_type(terms: Terms, open_: Hours, booked: Sequence[int], now: int, start: 
         ),
         _notice(terms, now),
         Rule(
-            open_.open.starts(terms.duration),
+            open_.open.starts(terms.duration) & _representable(terms),
             lambda _: Reason("outside_hours", "It is outside the opening hours.", {"timezone": zone}),
         ),
     ]
@@ -127,6 +129,12 @@ def of_calendar(terms: Terms, calendar: Calendar, start: int, end: int) -> list[
     taken = calendar.busy.grown(before=needed - 1, after=terms.buffer_before)
     rules.append(Rule(~taken, lambda _: Reason("conflict", "The time is taken, buffers included.", named)))
     return rules
+
+
+def _representable(terms: Terms) -> Intervals:
+    """Where all of an appointment, buffers included, lies within the years 1 to 9999."""
+    last = LAST_SECOND - terms.duration - terms.buffer_after
+    return Intervals([(FIRST_SECOND + terms.buffer_before, last + 1)])
 
 
 def _notice(terms: Terms, now: int) -> Rule:
@@ -194,14 +202,15 @@ def _cap(terms: Terms, period: Period, most: int, booked: Sequence[int]) -> Rule
     return Rule(~Intervals(full), against)
 
 
-def span_of_periods(terms: Terms, start: int, end: int) -> tuple[int, int] | None:
+def span_of_periods(
+    capped: Collection[Period], zone: str, week_start: int, start: int, end: int
+) -> tuple[int, int] | None:
     """The instants `[first, last)` within which bookings count against the caps of starts in `[start, end)`;
     None where nothing is capped."""
-    if not terms.caps:
+    if not capped:
         return None
-    zone = terms.schedule.zone
     days = (local_day(zone, start) - 1, local_day(zone, end) + 1)
-    periods = [_period(period, terms.week_start, day) for period in terms.caps for day in days]
+    periods = [_period(period, week_start, day) for period in capped for day in days]
     first, last = min(first for first, _ in periods), max(last for _, last in periods)
     return (first - 2) * DAY, (last + 3) * DAY
 

@@ -49,18 +49,21 @@ _IN_THE_WAY = (
     appointments.c.id != _parameter("id"),
 )
 _FREE = or_(
-    bindparam("overlap_allowed", type_=Boolean), ~exists().where(*_IN_THE_WAY, appointments.c.overlap_allowed)
+    bindparam("overlap_allowed", type_=Boolean),
+    bindparam("promised", type_=Boolean),
+    ~exists().where(*_IN_THE_WAY, appointments.c.overlap_allowed),
 )
 
 
-def claim(tx: Tx, appointment: Values, event: Values | None) -> bool:
+def claim(tx: Tx, appointment: Values, event: Values | None, *, promised: bool = False) -> bool:
     """Store an appointment and the event that tells of it, if any does, unless another active appointment of
     the same calendar is in the way. Both or neither; False means neither.
 
-    `appointment` and `event` are whole rows. One with `overlap_allowed` is stored whatever is in the way.
+    `appointment` and `event` are whole rows. One with `overlap_allowed` is stored whatever is in the way,
+    one that was `promised` (by a hold) also over what staff forced upon it since.
     What has lapsed is in the way until it is settled (`services.lapses`).
     """
-    row = dict(appointment, reach=_reach(appointment))
+    row = dict(appointment, reach=_reach(appointment), promised=promised)
     if tx.dialect.name == "postgresql":
         if event is None:
             return tx.execute(_CLAIM_UNTOLD_ON_POSTGRES, row).first() is not None
@@ -145,6 +148,7 @@ _BLOCKERS = (
     )
     .where(
         *_IN_THE_WAY,
+        appointments.c.overlap_allowed.in_((False, True)),  # so that the index is entered at the times
         or_(
             appointments.c.expires_at.is_(None),
             appointments.c.expires_at > bindparam("now", type_=appointments.c.expires_at.type),

@@ -157,11 +157,9 @@ class Appointment(Answer):
             id=row["appointment_type_id"], name=type_name, duration_minutes=type_minutes, color=type_color
         )
         # What comes from our own database has been validated on its way in.
-        return cls.model_construct(
-            **{name: row[name] for name in cls.model_fields if name not in ("appointment_type", "answers")},
-            answers=[QuestionAnswer.model_construct(**answer) for answer in row["answers"]],
-            appointment_type=summary,
-        )
+        fields = {name: row[name] for name in cls.model_fields if name != "appointment_type"}
+        fields["answers"] = [QuestionAnswer.model_construct(**each) for each in row["answers"]]
+        return cls.model_construct(**fields, appointment_type=summary)
 
 
 class AppointmentAnswer(OneThing):

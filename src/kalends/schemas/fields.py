@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from kalends.core.hours import zone_names
 
 # What JSON Schema can say of these fields; the validators below say it with better sentences.
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 _NO_NUL = r"^[^\x00]*$"
 _NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
 _PHONE = r"^\+?([ ().\-/]*[0-9]){3,20}[ ().\-/]*((x|ext\.?|#) ?[0-9]{1,8})?$"
@@ -43,6 +44,8 @@ def _whole(value: Any) -> Any:
 def _no_nul(value: str) -> str:
     if "\x00" in value:
         raise PydanticCustomError("nul", "must not contain NUL characters")
+    if not value.isascii() and _HALF_A_PAIR.search(value):
+        raise PydanticCustomError("surrogate", "must not contain half of a surrogate pair")
     return value
 
 

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from kalends.core.caller import Caller
-from kalends.core.errors import Conflict, PreconditionFailed
+from kalends.core.errors import Conflict, IllegalTransition, PreconditionFailed
 from kalends.core.hours import instant
-from kalends.core.lifecycle import confirm_by, transition
+from kalends.core.lifecycle import Occupancy, Status, confirm_by, transition
 from kalends.db.claims import move
 from kalends.db.database import AnyRow, Tx
 from kalends.schemas.appointments import Appointment, AppointmentChange
@@ -67,12 +67,11 @@ def change(
         kind = offers.kind_of(tx, party.org_id, row.appointment_type_id)
         in_question = offers.calendars_for_moving(tx, kind, row.calendar_id, by_client=_is_client(party))
         placing.lock(tx, kind, [each.id for each in in_question], wish.check)
-    row = row_of(tx, party.org_id, appointment_id, locked=True)
-    if row.expires_at is not None and row.expires_at <= now:
-        lapses.settle_one(tx, row, now)
-        row = row_of(tx, party.org_id, appointment_id)
+    row = _locked(tx, party.org_id, appointment_id, now)
     if versions is not None and row.version not in versions:
         raise PreconditionFailed(version=row.version)
+    if _is_client(party) and _is_so_already(wish, row):
+        return shown(row, now)
     before = fields_of(row)
     after = before | _details(wish) | _status(before, wish, now)
     if kind is not None and "start_time" in wish.sent():
@@ -88,7 +87,9 @@ def change(
     if after == before:
         return shown(row, now)
     if kind is not None and _takes_time(before, after):
-        place = placing.place(tx, kind, in_question, after["start_time"], wish.check, now, moving=row)
+        # What is un-cancelled takes the time it had, whatever its type asks for by now.
+        wanted = Occupancy(after["start_time"], after["end_time"], after["busy_start"], after["busy_end"])
+        place = placing.place(tx, kind, in_question, wanted, wish.check, now, moving=row)
         after |= {"calendar_id": place.calendar_id, "overlap_allowed": place.overlap_allowed}
         if _is_client(party) and kind.requires_confirmation:
             until = confirm_by(now, kind.confirm_within_hours)
@@ -99,6 +100,31 @@ def change(
     changed = with_fields(row, after)
     history.record(tx, party.actor, with_fields(row, before), changed, check=wish.check, now=now)
     return changed
+
+
+def _locked(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> AnyRow:
+    """The row of an appointment, locked, and settled if it has lapsed."""
+    row = row_of(tx, org_id, appointment_id, locked=True)
+    if row.expires_at is None or row.expires_at > now:
+        return row
+    lapses.settle_one(tx, row, now)
+    return row_of(tx, org_id, appointment_id)
+
+
+def _is_so_already(wish: AppointmentChange, row: AnyRow) -> bool:
+    """Whether a client cancels what is cancelled: of several cancellations at once, the first says why.
+
+    Raises IllegalTransition where they would move what can't be moved.
+    """
+    if "start_time" in wish.sent():
+        must_be_movable(row.status)
+    return bool(row.status == wish.status == "cancelled")
+
+
+def must_be_movable(status: Status) -> None:
+    """Raise IllegalTransition where a client may not move an appointment of this status."""
+    if status not in ("pending", "confirmed"):
+        raise IllegalTransition(f"An appointment that is {status} can't be moved.", status=status, allowed=[])
 
 
 def _is_client(party: Party) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from kalends.core.caller import Host, Link
-from kalends.core.errors import IllegalTransition, TooLate
+from kalends.core.errors import TooLate
 from kalends.core.hours import stamp
 from kalends.core.lifecycle import latest_change
 from kalends.db.database import Tx
@@ -34,7 +34,7 @@ def page(tx: Tx, host: Host) -> BookingPage:
 
 def hold(tx: Tx, host: Host, wish: ClientHoldCreate, now: datetime) -> Hold:
     """Keep time for a while, by every rule. Raises as `holds.hold` does."""
-    checked = HoldCreate(**dict(wish), check="all")
+    checked = HoldCreate.model_construct(**dict(wish), check="all")
     return holds.hold(tx, _client(host), checked, now)
 
 
@@ -71,10 +71,7 @@ def cancel(tx: Tx, link: Link, reason: str | None, now: datetime) -> Appointment
 def reschedule(tx: Tx, link: Link, start: datetime, now: datetime) -> Appointment:
     """Move an appointment by every rule. Raises TooLate, IllegalTransition, Unbookable."""
     present = own(tx, link, now)
-    if present.status not in ("pending", "confirmed"):
-        raise IllegalTransition(
-            f"An appointment that is {present.status} can't be moved.", status=present.status, allowed=[]
-        )
+    appointment_changes.must_be_movable(present.status)
     _in_time(present, link.host, now)
     wish = AppointmentChange.model_construct({"start_time", "check"}, start_time=start, check="all")
     return appointment_changes.change(tx, _client(link.host), link.appointment_id, wish, now)

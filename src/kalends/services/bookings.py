@@ -67,9 +67,10 @@ def book(
         place = holds.redeem(tx, kind, wish.hold_id, start, wish.calendar_id, now)
     else:
         in_question = offers.calendars_of(tx, kind, wish.calendar_id)
-        place = placing.place(tx, kind, in_question, start, wish.check, now)
+        taken = placing.occupation(kind, start)
+        place = placing.place(tx, kind, in_question, taken, wish.check, now)
     row = _row(party, kind, place, wish, answers, now)
-    booked = _store(tx, party, kind, row, wish)
+    booked = _store(tx, party, kind, row, wish, promised=wish.hold_id is not None)
     if booked is None:
         raise placing.refused_by_the_database(row, now)
     return booked
@@ -80,11 +81,13 @@ def _may_waive(caller: Caller, wish: AppointmentCreate) -> None:
         caller.need("admin", "Booking without a check (check: none)")
 
 
-def _store(tx: Tx, party: Party, kind: AnyRow, row: Values, wish: AppointmentCreate) -> Appointment | None:
+def _store(
+    tx: Tx, party: Party, kind: AnyRow, row: Values, wish: AppointmentCreate, *, promised: bool = False
+) -> Appointment | None:
     booked = Appointment.shown(row, kind.name, kind.duration_minutes, kind.color)
     told = AppointmentCreated(appointment=booked, actor=party.actor, check=wish.check)
     event = events.of_appointment("appointment.created", told, row["created_at"])
-    return booked if claim(tx, row, event) else None
+    return booked if claim(tx, row, event, promised=promised) else None
 
 
 def _row(

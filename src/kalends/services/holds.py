@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from kalends.core.errors import HoldGone, HoldMismatch, NotFound
+from kalends.core.errors import HoldGone, HoldMismatch, InvalidTime, NotFound
 from kalends.core.hours import instant
 from kalends.core.lifecycle import Occupancy
 from kalends.db.claims import claim, lock_calendars
@@ -27,7 +27,8 @@ def hold(tx: Tx, party: Party, wish: HoldCreate, now: datetime) -> Hold:
     start = instant(wish.start_time, party.timezone)
     kind = offers.kind_of(tx, party.org_id, wish.appointment_type_id)
     in_question = offers.calendars_of(tx, kind, wish.calendar_id)
-    place = placing.place(tx, kind, in_question, start, wish.check, now)
+    taken = placing.occupation(kind, start)
+    place = placing.place(tx, kind, in_question, taken, wish.check, now)
     row = {
         "org_id": party.org_id,
         "id": new_id("hold"),
@@ -39,7 +40,7 @@ def hold(tx: Tx, party: Party, wish: HoldCreate, now: datetime) -> Hold:
         "busy_end": place.taken.busy_end,
         "overlap_allowed": False,
         "is_hold": True,
-        "expires_at": now + timedelta(seconds=wish.ttl_seconds),
+        "expires_at": _expiry(now, wish.ttl_seconds),
         "client_name": "",
         "client_email": None,
         "client_phone": None,
@@ -93,6 +94,13 @@ def redeem(
         raise HoldGone  # somebody else was faster
     taken = Occupancy(found.start_time, found.end_time, found.busy_start, found.busy_end)
     return Place(found.calendar_id, taken)
+
+
+def _expiry(now: datetime, ttl_seconds: int) -> datetime:
+    try:
+        return now + timedelta(seconds=ttl_seconds)
+    except OverflowError:
+        raise InvalidTime("The hold would expire after the year 9999.") from None
 
 
 def _standing(org_id: str, hold_id: str, now: datetime) -> tuple[Any, ...]:

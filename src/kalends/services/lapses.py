@@ -2,15 +2,17 @@
 
 Whether something has lapsed is asked of the clock (`expires_at`), so its time is free from that second on.
 But a constraint can't ask the clock: whoever takes time of a calendar first settles what has lapsed there, in
-the same transaction. The worker settles the rest.
+the same transaction. So does whoever takes one of a limited number of places, for not all clocks agree: what
+one has counted as lapsed, nobody can redeem or confirm afterwards. The worker settles the rest.
 """
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, exists, update
+from sqlalchemy import ColumnElement, delete, exists, literal_column, update
 
-from kalends.core.lifecycle import Occupancy, as_of
+from kalends.core.hours import moment, seconds
+from kalends.core.lifecycle import MAX_BUSY, Occupancy, as_of
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointments, organizations
 from kalends.schemas.appointments import Appointment
@@ -18,6 +20,7 @@ from kalends.services import events, history
 from kalends.services.appointments import WITH_HOLDS, fields_of, with_fields
 
 _MOST_AT_ONCE = 200
+_LONGEST = int(MAX_BUSY.total_seconds())
 
 
 def settle(tx: Tx, org_id: str, calendar_ids: Collection[str], taken: Occupancy, now: datetime) -> None:
@@ -26,11 +29,28 @@ def settle(tx: Tx, org_id: str, calendar_ids: Collection[str], taken: Occupancy,
         appointments.c.org_id == org_id,
         appointments.c.calendar_id.in_(calendar_ids),
         appointments.c.expires_at <= now,
+        # So that the index of what is active is entered at the times, and not the whole organization read.
+        appointments.c.status != literal_column("'cancelled'"),
+        appointments.c.overlap_allowed.in_((False, True)),
+        appointments.c.busy_start > moment(seconds(taken.busy_start) - _LONGEST),
         appointments.c.busy_start < taken.busy_end,
         appointments.c.busy_end > taken.busy_start,
     )
-    statement = WITH_HOLDS.where(*lapsed).with_for_update(of=appointments, key_share=True)
-    _settle(tx, tx.execute(statement).all(), now)
+    _settle_where(tx, lapsed, now)
+
+
+def settle_counted(tx: Tx, org_id: str, type_id: str, span: tuple[int, int], now: datetime) -> None:
+    """Settle what has lapsed of a locked type and starts within the instants `span`, in whose caps a booking
+    is to be counted."""
+    lapsed = (
+        appointments.c.org_id == org_id,
+        appointments.c.appointment_type_id == type_id,
+        appointments.c.start_time >= moment(span[0]),
+        appointments.c.start_time < moment(span[1]),
+        appointments.c.status != "cancelled",
+        appointments.c.expires_at <= now,
+    )
+    _settle_where(tx, lapsed, now)
 
 
 def sweep(tx: Tx, now: datetime) -> int:
@@ -58,6 +78,12 @@ def settle_one(tx: Tx, row: AnyRow, now: datetime) -> Appointment:
     settled = with_fields(row, after)
     history.record(tx, events.SYSTEM, with_fields(row, fields_of(row)), settled, check="none", now=now)
     return settled
+
+
+def _settle_where(tx: Tx, lapsed: Sequence[ColumnElement[bool]], now: datetime) -> None:
+    # In one order, so that no two wait for each other's rows.
+    found = WITH_HOLDS.where(*lapsed).order_by(appointments.c.id)
+    _settle(tx, tx.execute(found.with_for_update(of=appointments, key_share=True)).all(), now)
 
 
 def _settle(tx: Tx, lapsed: Sequence[AnyRow], now: datetime) -> None:

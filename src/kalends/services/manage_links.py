@@ -17,7 +17,7 @@ GOOD_AFTER_END = timedelta(days=30)
 
 def renew(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> str:
     """A new link's token; older links of the appointment are good no more. Raises NotFound."""
-    row_of(tx, org_id, appointment_id)
+    row_of(tx, org_id, appointment_id, locked=True)  # of two at once, the second ends the first's
     mine = (manage_links.c.org_id == org_id, manage_links.c.appointment_id == appointment_id)
     tx.execute(delete(manage_links).where(*mine))
     return issue(tx, org_id, appointment_id, now)

@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, exists, func, or_, select, true
+from sqlalchemy import Select, and_, bindparam, exists, func, literal_column, or_, select, true
 
 from kalends.core.errors import NotFound
 from kalends.core.hours import Override, Schedule, day_named, day_number, moment, seconds
 from kalends.core.intervals import Intervals
-from kalends.core.lifecycle import MAX_BUSY
+from kalends.core.lifecycle import MAX_BUSY, Occupancy
 from kalends.core.rules import Calendar, Period, Terms, span_of_periods
 from kalends.core.slots import Offer
 from kalends.db.database import AnyRow, Tx
@@ -63,7 +63,13 @@ def calendars_for_moving(tx: Tx, kind: AnyRow, calendar_id: str, *, by_client: b
 
 def is_capped(kind: AnyRow) -> bool:
     """Whether bookings of the type are counted."""
-    return any(kind._mapping[column] is not None for column in _CAPS)
+    return bool(_caps(kind))
+
+
+def counted(kind: AnyRow, start: int, end: int) -> tuple[int, int] | None:
+    """The instants within which bookings of the type count against its caps on starts in `[start, end)`; None
+    where it has no caps."""
+    return span_of_periods(_caps(kind), kind.followed_timezone, kind.week_start, start, end)
 
 
 def offer(
@@ -75,25 +81,24 @@ def offer(
     now: datetime,
     *,
     moving: str | None = None,
+    taking: Occupancy | None = None,
 ) -> Offer:
     """The offer of a type on some calendars, good for starts in `[start, end)`, in seconds since 1970. What
-    the appointment `moving` takes does not count."""
+    the appointment `moving` takes does not count. `taking` is what an appointment takes, where that is not
+    what the type asks for now."""
     wanted = {kind.followed_id: kind.followed_timezone}
     wanted |= {each.schedule_id: each.schedule_timezone for each in in_question if each.schedule_id}
     known = _schedules(tx, kind, wanted, start, end)
+    duration, before, after = _lengths(kind, taking)
     terms = Terms(
         is_active=kind.is_active,
-        duration=kind.duration_minutes * _MINUTE,
-        buffer_before=kind.buffer_before_minutes * _MINUTE,
-        buffer_after=kind.buffer_after_minutes * _MINUTE,
+        duration=duration,
+        buffer_before=before,
+        buffer_after=after,
         interval=(kind.slot_interval_minutes or kind.duration_minutes) * _MINUTE,
         min_notice_hours=kind.min_notice_hours,
         max_days_ahead=kind.max_days_ahead,
-        caps={
-            period: kind._mapping[column]
-            for column, period in _CAPS.items()
-            if kind._mapping[column] is not None
-        },
+        caps=_caps(kind),
         week_start=kind.week_start,
         schedule=known[kind.followed_id],
     )
@@ -111,9 +116,23 @@ def offer(
             )
             for each in in_question
         ],
-        _booked(tx, kind, span_of_periods(terms, start, end), now, moving),
+        _booked(tx, kind, counted(kind, start, end), now, moving),
         seconds(now),
     )
+
+
+def _caps(kind: AnyRow) -> Mapping[Period, int]:
+    limits = {period: kind._mapping[column] for column, period in _CAPS.items()}
+    return {period: limit for period, limit in limits.items() if limit is not None}
+
+
+def _lengths(kind: AnyRow, taking: Occupancy | None) -> tuple[int, int, int]:
+    """Duration, buffer before and buffer after, in seconds."""
+    if taking is None:
+        minutes = (kind.duration_minutes, kind.buffer_before_minutes, kind.buffer_after_minutes)
+        return minutes[0] * _MINUTE, minutes[1] * _MINUTE, minutes[2] * _MINUTE
+    bounds = [seconds(at) for at in (taking.busy_start, taking.start, taking.end, taking.busy_end)]
+    return bounds[2] - bounds[1], bounds[1] - bounds[0], bounds[3] - bounds[2]
 
 
 def _schedules(
@@ -222,7 +241,7 @@ def in_week(
 def _counting(now: datetime, moving: str | None) -> list[Any]:
     """What keeps a calendar busy and counts for caps: everything but what is cancelled or has lapsed."""
     rules = [
-        appointments.c.status != "cancelled",
+        appointments.c.status != literal_column("'cancelled'"),  # in the index's own words
         or_(appointments.c.expires_at.is_(None), appointments.c.expires_at > now),
     ]
     return rules if moving is None else [*rules, appointments.c.id != moving]

@@ -43,30 +43,32 @@ def place(
     tx: Tx,
     kind: AnyRow,
     in_question: Sequence[AnyRow],
-    start: datetime,
+    taken: Occupancy,
     check: Check,
     now: datetime,
     *,
     moving: AnyRow | None = None,
 ) -> Place:
-    """A calendar for a booking that starts at `start` (UTC), or for an appointment that is `moving` there:
-    its own where that is free, else the one with the fewest appointments of that week, the oldest of equals.
+    """A calendar for a booking that takes this time, or for an appointment that is `moving` there: its own
+    where that is free, else the one with the fewest appointments of that week, the oldest of equals.
 
-    Raises Unbookable with every reason, InvalidTime.
+    Raises Unbookable with every reason.
     """
-    taken = occupation(kind, start)
     ids = [each.id for each in in_question]
     lock(tx, kind, ids, check)
     lapses.settle(tx, kind.org_id, ids, taken, now)
+    start = seconds(taken.start)
+    if check == "all" and (counted := offers.counted(kind, start, start + 1)):
+        lapses.settle_counted(tx, kind.org_id, kind.id, counted, now)
     moved = None if moving is None else str(moving.id)
     verdict = judge(tx, kind, in_question, taken, check, now, moving=moved)
     if verdict.free:
-        return Place(_chosen(tx, kind, verdict.free, start, now, moving), taken)
+        return Place(_chosen(tx, kind, verdict.free, taken, now, moving), taken)
     if check == "none" and all(reason.code == "conflict" for reason in verdict.reasons):
         open_ = [each.id for each in in_question if each.is_active or moving is not None]
-        return Place(_chosen(tx, kind, open_, start, now, moving), taken, overlap_allowed=True)
+        return Place(_chosen(tx, kind, open_, taken, now, moving), taken, overlap_allowed=True)
     named = in_question[0].id if len(in_question) == 1 else None
-    raise refusal(verdict.reasons, Wanted(kind.org_id, kind.id, start, now, named, moved), taken)
+    raise refusal(verdict.reasons, Wanted(kind.org_id, kind.id, taken.start, now, named, moved), taken)
 
 
 def lock(tx: Tx, kind: AnyRow, calendar_ids: Sequence[str], check: Check) -> None:
@@ -99,14 +101,18 @@ def judge(
     """Which of the calendars are free, by every rule (`all`) or by what is booked (else); or why none is."""
     if check == "all":
         start = seconds(taken.start)
-        found = offers.offer(tx, kind, in_question, start, start + 1, now, moving=moving).verdict(start)
+        offer = offers.offer(tx, kind, in_question, start, start + 1, now, moving=moving, taking=taken)
+        found = offer.verdict(start)
         conflicts = [
             each
             for reason in found.reasons
+            # What was in the way may be gone a moment later: then the reason stands as it is.
             for each in (
-                _conflicts(tx, kind, reason.details["calendar_id"], taken, now, moving)
-                if reason.code == "conflict"
-                else [reason]
+                (
+                    reason.code == "conflict"
+                    and _conflicts(tx, kind, reason.details["calendar_id"], taken, now, moving)
+                )
+                or [reason]
             )
         ]
         return Verdict(found.free, conflicts)
@@ -196,12 +202,12 @@ def _conflicts(
 
 
 def _chosen(
-    tx: Tx, kind: AnyRow, free: Sequence[str], start: datetime, now: datetime, moving: AnyRow | None
+    tx: Tx, kind: AnyRow, free: Sequence[str], taken: Occupancy, now: datetime, moving: AnyRow | None
 ) -> str:
     if moving is not None and moving.calendar_id in free:
         return str(moving.calendar_id)
     if len(free) == 1:
         return free[0]
-    week = week_of(kind.followed_timezone, kind.week_start, seconds(start))
+    week = week_of(kind.followed_timezone, kind.week_start, seconds(taken.start))
     counts = offers.in_week(tx, kind.org_id, free, week, now)
     return min(free, key=lambda id_: counts[id_])  # the oldest of equals: they come in that order

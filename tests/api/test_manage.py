@@ -1,0 +1,392 @@
+"""What a client does by the secret link of their appointment: see, cancel, move."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select
+
+from kalends.app import create_app
+from kalends.db.database import Database, Tx
+from kalends.db.tables import events
+from kalends.settings import Settings
+from tests.api.pages import APPOINTMENTS, LINKS, Page, open_page
+from tests.support.answers import answered, refused
+from tests.support.clock import StoppedClock
+
+pytestmark = pytest.mark.anyio
+
+CLIENT = {"kind": "client", "id": None, "name": None}
+START = datetime(2024, 1, 25, 14, tzinfo=UTC)
+
+
+@pytest.fixture
+async def page(app: FastAPI) -> AsyncIterator[Page]:
+    async with open_page(app) as page:
+        yield page
+
+
+class Link:
+    """An appointment's link."""
+
+    def __init__(self, page: Page, booked: dict[str, Any]) -> None:
+        self.id = booked["appointment"]["id"]
+        self.path = f"{LINKS}/{booked['manage_token']}"
+        self._page = page
+
+    async def get(self) -> httpx.Response:
+        return await self._page.client.get(self.path)
+
+    async def cancel(self, **body: Any) -> httpx.Response:
+        return await self._page.client.post(f"{self.path}/cancel", json=body)
+
+    async def reschedule(self, start: str, **more: Any) -> httpx.Response:
+        return await self._page.client.post(f"{self.path}/reschedule", json={"start_time": start} | more)
+
+    async def seen(self) -> dict[str, Any]:
+        """The appointment as staff see it."""
+        found: dict[str, Any] = await self._page.as_staff_see(self.id)
+        return found
+
+
+@pytest.fixture
+async def link(page: Page) -> Link:
+    return Link(page, await page.book())
+
+
+async def by_staff(page: Page, link: Link, **fields: Any) -> None:
+    answered(await page.staff.patch(f"{APPOINTMENTS}/{link.id}", json=fields), "appointment")
+
+
+async def notice(page: Page, hours: int) -> None:
+    body = {"client_notice_hours": hours}
+    assert (
+        answered(await page.staff.patch("/v1/organization", json=body), "organization").items()
+        >= body.items()
+    )
+
+
+async def kinds(db: Database, page: Page) -> list[str]:
+    def told(tx: Tx) -> list[str]:
+        mine = select(events.c.type).where(events.c.org_id == page.org_id).order_by(events.c.id)
+        return list(tx.execute(mine).scalars())
+
+    return await db.read(told)
+
+
+async def test_the_link_shows_what_concerns_the_client(page: Page) -> None:
+    booked = await page.book(client_notes="Parking?")
+    link = Link(page, booked)
+    assert answered(await link.get(), "appointment") == booked["appointment"]
+    await by_staff(
+        page, link, internal_notes="VIP", client_name="Jane Roe", start_time="2024-02-01T03:00:00Z"
+    )
+    assert answered(await link.get(), "appointment") == booked["appointment"] | {
+        "client_name": "Jane Roe",
+        "start_time": "2024-02-01T03:00:00Z",
+        "end_time": "2024-02-01T04:00:00Z",
+        "changeable_until": "2024-01-31T03:00:00Z",
+    }
+
+
+async def test_a_client_cancels_once_and_may_say_why(
+    page: Page, db: Database, link: Link, clock: StoppedClock
+) -> None:
+    clock.forward(hours=1)
+    before = answered(await link.get(), "appointment")
+    cancelled = answered(await link.cancel(reason=" Ill "), "appointment")
+    assert cancelled == before | {"status": "cancelled"}
+    seen = await link.seen()
+    assert (seen["cancelled_at"], seen["cancellation_reason"]) == ("2024-01-20T13:00:00Z", "Ill")
+    clock.forward(hours=1)
+    assert answered(await link.cancel(reason="Well"), "appointment") == cancelled
+    assert await link.seen() == seen
+    made, change = await page.as_staff_see(link.id, "/history")
+    assert (made["actor"], change["actor"], change["version"]) == (CLIENT, CLIENT, 2)
+    assert change["after"] == {
+        "status": "cancelled",
+        "cancelled_at": "2024-01-20T13:00:00Z",
+        "cancellation_reason": "Ill",
+    }
+    assert await kinds(db, page) == ["appointment.created", "appointment.cancelled"]
+    assert answered(await link.get(), "appointment") == cancelled
+    await page.book()  # the time is free again
+
+
+async def test_a_reason_is_nobodys_duty(page: Page) -> None:
+    for body in ({}, {"reason": None}, {"reason": " "}, {"status": "completed"}):
+        link = Link(page, await page.book())
+        answered(await link.cancel(**body), "appointment")
+        seen = await link.seen()
+        assert (seen["status"], seen["cancellation_reason"]) == ("cancelled", None)
+
+
+async def test_bad_bodies_change_nothing(page: Page, link: Link) -> None:
+    for action in ("cancel", "reschedule"):
+        path = f"{link.path}/{action}"
+        refused(
+            await page.client.post(path), 400, "missing_fields" if action == "reschedule" else "invalid_json"
+        )
+        refused(await page.client.post(path, json=[]), 400, "invalid_json")
+        refused(
+            await page.client.post(path, content=b"x", headers={"Content-Type": "a/b"}),
+            415,
+            "unsupported_media_type",
+        )
+    refused(await link.cancel(reason="x" * 10_001), 400, "invalid_request")
+    refused(await link.cancel(reason=7), 400, "invalid_request")
+    refused(await link.reschedule("tomorrow"), 400, "invalid_time")
+    assert refused(await link.reschedule(" "), 400, "missing_fields")["error"] == "start_time is required"
+    assert (await link.seen())["version"] == 1
+
+
+@pytest.mark.parametrize("hours", [0, 48])
+async def test_the_organizations_notice_counts_to_the_second(
+    page: Page, link: Link, clock: StoppedClock, hours: int
+) -> None:
+    await page.change_type(minNoticeHours=0)
+    await notice(page, hours)
+    until = START - timedelta(hours=hours)
+    told = until.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert answered(await link.get(), "appointment")["changeable_until"] == told
+    clock.at = until + timedelta(seconds=1)
+    for response in (await link.reschedule("2024-01-29T14:00:00Z"), await link.cancel()):
+        body = refused(response, 409, "too_late")
+        assert body["details"] == {"until": told}
+        assert body["error"].endswith("please get in touch with Doe & Daughters.")
+    assert (await link.seen())["version"] == 1
+    clock.at = until
+    moved = answered(await link.reschedule("2024-01-25T15:00:00Z"), "appointment")
+    assert moved["start_time"] == "2024-01-25T15:00:00Z"
+    clock.at = until + timedelta(hours=1)  # the notice of the new time
+    answered(await link.cancel(), "appointment")
+    clock.forward(seconds=1)
+    assert answered(await link.cancel(), "appointment")["status"] == "cancelled"  # again changes nothing
+
+
+async def test_a_move_asks_every_rule_but_the_own_time_is_no_obstacle(page: Page, db: Database) -> None:
+    await page.change_type(slotIntervalMinutes=30, maxPerDay=1, minNoticeHours=48, maxDaysAhead=10)
+    link = Link(page, await page.book())
+    await page.book(start_time="2024-01-26T09:00:00Z")
+    await page.by_staff(start_time="2024-01-24T09:00:00Z")
+    for code, start in (
+        ("too_soon", "2024-01-22T11:30:00Z"),
+        ("too_far_ahead", "2024-01-31T09:00:00Z"),
+        ("outside_hours", "2024-01-25T16:30:00Z"),
+        ("off_grid", "2024-01-25T14:15:00Z"),
+        ("limit_reached", "2024-01-26T14:00:00Z"),
+        ("limit_reached", "2024-01-24T09:30:00Z"),
+    ):
+        body = refused(await link.reschedule(start, check="none", calendar_id="cal_x"), 409, code)
+        assert body["details"]["reasons"][0].keys() == {"code", "message"}
+        # Its own time and its own place in the count are there to be had.
+        assert body["details"]["next_available"] or code == "too_far_ahead"
+    assert (await link.seen())["version"] == 1
+    moved = answered(await link.reschedule("2024-01-25T14:30:00Z"), "appointment")
+    assert (moved["id"], moved["start_time"], moved["end_time"]) == (
+        link.id,
+        "2024-01-25T14:30:00Z",
+        "2024-01-25T15:30:00Z",
+    )
+    assert moved == answered(await link.get(), "appointment")
+    *_, change = await page.as_staff_see(link.id, "/history")
+    assert (change["actor"], change["before"], change["after"]) == (
+        CLIENT,
+        {"start_time": "2024-01-25T14:00:00Z", "end_time": "2024-01-25T15:00:00Z"},
+        {"start_time": "2024-01-25T14:30:00Z", "end_time": "2024-01-25T15:30:00Z"},
+    )
+    assert (await kinds(db, page))[-1] == "appointment.rescheduled"
+    refused(await link.reschedule("2024-01-24T09:00:00Z"), 409, "limit_reached")
+    await page.change_type(maxPerDay=None)
+    body = refused(await link.reschedule("2024-01-24T09:30:00Z"), 409, "slot_taken")
+    assert body["details"]["reasons"] == [{"code": "conflict", "message": "The time is taken."}]
+    # The same time again is no change, whatever the rules have become.
+    await page.change_type(minNoticeHours=200)
+    assert answered(await link.reschedule("2024-01-25T14:30:00Z"), "appointment") == moved
+    assert (await link.seen())["version"] == 2
+    await page.change_type(isActive=False)
+    refused(await link.reschedule("2024-01-30T09:00:00Z"), 409, "type_inactive")
+
+
+async def test_a_move_stays_in_its_calendar_where_it_can(page: Page, link: Link) -> None:
+    first, second = (await link.seen())["calendar_id"], await page.add_calendar()
+    await page.change_type(calendarIds=[first, second])
+    # The other calendar has less to do, but the own is free.
+    answered(await link.reschedule("2024-01-26T09:00:00Z"), "appointment")
+    assert (await link.seen())["calendar_id"] == first
+    await page.by_staff(start_time="2024-01-26T10:00:00Z", calendar_id=first)
+    answered(await link.reschedule("2024-01-26T10:00:00Z"), "appointment")
+    assert (await link.seen())["calendar_id"] == second
+    await page.by_staff(start_time="2024-01-26T11:00:00Z", calendar_id=first)
+    await page.by_staff(start_time="2024-01-26T11:00:00Z", calendar_id=second)
+    refused(await link.reschedule("2024-01-26T11:00:00Z"), 409, "slot_taken")
+    # Where its own calendar no longer serves the type, it goes to one that does.
+    await page.change_type(calendarIds=[first])
+    answered(await link.reschedule("2024-01-26T12:00:00Z"), "appointment")
+    assert (await link.seen())["calendar_id"] == first
+
+
+async def test_what_is_over_cant_be_moved(page: Page) -> None:
+    for day, status in ((24, "completed"), (25, "no_show"), (26, "cancelled")):
+        link = Link(page, await page.book(start_time=f"2024-01-{day}T14:00:00Z"))
+        await by_staff(page, link, status=status)
+        body = refused(await link.reschedule("2024-01-29T14:00:00Z"), 409, "illegal_transition")
+        assert body["details"] == {"status": status, "allowed": []}
+        if status != "cancelled":
+            body = refused(await link.cancel(), 409, "illegal_transition")
+            assert body["details"]["status"] == status
+        assert (await link.seen())["version"] == 2
+
+
+async def test_a_move_and_a_cancellation_at_once_end_cancelled(page: Page) -> None:
+    """Whichever comes first: what is cancelled is not moved any more."""
+    for hour in range(9, 14):
+        link = Link(page, await page.book(start_time=f"2024-01-25T{hour:02}:00:00Z"))
+        moved, _ = await asyncio.gather(
+            link.reschedule(f"2024-01-26T{hour:02}:00:00Z"), by_staff(page, link, status="cancelled")
+        )
+        if moved.status_code == 200:
+            assert moved.json()["appointment"]["status"] == "confirmed"
+        else:
+            refused(moved, 409, "illegal_transition")
+        seen = await link.seen()
+        assert (seen["status"], seen["version"]) == ("cancelled", 3 if moved.status_code == 200 else 2)
+
+
+async def test_two_who_cancel_at_once_cancel_once(page: Page) -> None:
+    """What staff have cancelled, for their reason, is not cancelled again for the client's."""
+    for hour in range(9, 14):
+        link = Link(page, await page.book(start_time=f"2024-01-25T{hour:02}:00:00Z"))
+        cancelled, _ = await asyncio.gather(
+            link.cancel(reason="Ill"),
+            by_staff(page, link, status="cancelled", cancellation_reason="Closed"),
+        )
+        answered(cancelled, "appointment")
+        _, *changes = await page.as_staff_see(link.id, "/history")
+        assert "status" in changes[0]["after"]
+        assert all(change["actor"] != CLIENT for change in changes[1:])
+        assert (await link.seen())["cancellation_reason"] == "Closed"
+
+
+async def test_a_moved_appointment_has_to_be_confirmed_again(page: Page, clock: StoppedClock) -> None:
+    await page.change_type(requiresConfirmation=True, confirmWithinHours=2)
+    link = Link(page, await page.book())
+    clock.forward(hours=1)
+    # While it waits it can be moved, and then waits anew.
+    moved = answered(await link.reschedule("2024-01-26T14:00:00Z"), "appointment")
+    assert (moved["status"], moved["expires_at"]) == ("pending", "2024-01-20T15:00:00Z")
+    await by_staff(page, link, status="confirmed")
+    assert answered(await link.reschedule("2024-01-26T14:00:00Z"), "appointment")["status"] == "confirmed"
+    clock.forward(hours=1)
+    moved = answered(await link.reschedule("2024-01-29T14:00:00Z"), "appointment")
+    assert (moved["status"], moved["expires_at"]) == ("pending", "2024-01-20T16:00:00Z")
+    seen = await link.seen()
+    assert (seen["confirmed_at"], seen["version"]) == (None, 4)
+    clock.forward(hours=2)
+    assert answered(await link.get(), "appointment")["status"] == "cancelled"
+    body = refused(await link.reschedule("2024-01-30T14:00:00Z"), 409, "illegal_transition")
+    assert body["details"] == {"status": "cancelled", "allowed": []}
+    assert answered(await link.cancel(reason="Late"), "appointment")["expires_at"] is None
+    seen = await link.seen()
+    assert (seen["cancellation_reason"], seen["cancelled_at"]) == (
+        "confirmation_expired",
+        "2024-01-20T16:00:00Z",
+    )
+
+
+async def test_a_client_may_move_what_staff_booked(page: Page) -> None:
+    made = await page.by_staff(start_time="2024-01-25T03:00:00Z", internal_notes="VIP")
+    response = await page.staff.post(f"{APPOINTMENTS}/{made['id']}/manage-link")
+    assert response.json().keys() == {"manage_url", "manage_token"}
+    link = Link(page, {"appointment": made, "manage_token": response.json()["manage_token"]})
+    assert response.json()["manage_url"] == f"http://kalends.test{link.path}"
+    answered(await link.reschedule("2024-01-25T09:00:00Z"), "appointment")
+    actors = [each["actor"]["kind"] for each in await page.as_staff_see(made["id"], "/history")]
+    assert actors == ["api_key", "client"]
+    assert (await link.seen())["source"] == "manual"
+
+
+async def test_a_fresh_link_ends_the_old_one(app: FastAPI, page: Page, link: Link) -> None:
+    path = f"{APPOINTMENTS}/{link.id}/manage-link"
+    fresh = (await page.staff.post(path)).json()["manage_token"]
+    for response in (await link.get(), await link.cancel(), await link.reschedule("2024-01-26T14:00:00Z")):
+        body = refused(response, 404, "not_found")
+        assert body["error"] == "This link is not good, or no longer."
+    answered(await page.client.get(f"{LINKS}/{fresh}"), "appointment")
+    # Rehearsed, refused or by others, the link stays good.
+    rehearsed = await page.staff.post(path, params={"dry_run": "true"})
+    refused(await page.client.get(f"{LINKS}/{rehearsed.json()['manage_token']}"), 404, "not_found")
+    async with open_page(app) as other:
+        refused(await other.staff.post(path), 404, "not_found")
+    held = answered(await page.post("holds", start_time="2024-01-26T14:00:00Z"), "hold")
+    refused(await page.staff.post(f"{APPOINTMENTS}/{held['id']}/manage-link"), 404, "not_found")
+    refused(await page.client.post(path), 401, "unauthorized")
+    answered(await page.client.get(f"{LINKS}/{fresh}"), "appointment")
+
+
+async def test_a_link_is_good_until_30_days_after_the_end(
+    page: Page, link: Link, clock: StoppedClock
+) -> None:
+    clock.at = START + timedelta(days=30, hours=1, seconds=-1)
+    answered(await link.get(), "appointment")
+    clock.forward(seconds=1)
+    fresh = (await page.staff.post(f"{APPOINTMENTS}/{link.id}/manage-link")).json()["manage_token"]
+    link.path = f"{LINKS}/{fresh}"
+    for response in (await link.get(), await link.cancel(), await link.reschedule("2024-03-26T14:00:00Z")):
+        refused(response, 404, "not_found")
+    # It is the end that counts, wherever that has gone.
+    await by_staff(page, link, start_time="2024-01-25T14:01:00Z")
+    answered(await link.get(), "appointment")
+    clock.forward(minutes=1)
+    refused(await link.get(), 404, "not_found")
+
+
+async def test_unknown_links_are_404(page: Page) -> None:
+    for token in ("x", "slots", "a%00b", "%2e%2e", "ünï", "x" * 100, "a'b", "vst_demo", page.slug):
+        for method, suffix in (("GET", ""), ("POST", "/cancel"), ("POST", "/reschedule")):
+            body = None if method == "GET" else {"start_time": "2024-01-26T14:00:00Z"}
+            response = await page.client.request(method, f"{LINKS}/{token}{suffix}", json=body)
+            refused(response, 404, "not_found")
+
+
+async def test_a_link_belongs_to_its_own_organization(app: FastAPI, page: Page, link: Link) -> None:
+    """Another organization's notice, name, keys and changes are nothing to it."""
+    async with open_page(app, timezone="Asia/Kathmandu") as other:
+        theirs = Link(other, await other.book(start_time="2024-01-25T14:00:00"))
+        await notice(other, 8760)
+        refused(await theirs.cancel(), 409, "too_late")
+        shown = answered(await link.get(), "appointment")
+        assert (shown["id"], shown["organization"]["slug"]) == (link.id, page.slug)
+        # A wall-clock time is one of the link's own organization.
+        moved = answered(await link.reschedule("2024-01-26T14:00:00"), "appointment")
+        assert moved["start_time"] == "2024-01-26T14:00:00Z"
+        refused(await other.staff.get(f"{APPOINTMENTS}/{link.id}"), 404, "not_found")
+        key = {"Authorization": other.staff.headers["authorization"]}
+        same = await page.client.get(link.path, headers=key)
+        assert answered(same, "appointment") == moved
+        assert same.headers["x-ratelimit-limit"] == "1000"
+        assert (await theirs.seen())["version"] == 1
+
+
+async def test_repeated_under_a_key_a_move_is_made_once(page: Page, link: Link) -> None:
+    key = {"Idempotency-Key": "move"}
+    to = {"start_time": "2024-01-26T14:00:00Z"}
+    first = await page.client.post(f"{link.path}/reschedule", json=to, headers=key)
+    answered(await link.reschedule("2024-01-29T14:00:00Z"), "appointment")
+    again = await page.client.post(f"{link.path}/reschedule", json=to, headers=key)
+    assert (again.json(), again.headers["idempotent-replayed"]) == (first.json(), "true")
+    assert (await link.seen())["start_time"] == "2024-01-29T14:00:00Z"
+
+
+async def test_links_begin_with_the_public_url(url: str, clock: StoppedClock) -> None:
+    settings = Settings(database_url=url, worker=False, public_url="https://book.example/kalends/")
+    app = create_app(settings, clock=clock)
+    async with app.router.lifespan_context(app), open_page(app) as page:
+        booked = await page.book()
+        fresh = await page.staff.post(f"{APPOINTMENTS}/{booked['appointment']['id']}/manage-link")
+        for made in (booked, fresh.json()):
+            assert made["manage_url"] == f"https://book.example/kalends{LINKS}/{made['manage_token']}"

@@ -1,0 +1,109 @@
+"""The search for free time, without HTTP: how the databases find what keeps calendars busy."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from kalends.core.hours import seconds
+from kalends.db.database import Database, Tx
+from kalends.db.opening import open_database
+from kalends.services import offers
+from tests.services.test_appointment_lists import MINUTE, ROWS, analyze, fill
+from tests.support.organizations import Org, make_org
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime(2024, 1, 20, 12, tzinfo=UTC)
+START, END = (seconds(NOW + n * MINUTE) for n in (ROWS // 2, ROWS * 3 // 4))
+NINE_MORE = [f"cal_{n}" for n in range(9)]
+
+Ask = Callable[[Tx, Org], Any]
+
+
+def busy(tx: Tx, org: Org) -> Any:
+    return offers._busy(tx, org.id, [org.calendar_id], START, END, NOW, None)
+
+
+def busy_but_for_one(tx: Tx, org: Org) -> Any:
+    return offers._busy(tx, org.id, [org.calendar_id], START, END, NOW, "apt_0000001")
+
+
+def busy_of_ten(tx: Tx, org: Org) -> Any:
+    return offers._busy(tx, org.id, [org.calendar_id, *NINE_MORE], START, END, NOW, None)
+
+
+def booked(tx: Tx, org: Org) -> Any:
+    return offers._booked(tx, offers.kind_of(tx, org.id, org.type_id), (START, END), NOW, None)
+
+
+def booked_but_for_one(tx: Tx, org: Org) -> Any:
+    return offers._booked(tx, offers.kind_of(tx, org.id, org.type_id), (START, END), NOW, "apt_0000001")
+
+
+def in_week(tx: Tx, org: Org) -> Any:
+    return offers.in_week(tx, org.id, [org.calendar_id], (START, END), NOW)
+
+
+def in_week_of_ten(tx: Tx, org: Org) -> Any:
+    return offers.in_week(tx, org.id, [org.calendar_id, *NINE_MORE], (START, END), NOW)
+
+
+# What the databases must say of a plan: the index, and by which bounds it is entered and left.
+BY_BUSY = ["ix_appointments_org_id_calendar_id_busy_start ", r"\bcalendar_id ?=", r"\boverlap_allowed ?="]
+BY_BUSY += [r"\bbusy_start ?>", r"\bbusy_start ?<"]
+BY_START = ["ix_appointments_org_id_start_time_id ", r"\bstart_time ?>", r"\bstart_time ?<"]
+PLANS: dict[Ask, list[str]] = {
+    busy: BY_BUSY,
+    busy_but_for_one: BY_BUSY,
+    busy_of_ten: BY_BUSY,
+    booked: BY_START,
+    booked_but_for_one: BY_START,
+    in_week: BY_START,
+    in_week_of_ten: BY_START,
+}
+ACCESS = re.compile(r".*(?:SEARCH appointments |Scan using |Bitmap Index Scan on |Index Cond: ).*")
+BAD = re.compile(r"SCAN appointments\b|Seq Scan on appointments\b")
+
+
+def plan(tx: Tx, org: Org, ask: Ask) -> str:
+    """How the database goes about the question."""
+    said: list[tuple[str, Any]] = []
+    event.listen(tx, "before_cursor_execute", lambda *args: said.append((args[2], args[3])))
+    ask(tx, org)
+    [(statement, parameters)] = [each for each in said if "FROM appointments " in each[0]]
+    if tx.dialect.name == "sqlite":
+        steps = tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        return "\n".join(row.detail for row in steps)
+    # The server's connections use generic plans, which hold for any values.
+    tx.exec_driver_sql(f"PREPARE question AS {statement}")
+    nulls = ", ".join("NULL" for _ in parameters)
+    steps = tx.exec_driver_sql(f"EXPLAIN EXECUTE question ({nulls})")
+    tx.exec_driver_sql("DEALLOCATE question")
+    return "\n".join(steps.scalars())
+
+
+async def test_what_keeps_calendars_busy_is_read_along_an_index(empty_url: str) -> None:
+    db = open_database(empty_url, pool_size=1)
+    try:
+        await db.migrate()
+        await db.write(fill, await make_org(db, NOW), ROWS // 10)
+        org = await make_org(db, NOW)
+        await db.write(fill, org, ROWS)
+        if empty_url.startswith("sqlite"):  # it has no statistics until somebody asks for them
+            await _check(db, org)
+        await db.write(analyze)
+        await _check(db, org)
+    finally:
+        await db.close()
+
+
+async def _check(db: Database, org: Org) -> None:
+    for ask, wanted in PLANS.items():
+        steps = await db.read(plan, org, ask)
+        access = " ".join(ACCESS.findall(steps))
+        missing = [each for each in wanted if not re.search(each, access)]
+        assert (missing, BAD.findall(steps)) == ([], []), f"{ask.__name__}:\n{steps}"

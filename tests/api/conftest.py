@@ -1,6 +1,7 @@
 """The application from create_app, called over ASGI; its clock stands at noon on 20 January 2024."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -8,7 +9,9 @@ from fastapi import FastAPI
 
 from kalends.app import create_app
 from kalends.db.database import Database
+from kalends.delivery.webhooks import Poster
 from kalends.settings import Settings
+from kalends.worker import Worker
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
 
@@ -50,3 +53,11 @@ def client_of(app: FastAPI, key: str | None) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://kalends.test", headers=headers
     )
+
+
+@pytest.fixture
+async def worker(db: Database, clock: StoppedClock) -> AsyncIterator[Worker]:
+    """A worker that works when told, and sends no mail."""
+    poster = Poster(allow_private=True)
+    yield Worker(db, clock, poster, None, events_kept=timedelta(days=30))
+    await poster.close()

@@ -322,9 +322,8 @@ async def sandbox(app: FastAPI, db: Database, clock: StoppedClock) -> AsyncItera
 
 
 async def test_the_worker_settles_the_rest_once(
-    desk: Desk, sandbox: Desk, db: Database, clock: StoppedClock
+    desk: Desk, sandbox: Desk, db: Database, clock: StoppedClock, worker: Worker
 ) -> None:
-    worker = Worker(db, clock)
     early, untouched = await asked(desk), await asked(sandbox)
     clock.forward(hours=1)
     late = await asked(desk, at("12:00"))
@@ -366,11 +365,10 @@ async def test_the_worker_settles_the_rest_once(
 
 
 async def test_a_lapse_is_written_once_whoever_comes_first(
-    desk: Desk, db: Database, clock: StoppedClock
+    desk: Desk, db: Database, clock: StoppedClock, worker: Worker
 ) -> None:
     waiting = [await asked(desk, at(f"{hour}:00")) for hour in ("09", "10", "11", "12")]
     clock.forward(hours=2)
-    worker = Worker(db, clock)
     answers = await asyncio.gather(
         *(desk.book(each["start_time"]) for each in waiting),
         *(desk.change(each, client_notes="Late") for each in waiting),
@@ -384,12 +382,14 @@ async def test_a_lapse_is_written_once_whoever_comes_first(
         assert [entry["version"] for entry in await desk.history(each)] == [1, 2, 3]
 
 
-async def test_without_a_deadline_it_waits_for_ever(desk: Desk, db: Database, clock: StoppedClock) -> None:
+async def test_without_a_deadline_it_waits_for_ever(
+    desk: Desk, db: Database, clock: StoppedClock, worker: Worker
+) -> None:
     await desk.set_type(confirmWithinHours=None)
     pending = await asked(desk)
     assert (pending["status"], pending["expires_at"]) == ("pending", None)
     clock.forward(days=1000)
-    await Worker(db, clock).settle_lapses()
+    await worker.settle_lapses()
     assert await desk.get(pending) == pending
     refused(await desk.book(TEN), 409, "slot_taken")
     assert (await desk.changed(pending, status="confirmed"))["status"] == "confirmed"

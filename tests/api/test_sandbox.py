@@ -1,5 +1,6 @@
 """Sandboxes, where a request may say what time it is."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,12 +12,14 @@ from sqlalchemy import select
 
 from kalends.db.database import Database, Tx
 from kalends.db.tables import appointments
-from kalends.services import keys
+from kalends.schemas.webhooks import WebhookCreate
+from kalends.services import keys, webhooks
 from kalends.worker import Worker
 from tests.api.conftest import client_of
 from tests.api.pages import APPOINTMENTS, LINKS, Page, open_page
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
+from tests.support.receiver import Receiver
 
 pytestmark = pytest.mark.anyio
 
@@ -253,7 +256,7 @@ async def test_the_first_and_the_last_moment_are_times_too(sandbox: Page) -> Non
 
 
 async def test_the_worker_leaves_sandboxes_alone(
-    db: Database, sandbox: Page, live: Page, clock: StoppedClock
+    db: Database, sandbox: Page, live: Page, clock: StoppedClock, worker: Worker
 ) -> None:
     """Their time is whatever a request says, so nothing there has lapsed for good."""
     for page in (sandbox, live):
@@ -261,7 +264,7 @@ async def test_the_worker_leaves_sandboxes_alone(
         await page.book()
         answered(await page.post("holds", start_time="2024-01-25T15:00:00Z"), "hold")
     clock.forward(hours=1)
-    assert await Worker(db, clock).settle_lapses() >= 2
+    assert await worker.settle_lapses() >= 2
 
     def stored(tx: Tx) -> dict[str, list[Any]]:
         mine = select(appointments.c.status, appointments.c.is_hold).order_by(appointments.c.start_time)
@@ -281,3 +284,24 @@ async def test_the_worker_leaves_sandboxes_alone(
     ):
         listed = await sandbox.staff.get(APPOINTMENTS, headers=at(now.isoformat()))
         assert [each["status"] for each in listed.json()["appointments"]] == [status]
+
+
+async def test_deliveries_go_by_the_real_clock(
+    db: Database, sandbox: Page, clock: StoppedClock, worker: Worker
+) -> None:
+    """What happens in 2030 is told now."""
+    year_2030 = at("2030-01-01T00:00:00Z")
+    async with Receiver() as receiver:
+        wish = WebhookCreate(url=receiver.url("/"), events=["*"])
+        hook = await db.write(webhooks.create, sandbox.org_id, wish, clock.now(), mail=False)
+        path = f"/v1/webhooks/{hook.id}"
+        await sandbox.staff.post(APPOINTMENTS, json=sandbox.wish(), headers=year_2030)
+        listed = (await sandbox.staff.get("/v1/events", headers=year_2030)).json()["events"]
+        [event] = [each for each in listed if each["type"] == "appointment.created"]
+        assert event["occurred_at"] == "2030-01-01T00:00:00Z"
+        tested = await sandbox.staff.post(f"{path}/test", headers=year_2030)
+        assert tested.json()["data"]["next_attempt_at"] == "2024-01-20T12:00:00Z"
+        await worker.take_events()
+        await asyncio.gather(*worker._delivering)
+        told = [each.json()["event"] for each in receiver.got]
+    assert told == ["appointment.created", "webhook.test"]

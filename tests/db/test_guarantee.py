@@ -52,6 +52,9 @@ def event(appointment: dict[str, Any]) -> dict[str, Any]:
         "type": "appointment.created",
         "payload": "{}",
         "occurred_at": NINE,
+        "subject_id": appointment["id"],
+        "subject_version": 1,
+        "seq": None,
     }
 
 

@@ -114,7 +114,5 @@ def _check(tx: Tx, org_id: str, acknowledged: Sequence[str]) -> int:
 _TOLD = select(events.c.type, events.c.payload).where(
     events.c.org_id == bindparam("org"),
     events.c.type.startswith("appointment.", autoescape=True),
-    # What a client moves may have to be confirmed again: that it was moved is what counts.
-    events.c.type != "appointment.pending",
 )
 """What was told of an organization's appointments."""

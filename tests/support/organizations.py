@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 
 from kalends.clock import SystemClock
 from kalends.core.caller import Caller
@@ -90,11 +90,12 @@ def _make(
 
 def counts(tx: Tx, org_id: str) -> dict[str, int]:
     """How many rows an organization has of what bookings leave behind."""
+    of_appointments = events.c.type.startswith("appointment.", autoescape=True)
     return {
         table.name: tx.execute(
-            select(func.count()).select_from(table).where(table.c.org_id == org_id)
+            select(func.count()).select_from(table).where(table.c.org_id == org_id, rule)
         ).scalar_one()
-        for table in (appointments, events, idempotency_keys)
+        for table, rule in ((appointments, true()), (events, of_appointments), (idempotency_keys, true()))
     }
 
 

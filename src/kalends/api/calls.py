@@ -35,6 +35,11 @@ class Call:
         self.now = _now(request, host, self.context.clock.now())
 
     @property
+    def real_now(self) -> datetime:
+        """Now by the server's own clock, whatever a Test-Clock says: what the worker goes by."""
+        return self.context.clock.now()
+
+    @property
     def caller(self) -> Caller:
         """Who asks, where that is somebody with a key."""
         assert isinstance(self.host, Caller)

@@ -130,7 +130,7 @@ class Change(Call):
         kept = await self.db.write(
             idempotency.once,
             self._ticket(self._key, await _fingerprint(self.request)),
-            self.context.clock.now(),
+            self.real_now,
             unit,
             keep=self._keep,
             revive=self._revive,

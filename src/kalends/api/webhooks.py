@@ -55,7 +55,14 @@ async def create(body: WebhookCreate, change: Writing) -> Response:
     return (
         await change.answering(201)
         .keeping(_without_secret)
-        .make(NewWebhookAnswer.of, webhooks.create, change.org_id, body, change.now, mail=change.context.mail)
+        .make(
+            NewWebhookAnswer.of,
+            webhooks.create,
+            change.org_id,
+            body,
+            change.real_now,
+            mail=change.context.mail,
+        )
     )
 
 
@@ -75,7 +82,7 @@ async def change_one(id: PathId, body: WebhookChange, change: Writing) -> Respon
     """Change a webhook; only what is sent."""
     if "url" in body.sent():
         await _must_be_public(change, body.url)
-    return await change.make(WebhookAnswer.of, webhooks.change, change.org_id, id, body, change.now)
+    return await change.make(WebhookAnswer.of, webhooks.change, change.org_id, id, body, change.real_now)
 
 
 @router.delete("/{id}", response_model=DeletedAnswer, responses=deleting(shape=failure))
@@ -95,7 +102,7 @@ async def delete(id: PathId, change: Deleting) -> Response:
 async def rotate_secret(id: PathId, change: Writing) -> Response:
     """Make a new secret, which is shown this once. For 24 hours `webhook-signature` has both signatures."""
     return await change.keeping(_without_secret).make(
-        NewWebhookAnswer.of, webhooks.rotate, change.org_id, id, change.now
+        NewWebhookAnswer.of, webhooks.rotate, change.org_id, id, change.real_now
     )
 
 
@@ -122,7 +129,7 @@ async def deliveries(
 async def replay_delivery(id: PathId, delivery_id: PathId, change: Writing) -> Response:
     """Deliver the event of a delivery once more, with the same `webhook-id`."""
     return await change.make(
-        DeliveryAnswer.of, webhooks.replay_one, change.org_id, id, delivery_id, change.now
+        DeliveryAnswer.of, webhooks.replay_one, change.org_id, id, delivery_id, change.real_now
     )
 
 
@@ -143,7 +150,7 @@ async def replay(id: PathId, body: Replay, change: Writing) -> Response:
         change.timezone,
         id,
         body,
-        change.now,
+        change.real_now,
         mail=change.context.mail,
     )
 
@@ -158,7 +165,7 @@ async def test(id: PathId, change: Writing) -> Response:
     """Send a `webhook.test` event to this webhook only."""
     actor = events.actor(change.caller)
     return await change.make(
-        DeliveryAnswer.of, webhooks.test, change.org_id, id, actor, change.now, mail=change.context.mail
+        DeliveryAnswer.of, webhooks.test, change.org_id, id, actor, change.real_now, mail=change.context.mail
     )
 
 

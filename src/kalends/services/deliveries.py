@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, sele
 from kalends.core.messages import Message, Outcome
 from kalends.core.pacing import FAILING_DAYS, next_try
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import deliveries, events, receivers
+from kalends.db.tables import deliveries, events, organizations, receivers
 from kalends.schemas.letters import Letter
 from kalends.services import events as outbox
 from kalends.services import letters, manage_links
@@ -77,9 +77,12 @@ def lease(tx: Tx, worker: str, now: datetime, most: int, *, mail: bool) -> list[
 
 
 def lag_seconds(tx: Tx, now: datetime) -> float:
-    """How long what is due has been waiting: the oldest event that has no number, or receiver that is due."""
+    """How long what is due has been waiting: the oldest event that has no number, or receiver that is due. In
+    sandboxes events happen whenever a Test-Clock says, so theirs don't count."""
+    live = organizations.c.id == events.c.org_id, ~organizations.c.sandbox
+    unnumbered = select(func.min(events.c.occurred_at)).where(events.c.seq.is_(None), exists().where(*live))
     oldest = [
-        tx.execute(select(func.min(events.c.occurred_at)).where(events.c.seq.is_(None))).scalar(),
+        tx.execute(unnumbered).scalar(),
         tx.execute(select(func.min(receivers.c.due_at)).where(receivers.c.active)).scalar(),
     ]
     return max(0.0, *((now - each).total_seconds() for each in oldest if each is not None), 0.0)

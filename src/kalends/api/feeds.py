@@ -1,5 +1,6 @@
 """`/v1/calendar/feeds`: addresses for calendar programs; and what they read there."""
 
+import asyncio
 import hashlib
 import re
 from typing import Annotated, Any
@@ -74,7 +75,9 @@ async def feed(request: Request, token: Annotated[str, Path(max_length=100)]) ->
     request.scope["state"]["org_id"] = link.host.org_id
     call = Call(request, link.host)
     found = await call.db.read(feeds.appointments_of, link, call.now)
-    return _file(request, calendar_files.feed(link.host.name, found, link.host.timezone))
+    # A busy practice's feed takes seconds to write, in which others want to be served.
+    content = await asyncio.to_thread(calendar_files.feed, link.host.name, found, link.host.timezone)
+    return _file(request, content)
 
 
 @files.get(

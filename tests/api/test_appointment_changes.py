@@ -1,5 +1,6 @@
 """PATCH: times, statuses, details; versions and history."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ from sqlalchemy import select
 
 from kalends.db.database import Database, Tx
 from kalends.db.tables import events
+from kalends.services import appointment_changes
 from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
@@ -142,6 +144,24 @@ async def test_an_appointment_may_move_within_its_own_time(
     client: httpx.AsyncClient, booked: dict[str, Any]
 ) -> None:
     answered(await patch(client, booked, start_time="2024-01-25T14:15:00Z"), "appointment")
+
+
+async def test_staff_do_not_move_back_what_a_client_moves_to_another_calendar_meanwhile(
+    client: httpx.AsyncClient, org: Org, booked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which calendar is to be locked is asked before it is, and the answer may be outdated by then."""
+    room = answered(await client.post("/v1/calendar/calendars", json={"name": "Room"}), "calendar")["id"]
+    row_of = appointment_changes.row_of
+
+    def outdated(tx: Tx, org_id: str, id_: str, *, locked: bool = False) -> Any:
+        row = row_of(tx, org_id, id_, locked=locked)
+        return row if locked else SimpleNamespace(**{**row._mapping, "calendar_id": room})
+
+    monkeypatch.setattr(appointment_changes, "row_of", outdated)
+    refused(await patch(client, booked, start_time="2024-01-25T16:00:00Z"), 409, "conflict")
+    assert answered(await client.get(f"{PATH}/{booked['id']}"), "appointment") == booked
+    # What takes no time is no matter of calendars.
+    assert (await patch(client, booked, status="confirmed", client_notes="Late")).status_code == 200
 
 
 async def test_dry_run_shows_the_change_and_makes_none(

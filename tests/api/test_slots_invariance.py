@@ -94,7 +94,7 @@ def test_answers_do_not_depend_on_the_zone_of_the_server(url: str, examples: int
             offered += bool(told[0][0]["slots"])
 
         agree()
-    assert offered > examples // 3
+    assert offered > examples // 5
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_answers_do_not_depend_on_how_a_range_is_split(url: str, examples: int, 
             runner.run(compare(plan, chance))
 
         agree()
-    assert offered > examples // 3
+    assert offered > examples // 5
 
 
 async def _in_parts(desk: Desk, ranges: Iterable[tuple[str, str]]) -> list[list[Slot]]:
@@ -166,7 +166,7 @@ def test_answers_do_not_depend_on_who_reads_them(url: str, examples: int) -> Non
             runner.run(compare(plan, reader))
 
         agree()
-    assert offered > examples // 3
+    assert offered > examples // 5
 
 
 def _local(slot: Slot, zone: str) -> Slot:

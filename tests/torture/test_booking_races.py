@@ -643,7 +643,7 @@ async def _confirmation_has_lapsed(house: House, waiting: str, slot: datetime, s
 
 HOT = [FIRST + day * DAY + hour * HOUR for day in range(3) for hour in range(4)]
 ALLOWED = {
-    409: {"slot_taken", "limit_reached", "illegal_transition", "hold_gone"},
+    409: {"slot_taken", "limit_reached", "illegal_transition", "hold_gone", "conflict"},
     404: {"not_found"},  # a hold that lapsed or was used
 }
 

@@ -57,7 +57,8 @@ def change(
     moves may end up with another of the type's calendars, and may have to be confirmed again.
 
     Raises NotFound; IllegalTransition; Unbookable where it would be moved or un-cancelled to a time that
-    can't be had; InvalidTime; Conflict for a cancellation reason without a cancellation.
+    can't be had; InvalidTime; Conflict for a cancellation reason without a cancellation, and where a client
+    moves it to another calendar at the same moment as staff.
     """
     kind: AnyRow | None = None
     in_question: Sequence[AnyRow] = ()
@@ -87,6 +88,7 @@ def change(
     if after == before:
         return shown(row, now)
     if kind is not None and _takes_time(before, after):
+        _must_be_locked(party, row, in_question)
         # What is un-cancelled takes the time it had, whatever its type asks for by now.
         wanted = Occupancy(after["start_time"], after["end_time"], after["busy_start"], after["busy_end"])
         place = placing.place(tx, kind, in_question, wanted, wish.check, now, moving=row)
@@ -109,6 +111,13 @@ def _locked(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> AnyRow:
         return row
     lapses.settle_one(tx, row, now)
     return row_of(tx, org_id, appointment_id)
+
+
+def _must_be_locked(party: Party, row: AnyRow, in_question: Sequence[AnyRow]) -> None:
+    """Raise Conflict where the calendar that staff move it within is not the one it is in by now: that was
+    decided before there was a lock."""
+    if not _is_client(party) and row.calendar_id not in {each.id for each in in_question}:
+        raise Conflict("A client moved the appointment to another calendar just now; please look again.")
 
 
 def _is_so_already(wish: AppointmentChange, row: AnyRow) -> bool:

@@ -37,6 +37,7 @@ async def test_create_fills_in_the_documented_defaults(client: httpx.AsyncClient
         "requiresConfirmation": False,
         "confirmWithinHours": None,
         "slotIntervalMinutes": None,
+        "reminderHours": 24,
         "bookingQuestions": [],
         "calendarIds": [org.calendar_id],
         "scheduleId": None,

@@ -28,6 +28,7 @@ async def test_create_answers_as_documented(client: httpx.AsyncClient, org: Org)
         "client_email": "jane@example.com",
         "client_phone": "+1234567890",
         "client_language": "en",
+        "client_timezone": None,
         "client_notes": None,
         "internal_notes": None,
         "answers": [],

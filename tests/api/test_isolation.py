@@ -51,6 +51,9 @@ MADE_BY = {
     "schedule_overrides": ("/v1/calendar/schedules/{schedules}/overrides", "override"),
     "calendars": ("/v1/calendar/calendars", "calendar"),
     "keys": ("/v1/keys", "key"),
+    "feeds": ("/v1/calendar/feeds", "feed"),
+    "webhooks": ("/v1/webhooks", "data"),
+    "deliveries": ("/v1/webhooks/{webhooks}/test", "data"),
 }
 NAMED = {
     "appointment_type_id": "appointment_types",
@@ -93,7 +96,7 @@ class House:
         self.org = org
         self.client = client
         self.ids: dict[str, str] = {}
-        self.token = ""
+        self.tokens = {"appointments": "", "feeds": ""}
 
     async def furnish(self) -> None:
         org = self.org
@@ -108,16 +111,22 @@ class House:
             "appointments": org.wish(),
             "holds": org.wish(start_time="2024-01-26T14:00:00Z"),
             "public": org.wish(start_time="2024-01-22T09:00:00Z"),
+            "feeds": {},
+            "webhooks": {"url": "https://93.184.215.14/in", "events": ["*"]},
+            "deliveries": {},
         }
         shown = await self.client.get("/v1/organization")
         self.ids["slug"] = shown.json()["organization"]["slug"]
         for tag, body in bodies.items():
             path, name = MADE_BY[tag]
             response = await self.client.post(path.format(**self.ids), json=body)
-            assert response.status_code == 200, response.text
+            assert response.is_success, response.text
             self.ids[tag] = response.json()[name]["id"]
+            if tag == "feeds":
+                self.tokens["feeds"] = response.json()["url"].rpartition("/")[2].removesuffix(".ics")
         link = await self.client.post(f"/v1/calendar/appointments/{self.ids['appointments']}/manage-link")
-        self.token = link.json()["manage_token"]
+        self.tokens["appointments"] = link.json()["manage_token"]
+        await self.client.get("/v1/events")  # from here on all have their numbers
 
     def query(self, operation: dict[str, Any]) -> dict[str, str]:
         """A query with what the operation can't do without."""
@@ -129,10 +138,19 @@ class House:
         }
         return {each["name"]: values[each["name"]] for each in queries(operation) if each["required"]}
 
-    def path(self, path: str, operation: dict[str, Any], *, schedule: str | None = None) -> str:
-        """The path with ids of this house in it; `schedule` where that is to be another's."""
+    def path(
+        self,
+        path: str,
+        operation: dict[str, Any],
+        *,
+        schedule: str | None = None,
+        delivery: str | None = None,
+    ) -> str:
+        """The path with ids of this house in it; `schedule` or `delivery` where that is to be another's."""
         path = path.replace("{schedule_id}", schedule or self.ids["schedules"])
-        path = path.replace("{slug}", self.ids["slug"]).replace("{token}", self.token)
+        path = path.replace("{delivery_id}", delivery or self.ids["deliveries"])
+        token = self.tokens["feeds" if "/feeds/" in path else "appointments"]
+        path = path.replace("{slug}", self.ids["slug"]).replace("{token}", token)
         return path.replace("{id}", self.ids.get(operation["tags"][0], "none"))
 
 
@@ -205,8 +223,11 @@ async def test_anothers_ids_are_404_and_change_nothing(
             if "{schedule_id}" in path and "{id}" in path:  # their override of my schedule, and the reverse
                 tried.append(theirs.path(path, operation, schedule=mine.ids["schedules"]))
                 tried.append(mine.path(path, operation, schedule=theirs.ids["schedules"]))
+            if "{delivery_id}" in path:
+                tried.append(theirs.path(path, operation, delivery=mine.ids["deliveries"]))
+                tried.append(mine.path(path, operation, delivery=theirs.ids["deliveries"]))
             for address in tried:
-                refused(await mine.client.request(method, address, json=body), 404, "not_found")
+                denied(await mine.client.request(method, address, json=body), 404, "not_found")
             await name_foreign_things(mine.client, mine, theirs, method, path, operation)
             assert (await snapshot(db, theirs.org.id), await snapshot(db, mine.org.id)) == before
             if method == "GET":
@@ -282,8 +303,19 @@ async def name_foreign_things(
                 refused(response, 404, "not_found")
 
 
+def denied(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Assert that a response is a refusal, of webhooks in their own shape; its details."""
+    body = response.json()
+    if "success" not in body:
+        told: dict[str, Any] = refused(response, status, code)["details"]
+        return told
+    assert (response.status_code, body["success"], body["error"]["code"]) == (status, False, code.upper())
+    details: dict[str, Any] = body["error"]["details"]
+    return details
+
+
 def tells_nothing_of(theirs: House, response: httpx.Response) -> None:
-    for foreign in (theirs.org.id, theirs.token, *theirs.ids.values()):
+    for foreign in (theirs.org.id, *theirs.tokens.values(), *theirs.ids.values()):
         assert foreign not in response.text
 
 
@@ -320,5 +352,5 @@ async def test_every_route_wants_a_good_key_with_its_scope(
                 async with client_of(app, secret) as client:
                     response = await client.request(method, mine.path(path, operation), json=body)
                 details = {"scope": scope} if status == 403 else {}
-                assert refused(response, status, code)["details"] == details
+                assert denied(response, status, code) == details
             assert await snapshot(db, mine.org.id) == before

@@ -72,8 +72,9 @@ async def notice(page: Page, hours: int) -> None:
 
 async def kinds(db: Database, page: Page) -> list[str]:
     def told(tx: Tx) -> list[str]:
-        mine = select(events.c.type).where(events.c.org_id == page.org_id).order_by(events.c.id)
-        return list(tx.execute(mine).scalars())
+        of_appointments = events.c.type.startswith("appointment.", autoescape=True)
+        mine = select(events.c.type).where(events.c.org_id == page.org_id, of_appointments)
+        return list(tx.execute(mine.order_by(events.c.id)).scalars())
 
     return await db.read(told)
 

@@ -168,6 +168,7 @@ async def test_what_is_answered_to_a_booking(page: Page) -> None:
             "client_email": "jane@example.com",
             "client_phone": "+1 234 567",
             "client_language": "pt-BR",
+            "client_timezone": None,
             "client_notes": "Parking?",
             "answers": [],
             "appointment_type": {
@@ -216,7 +217,9 @@ async def test_a_client_books_for_the_client_only(page: Page, db: Database) -> N
     )
 
     def told(tx: Tx) -> list[Any]:
-        mine = select(events.c.type, events.c.payload).where(events.c.org_id == page.org_id)
+        mine = select(events.c.type, events.c.payload).where(
+            events.c.org_id == page.org_id, events.c.type.startswith("appointment.", autoescape=True)
+        )
         return [(row.type, json.loads(row.payload)) for row in tx.execute(mine)]
 
     assert await db.read(told) == [

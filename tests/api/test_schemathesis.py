@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 SEED = "20240125"
 
 
-@pytest.mark.parametrize("examples", [6, pytest.param(100, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("examples", [12, pytest.param(100, marks=pytest.mark.torture)])
 def test_the_answers_are_as_the_document_says(
     empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: int
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from kalends.app import create_app
 from kalends.core.webhook_secrets import signing_key
@@ -722,3 +722,18 @@ async def test_rotating_gives_a_new_secret_and_nothing_else(
     assert "secret" not in succeeded(await client.get(path))
     succeeded(await client.patch(path, json={"secret": "another-secret-of-theirs"}))
     assert (await db.read(stored))[0] == rotated["secret"]
+
+
+async def test_there_may_be_so_many(client: httpx.AsyncClient, org: Org, db: Database) -> None:
+    await make(client)
+
+    def fill(tx: Tx) -> None:
+        row = dict(tx.execute(select(receivers).where(receivers.c.org_id == org.id)).one()._mapping)
+        copies = [row | {"id": f"whk_{number}"} for number in range(webhooks.MOST_WEBHOOKS - 2)]
+        tx.execute(insert(receivers), copies)
+
+    await db.write(fill)
+    last = await make(client)
+    failed(await client.post(PATH, json=HOOK), 409, "CONFLICT")
+    succeeded(await client.delete(f"{PATH}/{last['id']}"))
+    await make(client)

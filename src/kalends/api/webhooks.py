@@ -47,7 +47,7 @@ async def list_all(call: Reading) -> WebhooksAnswer:
     status_code=201,
     response_model=NewWebhookAnswer,
     openapi_extra=_EXTRA,
-    responses=writing(shape=failure),
+    responses=writing(errors.Conflict, shape=failure),
 )
 async def create(body: WebhookCreate, change: Writing) -> Response:
     """Ask to be told of events. The secret that signs them is shown this once."""

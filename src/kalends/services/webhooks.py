@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from kalends.core.errors import Conflict, Malformed, NotFound
 from kalends.core.event_types import TEST_EVENT
@@ -20,14 +20,19 @@ from kalends.services.events import row as event_row
 
 ROTATION = timedelta(hours=24)
 """For so long after a rotation the old secret signs, too."""
+MOST_WEBHOOKS = 100
+"""Of one organization: every event is delivered to each of them."""
 _MOST_REPLAYED = 10_000
 _IS_WEBHOOK = receivers.c.kind == "webhook"
 
 
 def create(tx: Tx, org_id: str, wish: WebhookCreate, now: datetime, *, mail: bool) -> NewWebhook:
-    """Add a webhook; it is told of what happens from now on."""
+    """Add a webhook; it is told of what happens from now on. Raises Conflict where there are enough."""
     # What happened before has its number before, so it is not told.
     event_order.number_all(tx, org_id, now, mail=mail)
+    mine = select(func.count()).select_from(receivers).where(receivers.c.org_id == org_id, _IS_WEBHOOK)
+    if tx.execute(mine).scalar_one() >= MOST_WEBHOOKS:
+        raise Conflict(f"There are {MOST_WEBHOOKS} webhooks, which is as many as there may be.")
     row = {
         "org_id": org_id,
         "id": new_id("whk"),

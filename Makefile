@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: run test torture lint package bench bench-list bench-slots clean
+.PHONY: run test torture lint package bench bench-list bench-slots bench-leaving clean
 
 run: .venv/run   ## install and serve the demo on http://127.0.0.1:8000
 	$(BIN)/kalends serve --demo --port $(PORT)
@@ -33,6 +33,9 @@ bench: .venv/dev   ## bookings per second beside other ways to build the same (a
 
 bench-list: .venv/dev   ## the list of appointments with ten thousand and with a million of them (two minutes)
 	$(BIN)/python bench/list.py
+
+bench-leaving: .venv/dev   ## bookings with webhooks and mails beside bookings without (a few minutes)
+	$(BIN)/python bench/leaving.py
 
 bench-slots: .venv/dev   ## the search for free time: the engine alone, and over HTTP beside the list (a few minutes)
 	$(BIN)/python bench/slots.py

@@ -28,7 +28,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_events_org_id_unnumbered",
         "events",
-        ["org_id"],
+        ["org_id", "id"],
         unique=False,
         postgresql_where=sa.text("seq IS NULL"),
         sqlite_where=sa.text("seq IS NULL"),
@@ -46,8 +46,19 @@ def upgrade() -> None:
         sa.Column("org_id", sa.Text(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("forgotten", sa.BigInteger(), nullable=False),
+        sa.Column("numbered_at", UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], name=op.f("fk_event_heads_org_id")),
         sa.PrimaryKeyConstraint("org_id", name=op.f("pk_event_heads")),
+    )
+    # What has happened before is told to those who ask, but to nobody by mail.
+    op.execute(
+        "UPDATE events SET seq = numbered.seq FROM (SELECT org_id, id, row_number() OVER "
+        "(PARTITION BY org_id ORDER BY id) AS seq FROM events) AS numbered "
+        "WHERE events.org_id = numbered.org_id AND events.id = numbered.id"
+    )
+    op.execute(
+        "INSERT INTO event_heads (org_id, seq, forgotten, numbered_at) "
+        "SELECT org_id, max(seq), 0, max(occurred_at) FROM events GROUP BY org_id"
     )
     op.create_table(
         "receivers",
@@ -64,6 +75,7 @@ def upgrade() -> None:
         sa.Column("disabled_reason", sa.Text(), nullable=True),
         sa.Column("failing_since", UtcDateTime(), nullable=True),
         sa.Column("due_at", UtcDateTime(), nullable=True),
+        sa.Column("rests_until", UtcDateTime(), nullable=True),
         sa.Column("leased_by", sa.Text(), nullable=True),
         sa.Column("leased_until", UtcDateTime(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),

@@ -47,11 +47,13 @@ class Metrics:
             multiprocess_mode="livesum",
         )
 
-    def request(self, method: str, route: str, status: int, seconds: float, code: str | None) -> None:
-        """Count a request; a booking also by its outcome."""
+    def request(
+        self, method: str, route: str, status: int, seconds: float, code: str | None, made: str = "booked"
+    ) -> None:
+        """Count a request; a booking also by its outcome: its error's `code`, or what was `made`."""
         self._requests.labels(method, route, status).observe(seconds)
         if (method, route) in _BOOKING:
-            self._bookings.labels("booked" if status == 200 else code or str(status)).inc()
+            self._bookings.labels(made if status == 200 else code or str(status)).inc()
 
     def delivery(self, kind: str, *, succeeded: bool, final: bool) -> None:
         """Count an attempt to deliver to a webhook or by mail."""

@@ -23,7 +23,7 @@ from kalends.core.errors import Malformed, SchemaOutdated
 from kalends.db import migrating
 from kalends.db.database import Database
 from kalends.db.opening import open_database
-from kalends.metrics import SHARED
+from kalends.metrics import SHARED, Metrics
 from kalends.settings import Settings
 from kalends.telemetry import configure
 
@@ -96,6 +96,7 @@ def serve(
             access_log=False,
             server_header=False,
             lifespan="on",
+            ws="none",
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         with suppress(KeyboardInterrupt):  # Ctrl-C is the usual way to stop a server
@@ -116,7 +117,7 @@ def work(settings: Settings, *, announce: Callable[[], None]) -> None:
         try:
             await ready(database)
             announce()
-            await working.work(settings, database, SystemClock())
+            await working.work(settings, database, SystemClock(), Metrics() if settings.metrics else None)
         finally:
             await database.close()
 

@@ -7,23 +7,25 @@ taken.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Concatenate, ParamSpec
 
 from kalends.clock import Clock
 from kalends.core.errors import Refusal
 from kalends.core.messages import Message, Outcome
-from kalends.core.pacing import is_last, pause
-from kalends.db.database import Database
+from kalends.core.pacing import granted, is_last, pause
+from kalends.db.database import Database, Tx
 from kalends.delivery.mail import Postman
 from kalends.delivery.webhooks import Poster
-from kalends.ids import new_id
 from kalends.metrics import Metrics
 from kalends.pace import Pace
 from kalends.schemas.letters import Letter
 from kalends.services import deliveries, event_order, event_pages, lapses
-from kalends.services.deliveries import Lease, Tried
+from kalends.services.deliveries import Batch, Lease, Tried
 from kalends.settings import Settings
 from kalends.telemetry import log
+
+P = ParamSpec("P")
 
 EVENTS_SECONDS = 0.5
 LAPSES_SECONDS = 5
@@ -33,6 +35,8 @@ MOST_RECEIVERS = 500
 a place and nothing else."""
 POST_SECONDS, MAIL_SECONDS = 0.003, 0.012
 """What a webhook and a mail cost in time of the processor, measured and rounded up."""
+TURN_SECONDS = 20
+"""For so long a receiver has its place to itself, however much there is for it, when places are short."""
 RECORD_SECONDS = 2
 """How long what was delivered may stay unrecorded: if the worker dies meanwhile, it is delivered again."""
 
@@ -58,7 +62,6 @@ class Worker:
         self._metrics = metrics
         self._pace = pace
         self._events_kept = events_kept
-        self._name = new_id("worker")
         self._delivering: set[asyncio.Task[None]] = set()
         self._silences: dict[str, int] = {}
 
@@ -75,17 +78,13 @@ class Worker:
             await asyncio.gather(*self._delivering, return_exceptions=True)
 
     async def take_events(self) -> None:
-        """Number what has happened, and begin to deliver to every webhook that is due."""
+        """Number what has happened, and begin to deliver to everybody who is due."""
+        mail = self._postman is not None
         for org_id in await self._database.read(event_order.waiting):
-            now, mail = self._clock.now(), self._postman is not None
-            await self._database.write(event_order.number, org_id, now, mail=mail)
+            await self._of_one(org_id, event_order.number, org_id, self._clock.now(), mail=mail)
         most = MOST_RECEIVERS - len(self._delivering)
-        if most > 0 and await self._database.read(
-            deliveries.is_due, self._clock.now(), mail=self._postman is not None
-        ):
-            for lease in await self._database.write(
-                deliveries.lease, self._name, self._clock.now(), most, mail=self._postman is not None
-            ):
+        if most > 0 and await self._database.read(deliveries.is_due, self._clock.now(), mail=mail):
+            for lease in await self._database.write(deliveries.lease, self._clock.now(), most, mail=mail):
                 task = asyncio.create_task(self._deliver(lease))
                 self._delivering.add(task)
                 task.add_done_callback(self._delivering.discard)
@@ -101,66 +100,94 @@ class Worker:
         """Remove events that have been kept long enough."""
         before = self._clock.now() - self._events_kept
         for org_id in await self._database.read(event_pages.organizations_of):
-            while await self._database.write(event_pages.forget, org_id, before):
+            while await self._of_one(org_id, event_pages.forget, org_id, before, self._clock.now()):
                 pass
 
-    async def _deliver(self, lease: Lease) -> None:
-        """Deliver to one webhook what is due, as long as it answers."""
-        wait: timedelta | None = None
+    async def _of_one(
+        self, org_id: str, unit: Callable[Concatenate[Tx, P], int], *args: P.args, **kw: P.kwargs
+    ) -> int:
+        """What concerns one organization: whatever happens, the others have their turn. 0 where it failed."""
         try:
-            while wait is None and (
-                due := await self._database.write(deliveries.take, lease, self._clock.now())
-            ):
-                wait = await self._deliver_batch(lease, due)
+            return await self._database.write(unit, *args, **kw)
+        except Refusal as refusal:
+            log.warning("the worker waits for the database", org_id=org_id, why=refusal.message)
+        except Exception:  # noqa: BLE001 - as said
+            log.exception("a defect: please report it with this trace", org_id=org_id)
+        return 0
+
+    async def _deliver(self, lease: Lease) -> None:
+        """Deliver to one receiver what is due, as long as it answers and nobody else waits for the place."""
+        wait: timedelta | None = None
+        began = _seconds()
+        try:
+            while wait is None and (self._has_places() or _seconds() - began < TURN_SECONDS):
+                fresh_until = _seconds() + deliveries.FRESH.total_seconds()
+                batch = await self._database.write(deliveries.take, lease, self._clock.now())
+                if batch is None:
+                    break
+                wait = await self._deliver_batch(lease, batch, fresh_until)
         except Refusal as refusal:
             log.warning(
                 "deliveries wait for the database", receiver_id=lease.receiver_id, why=refusal.message
             )
-        except Exception:  # noqa: BLE001 - the other webhooks go on
+        except Exception:  # noqa: BLE001 - the other receivers go on
             log.exception("a defect: please report it with this trace")
         finally:
             await self._give_back(lease, wait)
 
-    async def _deliver_batch(self, lease: Lease, due: list[deliveries.Due]) -> timedelta | None:
-        """Make some deliveries, and record them; how long to leave the webhook alone, where it did not
-        answer. What comes after something that failed waits, where it is of the same appointment."""
+    def _has_places(self) -> bool:
+        return len(self._delivering) < MOST_RECEIVERS
+
+    async def _deliver_batch(self, lease: Lease, batch: Batch, fresh_until: float) -> timedelta | None:
+        """Make some deliveries, and record them; how long to leave the receiver alone, where it asks for that
+        or did not answer. What comes after a failure waits, where it is of the same appointment."""
         tried: list[Tried] = []
         begun: set[str] = set()
         failed: set[str | None] = set()
-        began = asyncio.get_running_loop().time()
+        record_by = _seconds() + RECORD_SECONDS
         try:
-            for each in due:
+            for each in batch.due:
                 if each.subject in failed:
                     continue
+                if self._pace is not None:
+                    await self._pace.rest(POST_SECONDS if lease.kind == "webhook" else MAIL_SECONDS)
+                if (patience := fresh_until - _seconds()) <= 0:
+                    break
                 begun.add(each.id)
-                now = self._clock.now()
-                outcome = await self._send(lease, each.content, now)
+                outcome = await self._send(batch, each.content, patience)
+                if outcome is None:
+                    begun.remove(each.id)
+                    break
                 tried.append(Tried(each, outcome, self._clock.now(), _chance()))
                 if not outcome.succeeded and each.subject is not None:
                     failed.add(each.subject)
                 if self._metrics is not None:
                     final = outcome.final or is_last(each.attempts + 1)
                     self._metrics.delivery(lease.kind, succeeded=outcome.succeeded, final=final)
-                if outcome.code is None and not outcome.final:
-                    silences = self._silences[lease.receiver_id] = (
-                        self._silences.get(lease.receiver_id, 0) + 1
-                    )
-                    return pause(silences)
-                self._silences.pop(lease.receiver_id, None)
-                if outcome.gone or asyncio.get_running_loop().time() - began > RECORD_SECONDS:
+                if (wait := self._wait(lease, outcome)) is not None:
+                    return wait
+                if outcome.gone or _seconds() > record_by:
                     break
         finally:
-            untried = [each for each in due if each.id not in begun]
+            untried = [each for each in batch.due if each.id not in begun]
             await asyncio.shield(self._database.write(deliveries.record, lease, tried, untried))
         return None
 
-    async def _send(self, lease: Lease, content: Message | Letter, now: datetime) -> Outcome:
-        if self._pace is not None:
-            await self._pace.rest(POST_SECONDS if isinstance(content, Message) else MAIL_SECONDS)
+    def _wait(self, lease: Lease, outcome: Outcome) -> timedelta | None:
+        """How long to leave a receiver alone after this."""
+        if outcome.code is None and not outcome.final:
+            self._silences[lease.receiver_id] = self._silences.get(lease.receiver_id, 0) + 1
+            return pause(self._silences[lease.receiver_id])
+        self._silences.pop(lease.receiver_id, None)
+        return None if outcome.succeeded or outcome.retry_after is None else granted(outcome.retry_after)
+
+    async def _send(self, batch: Batch, content: Message | Letter, patience: float) -> Outcome | None:
+        """Make one attempt; None where its turn did not come within `patience` seconds."""
+        now = self._clock.now()
         if isinstance(content, Message):
-            return await self._poster.post(lease.url, lease.secrets, content, now)
+            return await self._poster.post(batch.url, batch.secrets, content, now)
         assert self._postman is not None
-        return await self._postman.send(content, now)
+        return await self._postman.send(content, now, patience)
 
     async def _give_back(self, lease: Lease, wait: timedelta | None) -> None:
         try:
@@ -169,6 +196,10 @@ class Worker:
             pass  # the lease ends by itself
         except Exception:  # noqa: BLE001 - as above
             log.exception("a defect: please report it with this trace")
+
+
+def _seconds() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _chance() -> float:

@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
+from kalends.clock import SystemClock
 from kalends.db.database import Database, Tx
 from kalends.db.tables import deliveries, organizations
 from kalends.services import event_order, event_pages, lapses
@@ -324,6 +325,10 @@ async def test_what_is_no_cursor_is_400(client: httpx.AsyncClient) -> None:
         assert field == {"field": "after", "reason": "must be the next_cursor of an earlier answer"}
 
 
+def in_an_hour() -> datetime:
+    return datetime.now(UTC) + timedelta(hours=1)
+
+
 async def test_a_cursor_from_before_what_is_kept_is_410(
     client: httpx.AsyncClient, db: Database, org: Org
 ) -> None:
@@ -336,8 +341,8 @@ async def test_a_cursor_from_before_what_is_kept_is_410(
     between = datetime.now(UTC)
     kept = await book(client, org, 12)
     assert len(await told(client)) == 3
-    assert await db.write(event_pages.forget, org.id, between) == 2
-    assert await db.write(event_pages.forget, org.id, between) == 0
+    assert await db.write(event_pages.forget, org.id, between, SystemClock().now()) == 2
+    assert await db.write(event_pages.forget, org.id, between, SystemClock().now()) == 0
     for gone in (start, after_one):
         answer = refused(await client.get(PATH, params={"after": gone}), 410, "cursor_expired")
         assert answer["details"] == {}
@@ -345,7 +350,7 @@ async def test_a_cursor_from_before_what_is_kept_is_410(
         assert [event["data"]["appointment"] for event in await told(client, **good)] == [kept]
     # Everything is forgotten; what comes then is found by the old cursor and without one.
     _, end = await page(client)
-    assert await db.write(event_pages.forget, org.id, datetime.now(UTC) + timedelta(hours=1)) == 1
+    assert await db.write(event_pages.forget, org.id, in_an_hour(), SystemClock().now()) == 1
     assert await page(client) == ([], end)
     await book(client, org, 13)
     assert len(await told(client, after=end)) == len(await told(client)) == 1
@@ -354,7 +359,7 @@ async def test_a_cursor_from_before_what_is_kept_is_410(
 
 async def test_only_what_has_a_number_is_forgotten(client: httpx.AsyncClient, db: Database, org: Org) -> None:
     made = await book(client, org)
-    assert await db.write(event_pages.forget, org.id, datetime.now(UTC) + timedelta(hours=1)) == 0
+    assert await db.write(event_pages.forget, org.id, in_an_hour(), SystemClock().now()) == 0
     assert [event["data"]["appointment"] for event in await told(client)] == [made]
 
 
@@ -364,7 +369,7 @@ async def test_an_event_is_kept_for_as_long_as_a_reminder_needs_it(
     for day in (10, 11, 12):
         await patch(client, await book(client, org, day), client_notes="Late")
     assert await db.write(event_order.number, org.id, clock.now(), mail=True) == 6
-    hence = datetime.now(UTC) + timedelta(hours=1)
+    hence = datetime.now(UTC) + timedelta(days=15)
 
     def pending(tx: Tx) -> list[tuple[str | None, str]]:
         mine = deliveries.c.org_id == org.id, deliveries.c.status == "pending"
@@ -373,7 +378,7 @@ async def test_an_event_is_kept_for_as_long_as_a_reminder_needs_it(
 
     reminders = sorted(event for audience, event in await db.read(pending) if audience == "reminder")
     assert len(reminders) == 3
-    assert await db.write(event_pages.forget, org.id, hence) == 3
+    assert await db.write(event_pages.forget, org.id, hence, SystemClock().now()) == 3
     assert sorted({event for _, event in await db.read(pending)}) == reminders
     # Readers begin with the oldest event after which nothing is missing, and never stumble over a gap.
     found, cursor = await page(client, limit=1)
@@ -387,7 +392,7 @@ async def test_an_event_is_kept_for_as_long_as_a_reminder_needs_it(
         tx.execute(update(deliveries).where(*mine).values(status="delivered", due_at=None))
 
     await db.write(remind)
-    assert await db.write(event_pages.forget, org.id, hence) == 4
+    assert await db.write(event_pages.forget, org.id, hence, SystemClock().now()) == 4
     assert await db.read(pending) == []
 
 

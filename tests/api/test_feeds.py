@@ -147,8 +147,8 @@ async def test_the_last_30_and_the_next_365_days(
     times = {
         "2023-12-20T23:59:59Z": False,
         "2023-12-21T00:00:00Z": True,
-        "2025-01-18T23:59:59Z": True,
-        "2025-01-19T00:00:00Z": False,
+        "2025-01-19T23:59:59Z": True,
+        "2025-01-20T00:00:00Z": False,
     }
     ids = {start: await book(client, org, start_time=start, check="none") for start in times}
     clock.at = datetime(2024, 1, 20, 12, tzinfo=UTC)

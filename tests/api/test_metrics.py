@@ -117,9 +117,18 @@ async def test_bookings_are_told_by_their_outcome(own_url: str) -> None:
         refused(await p.staff.post(APPOINTMENTS, json=unknown), 404, "not_found")
         async with client_of(p.app, "vst_wrong") as nobody:
             refused(await nobody.post(APPOINTMENTS, json=p.org.wish()), 401, "unauthorized")
+        again = p.org.wish(start_time="2024-01-29T14:00:00Z")
+        for _ in range(2):
+            await p.staff.post(APPOINTMENTS, json=again, headers={"Idempotency-Key": "again"})
+        rehearsed = await p.staff.post(
+            APPOINTMENTS, json=p.org.wish(start_time="2024-01-30T14:00:00Z"), params={"dry_run": "true"}
+        )
+        assert rehearsed.status_code == 200
         await p.change(status="cancelled")
         assert told(await scraped(p.client), "kalends_bookings_total") == {
-            ("booked",): 2,
+            ("booked",): 3,
+            ("replayed",): 1,
+            ("rehearsed",): 1,
             ("slot_taken",): 2,
             ("invalid_time",): 1,
             ("missing_fields",): 1,
@@ -137,7 +146,7 @@ async def test_deliveries_are_told_by_kind_and_result(own_url: str) -> None:
     async with practice(own_url, mailbox, kind=kind, metrics=True, webhooks_allow_private=True) as p:
         mailbox.refusals.extend(["550 no", "450 later", "450 later"])
         for day in (25, 26, 27):
-            await p.book(start_time=f"2024-01-{day}T14:00:00Z")
+            await p.book(start_time=f"2024-06-{day}T14:00:00Z")
         await p.work()
         mails = {("mail", "failed"): 1.0, ("mail", "to_retry"): 2.0}
         assert told(await scraped(p.client), "kalends_deliveries_total") == mails

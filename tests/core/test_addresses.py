@@ -12,6 +12,7 @@ SPECIAL_IPV4 = {
     "127.255.255.254": "loopback",
     "169.254.0.1": "link-local",
     "169.254.169.254": "a cloud's metadata",
+    "168.63.129.16": "another cloud's metadata",
     "172.16.0.1": "private",
     "172.31.255.254": "private",
     "192.0.0.1": "protocol assignments",

@@ -1,17 +1,22 @@
 import asyncio
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import insert, inspect, select
 
 from kalends.core.errors import Unavailable
 from kalends.db import migrating
 from kalends.db.database import Tx
 from kalends.db.opening import open_database
 from kalends.db.tables import metadata
+from kalends.services import event_order
 
 pytestmark = pytest.mark.anyio
+
+NOW = datetime(2024, 1, 20, 12, tzinfo=UTC)
 
 
 def tables(tx: Tx) -> set[str]:
@@ -86,3 +91,39 @@ async def test_a_migration_waits_for_another_longer_than_a_request_would(
         await holder.close()
         await waiting.close()
         await asyncio.to_thread(fresh.__exit__)
+
+
+async def test_what_happened_before_events_had_an_order_gets_one(empty_url: str) -> None:
+    """And nobody is told of it by mail: it is not new."""
+    org = {
+        "id": "org_1",
+        "name": "Old",
+        "slug": "old",
+        "timezone": "UTC",
+        "week_start": 1,
+        "plan": "enterprise",
+        "sandbox": False,
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+
+    def fill(tx: Tx) -> None:
+        migrating.upgrade(tx, "0002")
+        tx.execute(insert(metadata.tables["organizations"]).values(org))
+        told = {"org_id": "org_1", "type": "appointment.created", "payload": "{}", "occurred_at": NOW}
+        for id_ in ("evt_2", "evt_1", "evt_3"):
+            tx.execute(insert(metadata.tables["events"]).values(told | {"id": id_}))
+
+    def order(tx: Tx) -> list[Any]:
+        events, heads = metadata.tables["events"], metadata.tables["event_heads"]
+        numbered = tx.execute(select(events.c.seq, events.c.id).order_by(events.c.seq)).all()
+        return [*map(tuple, numbered), *tx.execute(select(heads.c.seq)).scalars()]
+
+    database = open_database(empty_url, pool_size=1)
+    try:
+        await database.write(fill)
+        await database.migrate()
+        assert await database.read(order) == [(1, "evt_1"), (2, "evt_2"), (3, "evt_3"), 3]
+        assert await database.write(event_order.number, "org_1", NOW, mail=True) == 0
+    finally:
+        await database.close()

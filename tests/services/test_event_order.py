@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import insert, select
@@ -15,12 +15,13 @@ from sqlalchemy.util import await_only
 from typeid import TypeID
 from uuid_utils import UUID
 
+from kalends.core.errors import CursorExpired
 from kalends.db.database import Database, Tx
 from kalends.db.opening import open_database
 from kalends.db.tables import deliveries, events
 from kalends.ids import new_id
 from kalends.schemas.queries import EventCursor, EventsQuery
-from kalends.schemas.webhooks import WebhookCreate
+from kalends.schemas.webhooks import WebhookChange, WebhookCreate
 from kalends.services import bookings, event_order, event_pages, webhooks
 from kalends.services.events import row
 from tests.support.organizations import Org, make_org
@@ -230,6 +231,58 @@ class Schedule:
         for _ in range(transactions):
             await self.transaction(db)
             await asyncio.sleep(self.chance.uniform(0, 0.01))
+
+
+async def test_what_is_numbered_later_is_due_later(databases: list[Database]) -> None:
+    """Though the clock of whoever numbers it is behind."""
+    db = databases[0]
+    org = await make_org(db, NOW)
+    wish = WebhookCreate(url="https://93.184.215.14/", events=["*"])
+    await db.write(webhooks.create, org.id, wish, NOW, mail=False)
+    for seconds in (2, 0, 1):
+        await db.write(write, org)
+        await db.write(event_order.number, org.id, NOW + timedelta(seconds=seconds), mail=False)
+
+    def due(tx: Tx) -> list[datetime | None]:
+        mine = deliveries.c.org_id == org.id
+        return list(
+            tx.execute(select(deliveries.c.due_at).where(mine).order_by(deliveries.c.place)).scalars()
+        )
+
+    assert await db.read(due) == [NOW + timedelta(seconds=2)] * 3
+
+
+async def test_what_is_to_be_told_is_kept_for_longer(databases: list[Database]) -> None:
+    db = databases[0]
+    org = await make_org(db, NOW)
+    wish = WebhookCreate(url="https://93.184.215.14/", events=["*"])
+    hook = await db.write(webhooks.create, org.id, wish, NOW, mail=False)
+    await db.write(write, org)
+    await db.write(event_order.number, org.id, NOW, mail=False)
+    soon, late = datetime.now(UTC) + timedelta(days=13), datetime.now(UTC) + timedelta(days=15)
+    assert await db.write(event_pages.forget, org.id, soon, NOW) == 0
+    # A webhook that was switched off is not waited for.
+    await db.write(webhooks.change, org.id, hook.id, WebhookChange(active=False), NOW)
+    assert await db.write(event_pages.forget, org.id, soon, NOW) == 1
+    await db.write(webhooks.change, org.id, hook.id, WebhookChange(active=True), NOW)
+    await db.write(write, org)
+    await db.write(event_order.number, org.id, NOW, mail=False)
+    assert await db.write(event_pages.forget, org.id, late, NOW) == 1
+
+
+async def test_a_cursor_of_what_is_not_there_yet_is_refused(databases: list[Database]) -> None:
+    """The database was restored from a backup: what comes next would be skipped."""
+    db = databases[0]
+    org = await make_org(db, NOW)
+    await db.write(write, org)
+    await db.write(event_order.number, org.id, NOW, mail=False)
+    page = await db.read(
+        event_pages.page, org.id, EventsQuery.model_validate({"after": str(EventCursor(seq=1))})
+    )
+    assert page.events == []
+    beyond = EventsQuery.model_validate({"after": str(EventCursor(seq=2))})
+    with pytest.raises(CursorExpired):
+        await db.read(event_pages.page, org.id, beyond)
 
 
 def wait(tx: Tx, seconds: float) -> None:

@@ -14,23 +14,25 @@ from typing import Any
 import httpcore
 import pytest
 import standardwebhooks
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 
 from kalends import worker as working
 from kalends.clock import SystemClock
 from kalends.core.errors import Unavailable
 from kalends.core.hours import stamp
+from kalends.core.messages import Outcome
 from kalends.core.pacing import RETRIES
 from kalends.db.database import Database, Tx
 from kalends.db.tables import events, receivers
 from kalends.delivery import webhooks as posting
 from kalends.delivery.webhooks import Poster
 from kalends.schemas.webhooks import Delivery, NewWebhook, Webhook, WebhookChange, WebhookCreate
-from kalends.services import appointments, bookings, deliveries, event_pages, webhooks
+from kalends.services import appointments, bookings, deliveries, event_order, event_pages, webhooks
+from kalends.services.deliveries import Tried
 from kalends.services.events import row
 from kalends.worker import Worker
 from tests.support.clock import StoppedClock
-from tests.support.organizations import Org
+from tests.support.organizations import Org, make_org
 from tests.support.receiver import Answer, Got, Receiver
 
 pytestmark = pytest.mark.anyio
@@ -638,7 +640,7 @@ async def test_a_lease_that_is_not_renewed_is_taken_over_and_the_late_one_undoes
     await desk.receiver.until(3)  # the one that is stuck delays nobody else
     assert [got.id for got in desk.receiver.at("/free")] == [first, second]
     other, began = desk.another(), desk.clock.now()
-    desk.clock.forward(seconds=29)
+    desk.clock.forward(seconds=59)
     assert await desk.turn(other) == 0
     desk.clock.forward(seconds=1)
     assert await desk.turn(other) == 2
@@ -669,7 +671,7 @@ async def test_a_webhook_that_is_changed_or_deleted_meanwhile_is_not_posted_to_a
     await desk.worker.take_events()
     await desk.receiver.until(2)
     await desk.change(paused, active=False)
-    await desk.db.write(webhooks.remove, desk.org.id, deleted.id)
+    await desk.db.write(webhooks.remove, desk.org.id, deleted.id, desk.clock.now())
     go.set()
     await asyncio.gather(*desk.worker._delivering)
     assert await desk.turn() == 0
@@ -845,3 +847,139 @@ async def test_a_proxy_of_the_environment_is_not_used(desk: Desk, monkeypatch: p
         assert await desk.turn() == 1
         assert proxy.connections == 0
         await poster.close()
+
+
+# What was found in review: each of these lost, repeated or held up something.
+
+
+async def test_what_is_told_while_a_receiver_is_given_back_is_delivered(desk: Desk) -> None:
+    """The worker that has just emptied it does not see what is not committed yet."""
+    await desk.hook()
+    await desk.happen()
+    assert await desk.turn() == 1
+    await desk.happen("apt_2")
+    slow = desk.another()
+    await desk.db.write(event_order.number, desk.org.id, desk.clock.now(), mail=False)
+    [lease] = await desk.db.write(deliveries.lease, desk.clock.now(), 1, mail=False)
+    taken = await desk.db.write(deliveries.take, lease, desk.clock.now())
+    assert taken is not None
+    tried = [Tried(each, Outcome(1, code=200), desk.clock.now(), 0) for each in taken.due]
+    await desk.db.write(deliveries.record, lease, tried)
+    await desk.happen("apt_3")
+
+    def number_slowly(tx: Tx) -> None:
+        event_order.number(tx, desk.org.id, desk.clock.now(), mail=False)
+        if tx.dialect.name == "postgresql":
+            tx.execute(text("SELECT pg_sleep(0.5)"))
+
+    async def give_back() -> None:
+        await asyncio.sleep(0.2)
+        await desk.db.write(deliveries.release, lease, desk.clock.now(), None)
+
+    await asyncio.gather(desk.db.write(number_slowly), give_back())
+    assert await desk.turn(slow) == 1
+
+
+async def test_what_happens_meanwhile_does_not_wake_a_silent_receiver(desk: Desk) -> None:
+    hook = await desk.hook()
+    await desk.receiver.close()
+    for second in range(5):
+        await desk.happen(f"apt_{second}")
+        await desk.turn()
+        desk.clock.forward(seconds=1)
+    assert [each.attempts for each in await desk.deliveries(hook)] == [1, 0, 0, 0, 0]
+    # Who gives it another address wants it to be tried.
+    await desk.receiver.open()
+    await desk.change(hook, url=desk.receiver.url("/new"))
+    assert await desk.turn() == 5
+
+
+async def test_a_busy_receiver_is_left_alone_with_everything(desk: Desk) -> None:
+    await desk.hook()
+    desk.receiver.answer = lambda _got: b"HTTP/1.1 429 Later\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n"
+    await desk.happen("apt_1", "apt_2")
+    assert await desk.turn() == 1
+    await desk.happen("apt_3")
+    desk.receiver.answer = lambda _got: 200
+    assert await desk.at(desk.clock.now() + timedelta(seconds=60)) == 3
+
+
+async def test_a_change_counts_from_the_next_deliveries_on(desk: Desk) -> None:
+    """However much waits behind."""
+    hook = await desk.hook("/old")
+    rotated: list[str] = []
+
+    async def answer(got: Got) -> Answer:
+        if len(desk.receiver.got) == 1:
+            await desk.change(hook, url=desk.receiver.url("/new"))
+            changed = await desk.db.write(webhooks.rotate, desk.org.id, hook.id, desk.clock.now())
+            rotated.append(str(changed.secret))
+        return 200
+
+    desk.receiver.answer = answer
+    await desk.happen(*(f"apt_{number}" for number in range(120)))
+    assert await desk.turn() == 120
+    assert len(desk.receiver.at("/old")) == 50
+    last = desk.receiver.got[-1]
+    assert documented()(last.body, last.headers["x-webhook-signature"], rotated[0])
+
+
+async def test_two_rotations_within_a_day_keep_every_secret(desk: Desk) -> None:
+    hook = await desk.hook()
+    secrets = [str(hook.secret)]
+    for _ in range(2):
+        rotated = await desk.db.write(webhooks.rotate, desk.org.id, hook.id, desk.clock.now())
+        secrets.append(str(rotated.secret))
+    await desk.happen()
+    await desk.turn()
+    [got] = desk.receiver.got
+    assert len(got.headers["webhook-signature"].split(" ")) == 3
+    assert all(is_standard(got, secret) for secret in secrets)
+
+
+async def test_whatever_is_answered_is_recorded(desk: Desk) -> None:
+    """Or it would be delivered for ever."""
+    hook = await desk.hook()
+    await desk.happen()
+    await desk.db.write(event_order.number, desk.org.id, desk.clock.now(), mail=False)
+    [lease] = await desk.db.write(deliveries.lease, desk.clock.now(), 1, mail=False)
+    taken = await desk.db.write(deliveries.take, lease, desk.clock.now())
+    assert taken is not None
+    said = Outcome(1, code=250, answer="accept\udce9\x00", error="\udce9")
+    await desk.db.write(deliveries.record, lease, [Tried(taken.due[0], said, desk.clock.now(), 0)])
+    assert (await desk.only(hook)).answer == "accept?\ufffd"
+
+
+async def test_one_organization_that_fails_holds_up_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = await make_org(desk.db, desk.clock.now())
+    number = event_order.number
+
+    def failing(tx: Tx, org_id: str, now: datetime, *, mail: bool) -> int:
+        if org_id == other.id:
+            raise ZeroDivisionError
+        return number(tx, org_id, now, mail=mail)
+
+    monkeypatch.setattr(event_order, "number", failing)
+    await desk.hook()
+    told = row(other.id, "appointment.updated", "{}", desk.clock.now())
+    await desk.db.write(lambda tx: tx.execute(insert(events), told) and None)
+    await desk.happen()
+    assert await desk.turn() == 1
+    assert other.id in capsys.readouterr().err
+
+
+async def test_an_attempt_is_begun_only_while_the_lease_is_good(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = await desk.hook()
+    await desk.happen()
+    monkeypatch.setattr(deliveries, "FRESH", timedelta(0))
+    await desk.worker.take_events()
+    [task] = desk.worker._delivering
+    await asyncio.sleep(0.3)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert desk.receiver.got == []
+    assert (await desk.only(hook)).attempts == 0

@@ -326,3 +326,34 @@ def test_what_people_typed_stays_in_its_field(name: str, notes: str, host: str) 
                 "STATUS",
             }
     assert Calendar.from_ical(invitation).events[0]["ATTENDEE"].params["CN"] == one_line(name)
+
+
+@pytest.mark.parametrize(
+    ("start", "when"),
+    [
+        ("2024-01-15T12:00Z", "12:00 PM (Greenwich Mean Time, Europe/Dublin)"),
+        ("2024-07-15T12:00Z", "1:00 PM (Irish Standard Time, Europe/Dublin)"),
+    ],
+)
+def test_ireland_is_ahead_in_summer(start: str, when: str) -> None:
+    about = appointment(start=datetime.fromisoformat(start))
+    text = part(letter("reminder", about=about, timezone="Europe/Dublin"), "text/plain")
+    assert when in text.replace("\u202f", " ")
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Sydney", "Europe/Dublin"])
+def test_a_zone_is_one_pair_of_yearly_rules(zone: str) -> None:
+    """Some programs, Outlook among them, understand nothing else."""
+    content = calendar_files.own(appointment(), "Clinic", zone)
+    [spelled] = Calendar.from_ical(content).timezones
+    assert sorted(part.name for part in spelled.subcomponents) == ["DAYLIGHT", "STANDARD"]
+    for observance in spelled.subcomponents:
+        assert observance["RRULE"]["FREQ"] == ["YEARLY"]
+        assert "RDATE" not in observance
+
+
+def test_a_zone_without_such_rules_is_told_in_utc() -> None:
+    """Morocco's clocks go by the moon."""
+    content = calendar_files.own(appointment(), "Clinic", "Africa/Casablanca")
+    assert b"VTIMEZONE" not in content
+    assert b"DTSTART:20240125T140000Z" in content

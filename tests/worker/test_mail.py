@@ -6,7 +6,7 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import getaddresses
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 import trustme
 from icalendar import Calendar
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from kalends import cli
 from kalends.app import create_app
 from kalends.core.messages import Outcome
 from kalends.db.database import Tx
-from kalends.db.tables import deliveries, manage_links, receivers
+from kalends.db.tables import deliveries, events, manage_links, receivers
 from kalends.delivery import mail as sending
 from kalends.delivery.mail import Postman
 from kalends.settings import Settings
@@ -174,7 +174,12 @@ async def test_without_an_address_nobody_is_told(opening: Opening) -> None:
         await p.settings(notification_email=None)
         await p.change(client_email=JANE)
         await p.cancel()
-        assert [mail.recipients for mail in await p.mails()] == [[JANE]]
+        told = await p.mails()
+        assert [mail.recipients for mail in told] == [[JANE], [JANE]]
+        assert [mail.subject.partition(":")[0] for mail in told] == [
+            "Your appointment is confirmed",
+            "Your appointment was cancelled",
+        ]
 
 
 async def test_organizations_mail_their_own_clients_and_staff(opening: Opening) -> None:
@@ -770,3 +775,85 @@ def test_a_mail_server_without_a_sender_is_one_line(
         "",
         "kalends: KALENDS_SMTP_FROM must be an e-mail address where KALENDS_SMTP_HOST is set\n",
     )
+
+
+# What was found in review.
+
+
+async def test_what_is_over_is_told_to_nobody(opening: Opening) -> None:
+    """Staff write down afterwards who was there."""
+    async with opening() as p:
+        await p.book(start_time="2024-01-10T14:00:00Z")
+        await p.change(client_notes="Paid", status="completed")
+        assert await p.mails() == []
+        await p.book(start_time="2024-01-20T11:30:00Z")  # it goes on for half an hour
+        assert [mail.recipients for mail in await p.mails()] == [[JANE]]
+
+
+async def test_only_the_server_says_that_something_lapsed(opening: Opening) -> None:
+    async with opening() as p:
+        await p.ask()
+        await p.mails()
+        link = f"/v1/public/appointments/{p.token}"
+        cancelled = await p.client.post(f"{link}/cancel", json={"reason": "confirmation_expired"})
+        assert cancelled.status_code == 200
+        assert sorted(mail.subject.partition(":")[0] for mail in await p.mails()) == [
+            "Cancelled",
+            "Your appointment was cancelled",
+        ]
+
+
+@pytest.mark.parametrize(("before", "after"), [(24, 72), (None, 72), (72, 24), (24, None)])
+async def test_reminders_follow_their_type(opening: Opening, before: int | None, after: int | None) -> None:
+    async with opening(kind={"reminderHours": before}) as p:
+        await p.book(start_time="2024-01-30T14:00:00Z")
+        await p.mails()
+        await p.change_type(reminderHours=after)
+        assert await p.mails() == []
+        if after is not None:
+            p.clock.at = datetime(2024, 1, 30, 14, tzinfo=UTC) - timedelta(hours=after, seconds=1)
+            assert await p.mails() == []
+            p.clock.forward(seconds=1)
+            [reminder] = await p.mails()
+            assert reminder.subject.startswith("Reminder")
+        p.clock.at = datetime(2024, 1, 30, 13, 59, tzinfo=UTC)
+        assert await p.mails() == []
+
+
+async def test_what_can_not_be_read_stops_no_other(opening: Opening) -> None:
+    async with opening(kind={"reminderHours": None}) as p:
+        await p.book()
+
+        def spoil(tx: Tx) -> None:
+            mine = (events.c.org_id == p.org.id, events.c.type == "appointment.created")
+            tx.execute(update(events).where(*mine).values(payload='{"appointment":{}}'))
+
+        await p.db.write(spoil)
+        await p.book(start_time="2024-01-26T14:00:00Z", client_email="joe@example.com")
+        assert [mail.recipients for mail in await p.mails()] == [["joe@example.com"]]
+        assert {row.status for row in await p.deliveries() if row.error} == {"failed"}
+
+
+async def test_a_server_that_refuses_us_is_tried_again(opening: Opening) -> None:
+    """It is not the mail's fault: somebody will mend it."""
+    async with opening(kind={"reminderHours": None}) as p:
+
+        async def refuse(*_: object) -> str:
+            return "530 Authentication required"
+
+        p.mailbox.handle_MAIL = refuse  # type: ignore[attr-defined]
+        await p.book()
+        assert await p.mails() == []
+        del p.mailbox.handle_MAIL  # type: ignore[attr-defined]
+        p.clock.forward(seconds=6)
+        assert [mail.recipients for mail in await p.mails()] == [[JANE]]
+
+
+async def test_waiting_for_the_mail_server_is_no_attempt(opening: Opening) -> None:
+    async with opening() as p:
+        assert p.postman is not None
+        async with p.postman._turn:
+            assert await p.postman.send(letter(), p.clock.now(), patience=0.01) is None
+        outcome = await p.postman.send(letter(), p.clock.now(), patience=0.01)
+        assert outcome is not None
+        assert outcome.succeeded

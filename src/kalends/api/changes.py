@@ -124,6 +124,7 @@ class Change(Call):
 
     async def _make(self, unit: Callable[[Tx], str]) -> Response:
         if self._rehearsed:
+            self.request.scope["state"]["made"] = "rehearsed"
             return self._json(await self.db.rehearse(unit))
         if self._key is None:
             return self._json(await self.db.write(unit))
@@ -135,6 +136,8 @@ class Change(Call):
             keep=self._keep,
             revive=self._revive,
         )
+        if kept.replayed:
+            self.request.scope["state"]["made"] = "replayed"
         return self._json(kept.answer, replayed=kept.replayed)
 
     def _said(self, tx: Tx, answer: Answer) -> str:

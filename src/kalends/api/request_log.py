@@ -60,7 +60,9 @@ class RequestLog:
             told |= {"route": getattr(scope.get("route"), "path", "unmatched"), "status": status}
             context.pace.served()
             if (metrics := context.metrics) is not None:
-                metrics.request(**told, seconds=seconds, code=state.get("refused"))
+                metrics.request(
+                    **told, seconds=seconds, code=state.get("refused"), made=state.get("made", "booked")
+                )
                 metrics.waiting(context.database.waiting)
             log.info(
                 "request",

@@ -28,7 +28,7 @@ from kalends.schemas.webhooks import (
     WebhookCreate,
     WebhooksAnswer,
 )
-from kalends.services import events, webhooks
+from kalends.services import event_order, events, webhooks
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=JsonRoute)
 
@@ -52,6 +52,7 @@ async def list_all(call: Reading) -> WebhooksAnswer:
 async def create(body: WebhookCreate, change: Writing) -> Response:
     """Ask to be told of events. The secret that signs them is shown this once."""
     await _must_be_public(change, body.url)
+    await _number(change)
     return (
         await change.answering(201)
         .keeping(_without_secret)
@@ -88,8 +89,14 @@ async def change_one(id: PathId, body: WebhookChange, change: Writing) -> Respon
 @router.delete("/{id}", response_model=DeletedAnswer, responses=deleting(shape=failure))
 async def delete(id: PathId, change: Deleting) -> Response:
     """Delete a webhook, and what was to be delivered to it."""
+    while await change.db.write(webhooks.empty, change.org_id, id):
+        pass
     return await change.make(
-        lambda gone: DeletedAnswer.of(DeletedWebhook(id=gone)), webhooks.remove, change.org_id, id
+        lambda gone: DeletedAnswer.of(DeletedWebhook(id=gone)),
+        webhooks.remove,
+        change.org_id,
+        id,
+        change.real_now,
     )
 
 
@@ -143,6 +150,7 @@ async def replay_delivery(id: PathId, delivery_id: PathId, change: Writing) -> R
 )
 async def replay(id: PathId, body: Replay, change: Writing) -> Response:
     """Deliver the events of a time once more, those that the webhook wants."""
+    await _number(change)
     return await change.make(
         lambda count: ReplayedAnswer.of(Replayed(deliveries=count)),
         webhooks.replay,
@@ -163,10 +171,17 @@ async def replay(id: PathId, body: Replay, change: Writing) -> Response:
 )
 async def test(id: PathId, change: Writing) -> Response:
     """Send a `webhook.test` event to this webhook only."""
+    await _number(change)
     actor = events.actor(change.caller)
     return await change.make(
         DeliveryAnswer.of, webhooks.test, change.org_id, id, actor, change.real_now, mail=change.context.mail
     )
+
+
+async def _number(call: Call) -> None:
+    """Number what has happened before, however much it is: in pieces, so that nobody is held up by it."""
+    while await call.db.write(event_order.number, call.org_id, call.real_now, mail=call.context.mail):
+        pass
 
 
 async def _must_be_public(call: Call, url: str) -> None:

@@ -7,6 +7,8 @@ _UNICAST = ip_network("2000::/3")
 """All that the internet at large uses of IPv6."""
 _SPECIAL = tuple(ip_network(block) for block in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20"))
 """In IANA's registries, too, but not known to every Python's `ipaddress`."""
+_WIRE_SERVER = ip_address("168.63.129.16")
+"""Azure's metadata service, at an address that looks public."""
 
 
 def is_public(address: str) -> bool:
@@ -19,7 +21,7 @@ def is_public(address: str) -> bool:
         return is_public(str(inner))
     if isinstance(found, IPv6Address) and found not in _UNICAST:
         return False
-    special = found.is_multicast or any(found in block for block in _SPECIAL)
+    special = found.is_multicast or found == _WIRE_SERVER or any(found in block for block in _SPECIAL)
     return found.is_global and not special
 
 

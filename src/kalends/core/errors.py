@@ -211,7 +211,7 @@ class PreconditionFailed(Refusal):
 
 
 class CursorExpired(Refusal):
-    """Events after this cursor are kept no more; start anew without it."""
+    """Events after this cursor are kept no more, or it is of another database; start anew without it."""
 
     code = "cursor_expired"
 

@@ -36,8 +36,13 @@ def next_try(failures: int, chance: float, asked: timedelta | None = None) -> ti
         return None
     wait = RETRIES[failures - 1] * (1 + JITTER * chance)
     if asked is not None:
-        wait = max(wait, min(asked, LONGEST_WAIT))
+        wait = max(wait, granted(asked))
     return timedelta(seconds=ceil(wait.total_seconds()))
+
+
+def granted(asked: timedelta) -> timedelta:
+    """How long to wait where a receiver asks for so much (Retry-After)."""
+    return min(asked, LONGEST_WAIT)
 
 
 def pause(silences: int) -> timedelta:

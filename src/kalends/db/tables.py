@@ -399,6 +399,7 @@ events = Table(
     Index(
         "ix_events_org_id_unnumbered",
         "org_id",
+        "id",
         postgresql_where=text("seq IS NULL"),
         sqlite_where=text("seq IS NULL"),
     ),
@@ -420,6 +421,7 @@ class EventHeadColumns(TypedColumns):
     org_id: Named[str] = Column(Text)
     seq: Named[int] = Column(BigInteger)
     forgotten: Named[int] = Column(BigInteger)
+    numbered_at: Named[datetime] = Column(UtcDateTime)
 
 
 event_heads = Table(
@@ -429,8 +431,8 @@ event_heads = Table(
     PrimaryKeyConstraint("org_id"),
     ForeignKeyConstraint(["org_id"], ["organizations.id"]),
 )
-"""The last number given to an event of the organization, and the last that is kept no more. Whoever gives
-numbers holds this row's lock."""
+"""The last number given to an event of the organization, and when; and the last that is kept no more. Whoever
+gives numbers holds this row's lock."""
 
 
 class ReceiverColumns(TypedColumns):
@@ -447,6 +449,7 @@ class ReceiverColumns(TypedColumns):
     disabled_reason: Named[str | None] = Column(Text)
     failing_since: Named[datetime | None] = Column(UtcDateTime)
     due_at: Named[datetime | None] = Column(UtcDateTime)
+    rests_until: Named[datetime | None] = Column(UtcDateTime)
     leased_by: Named[str | None] = Column(Text)
     leased_until: Named[datetime | None] = Column(UtcDateTime)
     created_at: Named[datetime] = Column(UtcDateTime)
@@ -468,8 +471,9 @@ receivers = Table(
     ),
 )
 """Who is told of events: webhooks, and the mail of each organization. A worker that delivers to one leases
-it, so that its deliveries are made one after the other. `due_at` is when the next of them is to be made. The
-secret must be known to sign with, so it is stored as it is."""
+it, so that its deliveries are made one after the other. `due_at` is when the next of them is to be made, but
+not before `rests_until`. Secrets must be known to sign with, so they are stored as they are; `old_secret` has
+those of before, the newest first."""
 
 
 class DeliveryColumns(TypedColumns):

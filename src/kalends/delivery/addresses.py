@@ -3,6 +3,8 @@
 import asyncio
 import socket
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import httpcore
@@ -10,6 +12,8 @@ import httpcore
 from kalends.core.addresses import is_public
 
 RESOLVE_SECONDS = 5
+_RESOLVERS = ThreadPoolExecutor(64, "resolver")
+"""A look-up can't be given up: its thread waits for it, however long. The loop's own are too few for that."""
 
 
 class PrivateAddressError(OSError):
@@ -22,7 +26,9 @@ async def resolve(host: str, port: int) -> list[str]:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(RESOLVE_SECONDS):
-            found = await loop.getaddrinfo(host.rstrip("."), port, type=socket.SOCK_STREAM)
+            found = await loop.run_in_executor(
+                _RESOLVERS, partial(socket.getaddrinfo, host.rstrip("."), port, type=socket.SOCK_STREAM)
+            )
     except UnicodeError:
         raise OSError(f"{host} is no host name") from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))

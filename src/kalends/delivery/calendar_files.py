@@ -1,14 +1,16 @@
 """Appointments as iCalendar (RFC 5545): files, feeds, and parts of mails."""
 
-from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, Event, vCalAddress, vText
+from icalendar import Calendar, Event, Timezone, vCalAddress, vText
 
 from kalends.core.lifecycle import Status
 from kalends.delivery.plain_text import lines, one_line
+from kalends.delivery.time_zones import spelled_out
 from kalends.schemas.appointments import Appointment
 
 PRODUCT = "-//Kalends//Kalends//EN"
@@ -19,18 +21,28 @@ _STATUS: dict[Status, str] = {
     "no_show": "CONFIRMED",
     "cancelled": "CANCELLED",
 }
-_YEAR = timedelta(days=366)
-_EARLY, _LATE = date(3, 1, 1), date(9997, 1, 1)
-"""Beyond them some zones have no local time, or no rules that can be written down."""
+_EARLY, _LATE = 3, 9996
+"""Beyond these years some zones have no local time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A time zone, and how it is spelled out."""
+
+    zone: ZoneInfo
+    spelled: Timezone
 
 
 def feed(name: str, appointments: Iterable[Appointment], zone: str) -> bytes:
     """What staff's calendar programs show: every appointment with its client, never internal notes."""
+    found = list(appointments)
+    calendar, place = _calendar(name), _place(zone, found)
     return _written(
-        _calendar(name),
+        calendar,
+        place,
         [
-            _event(each, f"{each.appointment_type.name}: {each.client_name}", _contact(each), zone)
-            for each in appointments
+            _event(each, f"{each.appointment_type.name}: {each.client_name}", _contact(each), place)
+            for each in found
         ],
     )
 
@@ -40,9 +52,9 @@ def own(appointment: Appointment, host: str, zone: str, *, method: str | None = 
     calendar = _calendar(host)
     if method is not None:
         calendar.add("method", method)
-    return _written(
-        calendar, [_event(appointment, f"{appointment.appointment_type.name}, {host}", None, zone)]
-    )
+    place = _place(zone, [appointment])
+    event = _event(appointment, f"{appointment.appointment_type.name}, {host}", None, place)
+    return _written(calendar, place, [event])
 
 
 def invitation(
@@ -58,7 +70,8 @@ def invitation(
     lower SEQUENCE said (RFC 5546)."""
     calendar = _calendar(host)
     calendar.add("method", method)
-    event = _event(appointment, f"{appointment.appointment_type.name}, {host}", url, zone)
+    place = _place(zone, [appointment])
+    event = _event(appointment, f"{appointment.appointment_type.name}, {host}", url, place)
     sender = vCalAddress(f"MAILTO:{organizer}")
     sender.params["CN"] = vText(one_line(host))
     event.add("organizer", sender)
@@ -68,7 +81,7 @@ def invitation(
         attendee.params["PARTSTAT"] = vText("ACCEPTED")
         attendee.params["RSVP"] = vText("FALSE")
         event.add("attendee", attendee)
-    return _written(calendar, [event])
+    return _written(calendar, place, [event])
 
 
 def _calendar(name: str) -> Calendar:
@@ -81,9 +94,8 @@ def _calendar(name: str) -> Calendar:
     return calendar
 
 
-def _event(appointment: Appointment, summary: str, description: str | None, zone: str) -> Event:
+def _event(appointment: Appointment, summary: str, description: str | None, place: _Place | None) -> Event:
     """Nothing in it depends on when it is written: the same appointment gives the same bytes."""
-    place = ZoneInfo(zone)
     event = Event()
     event.add("uid", f"{appointment.id}@kalends")
     event.add("sequence", appointment.version - 1)
@@ -99,12 +111,22 @@ def _event(appointment: Appointment, summary: str, description: str | None, zone
     return event
 
 
-def _local(instant: datetime, place: ZoneInfo) -> datetime:
-    """An hour that happens twice can't be told in local time, so it is told in UTC; so are the ends of the
-    calendar."""
-    if not _EARLY < instant.date() < _LATE:
+def _place(zone: str, appointments: Sequence[Appointment]) -> _Place | None:
+    """The zone in which these appointments are told; None where they are told in UTC: where nothing says how
+    the clocks change, and at the ends of the calendar."""
+    if not appointments:
+        return None
+    first = min(each.start_time for each in appointments).year
+    last = max(each.end_time for each in appointments).year
+    spelled = spelled_out(zone, first, last) if first > _EARLY and last < _LATE else None
+    return None if spelled is None else _Place(ZoneInfo(zone), spelled)
+
+
+def _local(instant: datetime, place: _Place | None) -> datetime:
+    """An hour that happens twice can't be told in local time, so it is told in UTC."""
+    if place is None:
         return instant
-    local = instant.astimezone(place)
+    local = instant.astimezone(place.zone)
     return instant if local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset() else local
 
 
@@ -113,11 +135,9 @@ def _contact(appointment: Appointment) -> str:
     return "\n".join(each for each in known if each)
 
 
-def _written(calendar: Calendar, events: list[Event]) -> bytes:
+def _written(calendar: Calendar, place: _Place | None, events: list[Event]) -> bytes:
+    if place is not None:
+        calendar.add_component(place.spelled)
     for event in events:
         calendar.add_component(event)
-    if events:
-        days = [event.decoded("dtstart").date() for event in events]
-        first, last = max(min(days), _EARLY) - _YEAR, min(max(days), _LATE) + _YEAR
-        calendar.add_missing_timezones(first_date=first, last_date=last)
     return bytes(calendar.to_ical())

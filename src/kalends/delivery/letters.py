@@ -2,13 +2,14 @@
 over."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP, Policy
 from email.utils import format_datetime, quote
 from functools import cache
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from babel import Locale
@@ -122,7 +123,15 @@ def _when(letter: Letter, instant: datetime, language: str) -> str:
         zone, local = "UTC", instant
     day = format_date(local, "full", locale=locale)
     clock = format_time(local, "short", tzinfo=local.tzinfo, locale=locale)
-    return f"{day}, {clock} ({get_timezone_name(local, locale=locale)}, {zone})"
+    name = get_timezone_name(local, locale=locale, zone_variant=_variant(local))
+    return f"{day}, {clock} ({name}, {zone})"
+
+
+def _variant(local: datetime) -> Literal["daylight", "standard"]:
+    """Daylight is when clocks are ahead: the tz database says it the other way round of Ireland, and Babel
+    takes its word."""
+    least = min(local.replace(month=month, day=1).utcoffset() or timedelta() for month in (1, 7))
+    return "daylight" if (local.utcoffset() or timedelta()) > least else "standard"
 
 
 class _Header(str):

@@ -17,7 +17,7 @@ from kalends.telemetry import log
 TIMEOUT_SECONDS = 15
 """How long the server may take for one answer."""
 ATTEMPT_SECONDS = 25
-"""How long an attempt may take in all, waiting for its turn included."""
+"""How long an attempt may take in all."""
 _IDLE_SECONDS = 30
 """Servers hang up on connections that say nothing for long, so it is done first."""
 
@@ -41,8 +41,23 @@ class Postman:
         self._last = 0.0
         self._turn = asyncio.Lock()
 
-    async def send(self, letter: Letter, now: datetime) -> Outcome:
-        """Make one attempt; whatever happens is an outcome. What the server refuses for good is final."""
+    async def send(self, letter: Letter, now: datetime, patience: float = TIMEOUT_SECONDS) -> Outcome | None:
+        """Make one attempt; whatever happens is an outcome. What the server refuses for good is final. None
+        where its turn did not come within `patience` seconds."""
+        try:
+            async with asyncio.timeout(patience):
+                await self._turn.acquire()
+        except TimeoutError:
+            return None
+        try:
+            return await self._attempt(letter, now)
+        finally:
+            self._turn.release()
+
+    async def close(self) -> None:
+        await self._hang_up()
+
+    async def _attempt(self, letter: Letter, now: datetime) -> Outcome:
         began = time.perf_counter()
 
         def outcome(**what: Any) -> Outcome:
@@ -54,21 +69,19 @@ class Postman:
             log.exception("a defect: please report it with this trace", event_id=letter.id)
             return outcome(error=f"the mail could not be written: {type(error).__name__}", final=True)
         try:
-            async with asyncio.timeout(ATTEMPT_SECONDS), self._turn:
+            async with asyncio.timeout(ATTEMPT_SECONDS):
                 return outcome(code=250, answer=await self._hand_over(mail, letter.address))
         except aiosmtplib.SMTPRecipientsRefused as error:
             refused = error.recipients[0]
             return outcome(code=refused.code, answer=refused.message[:1_024], final=refused.code >= 500)
         except aiosmtplib.SMTPResponseException as error:
-            final = error.code >= 500 and not isinstance(error, aiosmtplib.SMTPAuthenticationError)
+            # What is wrong with the mail stays wrong. What is wrong with us, somebody will mend.
+            final = error.code >= 500 and isinstance(error, aiosmtplib.SMTPDataError)
             return outcome(code=error.code, answer=error.message[:1_024], final=final)
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             # An address that this server can't spell will be no better the next time.
             final = isinstance(error, aiosmtplib.SMTPNotSupported)
             return outcome(error=" ".join(f"{type(error).__name__}: {error}".split())[:300], final=final)
-
-    async def close(self) -> None:
-        await self._hang_up()
 
     async def _hand_over(self, mail: EmailMessage, address: str) -> str:
         """Send a mail; whoever does has the turn."""

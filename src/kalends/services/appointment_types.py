@@ -10,7 +10,7 @@ from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, appointments, schedules, type_calendars, windows
 from kalends.ids import new_id
 from kalends.schemas.appointment_types import AppointmentType, AppointmentTypeChange, AppointmentTypeCreate
-from kalends.services import calendars
+from kalends.services import calendars, event_order
 from kalends.services.schedules import named
 
 
@@ -54,7 +54,7 @@ def get(tx: Tx, org_id: str, type_id: str) -> AppointmentType:
 
 
 def change(tx: Tx, org_id: str, type_id: str, wish: AppointmentTypeChange, now: datetime) -> AppointmentType:
-    """Change what is sent. Appointments that are booked stay as they are.
+    """Change what is sent. Appointments that are booked stay as they are; when to remind of them changes.
 
     Raises NotFound for the type, its schedule or a calendar.
     """
@@ -68,6 +68,8 @@ def change(tx: Tx, org_id: str, type_id: str, wish: AppointmentTypeChange, now: 
     )
     if "calendar_ids" in wish.model_fields_set:
         _serve(tx, org_id, type_id, wish.calendar_ids)
+    if "reminder_hours" in sent:
+        event_order.remind_anew(tx, org_id)
     return get(tx, org_id, type_id)
 
 

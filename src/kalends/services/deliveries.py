@@ -16,26 +16,28 @@ from kalends.core.messages import Message, Outcome
 from kalends.core.pacing import FAILING_DAYS, next_try
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, events, organizations, receivers
+from kalends.ids import new_id
 from kalends.schemas.letters import Letter
 from kalends.services import events as outbox
 from kalends.services import letters, manage_links
 from kalends.services.event_pages import told
+from kalends.telemetry import log
 
-LEASE = timedelta(seconds=30)
-"""Longer than one attempt may take: a lease is renewed before each."""
+LEASE = timedelta(seconds=60)
+"""It is renewed with every batch. A worker begins no attempt later than `FRESH` after that."""
+FRESH = timedelta(seconds=25)
+"""So much earlier than the end of a lease that the longest attempt ends before."""
 _BATCH = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A receiver that one worker delivers to for a while. `secrets` are those that sign, the newest first."""
+    """A receiver that one worker delivers to for a while."""
 
+    id: str
     org_id: str
     receiver_id: str
     kind: str
-    worker: str
-    url: str
-    secrets: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,15 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """What is to be delivered next, where to, and the secrets that sign it, the newest first."""
+
+    url: str
+    secrets: tuple[str, ...]
+    due: list[Due]
+
+
+@dataclass(frozen=True, slots=True)
 class Tried:
     """A delivery and what became of the attempt at `at`. `chance`, between 0 and 1, spreads the next one."""
 
@@ -58,43 +69,43 @@ class Tried:
     chance: float
 
 
-def lease(tx: Tx, worker: str, now: datetime, most: int, *, mail: bool) -> list[Lease]:
+def lease(tx: Tx, now: datetime, most: int, *, mail: bool) -> list[Lease]:
     """Take some receivers that are due and that nobody delivers to."""
     rows = tx.execute(
-        select(receivers)
+        select(receivers.c.org_id, receivers.c.id, receivers.c.kind)
         .where(*_waiting(now, mail))
         .order_by(receivers.c.due_at)
         .limit(most)
         .with_for_update(key_share=True, skip_locked=True)
     ).all()
-    if rows:
-        mine = [{"org": row.org_id, "webhook": row.id} for row in rows]
-        tx.execute(_LEASE.values(leased_by=worker, leased_until=now + LEASE), mine)
-    return [
-        Lease(row.org_id, row.id, row.kind, worker, row.url, (row.secret, *_old_secret(row, now)))
-        for row in rows
-    ]
+    leases = [Lease(new_id("lease"), row.org_id, row.id, row.kind) for row in rows]
+    if leases:
+        mine = [{"org": each.org_id, "receiver": each.receiver_id, "lease": each.id} for each in leases]
+        tx.execute(_LEASE.values(leased_until=now + LEASE), mine)
+    return leases
 
 
-def lag_seconds(tx: Tx, now: datetime) -> float:
+def lag_seconds(tx: Tx, now: datetime, *, mail: bool) -> float:
     """How long what is due has been waiting: the oldest event that has no number, or receiver that is due. In
     sandboxes events happen whenever a Test-Clock says, so theirs don't count."""
     live = organizations.c.id == events.c.org_id, ~organizations.c.sandbox
     unnumbered = select(func.min(events.c.occurred_at)).where(events.c.seq.is_(None), exists().where(*live))
     oldest = [
         tx.execute(unnumbered).scalar(),
-        tx.execute(select(func.min(receivers.c.due_at)).where(receivers.c.active)).scalar(),
+        tx.execute(select(func.min(receivers.c.due_at)).where(receivers.c.active, _able(mail))).scalar(),
     ]
     return max(0.0, *((now - each).total_seconds() for each in oldest if each is not None), 0.0)
 
 
-def take(tx: Tx, held: Lease, now: datetime) -> list[Due] | None:
+def take(tx: Tx, held: Lease, now: datetime) -> Batch | None:
     """Keep a receiver for longer, and take its next deliveries; None where there are none, or where it was
     lost, deleted or made inactive."""
     renewed = update(receivers).where(*_held(held), receivers.c.active).values(leased_until=now + LEASE)
-    if tx.execute(renewed.returning(receivers.c.id)).first() is None:
+    receiver = tx.execute(renewed.returning(*receivers.c)).first()
+    due = None if receiver is None else _due(tx, held, now)
+    if receiver is None or due is None:
         return None
-    return _due(tx, held, now)
+    return Batch(receiver.url, (receiver.secret, *old_secrets(receiver, now)), due)
 
 
 def is_due(tx: Tx, now: datetime, *, mail: bool) -> bool:
@@ -104,8 +115,13 @@ def is_due(tx: Tx, now: datetime, *, mail: bool) -> bool:
 
 def _waiting(now: datetime, mail: bool) -> tuple[Any, ...]:
     free = or_(receivers.c.leased_until.is_(None), receivers.c.leased_until <= now)
-    able = receivers.c.kind.in_(("webhook", "mail") if mail else ("webhook",))
-    return (receivers.c.due_at <= now, receivers.c.active, free, able)
+    awake = or_(receivers.c.rests_until.is_(None), receivers.c.rests_until <= now)
+    return (receivers.c.due_at <= now, receivers.c.active, free, awake, _able(mail))
+
+
+def _able(mail: bool) -> ColumnElement[bool]:
+    """Those to whom this process can deliver."""
+    return receivers.c.kind.in_(("webhook", "mail") if mail else ("webhook",))
 
 
 def _due(tx: Tx, held: Lease, now: datetime) -> list[Due] | None:
@@ -146,10 +162,18 @@ def _content(tx: Tx, held: Lease, row: AnyRow, now: datetime) -> Message | Lette
     off."""
     if held.kind == "webhook":
         return Message.of(row.event_id, row.type, row.occurred_at, held.org_id, told(row.payload))
-    written = letters.write(tx, held.org_id, row, now)
-    if isinstance(written, Letter):
-        return written
-    put: dict[str, Any] = {"status": "skipped", "due_at": None} if written is None else {"due_at": written}
+    put: dict[str, Any]
+    try:
+        written = letters.write(tx, held.org_id, row, now)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        # Whatever it is, other mails must not wait behind it.
+        log.exception("a defect: please report it with this trace", event_id=row.event_id)
+        why = f"the mail could not be written: {type(error).__name__}"
+        put = {"status": "failed", "due_at": None, "error": why}
+    else:
+        if isinstance(written, Letter):
+            return written
+        put = {"status": "skipped", "due_at": None} if written is None else {"due_at": written}
     tx.execute(
         update(deliveries)
         .where(
@@ -195,12 +219,18 @@ def release(tx: Tx, held: Lease, now: datetime, pause: timedelta | None) -> None
     # The receiver's row is locked first: whoever makes deliveries for it meanwhile then says so afterwards.
     if tx.execute(select(receivers.c.id).where(*_held(held)).with_for_update(key_share=True)).first() is None:
         return
-    first = _first(held, deliveries.alias()).add_columns(func.min(deliveries.c.due_at))
-    following = tx.execute(first).scalar()
-    if following is not None and pause is not None:
-        following = max(following, now + pause)
+    first = _first(held, deliveries.alias()).add_columns(deliveries.c.due_at)
+    following = tx.execute(first.order_by(deliveries.c.due_at).limit(1)).scalar()
     tx.execute(
-        update(receivers).where(*_held(held)).values(leased_by=None, leased_until=None, due_at=following)
+        update(receivers)
+        .where(*_held(held))
+        .values(
+            leased_by=None,
+            leased_until=None,
+            # What is due already queues up behind others.
+            due_at=None if following is None else max(following, now),
+            rests_until=None if pause is None else now + pause,
+        )
     )
 
 
@@ -219,10 +249,17 @@ def _recorded(held: Lease, tried: Tried) -> Mapping[str, Any]:
         "due_at": None if wait is None else tried.at + wait,
         "last_attempt_at": tried.at,
         "answer_code": outcome.code,
-        "answer": outcome.answer,
-        "error": outcome.error,
+        "answer": _storable(outcome.answer),
+        "error": _storable(outcome.error),
         "latency_ms": outcome.latency_ms,
     }
+
+
+def _storable(text: str | None) -> str | None:
+    """Text as every database stores it, whatever bytes a receiver made it of."""
+    if text is None:
+        return None
+    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")
 
 
 def _failing(tx: Tx, held: Lease, since: datetime, now: datetime) -> None:
@@ -245,8 +282,9 @@ def _disable(tx: Tx, held: Lease, why: str, now: datetime) -> None:
         outbox.tell(tx, held.org_id, "webhook.disabled", told_, outbox.SYSTEM, now, held.receiver_id)
 
 
-def _old_secret(row: AnyRow, now: datetime) -> tuple[str, ...]:
-    return (row.old_secret,) if row.old_secret and row.old_secret_until > now else ()
+def old_secrets(receiver: AnyRow, now: datetime) -> Sequence[str]:
+    """The secrets of before that still sign, the newest first."""
+    return receiver.old_secret.split() if receiver.old_secret and receiver.old_secret_until > now else ()
 
 
 def _mine(held: Lease) -> tuple[Any, ...]:
@@ -254,7 +292,7 @@ def _mine(held: Lease) -> tuple[Any, ...]:
 
 
 def _held(held: Lease) -> tuple[Any, ...]:
-    return (*_mine(held), receivers.c.leased_by == held.worker)
+    return (*_mine(held), receivers.c.leased_by == held.id)
 
 
 def _first(held: Lease, before: Any, *unless: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
@@ -275,8 +313,10 @@ def _first(held: Lease, before: Any, *unless: ColumnElement[bool]) -> Select[*tu
     )
 
 
-_LEASE = update(receivers).where(
-    receivers.c.org_id == bindparam("org"), receivers.c.id == bindparam("webhook")
+_LEASE = (
+    update(receivers)
+    .where(receivers.c.org_id == bindparam("org"), receivers.c.id == bindparam("receiver"))
+    .values(leased_by=bindparam("lease"))
 )
 _RECORD = update(deliveries).where(
     deliveries.c.org_id == bindparam("org"),

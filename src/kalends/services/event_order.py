@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import bindparam, case, insert, literal, or_, select, update
 
 from kalends.core.event_types import TEST_EVENT, matches
 from kalends.db.database import AnyRow, Tx
@@ -20,13 +20,14 @@ from kalends.db.verbs import insert_new
 from kalends.ids import new_id
 
 _MOST_AT_ONCE = 5_000
+"""Events, or deliveries of them, that are made in one transaction."""
 
 MAIL = "mail"
 """The id of an organization's receiver of mails."""
 CLIENT, STAFF, REMINDER = "client", "staff", "reminder"
 _BOOKED = frozenset({"appointment.created", "appointment.confirmed", "appointment.rescheduled"})
 _MAILED = {
-    CLIENT: _BOOKED | {"appointment.cancelled"},
+    CLIENT: _BOOKED | {"appointment.cancelled", "appointment.updated"},  # another address, perhaps
     STAFF: _BOOKED | {"appointment.cancelled"},
     REMINDER: _BOOKED,
 }
@@ -48,14 +49,32 @@ def is_waiting(tx: Tx, org_id: str) -> bool:
 def number(tx: Tx, org_id: str, now: datetime, *, mail: bool) -> int:
     """Number what has been committed, or much of it, and make a delivery of it for every webhook that wants
     it, and for mails where they are sent (`mail`); how many."""
-    last = lock_head(tx, org_id).seq
-    unnumbered = _unnumbered(tx, org_id)
+    head = lock_head(tx, org_id, now)
+    webhooks = tx.execute(
+        # Inactive ones, too: that is what they get when they are made active again.
+        select(receivers.c.id, receivers.c.events).where(
+            receivers.c.org_id == org_id, receivers.c.kind == "webhook"
+        )
+    ).all()
+    unnumbered = _unnumbered(tx, org_id, _MOST_AT_ONCE // max(1, len(webhooks)))
     if not unnumbered:
         return 0
-    numbered = list(enumerate(_in_order(unnumbered), start=last + 1))
+    # Clocks differ, but what is numbered later is due later.
+    now = max(now, head.numbered_at)
+    numbered = list(enumerate(_in_order(unnumbered), start=head.seq + 1))
     tx.execute(_NUMBER, [{"org": org_id, "event": event.id, "number": place} for place, event in numbered])
-    tx.execute(update(event_heads).where(event_heads.c.org_id == org_id).values(seq=last + len(numbered)))
-    _fan_out(tx, org_id, numbered, now)
+    tx.execute(
+        update(event_heads)
+        .where(event_heads.c.org_id == org_id)
+        .values(seq=head.seq + len(numbered), numbered_at=now)
+    )
+    made = [
+        delivery(org_id, webhook.id, event, place, now)
+        for webhook in webhooks
+        for place, event in numbered
+        if wants(webhook, event)
+    ]
+    _insert(tx, org_id, made, now)
     if mail:
         _fan_out_to_mail(tx, org_id, numbered, now)
     return len(numbered)
@@ -67,13 +86,13 @@ def number_all(tx: Tx, org_id: str, now: datetime, *, mail: bool) -> None:
         pass
 
 
-def lock_head(tx: Tx, org_id: str) -> AnyRow:
+def lock_head(tx: Tx, org_id: str, now: datetime) -> AnyRow:
     """The organization's head, locked until the transaction ends."""
-    insert_new(tx, event_heads, {"org_id": org_id, "seq": 0, "forgotten": 0})
+    insert_new(tx, event_heads, {"org_id": org_id, "seq": 0, "forgotten": 0, "numbered_at": now})
     return tx.execute(select(event_heads).where(event_heads.c.org_id == org_id).with_for_update()).one()
 
 
-def _unnumbered(tx: Tx, org_id: str) -> Sequence[AnyRow]:
+def _unnumbered(tx: Tx, org_id: str, most: int) -> Sequence[AnyRow]:
     """What is to be numbered now, by id: so many, and besides whatever else happened to those appointments,
     since that may have come before, though its id is greater."""
     wanted = (
@@ -81,8 +100,8 @@ def _unnumbered(tx: Tx, org_id: str) -> Sequence[AnyRow]:
         .where(events.c.org_id == org_id, events.c.seq.is_(None))
         .order_by(events.c.id)
     )
-    found = tx.execute(wanted.limit(_MOST_AT_ONCE)).all()
-    if len(found) < _MOST_AT_ONCE:
+    found = tx.execute(wanted.limit(most)).all()
+    if len(found) < most:
         return found
     versioned = {event.subject_id for event in found if event.subject_version is not None}
     besides = wanted.where(
@@ -106,27 +125,6 @@ def _in_order(unnumbered: Sequence[AnyRow]) -> list[AnyRow]:
         for place, event in zip(mine, by_version, strict=True):
             ordered[place] = event
     return ordered
-
-
-def _fan_out(tx: Tx, org_id: str, numbered: Sequence[tuple[int, AnyRow]], now: datetime) -> None:
-    wanting = tx.execute(
-        select(receivers.c.id, receivers.c.events).where(
-            # An inactive one, too: that is what it gets when it is made active again.
-            receivers.c.org_id == org_id,
-            receivers.c.kind == "webhook",
-        )
-    ).all()
-    _insert(
-        tx,
-        org_id,
-        [
-            delivery(org_id, webhook.id, event, place, now)
-            for webhook in wanting
-            for place, event in numbered
-            if wants(webhook, event)
-        ],
-        now,
-    )
 
 
 def _fan_out_to_mail(tx: Tx, org_id: str, numbered: Sequence[tuple[int, AnyRow]], now: datetime) -> None:
@@ -180,16 +178,28 @@ def delivery(org_id: str, receiver: str, event: AnyRow, place: int, now: datetim
     }
 
 
+def remind_anew(tx: Tx, org_id: str) -> None:
+    """Let the worker look again at when to remind: everything has been due since it was made."""
+    mailbox = (receivers.c.org_id == org_id, receivers.c.id == MAIL)
+    tx.execute(update(receivers).where(*mailbox).values(due_at=receivers.c.created_at))
+    reminders = (
+        deliveries.c.org_id == org_id,
+        deliveries.c.receiver_id == MAIL,
+        deliveries.c.audience == REMINDER,
+        deliveries.c.status == "pending",
+    )
+    tx.execute(update(deliveries).where(*reminders).values(due_at=deliveries.c.created_at))
+
+
 def wake(tx: Tx, org_id: str, receiver_ids: set[str], now: datetime) -> None:
-    """Let the worker look at these receivers at once."""
+    """Let the worker look at these receivers as soon as it may. Their rows are locked even where they are due
+    already: whoever is giving one back then looks before this is committed, and is overruled by it, or
+    afterwards, and sees what is to be delivered."""
+    later = or_(receivers.c.due_at.is_(None), receivers.c.due_at > now)
     tx.execute(
         update(receivers)
-        .where(
-            receivers.c.org_id == org_id,
-            receivers.c.id.in_(receiver_ids),
-            or_(receivers.c.due_at.is_(None), receivers.c.due_at > now),
-        )
-        .values(due_at=now)
+        .where(receivers.c.org_id == org_id, receivers.c.id.in_(receiver_ids))
+        .values(due_at=case((later, literal(now, receivers.c.due_at.type)), else_=receivers.c.due_at))
     )
 
 

@@ -1,15 +1,15 @@
 """Reading events, in their order."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete, exists, or_, select, update
 
 from kalends.core.errors import CursorExpired
 from kalends.core.event_types import EVENTS, matches
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import deliveries, event_heads, events, organizations
+from kalends.db.tables import deliveries, event_heads, events, organizations, receivers
 from kalends.ids import first_id_of
 from kalends.schemas.events import Event, EventsAnswer
 from kalends.schemas.queries import EventCursor, EventsQuery
@@ -17,16 +17,19 @@ from kalends.services.event_order import REMINDER, lock_head
 
 _UNTOLD = frozenset({"actor", "check"})
 _MOST_AT_ONCE = 1_000
+_OVERDUE = timedelta(days=14)
+"""For so much longer what nobody could be told is kept: longer than it is tried."""
 
 
 def page(tx: Tx, org_id: str, query: EventsQuery) -> EventsAnswer:
     """The events after the cursor, or from the oldest that is kept. Raises CursorExpired where events after
-    the cursor are kept no more."""
+    the cursor are kept no more, or where there are none yet at which it could point."""
     head = tx.execute(select(event_heads).where(event_heads.c.org_id == org_id)).first()
     forgotten = head.forgotten if head is not None else 0
     # What is older than that and still there is kept for reminders only: between them, events are missing.
     after = forgotten if query.after is None else query.after.seq
-    if after < forgotten:
+    known = head.seq if head is not None else 0
+    if not forgotten <= after <= known:  # beyond what is known, it is of a database that was restored since
         raise CursorExpired
     wanted = select(events).where(events.c.org_id == org_id, events.c.seq > after)
     if query.types is not None:
@@ -34,7 +37,6 @@ def page(tx: Tx, org_id: str, query: EventsQuery) -> EventsAnswer:
         wanted = wanted.where(events.c.type.in_(named))
     rows = tx.execute(wanted.order_by(events.c.seq).limit(query.limit)).all()
     # Where the page is not full, nothing else of these types is there yet.
-    known = head.seq if head is not None else 0
     last = rows[-1].seq if len(rows) == query.limit else max(after, known)
     return EventsAnswer(events=[_shown(row) for row in rows], next_cursor=str(EventCursor(seq=last)))
 
@@ -46,14 +48,17 @@ def told(payload: str) -> dict[str, Any]:
     return data | {"previous": known.get("previous", {})} if "appointment" in known else data
 
 
-def forget(tx: Tx, org_id: str, before: datetime) -> int:
-    """Remove some events from before a time, with their deliveries, unless somebody is still to be reminded
-    by one; how many."""
-    reminding = exists().where(
+def forget(tx: Tx, org_id: str, before: datetime, now: datetime) -> int:
+    """Remove some events from before a time, with their deliveries, unless somebody is still to be told, or
+    much later to be reminded, by one; how many."""
+    waiting = exists().where(
         deliveries.c.org_id == events.c.org_id,
         deliveries.c.event_id == events.c.id,
         deliveries.c.status == "pending",
-        deliveries.c.audience == REMINDER,
+        receivers.c.org_id == deliveries.c.org_id,
+        receivers.c.id == deliveries.c.receiver_id,
+        receivers.c.active,
+        or_(deliveries.c.audience == REMINDER, events.c.id > first_id_of("evt", before - _OVERDUE)),
     )
     old = tx.execute(
         select(events.c.id, events.c.seq)
@@ -61,13 +66,13 @@ def forget(tx: Tx, org_id: str, before: datetime) -> int:
             events.c.org_id == org_id,
             events.c.id < first_id_of("evt", before),
             events.c.seq.is_not(None),
-            ~reminding,
+            ~waiting,
         )
         .order_by(events.c.id)
         .limit(_MOST_AT_ONCE)
     ).all()
     if old:
-        head = lock_head(tx, org_id)
+        head = lock_head(tx, org_id, now)
         ids = [row.id for row in old]
         tx.execute(delete(deliveries).where(deliveries.c.org_id == org_id, deliveries.c.event_id.in_(ids)))
         tx.execute(delete(events).where(events.c.org_id == org_id, events.c.id.in_(ids)))

@@ -67,7 +67,7 @@ def appointments_of(tx: Tx, link: FeedLink, now: datetime) -> list[Appointment]:
     wanted = SHOWN.where(
         appointments.c.org_id == link.host.org_id,
         appointments.c.start_time >= today - PAST,
-        appointments.c.start_time < today + AHEAD,
+        appointments.c.start_time < today + AHEAD + timedelta(days=1),
     )
     if link.calendar_id is not None:
         wanted = wanted.where(appointments.c.calendar_id == link.calendar_id)

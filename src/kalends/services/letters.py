@@ -21,9 +21,11 @@ def write(tx: Tx, org_id: str, delivery: AnyRow, now: datetime) -> Letter | date
     early for it; None where nobody wants it."""
     payload = json.loads(delivery.payload)
     told = Appointment.model_validate(payload["appointment"])
+    if told.end_time <= now:
+        return None  # it is over: staff wrote it down afterwards, or there was no mail for long
     if delivery.audience == REMINDER:
         return _reminder(tx, org_id, delivery, told, now)
-    occasion = _occasion(delivery.type, told, payload.get("previous", {}))
+    occasion = _occasion(delivery.type, told, payload.get("previous", {}), payload["actor"]["kind"])
     if occasion is None:
         return None
     before = payload.get("previous", {}).get("start_time")
@@ -34,7 +36,7 @@ def write(tx: Tx, org_id: str, delivery: AnyRow, now: datetime) -> Letter | date
     return _letter(tx, org_id, delivery, occasion, told, before, link_from=now)
 
 
-def _occasion(kind: str, told: Appointment, previous: dict[str, Any]) -> Occasion | None:
+def _occasion(kind: str, told: Appointment, previous: dict[str, Any], by: str) -> Occasion | None:
     """What an event is to people. One change is one mail, though it may be two events."""
     match kind.removeprefix("appointment."):
         case "created" | "confirmed":
@@ -43,8 +45,11 @@ def _occasion(kind: str, told: Appointment, previous: dict[str, Any]) -> Occasio
             return None  # its change of status is told already
         case "rescheduled" if told.status in ("pending", "confirmed"):
             return "requested" if told.status == "pending" else "moved"
+        case "updated" if "client_email" in previous and told.status in ("pending", "confirmed"):
+            return "requested" if told.status == "pending" else "confirmed"  # the address is a new one
         case "cancelled":
-            return "expired" if told.cancellation_reason == CONFIRMATION_EXPIRED else "cancelled"
+            lapsed = by == "system" and told.cancellation_reason == CONFIRMATION_EXPIRED
+            return "expired" if lapsed else "cancelled"
         case _:
             return None
 
@@ -62,8 +67,10 @@ def _reminder(
     hours = tx.execute(
         select(kind.reminder_hours).where(kind.org_id == org_id, kind.id == told.appointment_type_id)
     ).scalar()
-    if not stands or hours is None or present.client_email is None:
+    if not stands or present.client_email is None:
         return None
+    if hours is None:
+        return told.start_time  # unless the type wants reminders by then
     due = told.start_time - timedelta(hours=hours)
     if now < due:
         return due

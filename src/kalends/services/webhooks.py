@@ -16,12 +16,14 @@ from kalends.ids import new_id, new_webhook_secret
 from kalends.schemas.appointments import Actor
 from kalends.schemas.webhooks import Delivery, NewWebhook, Replay, Webhook, WebhookChange, WebhookCreate
 from kalends.services import event_order
+from kalends.services.deliveries import old_secrets
 from kalends.services.events import row as event_row
 
 ROTATION = timedelta(hours=24)
 """For so long after a rotation the old secret signs, too."""
 MOST_WEBHOOKS = 100
 """Of one organization: every event is delivered to each of them."""
+_MOST_SECRETS = 4
 _MOST_REPLAYED = 10_000
 _IS_WEBHOOK = receivers.c.kind == "webhook"
 
@@ -68,16 +70,20 @@ def change(tx: Tx, org_id: str, webhook_id: str, wish: WebhookChange, now: datet
     values: dict[str, Any] = {**wish.sent(), "updated_at": now}
     if values.get("active"):
         values |= {"due_at": now, "disabled_reason": None, "failing_since": None}
+    if values.keys() & {"url", "active"}:
+        values["rests_until"] = None  # something has been done about its silence
     _update(tx, org_id, webhook_id, values)
     return get(tx, org_id, webhook_id)
 
 
 def rotate(tx: Tx, org_id: str, webhook_id: str, now: datetime) -> NewWebhook:
-    """Give a new secret; the old one signs, too, for a day. Raises NotFound."""
+    """Give a new secret; the old one signs, too, for a day, as do those of before that still do. Raises
+    NotFound."""
+    event_order.lock_head(tx, org_id, now)  # of two at once, the second keeps the first's
     row = _row(tx, org_id, webhook_id)
     rotated = {
         "secret": new_webhook_secret(),
-        "old_secret": row.secret,
+        "old_secret": " ".join([row.secret, *old_secrets(row, now)][:_MOST_SECRETS]),
         "old_secret_until": now + ROTATION,
         "updated_at": now,
     }
@@ -85,9 +91,20 @@ def rotate(tx: Tx, org_id: str, webhook_id: str, now: datetime) -> NewWebhook:
     return NewWebhook.model_validate({**row._mapping, **rotated})
 
 
-def remove(tx: Tx, org_id: str, webhook_id: str) -> str:
+def empty(tx: Tx, org_id: str, webhook_id: str) -> int:
+    """Make a webhook inactive that is to be deleted, and remove some of its deliveries; how many."""
+    some = select(deliveries.c.id).where(
+        deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id
+    )
+    _update(tx, org_id, webhook_id, {"active": False})
+    mine = (deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
+    gone = delete(deliveries).where(*mine, deliveries.c.id.in_(some.limit(_MOST_REPLAYED)))
+    return tx.execute(gone).rowcount
+
+
+def remove(tx: Tx, org_id: str, webhook_id: str, now: datetime) -> str:
     """Delete a webhook with its deliveries; its id. Raises NotFound."""
-    event_order.lock_head(tx, org_id)  # nobody makes deliveries for it meanwhile
+    event_order.lock_head(tx, org_id, now)  # nobody makes deliveries for it meanwhile
     _row(tx, org_id, webhook_id)
     tx.execute(
         delete(deliveries).where(deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
@@ -112,6 +129,7 @@ def deliveries_of(
 
 def replay_one(tx: Tx, org_id: str, webhook_id: str, delivery_id: str, now: datetime) -> Delivery:
     """Deliver the event of a delivery once more, as a new delivery. Raises NotFound."""
+    event_order.lock_head(tx, org_id, now)  # nobody deletes it meanwhile, or forgets the event
     _row(tx, org_id, webhook_id)
     event = tx.execute(
         _EVENTS.join_from(
@@ -134,8 +152,8 @@ def replay(
 ) -> int:
     """Deliver the events of a time once more, those that the webhook wants; how many. Raises NotFound,
     Malformed where they are too many, InvalidTime."""
+    event_order.number_all(tx, org_id, now, mail=mail)  # and lock: nobody deletes it meanwhile
     webhook = _row(tx, org_id, webhook_id)
-    event_order.number_all(tx, org_id, now, mail=mail)
     start, end = instant(wish.from_, timezone), instant(wish.to, timezone)
     found = tx.execute(
         _EVENTS.where(
@@ -163,6 +181,7 @@ def replay(
 def test(tx: Tx, org_id: str, webhook_id: str, actor: Actor, now: datetime, *, mail: bool) -> Delivery:
     """Send a test event to this webhook only, whatever it wants. Raises NotFound, Conflict where it is
     inactive."""
+    event_order.lock_head(tx, org_id, now)  # nobody deletes it meanwhile
     webhook = _row(tx, org_id, webhook_id)
     if not webhook.active:
         raise Conflict("The webhook is not active; make it active first.")

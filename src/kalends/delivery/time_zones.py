@@ -1,0 +1,113 @@
+"""Time zones as iCalendar spells them out (VTIMEZONE, RFC 5545, section 3.6.5).
+
+Some calendar programs know a zone by its name; others go by what is spelled out, and of that some, Outlook
+among them (MS-STANOICAL), understand nothing but one pair of yearly rules. So there is such a pair, or none:
+a zone whose clocks change otherwise in the years in question is not spelled out, and times are UTC.
+"""
+
+from calendar import monthrange
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from icalendar import Timezone, TimezoneDaylight, TimezoneStandard, vRecur
+
+_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """The clocks change at `onset`, in the local time of before."""
+
+    onset: datetime
+    before: timedelta
+    after: timedelta
+    name: str
+
+    @property
+    def nth(self) -> int:
+        """It is the n-th of its weekday in the month."""
+        return (self.onset.day + 6) // 7
+
+    @property
+    def is_last(self) -> bool:
+        return self.onset.day + 7 > monthrange(self.onset.year, self.onset.month)[1]
+
+
+@lru_cache(256)
+def spelled_out(zone: str, first: int, last: int) -> Timezone | None:
+    """The zone, right from the year `first` to the year `last`; None where no pair of rules says it."""
+    place = ZoneInfo(zone)
+    years = range(first - 1, last + 2)
+    changes = list(_changes(place, years))
+    timezone = Timezone()
+    timezone.add("tzid", zone)
+    if not changes:
+        local = datetime(first, 1, 1, tzinfo=place)
+        offset = local.utcoffset() or timedelta()
+        since = datetime(1970, 1, 1)  # noqa: DTZ001 - onsets are local
+        always = _Change(since, offset, offset, local.tzname() or zone)
+        timezone.add_component(_observance(always, None, daylight=False))
+        return timezone
+    halves = [[change for change in changes if change.after > change.before]]
+    halves.append([change for change in changes if change.after < change.before])
+    for half in halves:
+        rule = _rule(half, years)
+        if rule is None:
+            return None
+        timezone.add_component(_observance(half[0], rule, daylight=half is halves[0]))
+    return timezone
+
+
+def _changes(place: ZoneInfo, years: range) -> Iterator[_Change]:
+    now = datetime(years[0], 1, 1, tzinfo=UTC)
+    end = datetime(years[-1] + 1, 1, 1, tzinfo=UTC)
+    while now < end:
+        following = now + timedelta(days=1)
+        before, after = _offset(now, place), _offset(following, place)
+        if before != after:
+            low, high = now, following
+            while high - low > timedelta(seconds=1):
+                middle = low + (high - low) // 2
+                low, high = (middle, high) if _offset(middle, place) == before else (low, middle)
+            at = high.replace(microsecond=0)
+            onset = (at + before).replace(tzinfo=None)
+            yield _Change(onset, before, after, at.astimezone(place).tzname() or place.key)
+        now = following
+
+
+def _offset(instant: datetime, place: ZoneInfo) -> timedelta:
+    return instant.astimezone(place).utcoffset() or timedelta()
+
+
+def _rule(half: list[_Change], years: range) -> vRecur | None:
+    """What all these changes have in common, one in each year; None where that is nothing."""
+    alike = {
+        (each.onset.month, each.onset.weekday(), each.onset.time(), each.before, each.after, each.name)
+        for each in half
+    }
+    if len(alike) != 1 or [each.onset.year for each in half] != list(years):
+        return None
+    if all(each.is_last for each in half):
+        which = -1
+    elif len({each.nth for each in half}) == 1:
+        which = half[0].nth
+    else:
+        return None
+    onset = half[0].onset
+    return vRecur(freq="YEARLY", bymonth=onset.month, byday=f"{which}{_WEEKDAYS[onset.weekday()]}")
+
+
+def _observance(
+    change: _Change, rule: vRecur | None, *, daylight: bool
+) -> TimezoneStandard | TimezoneDaylight:
+    observance = TimezoneDaylight() if daylight else TimezoneStandard()
+    observance.add("dtstart", change.onset)
+    observance.add("tzoffsetfrom", change.before)
+    observance.add("tzoffsetto", change.after)
+    observance.add("tzname", change.name)
+    if rule is not None:
+        observance.add("rrule", rule)
+    return observance

@@ -24,8 +24,13 @@ class Pace:
         """A request was served just now."""
         self._last = time.monotonic()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether requests are being served."""
+        return time.monotonic() - self._last < _LULL_SECONDS
+
     async def rest(self, seconds: float) -> None:
         """Rest as long as work of so many seconds asks for."""
         async with self._turn:
-            if time.monotonic() - self._last < _LULL_SECONDS:
+            if self.is_busy:
                 await asyncio.sleep(seconds / SHARE - seconds)

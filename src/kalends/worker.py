@@ -33,8 +33,13 @@ FORGETTING_SECONDS = 3_600
 MOST_RECEIVERS = 500
 """How many receivers one worker delivers to at once. Each waits for its own answers only, so a slow one takes
 a place and nothing else."""
-POST_SECONDS, MAIL_SECONDS = 0.003, 0.012
-"""What a webhook and a mail cost in time of the processor, measured and rounded up."""
+MOST_WHILE_BUSY = 30
+"""The same within a server that is busy: there they wait for the processor, and each other."""
+POST_SECONDS, MAIL_SECONDS, BATCH_SECONDS = 0.003, 0.012, 0.01
+"""What a webhook, a mail, and taking and recording some of them cost in time of the processor, measured and
+rounded up."""
+UNIT_SECONDS, EVENT_SECONDS = 0.002, 0.0005
+"""The same of numbering or forgetting events, and of each of them."""
 TURN_SECONDS = 20
 """For so long a receiver has its place to itself, however much there is for it, when places are short."""
 RECORD_SECONDS = 2
@@ -82,7 +87,8 @@ class Worker:
         mail = self._postman is not None
         for org_id in await self._database.read(event_order.waiting):
             await self._of_one(org_id, event_order.number, org_id, self._clock.now(), mail=mail)
-        most = MOST_RECEIVERS - len(self._delivering)
+        busy = self._pace is not None and self._pace.is_busy
+        most = (MOST_WHILE_BUSY if busy else MOST_RECEIVERS) - len(self._delivering)
         if most > 0 and await self._database.read(deliveries.is_due, self._clock.now(), mail=mail):
             for lease in await self._database.write(deliveries.lease, self._clock.now(), most, mail=mail):
                 task = asyncio.create_task(self._deliver(lease))
@@ -107,13 +113,20 @@ class Worker:
         self, org_id: str, unit: Callable[Concatenate[Tx, P], int], *args: P.args, **kw: P.kwargs
     ) -> int:
         """What concerns one organization: whatever happens, the others have their turn. 0 where it failed."""
+        done = 0
         try:
-            return await self._database.write(unit, *args, **kw)
+            done = await self._database.write(unit, *args, **kw)
         except Refusal as refusal:
             log.warning("the worker waits for the database", org_id=org_id, why=refusal.message)
         except Exception:  # noqa: BLE001 - as said
             log.exception("a defect: please report it with this trace", org_id=org_id)
-        return 0
+        await self._rest(UNIT_SECONDS + EVENT_SECONDS * done)
+        return done
+
+    async def _rest(self, seconds: float) -> None:
+        """Rest as requests ask for, for work of so many seconds."""
+        if self._pace is not None:
+            await self._pace.rest(seconds)
 
     async def _deliver(self, lease: Lease) -> None:
         """Deliver to one receiver what is due, as long as it answers and nobody else waits for the place."""
@@ -121,6 +134,7 @@ class Worker:
         began = _seconds()
         try:
             while wait is None and (self._has_places() or _seconds() - began < TURN_SECONDS):
+                await self._rest(BATCH_SECONDS)
                 fresh_until = _seconds() + deliveries.FRESH.total_seconds()
                 batch = await self._database.write(deliveries.take, lease, self._clock.now())
                 if batch is None:
@@ -149,8 +163,7 @@ class Worker:
             for each in batch.due:
                 if each.subject in failed:
                     continue
-                if self._pace is not None:
-                    await self._pace.rest(POST_SECONDS if lease.kind == "webhook" else MAIL_SECONDS)
+                await self._rest(POST_SECONDS if lease.kind == "webhook" else MAIL_SECONDS)
                 if (patience := fresh_until - _seconds()) <= 0:
                     break
                 begun.add(each.id)

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, case, insert, literal, or_, select, update
 
 from kalends.core.event_types import TEST_EVENT, matches
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import deliveries, event_heads, events, receivers
+from kalends.db.tables import deliveries, event_heads, events, organizations, receivers
 from kalends.db.verbs import insert_new
 from kalends.ids import new_id
 
@@ -131,11 +131,13 @@ def _fan_out_to_mail(tx: Tx, org_id: str, numbered: Sequence[tuple[int, AnyRow]]
     """Mails to the client and to staff of the same appointment do not wait for each other, nor for a
     reminder, which is made now and sent much later. The last time it was booked is what it is reminded of."""
     booked = {event.subject_id: place for place, event in numbered if event.type in _MAILED[REMINDER]}
+    desk = select(organizations.c.notification_email).where(organizations.c.id == org_id)
+    audiences = (CLIENT, STAFF, REMINDER) if tx.execute(desk).scalar() else (CLIENT, REMINDER)
     made = [
         delivery(org_id, MAIL, event, place, now)
         | {"audience": audience, "subject_id": f"{event.subject_id}/{audience}"}
         for place, event in numbered
-        for audience in (CLIENT, STAFF, REMINDER)
+        for audience in audiences
         if event.type in _MAILED[audience] and (audience != REMINDER or booked[event.subject_id] == place)
     ]
     if made:

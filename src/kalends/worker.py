@@ -135,7 +135,7 @@ class Worker:
         try:
             while wait is None and (self._has_places() or _seconds() - began < TURN_SECONDS):
                 await self._rest(BATCH_SECONDS)
-                fresh_until = _seconds() + deliveries.FRESH.total_seconds()
+                fresh_until = _seconds() + deliveries.FRESH[lease.kind].total_seconds()
                 batch = await self._database.write(deliveries.take, lease, self._clock.now())
                 if batch is None:
                     break

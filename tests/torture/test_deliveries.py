@@ -218,7 +218,7 @@ class Practice:
 async def _kill_all(db: Database, workers: list[WorkerProcess]) -> None:
     for each in workers:
         each.kill()
-    # Nobody waits for half a minute here: they are all dead, so their leases may end at once.
+    # Nobody waits for that here: they are all dead, so their leases may end at once.
     await db.write(lambda tx: tx.execute(update(receivers).values(leased_until=None)) and None)
     await start_all(workers)
 

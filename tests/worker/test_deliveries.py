@@ -616,7 +616,7 @@ async def test_what_was_delivered_but_not_recorded_is_delivered_again_with_the_s
     assert (await desk.only(hook)).attempts == 0
     began = desk.clock.now()
     assert await desk.turn() == 0, "while the lease lives nobody else delivers"
-    assert await desk.at(began + deliveries.LEASE) == 1
+    assert await desk.at(began + deliveries.LEASES["webhook"]) == 1
     first, second = desk.receiver.got
     assert first.id == second.id == event
     assert first.body == second.body
@@ -640,14 +640,14 @@ async def test_a_lease_that_is_not_renewed_is_taken_over_and_the_late_one_undoes
     await desk.receiver.until(3)  # the one that is stuck delays nobody else
     assert [got.id for got in desk.receiver.at("/free")] == [first, second]
     other, began = desk.another(), desk.clock.now()
-    desk.clock.forward(seconds=59)
+    desk.clock.forward(seconds=19)
     assert await desk.turn(other) == 0
     desk.clock.forward(seconds=1)
     assert await desk.turn(other) == 2
     assert [got.id for got in desk.receiver.at("/stuck")] == [first, first, second]
     before = await desk.deliveries(stuck)
     assert [each.status for each in before] == ["delivered", "delivered"]
-    assert before[0].last_attempt_at == began + deliveries.LEASE
+    assert before[0].last_attempt_at == began + deliveries.LEASES["webhook"]
     go.set()
     await asyncio.gather(*desk.worker._delivering)
     assert await desk.deliveries(stuck) == before
@@ -975,7 +975,7 @@ async def test_an_attempt_is_begun_only_while_the_lease_is_good(
 ) -> None:
     hook = await desk.hook()
     await desk.happen()
-    monkeypatch.setattr(deliveries, "FRESH", timedelta(0))
+    monkeypatch.setattr(deliveries, "FRESH", {"webhook": timedelta(0)})
     await desk.worker.take_events()
     [task] = desk.worker._delivering
     await asyncio.sleep(0.3)

@@ -23,10 +23,10 @@ from kalends.services import letters, manage_links
 from kalends.services.event_pages import told
 from kalends.telemetry import log
 
-LEASE = timedelta(seconds=60)
-"""It is renewed with every batch. A worker begins no attempt later than `FRESH` after that."""
-FRESH = timedelta(seconds=25)
-"""So much earlier than the end of a lease that the longest attempt ends before."""
+LEASES: Mapping[str, timedelta] = {"webhook": timedelta(seconds=20), "mail": timedelta(seconds=45)}
+"""By kind: for so long nobody else delivers where a worker has died. It is renewed with every batch."""
+FRESH: Mapping[str, timedelta] = {"webhook": timedelta(seconds=4), "mail": timedelta(seconds=15)}
+"""For so long after that attempts are begun: the longest one ends within the lease."""
 _BATCH = 50
 
 
@@ -80,8 +80,16 @@ def lease(tx: Tx, now: datetime, most: int, *, mail: bool) -> list[Lease]:
     ).all()
     leases = [Lease(new_id("lease"), row.org_id, row.id, row.kind) for row in rows]
     if leases:
-        mine = [{"org": each.org_id, "receiver": each.receiver_id, "lease": each.id} for each in leases]
-        tx.execute(_LEASE.values(leased_until=now + LEASE), mine)
+        mine = [
+            {
+                "org": each.org_id,
+                "receiver": each.receiver_id,
+                "lease": each.id,
+                "until": now + LEASES[each.kind],
+            }
+            for each in leases
+        ]
+        tx.execute(_LEASE, mine)
     return leases
 
 
@@ -100,7 +108,8 @@ def lag_seconds(tx: Tx, now: datetime, *, mail: bool) -> float:
 def take(tx: Tx, held: Lease, now: datetime) -> Batch | None:
     """Keep a receiver for longer, and take its next deliveries; None where there are none, or where it was
     lost, deleted or made inactive."""
-    renewed = update(receivers).where(*_held(held), receivers.c.active).values(leased_until=now + LEASE)
+    until = now + LEASES[held.kind]
+    renewed = update(receivers).where(*_held(held), receivers.c.active).values(leased_until=until)
     receiver = tx.execute(renewed.returning(*receivers.c)).first()
     due = None if receiver is None else _due(tx, held, now)
     if receiver is None or due is None:
@@ -316,7 +325,7 @@ def _first(held: Lease, before: Any, *unless: ColumnElement[bool]) -> Select[*tu
 _LEASE = (
     update(receivers)
     .where(receivers.c.org_id == bindparam("org"), receivers.c.id == bindparam("receiver"))
-    .values(leased_by=bindparam("lease"))
+    .values(leased_by=bindparam("lease"), leased_until=bindparam("until"))
 )
 _RECORD = update(deliveries).where(
     deliveries.c.org_id == bindparam("org"),

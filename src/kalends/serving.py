@@ -113,7 +113,7 @@ def work(settings: Settings, *, announce: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
 
     async def run() -> None:
-        database = open_database(settings.database_url, pool_size=2)
+        database = open_database(settings.database_url, pool_size=5)
         try:
             await ready(database)
             announce()

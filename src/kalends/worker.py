@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Concatenate, ParamSpec
 
 from kalends.clock import Clock
-from kalends.core.errors import Refusal
+from kalends.core.errors import Refusal, Unavailable
 from kalends.core.messages import Message, Outcome
 from kalends.core.pacing import granted, is_last, pause
 from kalends.db.database import Database, Tx
@@ -21,7 +21,7 @@ from kalends.metrics import Metrics
 from kalends.pace import Pace
 from kalends.schemas.letters import Letter
 from kalends.services import deliveries, event_order, event_pages, lapses
-from kalends.services.deliveries import Batch, Lease, Tried
+from kalends.services.deliveries import Batch, Due, Lease, Tried
 from kalends.settings import Settings
 from kalends.telemetry import log
 
@@ -38,6 +38,7 @@ MOST_WHILE_BUSY = 30
 POST_SECONDS, MAIL_SECONDS, BATCH_SECONDS = 0.003, 0.012, 0.01
 """What a webhook, a mail, and taking and recording some of them cost in time of the processor, measured and
 rounded up."""
+RECORD_PAUSES = (0.5, 1, 2, 4)
 UNIT_SECONDS, EVENT_SECONDS = 0.002, 0.0005
 """The same of numbering or forgetting events, and of each of them."""
 TURN_SECONDS = 20
@@ -86,7 +87,7 @@ class Worker:
         """Number what has happened, and begin to deliver to everybody who is due."""
         mail = self._postman is not None
         for org_id in await self._database.read(event_order.waiting):
-            await self._of_one(org_id, event_order.number, org_id, self._clock.now(), mail=mail)
+            await self._of_one(org_id, event_order.number, org_id, self._clock.now(), mail=mail, wait=False)
         busy = self._pace is not None and self._pace.is_busy
         most = (MOST_WHILE_BUSY if busy else MOST_RECEIVERS) - len(self._delivering)
         if most > 0 and await self._database.read(deliveries.is_due, self._clock.now(), mail=mail):
@@ -183,8 +184,18 @@ class Worker:
                     break
         finally:
             untried = [each for each in batch.due if each.id not in begun]
-            await asyncio.shield(self._database.write(deliveries.record, lease, tried, untried))
+            await asyncio.shield(self._record(lease, tried, untried))
         return None
+
+    async def _record(self, lease: Lease, tried: list[Tried], untried: list[Due]) -> None:
+        """Write down what was delivered, or it would be delivered again: a database that is busy, or away for
+        a moment, is asked again."""
+        for seconds in RECORD_PAUSES:
+            try:
+                return await self._database.write(deliveries.record, lease, tried, untried)
+            except Unavailable:
+                await asyncio.sleep(seconds)
+        await self._database.write(deliveries.record, lease, tried, untried)
 
     def _wait(self, lease: Lease, outcome: Outcome) -> timedelta | None:
         """How long to leave a receiver alone after this."""

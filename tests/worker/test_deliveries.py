@@ -413,16 +413,16 @@ async def test_the_first_of_an_answer_is_kept(desk: Desk) -> None:
 
 
 async def test_no_answer_is_a_failure_with_its_reason(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posting, "TIMEOUT_SECONDS", 0.4)
+    monkeypatch.setattr(posting, "TIMEOUT_SECONDS", 1)
     hasty = Poster(allow_private=True)
     desk.worker = Worker(desk.db, desk.clock, hasty, None, events_kept=30 * DAY)
 
     async def dribble(_: Got) -> Answer:
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.8)
         return b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx"
 
     async def late(_: Got) -> Answer:
-        await asyncio.sleep(1)
+        await asyncio.sleep(2)
         return 200
 
     answers: dict[str, Any] = {
@@ -956,10 +956,10 @@ async def test_one_organization_that_fails_holds_up_no_other(
     other = await make_org(desk.db, desk.clock.now())
     number = event_order.number
 
-    def failing(tx: Tx, org_id: str, now: datetime, *, mail: bool) -> int:
+    def failing(tx: Tx, org_id: str, now: datetime, **how: bool) -> int:
         if org_id == other.id:
             raise ZeroDivisionError
-        return number(tx, org_id, now, mail=mail)
+        return number(tx, org_id, now, mail=how["mail"], wait=how.get("wait", True))
 
     monkeypatch.setattr(event_order, "number", failing)
     await desk.hook()

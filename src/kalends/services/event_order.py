@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, case, insert, literal, or_, select, update
+from sqlalchemy import Select, bindparam, case, insert, literal, or_, select, update
 
 from kalends.core.event_types import TEST_EVENT, matches
 from kalends.db.database import AnyRow, Tx
@@ -46,10 +46,13 @@ def is_waiting(tx: Tx, org_id: str) -> bool:
     return tx.execute(found).first() is not None
 
 
-def number(tx: Tx, org_id: str, now: datetime, *, mail: bool) -> int:
+def number(tx: Tx, org_id: str, now: datetime, *, mail: bool, wait: bool = True) -> int:
     """Number what has been committed, or much of it, and make a delivery of it for every webhook that wants
-    it, and for mails where they are sent (`mail`); how many."""
-    head = lock_head(tx, org_id, now)
+    it, and for mails where they are sent (`mail`); how many. Who would not `wait` leaves it to whoever is
+    about it."""
+    head = lock_head(tx, org_id, now) if wait else _free_head(tx, org_id, now)
+    if head is None:
+        return 0
     webhooks = tx.execute(
         # Inactive ones, too: that is what they get when they are made active again.
         select(receivers.c.id, receivers.c.events).where(
@@ -88,8 +91,17 @@ def number_all(tx: Tx, org_id: str, now: datetime, *, mail: bool) -> None:
 
 def lock_head(tx: Tx, org_id: str, now: datetime) -> AnyRow:
     """The organization's head, locked until the transaction ends."""
+    return tx.execute(_head(tx, org_id, now).with_for_update()).one()
+
+
+def _free_head(tx: Tx, org_id: str, now: datetime) -> AnyRow | None:
+    """The same; None where somebody else has locked it."""
+    return tx.execute(_head(tx, org_id, now).with_for_update(skip_locked=True)).first()
+
+
+def _head(tx: Tx, org_id: str, now: datetime) -> Select[*tuple[Any, ...]]:
     insert_new(tx, event_heads, {"org_id": org_id, "seq": 0, "forgotten": 0, "numbered_at": now})
-    return tx.execute(select(event_heads).where(event_heads.c.org_id == org_id).with_for_update()).one()
+    return select(event_heads).where(event_heads.c.org_id == org_id)
 
 
 def _unnumbered(tx: Tx, org_id: str, most: int) -> Sequence[AnyRow]:

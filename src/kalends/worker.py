@@ -192,9 +192,11 @@ class Worker:
         a moment, is asked again."""
         for seconds in RECORD_PAUSES:
             try:
-                return await self._database.write(deliveries.record, lease, tried, untried)
+                await self._database.write(deliveries.record, lease, tried, untried)
             except Unavailable:
                 await asyncio.sleep(seconds)
+            else:
+                return
         await self._database.write(deliveries.record, lease, tried, untried)
 
     def _wait(self, lease: Lease, outcome: Outcome) -> timedelta | None:

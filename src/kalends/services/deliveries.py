@@ -20,6 +20,7 @@ from kalends.ids import new_id
 from kalends.schemas.letters import Letter
 from kalends.services import events as outbox
 from kalends.services import letters, manage_links
+from kalends.services.event_order import PENDING
 from kalends.services.event_pages import told
 from kalends.telemetry import log
 
@@ -307,18 +308,20 @@ def _held(held: Lease) -> tuple[Any, ...]:
 def _first(held: Lease, before: Any, *unless: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     """The deliveries for which nothing of the same subject is to be delivered `before`, such as `unless`
     says."""
+    # As one row, and not as whether there is one: PostgreSQL would read all that is pending for each of them.
+    earlier = select(before.c.id).where(
+        before.c.org_id == held.org_id,
+        before.c.receiver_id == held.receiver_id,
+        before.c.status == PENDING,
+        before.c.subject_id == deliveries.c.subject_id,
+        before.c.place < deliveries.c.place,
+        *unless,
+    )
     return select().where(
         deliveries.c.org_id == held.org_id,
         deliveries.c.receiver_id == held.receiver_id,
-        deliveries.c.status == "pending",
-        ~exists().where(
-            before.c.org_id == deliveries.c.org_id,
-            before.c.receiver_id == deliveries.c.receiver_id,
-            before.c.status == "pending",
-            before.c.subject_id == deliveries.c.subject_id,
-            before.c.place < deliveries.c.place,
-            *unless,
-        ),
+        deliveries.c.status == PENDING,
+        earlier.limit(1).correlate(deliveries).scalar_subquery().is_(None),
     )
 
 
@@ -331,5 +334,6 @@ _RECORD = update(deliveries).where(
     deliveries.c.org_id == bindparam("org"),
     deliveries.c.receiver_id == bindparam("webhook"),
     deliveries.c.id == bindparam("delivery"),
-    deliveries.c.status == "pending",  # what another worker has delivered meanwhile stays delivered
+    # What another worker has delivered meanwhile stays delivered. It is found by its id.
+    deliveries.c.status == "pending",
 )

@@ -11,7 +11,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, case, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    bindparam,
+    case,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from kalends.core.event_types import TEST_EVENT, matches
 from kalends.db.database import AnyRow, Tx
@@ -22,6 +33,8 @@ from kalends.ids import new_id
 _MOST_AT_ONCE = 5_000
 """Events, or deliveries of them, that are made in one transaction."""
 
+PENDING: ColumnElement[str] = literal_column("'pending'")
+"""In the indexes' own words, so that they are used by prepared statements, too."""
 MAIL = "mail"
 """The id of an organization's receiver of mails."""
 CLIENT, STAFF, REMINDER = "client", "staff", "reminder"
@@ -200,7 +213,7 @@ def remind_anew(tx: Tx, org_id: str) -> None:
         deliveries.c.org_id == org_id,
         deliveries.c.receiver_id == MAIL,
         deliveries.c.audience == REMINDER,
-        deliveries.c.status == "pending",
+        deliveries.c.status == PENDING,
     )
     tx.execute(update(deliveries).where(*reminders).values(due_at=deliveries.c.created_at))
 
@@ -222,7 +235,7 @@ _OUTDATE = (
     .where(
         deliveries.c.org_id == bindparam("org"),
         deliveries.c.receiver_id == MAIL,
-        deliveries.c.status == "pending",
+        deliveries.c.status == PENDING,
         deliveries.c.subject_id == bindparam("subject"),
         deliveries.c.place < bindparam("before"),
     )

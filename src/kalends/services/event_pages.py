@@ -13,7 +13,7 @@ from kalends.db.tables import deliveries, event_heads, events, organizations, re
 from kalends.ids import first_id_of
 from kalends.schemas.events import Event, EventsAnswer
 from kalends.schemas.queries import EventCursor, EventsQuery
-from kalends.services.event_order import REMINDER, lock_head
+from kalends.services.event_order import PENDING, REMINDER, lock_head
 
 _UNTOLD = frozenset({"actor", "check"})
 _MOST_AT_ONCE = 1_000
@@ -54,7 +54,7 @@ def forget(tx: Tx, org_id: str, before: datetime, now: datetime) -> int:
     waiting = exists().where(
         deliveries.c.org_id == events.c.org_id,
         deliveries.c.event_id == events.c.id,
-        deliveries.c.status == "pending",
+        deliveries.c.status == PENDING,
         receivers.c.org_id == deliveries.c.org_id,
         receivers.c.id == deliveries.c.receiver_id,
         receivers.c.active,

@@ -39,7 +39,7 @@ OPEN = {"minNoticeHours": 0, "maxDaysAhead": None}
 """A type that can be booked at any time to come."""
 PATIENCE = {"KALENDS_PUBLIC_REQUESTS_PER_HOUR": "1000000"}
 """All clients here come from one address."""
-OVERLOADED = "The server is overloaded"
+OVERLOADED = ("The server is overloaded", "The database is busy with another process's writes")
 """What whoever waits longer than five seconds for the database is told, with a 503."""
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -82,7 +82,8 @@ class Served:
         return [
             line
             for line in self.log.read_text().splitlines()
-            if json.loads(line)["level"] not in ("debug", "info") and OVERLOADED not in line
+            if json.loads(line)["level"] not in ("debug", "info")
+            and not any(each in line for each in OVERLOADED)
         ]
 
 
@@ -157,7 +158,7 @@ class House:
         """The answer; who is turned away, since a machine is too slow for so many, asks again."""
         reply = await self.crowd[seat].send(ask)
         self.slowest = max(self.slowest, reply.seconds)
-        if reply.status == 503 and OVERLOADED in reply.json()["error"]:
+        if reply.status == 503 and reply.json()["error"].startswith(OVERLOADED):
             self.turned_away += 1
             await asyncio.sleep(int(reply.headers["retry-after"]))
             return await self.send(ask, seat)

@@ -38,13 +38,14 @@ MOST_WHILE_BUSY = 30
 POST_SECONDS, MAIL_SECONDS, BATCH_SECONDS = 0.003, 0.012, 0.01
 """What a webhook, a mail, and taking and recording some of them cost in time of the processor, measured and
 rounded up."""
-RECORD_PAUSES = (0.5, 1, 2, 4)
 UNIT_SECONDS, EVENT_SECONDS = 0.002, 0.0005
 """The same of numbering or forgetting events, and of each of them."""
 TURN_SECONDS = 20
 """For so long a receiver has its place to itself, however much there is for it, when places are short."""
 RECORD_SECONDS = 2
 """How long what was delivered may stay unrecorded: if the worker dies meanwhile, it is delivered again."""
+RECORD_PAUSES = (0.5, 1, 2, 4)
+"""How long to wait before the database is asked again to record it."""
 
 
 class Worker:

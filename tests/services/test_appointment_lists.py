@@ -2,10 +2,11 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import insert
 
 from kalends.core.errors import Malformed
 from kalends.db.database import Database, Tx
@@ -14,6 +15,7 @@ from kalends.db.tables import appointments
 from kalends.schemas.queries import AppointmentsQuery, Cursor
 from kalends.services import appointment_lists
 from tests.support.organizations import Org, make_org
+from tests.support.plans import plan
 
 pytestmark = pytest.mark.anyio
 
@@ -96,21 +98,11 @@ BAD = re.compile(
 )
 
 
-def plan(tx: Tx, org_id: str, query: dict[str, str]) -> str:
+def plan_of(tx: Tx, org_id: str, query: dict[str, str]) -> str:
     """How the database goes about the page."""
-    said: list[tuple[str, Any]] = []
-    event.listen(tx, "before_cursor_execute", lambda *args: said.append((args[2], args[3])))
-    appointment_lists.page(tx, org_id, "UTC", AppointmentsQuery.model_validate(query), NOW)
-    [(statement, parameters)] = [each for each in said if each[0].startswith("SELECT")]
-    if tx.dialect.name == "sqlite":
-        steps = tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        return "\n".join(row.detail for row in steps)
-    # The server's connections use generic plans, which hold for any values.
-    tx.exec_driver_sql(f"PREPARE page AS {statement}")
-    nulls = ", ".join("NULL" for _ in parameters)
-    steps = tx.exec_driver_sql(f"EXPLAIN EXECUTE page ({nulls})")
-    tx.exec_driver_sql("DEALLOCATE page")
-    return "\n".join(steps.scalars())
+    wish = AppointmentsQuery.model_validate(query)
+    ask = partial(appointment_lists.page, tx, org_id, "UTC", wish, NOW)
+    return plan(tx, ask, lambda statement: statement.startswith("SELECT"))
 
 
 async def test_every_page_is_read_along_an_index(empty_url: str) -> None:
@@ -130,7 +122,7 @@ async def test_every_page_is_read_along_an_index(empty_url: str) -> None:
 
 async def _check(db: Database, org: Org) -> None:
     for name, (query, wanted) in PLANS.items():
-        steps = await db.read(plan, org.id, query)
+        steps = await db.read(plan_of, org.id, query)
         access = " ".join(ACCESS.findall(steps))
         missing = [each for each in wanted if not re.search(each, access)]
         assert (missing, BAD.findall(steps)) == ([], []), f"{name}:\n{steps}"

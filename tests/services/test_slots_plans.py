@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from kalends.core.hours import seconds
 from kalends.db.database import Database, Tx
@@ -14,6 +13,7 @@ from kalends.db.opening import open_database
 from kalends.services import offers
 from tests.services.test_appointment_lists import MINUTE, ROWS, analyze, fill
 from tests.support.organizations import Org, make_org
+from tests.support.plans import plan
 
 pytestmark = pytest.mark.anyio
 
@@ -69,21 +69,9 @@ ACCESS = re.compile(r".*(?:SEARCH appointments |Scan using |Bitmap Index Scan on
 BAD = re.compile(r"SCAN appointments\b|Seq Scan on appointments\b")
 
 
-def plan(tx: Tx, org: Org, ask: Ask) -> str:
+def plan_of(tx: Tx, org: Org, ask: Ask) -> str:
     """How the database goes about the question."""
-    said: list[tuple[str, Any]] = []
-    event.listen(tx, "before_cursor_execute", lambda *args: said.append((args[2], args[3])))
-    ask(tx, org)
-    [(statement, parameters)] = [each for each in said if "FROM appointments " in each[0]]
-    if tx.dialect.name == "sqlite":
-        steps = tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        return "\n".join(row.detail for row in steps)
-    # The server's connections use generic plans, which hold for any values.
-    tx.exec_driver_sql(f"PREPARE question AS {statement}")
-    nulls = ", ".join("NULL" for _ in parameters)
-    steps = tx.exec_driver_sql(f"EXPLAIN EXECUTE question ({nulls})")
-    tx.exec_driver_sql("DEALLOCATE question")
-    return "\n".join(steps.scalars())
+    return plan(tx, lambda: ask(tx, org), lambda statement: "FROM appointments " in statement)
 
 
 async def test_what_keeps_calendars_busy_is_read_along_an_index(empty_url: str) -> None:
@@ -103,7 +91,7 @@ async def test_what_keeps_calendars_busy_is_read_along_an_index(empty_url: str) 
 
 async def _check(db: Database, org: Org) -> None:
     for ask, wanted in PLANS.items():
-        steps = await db.read(plan, org, ask)
+        steps = await db.read(plan_of, org, ask)
         access = " ".join(ACCESS.findall(steps))
         missing = [each for each in wanted if not re.search(each, access)]
         assert (missing, BAD.findall(steps)) == ([], []), f"{ask.__name__}:\n{steps}"

@@ -18,7 +18,33 @@ KALENDS = Path(sys.executable).with_name("kalends")
 START_SECONDS = 30
 
 
-class Server:
+class Running:
+    """A `kalends` command in processes of its own, and how it ends."""
+
+    process: subprocess.Popen[str] | None = None
+
+    def kill(self) -> None:
+        """SIGKILL to all its processes at once: nothing can be finished."""
+        assert self.process
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self._reap()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to stop; its exit status."""
+        assert self.process
+        self.process.send_signal(number)
+        return self._reap()
+
+    def _reap(self) -> int:
+        assert self.process
+        status = self.process.wait(timeout=60)
+        if self.process.stdout:
+            self.process.stdout.close()
+        return status
+
+
+class Server(Running):
     """`kalends serve` on a free port of 127.0.0.1."""
 
     def __init__(
@@ -29,7 +55,6 @@ class Server:
         self.log = log
         self.env = env or {}
         self.port = 0
-        self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> Self:
         # The port is kept over restarts, as a server's is.
@@ -63,26 +88,6 @@ class Server:
                     return self
             time.sleep(0.02)
         raise AssertionError("the server did not get ready")
-
-    def kill(self) -> None:
-        """SIGKILL to all its processes at once: nothing can be finished."""
-        assert self.process
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self._reap()
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to stop; its exit status."""
-        assert self.process
-        self.process.send_signal(number)
-        return self._reap()
-
-    def _reap(self) -> int:
-        assert self.process
-        status = self.process.wait(timeout=60)
-        if self.process.stdout:
-            self.process.stdout.close()
-        return status
 
 
 @contextlib.contextmanager

@@ -2,22 +2,20 @@
 
 import asyncio
 import os
-import signal
 import subprocess
 import time
 from pathlib import Path
 from typing import Self
 
-from tests.support.server import KALENDS, START_SECONDS
+from tests.support.server import KALENDS, START_SECONDS, Running
 
 
-class WorkerProcess:
+class WorkerProcess(Running):
     """`kalends worker`, which may post to this machine."""
 
     def __init__(self, url: str, log: Path) -> None:
         self.database_url = url
         self.log = log
-        self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> Self:
         environment = {"KALENDS_DATABASE_URL": self.database_url, "KALENDS_WEBHOOKS_ALLOW_PRIVATE": "true"}
@@ -40,25 +38,6 @@ class WorkerProcess:
         assert self.process.stdout.readline() == '{"worker": true}\n', self.log.read_text()
         assert time.monotonic() < deadline
         return self
-
-    def kill(self) -> None:
-        """SIGKILL: nothing can be finished, nothing given back."""
-        assert self.process
-        self.process.send_signal(signal.SIGKILL)
-        self._reap()
-
-    def stop(self) -> int:
-        """Ask it to stop; its exit status."""
-        assert self.process
-        self.process.send_signal(signal.SIGTERM)
-        return self._reap()
-
-    def _reap(self) -> int:
-        assert self.process
-        status = self.process.wait(timeout=60)
-        if self.process.stdout:
-            self.process.stdout.close()
-        return status
 
 
 async def start_all(workers: list[WorkerProcess]) -> None:

@@ -80,7 +80,9 @@ class Scoped(SecurityBase):
 
 
 Reading = Annotated[Call, Security(Scoped("read"))]
-PathId = Annotated[str, Path(min_length=1, pattern=r"^[^\x00]*$")]
+NO_NUL = r"^[^\x00]*$"
+"""PostgreSQL stores none, so there is nothing by such a name."""
+PathId = Annotated[str, Path(min_length=1, pattern=NO_NUL)]
 """An id in a path: any string may be asked for."""
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path
 from starlette.requests import Request
 
-from kalends.api.calls import Call
+from kalends.api.calls import NO_NUL, Call
 from kalends.api.changes import Change
 from kalends.api.context import context_of
 from kalends.core.caller import Host, Link
@@ -14,7 +14,7 @@ from kalends.core.errors import NotFound, Unbookable
 from kalends.ids import digest
 from kalends.services.idempotency import Ticket
 
-Slug = Annotated[str, Path(max_length=63, pattern=r"^[^\x00]*$", description="The organization's.")]
+Slug = Annotated[str, Path(max_length=63, pattern=NO_NUL, description="The organization's.")]
 Token = Annotated[str, Path(max_length=100, description="The last part of the client's link.")]
 
 

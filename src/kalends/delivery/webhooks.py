@@ -97,13 +97,13 @@ def headers(secrets: Sequence[str], message: Message, now: datetime) -> dict[str
 
 
 async def _beginning(answer: httpx.Response) -> str:
-    """The first of an answer, as far as it is text; PostgreSQL stores no NUL."""
+    """The first of an answer, as far as it is text."""
     read = b""
     async for chunk in answer.aiter_raw():
         read += chunk
         if len(read) >= KEPT_OF_ANSWER:
             break
-    return read[:KEPT_OF_ANSWER].decode(errors="replace").replace("\x00", "\ufffd")
+    return read[:KEPT_OF_ANSWER].decode(errors="replace")
 
 
 def _retry_after(text: str | None, now: datetime) -> timedelta | None:

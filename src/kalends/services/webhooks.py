@@ -93,13 +93,10 @@ def rotate(tx: Tx, org_id: str, webhook_id: str, now: datetime) -> NewWebhook:
 
 def empty(tx: Tx, org_id: str, webhook_id: str) -> int:
     """Make a webhook inactive that is to be deleted, and remove some of its deliveries; how many."""
-    some = select(deliveries.c.id).where(
-        deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id
-    )
     _update(tx, org_id, webhook_id, {"active": False})
     mine = (deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
-    gone = delete(deliveries).where(*mine, deliveries.c.id.in_(some.limit(_MOST_REPLAYED)))
-    return tx.execute(gone).rowcount
+    some = select(deliveries.c.id).where(*mine).limit(_MOST_REPLAYED)
+    return tx.execute(delete(deliveries).where(*mine, deliveries.c.id.in_(some))).rowcount
 
 
 def remove(tx: Tx, org_id: str, webhook_id: str, now: datetime) -> str:

@@ -852,7 +852,7 @@ async def test_a_proxy_of_the_environment_is_not_used(desk: Desk, monkeypatch: p
         await poster.close()
 
 
-# What was found in review: each of these lost, repeated or held up something.
+# Whatever happens meanwhile: nothing is lost, told twice, or held up.
 
 
 async def test_what_is_told_while_a_receiver_is_given_back_is_delivered(desk: Desk) -> None:

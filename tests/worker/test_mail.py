@@ -777,7 +777,7 @@ def test_a_mail_server_without_a_sender_is_one_line(
     )
 
 
-# What was found in review.
+# Mails that are not to be sent, and those that are all the same.
 
 
 async def test_what_is_over_is_told_to_nobody(opening: Opening) -> None:

@@ -1,11 +1,12 @@
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import insert, inspect, select
+from sqlalchemy import insert, inspect, select, update
+from sqlalchemy.exc import IntegrityError
 
 from kalends.core.errors import Unavailable
 from kalends.db import migrating
@@ -125,5 +126,71 @@ async def test_what_happened_before_events_had_an_order_gets_one(empty_url: str)
         await database.migrate()
         assert await database.read(order) == [(1, "evt_1"), (2, "evt_2"), (3, "evt_3"), 3]
         assert await database.write(event_order.number, "org_1", NOW, mail=True) == 0
+    finally:
+        await database.close()
+
+
+async def test_hard_use_finds_old_addresses_ends_old_requests_and_opens_the_week(empty_url: str) -> None:
+
+    def moment(hours: int) -> datetime:
+        return NOW + timedelta(hours=hours)
+
+    def fill(tx: Tx) -> None:
+        migrating.upgrade(tx, "0003")
+        table, made = metadata.tables, {"created_at": NOW, "updated_at": NOW}
+        mine = {"org_id": "org_1", "name": "Old"} | made
+        org = {"id": "org_1", "name": "Old", "slug": "old", "timezone": "UTC", "week_start": 0}
+        tx.execute(insert(table["organizations"]).values(org | made | {"plan": "starter", "sandbox": False}))
+        tx.execute(
+            insert(table["calendars"]).values(mine | {"id": "cal_1", "is_active": True, "is_default": True})
+        )
+        lengths = {"duration_minutes": 60, "buffer_before_minutes": 0, "buffer_after_minutes": 0}
+        rules = {"min_notice_hours": 0, "requires_confirmation": True, "booking_questions": []}
+        looks = {"id": "type_1", "color": "#000", "is_active": True, "sort_order": 0}
+        tx.execute(insert(table["appointment_types"]).values(mine | lengths | rules | looks))
+        whose = {"org_id": "org_1", "appointment_type_id": "type_1", "calendar_id": "cal_1"} | made
+        client = {"client_name": "Jane", "client_language": "en", "source": "booking_page", "version": 1}
+        for hour, email, status, expires in (
+            (1, "Ärztin@Example.com", "pending", None),
+            (2, "ANNA@example.com", "pending", moment(99)),
+            (3, None, "pending", moment(2)),
+            (4, "anna@example.com", "confirmed", None),
+        ):
+            times = {"start_time": moment(hour), "end_time": moment(hour + 1)}
+            times |= {"busy_start": moment(hour), "busy_end": moment(hour + 1), "overlap_allowed": False}
+            booked = {"id": f"apt_{hour}", "client_email": email, "status": status, "expires_at": expires}
+            tx.execute(insert(table["appointments"]).values(whose | client | times | booked))
+
+    def found(tx: Tx) -> list[tuple[Any, ...]]:
+        columns = metadata.tables["appointments"].c
+        rows = tx.execute(
+            select(columns.client_email, columns.client_email_folded, columns.expires_at).order_by(columns.id)
+        )
+        return [(row[0], row[1], row[2] and (row[2] - NOW).total_seconds() / 3_600) for row in rows]
+
+    def week(tx: Tx, first_day: int) -> int:
+        organizations = metadata.tables["organizations"]
+        tx.execute(update(organizations).values(week_start=first_day))
+        return tx.execute(select(organizations.c.week_start)).scalar_one()
+
+    database = open_database(empty_url, pool_size=1)
+    try:
+        await database.write(fill)
+        await database.migrate()
+        assert await database.read(found) == [
+            ("Ärztin@Example.com", "ärztin@example.com", 1),
+            ("ANNA@example.com", "anna@example.com", 2),
+            (None, None, 2),
+            ("anna@example.com", "anna@example.com", None),
+        ]
+        assert await database.write(week, 6) == 6
+        with pytest.raises(IntegrityError):
+            await database.write(week, 7)
+        await database.write(migrating.downgrade, "0003")
+        assert await database.write(week, 0) == 0
+        with pytest.raises(IntegrityError):
+            await database.write(week, 6)
+        await database.migrate()
+        assert await database.write(week, 6) == 6
     finally:
         await database.close()

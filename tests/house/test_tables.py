@@ -4,9 +4,11 @@ from sqlalchemy import ForeignKeyConstraint, Index, PrimaryKeyConstraint, Unique
 
 from kalends.db.tables import metadata
 
-# The directories that find the organization in the first place, and what the worker sweeps for all of them.
+# The directories that find the organization in the first place, what the worker sweeps for all of them, and
+# what is about servers.
 DIRECTORIES = {
     "pk_organizations",
+    "pk_zone_data",
     "uq_organizations_slug",
     "uq_api_keys_digest",
     "uq_manage_links_digest",

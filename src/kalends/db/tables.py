@@ -1,8 +1,9 @@
 """The tables. Every primary, unique and foreign key starts with the organization, so one
 organization's row can't refer to another's even by mistake, and the schema shards by it.
 
-The exceptions are the directories that find the organization in the first place: `organizations` by
-id and slug, and the digests of API keys and of clients' links and feeds. The guarantee against double
+The exceptions are the directories that find the organization in the first place (`organizations` by
+id and slug, and the digests of API keys and of clients' links and feeds), and `zone_data`, which is about
+servers. The guarantee against double
 bookings (an exclusion constraint on PostgreSQL, triggers on SQLite) is laid down in the migrations, with the
 index of `appointments` that serves it.
 """
@@ -54,7 +55,9 @@ class OrganizationColumns(TypedColumns):
     requests_per_hour: Named[int | None] = Column(Integer)
     sandbox: Named[bool] = Column(Boolean)
     client_notice_hours: Named[int] = Column(Integer, server_default=text("24"))
+    client_grace_minutes: Named[int] = Column(Integer, server_default=text("15"))
     notification_email: Named[str | None] = Column(Text)
+    language: Named[str | None] = Column(Text)
     created_at: Named[datetime] = Column(UtcDateTime)
     updated_at: Named[datetime] = Column(UtcDateTime)
 
@@ -65,10 +68,12 @@ organizations = Table(
     OrganizationColumns,
     PrimaryKeyConstraint("id"),
     UniqueConstraint("slug"),
-    CheckConstraint("week_start IN (0, 1)", name="week_start"),
+    CheckConstraint("week_start BETWEEN 0 AND 6", name="week_start"),
     CheckConstraint("plan IN ('starter', 'professional', 'enterprise')", name="plan"),
 )
-"""`client_notice_hours` is how long before its start clients may still cancel or move an appointment."""
+"""`client_notice_hours` is how long before its start clients may still cancel or move an appointment, and
+`client_grace_minutes` how long after they booked it they may do so all the same. `language` (BCP 47) is that
+of mails to staff; null: not chosen yet."""
 
 
 class ApiKeyColumns(TypedColumns):
@@ -280,6 +285,7 @@ class AppointmentColumns(TypedColumns):
     expires_at: Named[datetime | None] = Column(UtcDateTime)
     client_name: Named[str] = Column(Text)
     client_email: Named[str | None] = Column(Text)
+    client_email_folded: Named[str | None] = Column(Text)
     client_phone: Named[str | None] = Column(Text)
     client_language: Named[str] = Column(Text)
     client_timezone: Named[str | None] = Column(Text)
@@ -316,6 +322,25 @@ appointments = Table(
     # Lists are read along these: by start, and by last change.
     Index("ix_appointments_org_id_start_time_id", "org_id", "start_time", "id"),
     Index("ix_appointments_org_id_updated_at_id", "org_id", "updated_at", "id"),
+    # A client's appointments, by start.
+    Index(
+        "ix_appointments_org_id_client_email_folded",
+        "org_id",
+        "client_email_folded",
+        "start_time",
+        "id",
+        postgresql_where=text("client_email_folded IS NOT NULL"),
+        sqlite_where=text("client_email_folded IS NOT NULL"),
+    ),
+    # The last booking of a calendar: ids sort by time.
+    Index(
+        "ix_appointments_org_id_calendar_id_id",
+        "org_id",
+        "calendar_id",
+        "id",
+        postgresql_where=text("status <> 'cancelled' AND NOT is_hold"),
+        sqlite_where=text("status <> 'cancelled' AND NOT is_hold"),
+    ),
     # What lapses by itself, for the sweep over all organizations.
     Index(
         "ix_appointments_expires_at",
@@ -337,7 +362,8 @@ appointments = Table(
 )
 """Appointments, and holds (`is_hold`): a hold is time that is kept for somebody without a name yet, pending
 like an appointment that waits for its confirmation. Both lapse at `expires_at`, whether or not anybody has
-written that down yet (`services.lapses`)."""
+written that down yet (`services.lapses`). `client_email_folded` is `client_email` as addresses are compared
+(`core.contacts`)."""
 
 
 class AppointmentChangeColumns(TypedColumns):
@@ -557,3 +583,13 @@ idempotency_keys = Table(
     ForeignKeyConstraint(["org_id"], ["organizations.id"]),
     Index("ix_idempotency_keys_org_id_created_at", "org_id", "created_at"),
 )
+
+
+class ZoneDataColumns(TypedColumns):
+    version: Named[str] = Column(Text)
+    seen_at: Named[datetime] = Column(UtcDateTime)
+
+
+zone_data = Table("zone_data", metadata, ZoneDataColumns, PrimaryKeyConstraint("version"))
+"""Which versions of the time zone data the servers and workers of this database use, and when one last said
+so: where they differ, two servers disagree about the time of a wall clock."""

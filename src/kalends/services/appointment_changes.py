@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from kalends.core.caller import Caller
+from kalends.core.contacts import folded
 from kalends.core.errors import Conflict, IllegalTransition, PreconditionFailed
 from kalends.core.hours import instant
 from kalends.core.lifecycle import Occupancy, Status, confirm_by, transition
@@ -143,6 +144,9 @@ def _is_client(party: Party) -> bool:
 def _details(wish: AppointmentChange) -> dict[str, Any]:
     sent = wish.sent()
     details = {field: sent[field] for field in (*_DETAILS, "cancellation_reason") if field in sent}
+    if "client_email" in sent:
+        address = sent["client_email"]
+        details["client_email_folded"] = None if address is None else folded(address)
     if "client_language" in sent:
         details["client_language"] = sent["client_language"] or DEFAULT_LANGUAGE
     return details

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import and_, bindparam, select
 
 from kalends.core.caller import Caller
+from kalends.core.contacts import folded
 from kalends.core.hours import instant
 from kalends.core.lifecycle import confirm_by
 from kalends.db.claims import Values, claim
@@ -114,6 +115,7 @@ def _row(
         "expires_at": confirm_by(now, kind.confirm_within_hours) if waits else None,
         "client_name": wish.client_name,
         "client_email": wish.client_email,
+        "client_email_folded": None if wish.client_email is None else folded(wish.client_email),
         "client_phone": wish.client_phone,
         "client_language": wish.client_language or DEFAULT_LANGUAGE,
         "client_timezone": wish.client_timezone,

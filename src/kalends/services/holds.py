@@ -43,6 +43,7 @@ def hold(tx: Tx, party: Party, wish: HoldCreate, now: datetime) -> Hold:
         "expires_at": _expiry(now, wish.ttl_seconds),
         "client_name": "",
         "client_email": None,
+        "client_email_folded": None,
         "client_phone": None,
         "client_language": "",
         "client_timezone": None,

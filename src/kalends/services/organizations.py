@@ -21,6 +21,7 @@ from kalends.schemas.organizations import Organization, OrganizationChange
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 MONDAY = 1
 CLIENT_NOTICE_HOURS = 24
+CLIENT_GRACE_MINUTES = 15
 RESERVED_SLUGS = frozenset({"appointments", "feeds"})
 """Names that mean something else where slugs stand in paths."""
 
@@ -72,7 +73,9 @@ def create(
         "requests_per_hour": requests_per_hour,
         "sandbox": sandbox,
         "client_notice_hours": CLIENT_NOTICE_HOURS,
+        "client_grace_minutes": CLIENT_GRACE_MINUTES,
         "notification_email": None,
+        "language": None,
         "created_at": now,
         "updated_at": now,
     }

@@ -195,6 +195,7 @@ async def snapshot(db: Database, org_id: str) -> dict[str, list[Any]]:
                 )
             )
             for table in metadata.tables.values()
+            if table.name != "zone_data"  # which is about servers
         }
 
     return await db.read(rows)

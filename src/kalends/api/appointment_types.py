@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from kalends.api.calls import PathId, Reading
-from kalends.api.changes import PARAMETERS, Deleting, Writing
+from kalends.api.changes import Deleting, Writing
 from kalends.api.errors import deleting, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
@@ -21,7 +21,6 @@ from kalends.schemas.wire import Deleted
 from kalends.services import appointment_types
 
 router = APIRouter(prefix="/v1/calendar/appointment-types", tags=["appointment_types"], route_class=JsonRoute)
-_EXTRA = {"parameters": PARAMETERS}
 IsActive = Annotated[Literal["true", "false"] | None, Query(alias="isActive")]
 
 
@@ -32,9 +31,7 @@ async def list_all(call: Reading, is_active: IsActive = None) -> AppointmentType
     return AppointmentTypesAnswer.of(await call.db.read(appointment_types.all_of, call.org_id, active))
 
 
-@router.post(
-    "", response_model=AppointmentTypeAnswer, openapi_extra=_EXTRA, responses=writing(errors.NotFound)
-)
+@router.post("", response_model=AppointmentTypeAnswer, responses=writing(errors.NotFound))
 async def create(body: AppointmentTypeCreate, change: Writing) -> Response:
     """Add a kind of appointment."""
     return await change.telling("appointment_type.created").make(
@@ -48,9 +45,7 @@ async def get(id: PathId, call: Reading) -> AppointmentTypeAnswer:
     return AppointmentTypeAnswer.of(await call.db.read(appointment_types.get, call.org_id, id))
 
 
-@router.put(
-    "", response_model=AppointmentTypeAnswer, openapi_extra=_EXTRA, responses=writing(errors.NotFound)
-)
+@router.put("", response_model=AppointmentTypeAnswer, responses=writing(errors.NotFound))
 async def update(body: AppointmentTypeUpdate, change: Writing) -> Response:
     """Change the type that the body names; only what is sent. What is booked stays as it is."""
     return await change.telling("appointment_type.updated").make(
@@ -58,9 +53,7 @@ async def update(body: AppointmentTypeUpdate, change: Writing) -> Response:
     )
 
 
-@router.put(
-    "/{id}", response_model=AppointmentTypeAnswer, openapi_extra=_EXTRA, responses=writing(errors.NotFound)
-)
+@router.put("/{id}", response_model=AppointmentTypeAnswer, responses=writing(errors.NotFound))
 async def change_one(id: PathId, body: AppointmentTypeChange, change: Writing) -> Response:
     """Change a type; only what is sent. What is booked stays as it is."""
     return await change.telling("appointment_type.updated").make(

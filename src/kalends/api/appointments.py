@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from kalends.api.calls import PathId, Reading
-from kalends.api.changes import IF_MATCH, PARAMETERS, Change, Writing
+from kalends.api.changes import IF_MATCH, Change, Writing
 from kalends.api.errors import UNBOOKABLE, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1/calendar/appointments", tags=["appointments"], ro
 _TIMES = (errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime)
 _CHANGE: dict[str, Any] = {
     "response_model": AppointmentAnswer,
-    "openapi_extra": {"parameters": [*PARAMETERS, IF_MATCH]},
+    "openapi_extra": {"parameters": [IF_MATCH]},
     "responses": writing(
         *_TIMES,
         errors.NotFound,
@@ -44,7 +44,6 @@ _CHANGE: dict[str, Any] = {
 @router.post(
     "",
     response_model=AppointmentAnswer,
-    openapi_extra={"parameters": PARAMETERS},
     responses=writing(
         *_TIMES,
         errors.NotFound,
@@ -117,11 +116,14 @@ async def manage_link(id: PathId, change: Writing) -> Response:
     def with_link(token: str) -> ManageLinkAnswer:
         return ManageLinkAnswer(manage_url=change.link(token), manage_token=token)
 
-    def with_new_link(tx: Tx, _nothing: str) -> str:
+    def without_link(_answer: str) -> str:
+        return ManageLinkAnswer(manage_url=None, manage_token=None).model_dump_json()
+
+    def with_new_link(tx: Tx, _answer: str) -> str:
         return with_link(manage_links.renew(tx, change.org_id, id, change.now)).model_dump_json()
 
     # A token is stored nowhere, so a replay makes a new link.
-    return await change.keeping(lambda _secret: "", with_new_link).make(
+    return await change.keeping(without_link, with_new_link).make(
         with_link, manage_links.renew, change.org_id, id, change.now
     )
 

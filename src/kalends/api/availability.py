@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from kalends.api.calls import PathId, Reading
-from kalends.api.changes import PARAMETERS, Deleting, Writing
+from kalends.api.changes import Deleting, Writing
 from kalends.api.errors import deleting, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
@@ -18,7 +18,6 @@ from kalends.schemas.wire import Deleted
 from kalends.services import availability
 
 router = APIRouter(prefix="/v1/calendar/availability", tags=["availability"], route_class=JsonRoute)
-_EXTRA = {"parameters": PARAMETERS}
 
 
 @router.get("", name="list", responses=reading())
@@ -27,7 +26,7 @@ async def list_all(call: Reading) -> AvailabilitiesAnswer:
     return AvailabilitiesAnswer.of(await call.db.read(availability.all_of, call.org_id))
 
 
-@router.post("", response_model=AvailabilityAnswer, openapi_extra=_EXTRA, responses=writing(errors.NotFound))
+@router.post("", response_model=AvailabilityAnswer, responses=writing(errors.NotFound))
 async def create(body: AvailabilityCreate, change: Writing) -> Response:
     """Add a weekly window."""
     return await change.telling("availability.created").make(
@@ -35,7 +34,7 @@ async def create(body: AvailabilityCreate, change: Writing) -> Response:
     )
 
 
-@router.put("", response_model=AvailabilitiesAnswer, openapi_extra=_EXTRA, responses=writing(errors.NotFound))
+@router.put("", response_model=AvailabilitiesAnswer, responses=writing(errors.NotFound))
 async def replace(body: AvailabilityReplace, change: Writing) -> Response:
     """Replace the whole set of weekly windows; a bad one changes nothing."""
     return await change.telling("availability.replaced").make(

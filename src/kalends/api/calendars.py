@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from kalends.api.calls import PathId, Reading
-from kalends.api.changes import PARAMETERS, Deleting, Writing
+from kalends.api.changes import Deleting, Writing
 from kalends.api.errors import deleting, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
@@ -13,7 +13,6 @@ from kalends.schemas.wire import Deleted
 from kalends.services import calendars
 
 router = APIRouter(prefix="/v1/calendar/calendars", tags=["calendars"], route_class=JsonRoute)
-_EXTRA = {"parameters": PARAMETERS}
 
 
 @router.get("", name="list", responses=reading())
@@ -22,7 +21,7 @@ async def list_all(call: Reading) -> CalendarsAnswer:
     return CalendarsAnswer.of(await call.db.read_one(calendars.all_of, call.org_id))
 
 
-@router.post("", response_model=CalendarAnswer, openapi_extra=_EXTRA, responses=writing(errors.NotFound))
+@router.post("", response_model=CalendarAnswer, responses=writing(errors.NotFound))
 async def create(body: CalendarCreate, change: Writing) -> Response:
     """Add a person, a room, a chair."""
     return await change.telling("calendar.created").make(
@@ -36,9 +35,7 @@ async def get(id: PathId, call: Reading) -> CalendarAnswer:
     return CalendarAnswer.of(await call.db.read_one(calendars.get, call.org_id, id))
 
 
-@router.patch(
-    "/{id}", response_model=CalendarAnswer, openapi_extra=_EXTRA, responses=writing(errors.NotFound)
-)
+@router.patch("/{id}", response_model=CalendarAnswer, responses=writing(errors.NotFound))
 async def change_one(id: PathId, body: CalendarChange, change: Writing) -> Response:
     """Change a calendar; only what is sent."""
     return await change.telling("calendar.updated").make(

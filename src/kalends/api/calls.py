@@ -80,6 +80,7 @@ class Scoped(SecurityBase):
 
 
 Reading = Annotated[Call, Security(Scoped("read"))]
+Supervising = Annotated[Call, Security(Scoped("admin"))]
 NO_NUL = r"^[^\x00]*$"
 """PostgreSQL stores none, so there is nothing by such a name."""
 PathId = Annotated[str, Path(min_length=1, pattern=NO_NUL)]

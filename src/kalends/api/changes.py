@@ -21,24 +21,22 @@ from kalends.services.idempotency import Ticket
 
 _KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
 
-IDEMPOTENCY_KEY: dict[str, Any] = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "A name of your own for this request. Repeated within 24 hours, it changes nothing "
-    "and is answered as the first time (`Idempotent-Replayed: true`); with another body: 422.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _KEY},
-}
-
 PARAMETERS: list[dict[str, Any]] = [
-    IDEMPOTENCY_KEY,
+    {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "A name of your own for this request. Repeated within 24 hours, it changes nothing "
+        "and is answered as the first time (`Idempotent-Replayed: true`); with another body: 422.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _KEY},
+    },
     {
         "name": "dry_run",
         "in": "query",
-        "description": "`true`: check everything, answer as usual, and store nothing.",
+        "description": "`true`: check everything, answer as usual but without secrets, and store nothing.",
         "schema": {"type": "string", "enum": ["true", "false"], "default": "false"},
     },
 ]
-"""How the OpenAPI document tells of what `Change` reads."""
+"""How the OpenAPI document tells of what `Change` reads, for every call that is one."""
 
 IF_MATCH: dict[str, Any] = {
     "name": "If-Match",
@@ -62,15 +60,15 @@ class Change(Call):
         dry_run = request.query_params.get("dry_run", "false")
         if dry_run not in ("true", "false"):
             raise Malformed("dry_run must be true or false.")
-        self._rehearsed = dry_run == "true"
+        self.rehearsed = dry_run == "true"
         self._event: str | None = None
         self._status = 200
         self._keep: Callable[[str], str] = str
         self._revive: Callable[[Tx, str], str] = lambda _tx, answer: answer
 
     def keeping(self, keep: Callable[[str], str], revive: Callable[[Tx, str], str] | None = None) -> Self:
-        """For an answer that holds a secret: `keep` makes what is stored of it, and `revive` what a replay
-        answers from that."""
+        """For an answer that holds a secret: `keep` makes what is stored of it and what a rehearsal answers,
+        and `revive` what a replay answers from that."""
         self._keep = keep
         self._revive = revive or self._revive
         return self
@@ -116,21 +114,37 @@ class Change(Call):
     ) -> Response:
         """Make the change by a single statement, its own transaction (`Database.write_one`), if that will do,
         and by the whole unit where `at_once` gives None."""
-        if not self._rehearsed and self._key is None:
+        if not self.rehearsed and self._key is None:
             done = await self.db.write_one(lambda tx: at_once(tx, *args, **kw))
             if done is not None:
                 return self._json(say(done).model_dump_json())
         return await self.make(say, unit, *args, **kw)
 
+    async def ahead(self, unit: Callable[Concatenate[Tx, P], int], *args: P.args, **kw: P.kwargs) -> None:
+        """Run a unit ahead of the change, each time in a transaction of its own, until it has nothing left to
+        do: what would hold others up in one. Not for a rehearsal or a replay, which change nothing.
+
+        Raises IdempotencyKeyReused where the change would.
+        """
+        if self.rehearsed:
+            return
+        ticket = await self._named()
+        if ticket is not None and await self.db.read(idempotency.is_done, ticket, self.real_now):
+            return
+        while await self.db.write(unit, *args, **kw):
+            pass
+
     async def _make(self, unit: Callable[[Tx], str]) -> Response:
-        if self._rehearsed:
+        if self.rehearsed:
             self.request.scope["state"]["made"] = "rehearsed"
-            return self._json(await self.db.rehearse(unit))
-        if self._key is None:
+            # A secret of what is undone would be good for nothing.
+            return self._json(self._keep(await self.db.rehearse(unit)))
+        ticket = await self._named()
+        if ticket is None:
             return self._json(await self.db.write(unit))
         kept = await self.db.write(
             idempotency.once,
-            self._ticket(self._key, await _fingerprint(self.request)),
+            ticket,
             self.real_now,
             unit,
             keep=self._keep,
@@ -151,6 +165,10 @@ class Change(Call):
     def _json(self, body: str, *, replayed: bool = False) -> Response:
         headers = {"Idempotent-Replayed": "true"} if replayed else None
         return Response(body, self._status, headers, media_type="application/json")
+
+    async def _named(self) -> Ticket | None:
+        """The request by its Idempotency-Key; None where it has none."""
+        return None if self._key is None else self._ticket(self._key, await _fingerprint(self.request))
 
     def _ticket(self, key: str, fingerprint: bytes) -> Ticket:
         return Ticket(self.org_id, key, fingerprint)

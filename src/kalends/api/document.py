@@ -1,11 +1,14 @@
 """The OpenAPI document: FastAPI's, with what is true of every call said once more in each."""
 
-from typing import Any
+import inspect
+from typing import Any, get_type_hints
 
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 
+from kalends.api.changes import PARAMETERS, Change
 from kalends.api.gate import GUARDED, PUBLIC
 from kalends.schemas.appointments import AppointmentAnswer
 
@@ -83,9 +86,14 @@ def document(app: FastAPI) -> dict[str, Any]:
                 {"name": "health", "description": "For load balancers and containers."},
             ],
         )
+        changes = _changes(app)
         for path, operations in made["paths"].items():
             for operation in operations.values():
-                _complete(operation, keyed=path.startswith(GUARDED) and not path.startswith(PUBLIC))
+                _complete(
+                    operation,
+                    keyed=path.startswith(GUARDED) and not path.startswith(PUBLIC),
+                    changes=operation["operationId"] in changes,
+                )
                 if path.startswith(GUARDED):
                     _allow(operation)
         schemas = made["components"]["schemas"]
@@ -102,6 +110,28 @@ def document(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
+def _changes(app: FastAPI) -> set[str]:
+    """The operations whose handlers ask for a Change: what it reads, they all take."""
+    return {
+        route.unique_id
+        for route in iter_route_contexts(app.routes)
+        if isinstance(route.original_route, APIRoute) and _asks_for_a_change(route.dependant)
+    }
+
+
+def _asks_for_a_change(dependant: Dependant) -> bool:
+    return any(
+        issubclass(_made_by(each.call), Change) or _asks_for_a_change(each) for each in dependant.dependencies
+    )
+
+
+def _made_by(dependency: Any) -> type:
+    """The class of what a dependency gives to a handler: a function, or an object that is called like one."""
+    called = dependency if inspect.isfunction(dependency) else type(dependency).__call__
+    made = get_type_hints(called).get("return")
+    return made if isinstance(made, type) else object
+
+
 def _unused(made: dict[str, Any]) -> list[str]:
     """Schemas that nothing refers to: FastAPI's own errors, and what is a plain string on the wire."""
     text = str(made)
@@ -115,9 +145,11 @@ def _allow(operation: dict[str, Any]) -> None:
             response["headers"] |= _ALLOWANCE
 
 
-def _complete(operation: dict[str, Any], *, keyed: bool) -> None:
+def _complete(operation: dict[str, Any], *, keyed: bool, changes: bool) -> None:
     if not keyed:
         operation["security"] = []
+    if changes:
+        operation.setdefault("parameters", []).extend(PARAMETERS)
     responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]  # FastAPI's own; here malformed input is a 400
@@ -127,6 +159,6 @@ def _complete(operation: dict[str, Any], *, keyed: bool) -> None:
             headers |= _RETRY_AFTER
         if status == "401":
             headers |= _CHALLENGE
-        if status == "200" and "Idempotency-Key" in str(operation.get("parameters")):
+        if changes and status in ("200", "201"):
             headers |= _REPLAYED
         response["headers"] = headers

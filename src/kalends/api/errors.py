@@ -307,12 +307,24 @@ def writing(*refusals: type[errors.Refusal], shape: Shape = plain) -> dict[int |
 
 def deleting(*refusals: type[errors.Refusal], shape: Shape = plain) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a call that deletes what its path names."""
-    return documented(*EVERYWHERE, errors.NotFound, *refusals, errors.OutcomeUnknown, shape=shape)
+    return documented(
+        *EVERYWHERE,
+        errors.NotFound,
+        *refusals,
+        errors.IdempotencyKeyReused,
+        errors.OutcomeUnknown,
+        shape=shape,
+    )
 
 
 def public_reading(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a call that reads without a key."""
     return documented(errors.Malformed, errors.NotFound, *refusals, errors.RateLimited, errors.Unavailable)
+
+
+def public_deleting(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a call that deletes what its path names, without a key."""
+    return public_reading(*refusals, errors.IdempotencyKeyReused, errors.OutcomeUnknown)
 
 
 def public_writing(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kalends.api.calls import Call, PathId, Reading
-from kalends.api.changes import PARAMETERS, Deleting, Writing
+from kalends.api.changes import Deleting, Writing
 from kalends.api.context import context_of
 from kalends.api.errors import deleting, public_reading, reading, writing
 from kalends.api.json_body import JsonRoute
@@ -41,7 +41,6 @@ async def list_all(call: Reading) -> FeedsAnswer:
 @feeds_of_staff.post(
     "",
     response_model=NewFeedAnswer,
-    openapi_extra={"parameters": PARAMETERS},
     responses=writing(errors.NotFound),
 )
 async def create(body: FeedCreate, change: Writing) -> Response:

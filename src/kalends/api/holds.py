@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from kalends.api.calls import PathId
-from kalends.api.changes import PARAMETERS, Writing
+from kalends.api.changes import Writing
 from kalends.api.errors import UNBOOKABLE, deleting, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
@@ -18,7 +18,6 @@ router = APIRouter(prefix="/v1/calendar/holds", tags=["holds"], route_class=Json
 @router.post(
     "",
     response_model=HoldAnswer,
-    openapi_extra={"parameters": PARAMETERS},
     responses=writing(
         errors.InvalidTime,
         errors.NonexistentTime,

@@ -5,8 +5,8 @@ from datetime import timedelta
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.api.calls import PathId, Reading
-from kalends.api.changes import PARAMETERS, Administering, Writing
+from kalends.api.calls import PathId, Reading, Supervising
+from kalends.api.changes import Administering, Writing
 from kalends.api.errors import deleting, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
@@ -26,7 +26,6 @@ from kalends.services import keys, organizations
 router = APIRouter(route_class=JsonRoute)
 organization = APIRouter(prefix="/v1/organization", tags=["organization"], route_class=JsonRoute)
 own_keys = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=JsonRoute)
-_EXTRA = {"parameters": PARAMETERS}
 
 
 @organization.get("", responses=reading())
@@ -35,9 +34,7 @@ async def get(call: Reading) -> OrganizationAnswer:
     return OrganizationAnswer.of(await call.db.read_one(organizations.get, call.org_id))
 
 
-@organization.patch(
-    "", response_model=OrganizationAnswer, openapi_extra=_EXTRA, responses=writing(errors.AlreadyExists)
-)
+@organization.patch("", response_model=OrganizationAnswer, responses=writing(errors.AlreadyExists))
 async def change(body: OrganizationChange, change: Writing) -> Response:
     """Change the organization; only what is sent. Another zone moves no appointment: instants stay."""
     return await change.make(OrganizationAnswer.of, organizations.change, change.org_id, body, change.now)
@@ -55,7 +52,7 @@ async def current(call: Reading) -> CurrentKeyAnswer:
 
 
 @own_keys.get("", name="list", responses=reading())
-async def list_all(call: Administering) -> KeysAnswer:
+async def list_all(call: Supervising) -> KeysAnswer:
     """List the organization's keys, revoked ones included."""
 
     def shown(tx: Tx) -> KeysAnswer:
@@ -64,7 +61,7 @@ async def list_all(call: Administering) -> KeysAnswer:
     return await call.db.read(shown)
 
 
-@own_keys.post("", response_model=NewKeyAnswer, openapi_extra=_EXTRA, responses=writing())
+@own_keys.post("", response_model=NewKeyAnswer, responses=writing())
 async def create(body: KeyCreate, change: Administering) -> Response:
     """Make a key. Its secret is shown this once: a replay by Idempotency-Key shows null in its place."""
     lifetime = None if body.expires_in_days is None else timedelta(days=body.expires_in_days)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kalends.api.calls import PathId, Reading
-from kalends.api.changes import PARAMETERS, Deleting, Writing
+from kalends.api.changes import Deleting, Writing
 from kalends.api.errors import deleting, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
@@ -94,15 +94,12 @@ def _router(prefix: str, tag: str, *, named: bool) -> APIRouter:
         route_class=JsonRoute,
         dependencies=[Depends(_documented)] if named else [],
     )
-    extra = {"parameters": PARAMETERS}
     one, many, missing = OverrideAnswer, OverridesAnswer, errors.NotFound
     router.get("", name="list", responses=reading(missing))(list_range)
-    router.post("", response_model=one, openapi_extra=extra, responses=writing(missing))(create)
-    router.post("/holidays", response_model=many, openapi_extra=extra, responses=writing(missing))(
-        add_holidays
-    )
+    router.post("", response_model=one, responses=writing(missing))(create)
+    router.post("/holidays", response_model=many, responses=writing(missing))(add_holidays)
     router.get("/{id}", responses=reading(missing))(get)
-    router.patch("/{id}", response_model=one, openapi_extra=extra, responses=writing(missing))(change_one)
+    router.patch("/{id}", response_model=one, responses=writing(missing))(change_one)
     router.delete("/{id}", response_model=Deleted, responses=deleting())(delete)
     return router
 

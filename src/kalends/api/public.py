@@ -6,8 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from kalends.api.calls import PathId
-from kalends.api.changes import IDEMPOTENCY_KEY
-from kalends.api.errors import UNBOOKABLE, public_reading, public_writing
+from kalends.api.errors import UNBOOKABLE, public_deleting, public_reading, public_writing
 from kalends.api.json_body import JsonRoute
 from kalends.api.visits import ClientWriting, Visiting, for_clients
 from kalends.core import errors
@@ -28,7 +27,6 @@ from kalends.services import booking_page, holds, manage_links, slots
 
 router = APIRouter(prefix="/v1/public", tags=["public"], route_class=JsonRoute)
 
-_EXTRA = {"parameters": [IDEMPOTENCY_KEY]}
 _TIMES = (errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime)
 _REFUSED = (*_TIMES, *UNBOOKABLE, errors.TypeInactive, errors.CalendarInactive, errors.CalendarNotServing)
 
@@ -66,7 +64,6 @@ async def explain(query: Annotated[ClientExplainQuery, Query()], visit: Visiting
     "/{slug}/holds",
     name="hold",
     response_model=ClientHoldAnswer,
-    openapi_extra=_EXTRA,
     responses=public_writing(*_REFUSED),
 )
 async def hold(body: ClientHoldCreate, change: ClientWriting) -> Response:
@@ -80,7 +77,7 @@ async def hold(body: ClientHoldCreate, change: ClientWriting) -> Response:
     )
 
 
-@router.delete("/{slug}/holds/{id}", response_model=Deleted, responses=public_reading())
+@router.delete("/{slug}/holds/{id}", response_model=Deleted, responses=public_deleting())
 async def release(id: PathId, change: ClientWriting) -> Response:
     """Give the time back."""
     return await change.make(Deleted.of, holds.release, change.org_id, id, change.now)
@@ -89,18 +86,18 @@ async def release(id: PathId, change: ClientWriting) -> Response:
 @router.post(
     "/{slug}/appointments",
     response_model=BookedAnswer,
-    openapi_extra=_EXTRA,
     responses=public_writing(*_REFUSED, errors.HoldGone, errors.HoldMismatch),
 )
 async def book(body: ClientBooking, change: ClientWriting) -> Response:
-    """Book an appointment. The answer has the client's secret link to it."""
+    """Book an appointment. The answer has the client's secret link to it; not in a rehearsal, which books
+    nothing."""
 
     def with_link(appointment: ClientAppointment, token: str) -> BookedAnswer:
         return BookedAnswer(appointment=appointment, manage_url=change.link(token), manage_token=token)
 
     def without_link(answer: str) -> str:
         kept = BookedAnswer.model_validate_json(answer)
-        return kept.model_copy(update={"manage_url": "", "manage_token": ""}).model_dump_json()
+        return kept.model_copy(update={"manage_url": None, "manage_token": None}).model_dump_json()
 
     def with_new_link(tx: Tx, answer: str) -> str:
         kept = BookedAnswer.model_validate_json(answer)

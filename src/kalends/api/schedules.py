@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from kalends.api.calls import PathId, Reading
-from kalends.api.changes import PARAMETERS, Deleting, Writing
+from kalends.api.changes import Deleting, Writing
 from kalends.api.errors import deleting, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
@@ -13,7 +13,6 @@ from kalends.schemas.wire import Deleted
 from kalends.services import schedules
 
 router = APIRouter(prefix="/v1/calendar/schedules", tags=["schedules"], route_class=JsonRoute)
-_EXTRA = {"parameters": PARAMETERS}
 
 
 @router.get("", name="list", responses=reading())
@@ -22,7 +21,7 @@ async def list_all(call: Reading) -> SchedulesAnswer:
     return SchedulesAnswer.of(await call.db.read(schedules.all_of, call.org_id))
 
 
-@router.post("", response_model=ScheduleAnswer, openapi_extra=_EXTRA, responses=writing())
+@router.post("", response_model=ScheduleAnswer, responses=writing())
 async def create(body: ScheduleCreate, change: Writing) -> Response:
     """Make a named schedule."""
     return await change.telling("schedule.created").make(
@@ -36,9 +35,7 @@ async def get(id: PathId, call: Reading) -> ScheduleAnswer:
     return ScheduleAnswer.of(await call.db.read(schedules.get, call.org_id, id))
 
 
-@router.patch(
-    "/{id}", response_model=ScheduleAnswer, openapi_extra=_EXTRA, responses=writing(errors.NotFound)
-)
+@router.patch("/{id}", response_model=ScheduleAnswer, responses=writing(errors.NotFound))
 async def change_one(id: PathId, body: ScheduleChange, change: Writing) -> Response:
     """Change a schedule; `windows` replaces all of them."""
     return await change.telling("schedule.updated").make(

@@ -32,7 +32,6 @@ class ClientChange(Change):
     def __init__(self, request: Request, visited: Host) -> None:
         super().__init__(request, visited)
         self.visited = visited
-        self._rehearsed = False
 
     def _ticket(self, key: str, fingerprint: bytes) -> Ticket:
         # Clients do not know of each other, so the names they give requests may be the same.
@@ -60,6 +59,10 @@ class LinkChange(ClientChange):
     def __init__(self, request: Request, link: Link) -> None:
         super().__init__(request, link.host)
         self.by = _standing(link, self)
+
+    def _ticket(self, key: str, fingerprint: bytes) -> Ticket:
+        link = digest(self.request.path_params["token"])
+        return Ticket(self.org_id, f"link:{link.hex()}:{key}", fingerprint)
 
 
 def for_clients(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:

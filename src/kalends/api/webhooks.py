@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from kalends.api.calls import Call, PathId, Reading
-from kalends.api.changes import PARAMETERS, Deleting, Writing
+from kalends.api.changes import Change, Deleting, Writing
 from kalends.api.errors import deleting, failure, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
@@ -32,7 +32,6 @@ from kalends.services import event_order, events, webhooks
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=JsonRoute)
 
-_EXTRA = {"parameters": PARAMETERS}
 _READING = reading(errors.NotFound, shape=failure)
 
 
@@ -46,7 +45,6 @@ async def list_all(call: Reading) -> WebhooksAnswer:
     "",
     status_code=201,
     response_model=NewWebhookAnswer,
-    openapi_extra=_EXTRA,
     responses=writing(errors.Conflict, shape=failure),
 )
 async def create(body: WebhookCreate, change: Writing) -> Response:
@@ -76,7 +74,6 @@ async def get(id: PathId, call: Reading) -> WebhookAnswer:
 @router.patch(
     "/{id}",
     response_model=WebhookAnswer,
-    openapi_extra=_EXTRA,
     responses=writing(errors.NotFound, shape=failure),
 )
 async def change_one(id: PathId, body: WebhookChange, change: Writing) -> Response:
@@ -89,11 +86,11 @@ async def change_one(id: PathId, body: WebhookChange, change: Writing) -> Respon
 @router.delete("/{id}", response_model=DeletedAnswer, responses=deleting(shape=failure))
 async def delete(id: PathId, change: Deleting) -> Response:
     """Delete a webhook, and what was to be delivered to it."""
-    while await change.db.write(webhooks.empty, change.org_id, id):
-        pass
+    await change.ahead(webhooks.empty, change.org_id, id)
     return await change.make(
         lambda gone: DeletedAnswer.of(DeletedWebhook(id=gone)),
-        webhooks.remove,
+        # What is to be delivered may be so much that nobody should wait for it to be removed only for show.
+        webhooks.known if change.rehearsed else webhooks.remove,
         change.org_id,
         id,
         change.real_now,
@@ -103,7 +100,6 @@ async def delete(id: PathId, change: Deleting) -> Response:
 @router.post(
     "/{id}/rotate-secret",
     response_model=NewWebhookAnswer,
-    openapi_extra=_EXTRA,
     responses=writing(errors.NotFound, shape=failure),
 )
 async def rotate_secret(id: PathId, change: Writing) -> Response:
@@ -130,7 +126,6 @@ async def deliveries(
 @router.post(
     "/{id}/deliveries/{delivery_id}/replay",
     response_model=DeliveryAnswer,
-    openapi_extra=_EXTRA,
     responses=writing(errors.NotFound, shape=failure),
 )
 async def replay_delivery(id: PathId, delivery_id: PathId, change: Writing) -> Response:
@@ -143,7 +138,6 @@ async def replay_delivery(id: PathId, delivery_id: PathId, change: Writing) -> R
 @router.post(
     "/{id}/replay",
     response_model=ReplayedAnswer,
-    openapi_extra=_EXTRA,
     responses=writing(
         errors.NotFound, errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime, shape=failure
     ),
@@ -166,7 +160,6 @@ async def replay(id: PathId, body: Replay, change: Writing) -> Response:
 @router.post(
     "/{id}/test",
     response_model=DeliveryAnswer,
-    openapi_extra=_EXTRA,
     responses=writing(errors.NotFound, errors.Conflict, shape=failure),
 )
 async def test(id: PathId, change: Writing) -> Response:
@@ -178,10 +171,9 @@ async def test(id: PathId, change: Writing) -> Response:
     )
 
 
-async def _number(call: Call) -> None:
+async def _number(change: Change) -> None:
     """Number what has happened before, however much it is: in pieces, so that nobody is held up by it."""
-    while await call.db.write(event_order.number, call.org_id, call.real_now, mail=call.context.mail):
-        pass
+    await change.ahead(event_order.number, change.org_id, change.real_now, mail=change.context.mail)
 
 
 async def _must_be_public(call: Call, url: str) -> None:

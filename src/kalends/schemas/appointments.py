@@ -214,8 +214,8 @@ class AppointmentAnswer(OneThing):
 class ManageLinkAnswer(Answer):
     """The secret link of an appointment's client. It is shown this once."""
 
-    manage_url: str
-    manage_token: str = Field(description="The last part of the link, for a page of your own.")
+    manage_url: str | None = Field(description="Null in a rehearsal, which makes none.")
+    manage_token: str | None = Field(description="The last part of the link, for a page of your own.")
 
 
 class AppointmentsAnswer(Answer):

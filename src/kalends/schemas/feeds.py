@@ -29,7 +29,9 @@ class NewFeedAnswer(Answer):
     """A feed that was just made."""
 
     feed: Feed
-    url: str | None = Field(description="Its address. It is shown this once; null in a replay.")
+    url: str | None = Field(
+        description="Its address. It is shown this once; null in a replay or a rehearsal."
+    )
 
 
 class FeedsAnswer(OneThing):

@@ -95,7 +95,9 @@ class NewKeyAnswer(Answer):
     """A key that was just made."""
 
     key: Key
-    secret: str | None = Field(description="The key itself. It is shown this once; null in a replay.")
+    secret: str | None = Field(
+        description="The key itself. It is shown this once; null in a replay or a rehearsal."
+    )
 
 
 class KeysAnswer(OneThing):

@@ -172,8 +172,8 @@ class ClientAppointmentAnswer(Answer):
 class BookedAnswer(ClientAppointmentAnswer):
     """What was booked, and the secret link by which to see, cancel and move it."""
 
-    manage_url: str
-    manage_token: str = Field(description="The last part of the link, for a page of your own.")
+    manage_url: str | None = Field(description="Null in a rehearsal, which books nothing.")
+    manage_token: str | None = Field(description="The last part of the link, for a page of your own.")
 
 
 def host_summary(host: Host) -> HostSummary:

@@ -128,7 +128,7 @@ class Webhook(Answer):
 class NewWebhook(Webhook):
     """A webhook and its secret, which is shown this once."""
 
-    secret: str | None = Field(description="Shown this once; null in a replay.")
+    secret: str | None = Field(description="Shown this once; null in a replay or a rehearsal.")
 
 
 class Delivery(Answer):

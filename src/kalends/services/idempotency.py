@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
 from kalends.core.errors import IdempotencyKeyReused
 from kalends.db.database import Tx
@@ -47,7 +47,6 @@ def once(
     answers that hold a secret, and `revive` what is given again. Raises IdempotencyKeyReused where the key
     stood for a different request.
     """
-    mine = (idempotency_keys.c.org_id == ticket.org_id, idempotency_keys.c.key == ticket.key)
     tx.execute(
         delete(idempotency_keys).where(
             idempotency_keys.c.org_id == ticket.org_id, idempotency_keys.c.created_at <= now - KEPT
@@ -55,12 +54,31 @@ def once(
     )
     new = {"org_id": ticket.org_id, "key": ticket.key, "fingerprint": ticket.fingerprint, "answer": None}
     if not insert_new(tx, idempotency_keys, new | {"created_at": now}):
-        earlier = tx.execute(
-            select(idempotency_keys.c.fingerprint, idempotency_keys.c.answer).where(*mine)
-        ).one()
-        if earlier.fingerprint != ticket.fingerprint or earlier.answer is None:
+        earlier = _answer(tx, ticket)
+        if earlier is None:
             raise IdempotencyKeyReused
-        return Kept(revive(tx, earlier.answer), replayed=True)
+        return Kept(revive(tx, earlier), replayed=True)
     answer = unit(tx)
-    tx.execute(update(idempotency_keys).where(*mine).values(answer=keep(answer)))
+    tx.execute(update(idempotency_keys).where(*_named(ticket)).values(answer=keep(answer)))
     return Kept(answer, replayed=False)
+
+
+def is_done(tx: Tx, ticket: Ticket, now: datetime) -> bool:
+    """Tell whether `once` would give an answer again. Raises IdempotencyKeyReused as it does."""
+    return _answer(tx, ticket, idempotency_keys.c.created_at > now - KEPT) is not None
+
+
+def _answer(tx: Tx, ticket: Ticket, *rules: ColumnElement[bool]) -> str | None:
+    """What is stored of the ticket's answer. Raises IdempotencyKeyReused where its key stands for another."""
+    stored = select(idempotency_keys.c.fingerprint, idempotency_keys.c.answer)
+    earlier = tx.execute(stored.where(*_named(ticket), *rules)).first()
+    if earlier is None:
+        return None
+    fingerprint, answer = earlier
+    if fingerprint != ticket.fingerprint:
+        raise IdempotencyKeyReused
+    return answer
+
+
+def _named(ticket: Ticket) -> tuple[ColumnElement[bool], ...]:
+    return (idempotency_keys.c.org_id == ticket.org_id, idempotency_keys.c.key == ticket.key)

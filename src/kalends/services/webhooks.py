@@ -99,6 +99,11 @@ def empty(tx: Tx, org_id: str, webhook_id: str) -> int:
     return tx.execute(delete(deliveries).where(*mine, deliveries.c.id.in_(some))).rowcount
 
 
+def known(tx: Tx, org_id: str, webhook_id: str, _now: datetime) -> str:
+    """Return the webhook's id, as `remove` would, and remove nothing. Raises NotFound."""
+    return str(_row(tx, org_id, webhook_id).id)
+
+
 def remove(tx: Tx, org_id: str, webhook_id: str, now: datetime) -> str:
     """Delete a webhook with its deliveries; its id. Raises NotFound."""
     event_order.lock_head(tx, org_id, now)  # nobody makes deliveries for it meanwhile

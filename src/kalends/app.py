@@ -32,7 +32,9 @@ from kalends.api.cors import Cors
 from kalends.api.document import document, operation_id
 from kalends.api.errors import HANDLERS
 from kalends.api.gate import Gate
+from kalends.api.head import Head
 from kalends.api.key_use import KeyUse
+from kalends.api.last_net import LastNet
 from kalends.api.rate_limits import RateLimits
 from kalends.api.request_log import RequestLog
 from kalends.clock import Clock, SystemClock
@@ -142,4 +144,5 @@ def _middleware(settings: Settings) -> list[Middleware]:
     everywhere = settings.cors_origins
     cors = Middleware(Cors, everywhere=everywhere, public=(*everywhere, *settings.public_cors_origins))
     limit = Middleware(BodyLimit, limit=BODY_LIMIT)
-    return [Middleware(RequestLog), cors, Middleware(Gate), limit]
+    net = Middleware(LastNet)
+    return [Middleware(RequestLog), net, Middleware(Head), cors, net, Middleware(Gate), net, limit]

@@ -55,12 +55,12 @@ async def test_unknown_paths_and_methods(client: httpx.AsyncClient) -> None:
     refused(await client.get(f"{PATH}/"), 404, "not_found")
     refused(await client.get(f"{PATH}/../../etc/passwd"), 404, "not_found")
     for path, allowed in (
-        (PATH, {"GET", "PATCH", "POST"}),
-        (f"{PATH}/apt_x", {"GET", "PATCH"}),
-        ("/v1/calendar/appointment-types", {"GET", "POST", "PUT"}),
+        (PATH, {"GET", "HEAD", "PATCH", "POST"}),
+        (f"{PATH}/apt_x", {"GET", "HEAD", "PATCH"}),
+        ("/v1/calendar/appointment-types", {"GET", "HEAD", "POST", "PUT"}),
         ("/v1/calendar/overrides/holidays", {"POST"}),
-        ("/v1/calendar/overrides/ovr_x", {"DELETE", "GET", "PATCH"}),
-        ("/healthz", {"GET"}),
+        ("/v1/calendar/overrides/ovr_x", {"DELETE", "GET", "HEAD", "PATCH"}),
+        ("/healthz", {"GET", "HEAD"}),
     ):
         response = await client.request("PROPFIND", path)
         refused(response, 405, "method_not_allowed")

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from kalends.api.calls import PathId, Reading
-from kalends.api.changes import IF_MATCH, Change, Writing
+from kalends.api.changes import ETAG, IF_MATCH, Change, Writing
 from kalends.api.errors import UNBOOKABLE, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
@@ -78,7 +78,7 @@ async def list_page(query: Annotated[AppointmentsQuery, Query()], call: Reading)
     return await call.db.read_one(appointment_lists.page, call.org_id, call.timezone, query, call.now)
 
 
-@router.get("/{id}", responses=reading(errors.NotFound))
+@router.get("/{id}", responses=reading(errors.NotFound) | {200: ETAG})
 async def get(id: PathId, call: Reading, response: Response) -> AppointmentAnswer:
     """Show one appointment. The ETag is its version."""
     appointment = await call.db.read_one(appointments.get, call.org_id, id, call.now)

@@ -45,6 +45,10 @@ IF_MATCH: dict[str, Any] = {
     "schema": {"type": "string", "examples": ['"3"']},
 }
 
+ETAG: dict[str, Any] = {
+    "headers": {"ETag": {"description": "Names what was answered.", "schema": {"type": "string"}}}
+}
+
 
 class Change(Call):
     """Runs a handler's unit of work, and answers with what `say` makes of its result.

@@ -7,17 +7,33 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kalends.api.gate import PUBLIC
 
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_ACCEPTED = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Test-Clock", "X-Request-Id")
-_EXPOSED = (
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+ACCEPTED = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Test-Clock",
+    "X-Request-Id",
+    # W3C Trace Context: tracing pages send them without being asked, and a refused one is a refused request.
+    "Traceparent",
+    "Tracestate",
+    "Baggage",
+)
+"""Every header that is read, but for those that browsers keep to themselves."""
+EXPOSED = (
     "X-RateLimit-Limit",
     "X-RateLimit-Remaining",
     "X-RateLimit-Reset",
     "X-Request-Id",
+    "Allow",
     "ETag",
     "Idempotent-Replayed",
     "Retry-After",
+    "WWW-Authenticate",
 )
+"""Every header that is sent, but for those that pages may read anyway."""
 
 
 class Cors:
@@ -39,8 +55,8 @@ def _allowing(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     return CORSMiddleware(
         app,
         allow_origins=origins,
-        allow_methods=_METHODS,
-        allow_headers=_ACCEPTED,
-        expose_headers=_EXPOSED,
+        allow_methods=METHODS,
+        allow_headers=ACCEPTED,
+        expose_headers=EXPOSED,
         max_age=600,
     )

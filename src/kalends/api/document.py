@@ -154,7 +154,7 @@ def _complete(operation: dict[str, Any], *, keyed: bool, changes: bool) -> None:
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]  # FastAPI's own; here malformed input is a 400
     for status, response in responses.items():
-        headers = dict(_REQUEST_ID)
+        headers = response.get("headers", {}) | _REQUEST_ID
         if status in ("429", "503"):
             headers |= _RETRY_AFTER
         if status == "401":

@@ -210,7 +210,11 @@ def _allowed(request: Request, fallback: Mapping[str, str] | None) -> dict[str, 
     fitting = [path for path in paths if compile_path(path)[0].fullmatch(request.url.path)]
     fewest = min((path.count("{") for path in fitting), default=0)  # the most literal path is the one meant
     methods = {method.upper() for path in fitting if path.count("{") == fewest for method in paths[path]}
-    return {"Allow": ", ".join(sorted(methods))} if methods else dict(fallback or {})
+    if not methods:  # the document does not know it: files, of which the router says nothing, and pages
+        methods = set((fallback or {}).get("Allow", "GET").split(", "))
+    if "GET" in methods:
+        methods.add("HEAD")
+    return {"Allow": ", ".join(sorted(methods))}
 
 
 def tell_operator(refusal: errors.Refusal) -> None:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kalends.api.calls import Call, PathId, Reading
-from kalends.api.changes import Deleting, Writing
+from kalends.api.changes import ETAG, Deleting, Writing
 from kalends.api.context import context_of
 from kalends.api.errors import deleting, public_reading, reading, writing
 from kalends.api.json_body import JsonRoute
@@ -24,8 +24,15 @@ from kalends.services import booking_page, feeds
 
 MEDIA_TYPE = "text/calendar"
 _FILE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}, "description": "An iCalendar file."},
-    304: {"description": "Nothing has changed since the answer with this ETag."},
+    200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}, "description": "An iCalendar file."}
+    | ETAG,
+    304: {"description": "Nothing has changed since the answer with this ETag."} | ETAG,
+}
+_IF_NONE_MATCH: dict[str, Any] = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "Answer 304 where the file still has this ETag.",
+    "schema": {"type": "string"},
 }
 
 feeds_of_staff = APIRouter(prefix="/v1/calendar/feeds", tags=["feeds"], route_class=JsonRoute)
@@ -64,6 +71,7 @@ async def delete(id: PathId, change: Deleting) -> Response:
     "/feeds/{token}.ics",
     name="feed",
     response_class=Response,
+    openapi_extra={"parameters": [_IF_NONE_MATCH]},
     responses=public_reading() | _FILE,
 )
 async def feed(request: Request, token: Annotated[str, Path(max_length=100)]) -> Response:
@@ -83,6 +91,7 @@ async def feed(request: Request, token: Annotated[str, Path(max_length=100)]) ->
     "/appointments/{token}.ics",
     name="appointment",
     response_class=Response,
+    openapi_extra={"parameters": [_IF_NONE_MATCH]},
     responses=public_reading() | _FILE,
 )
 async def appointment(request: Request, visit: ByLink) -> Response:

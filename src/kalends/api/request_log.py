@@ -1,4 +1,4 @@
-"""One log line per request, a request id on every answer, and the last net under every error."""
+"""One log line per request, and a request id on every answer."""
 
 import re
 import time
@@ -10,7 +10,6 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kalends.api import errors
 from kalends.api.context import context_of
 from kalends.core.caller import Caller
 from kalends.telemetry import log
@@ -19,8 +18,8 @@ _ACCEPTED = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class RequestLog:
-    """Pure ASGI, outermost. The line names the route's template, never the path or the query, and who
-    asked by ids: no personal data gets into the log."""
+    """Pure ASGI, outermost; what is below it raises nothing. The line names the route's template, never the
+    path or the query, and who asked by ids: no personal data gets into the log."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -49,13 +48,7 @@ class RequestLog:
             structlog.contextvars.bound_contextvars(request_id=request_id),
             nullcontext() if context.tracing is None else context.tracing.request(scope["headers"], told),
         ):
-            try:
-                await self._app(scope, receive, send_with_id)
-            except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log a trace
-                log.exception("a defect: please report it with this trace")
-                state["refused"] = errors.InternalError.code
-                if not status:
-                    await errors.answer(errors.InternalError(), scope["path"])(scope, receive, send_with_id)
+            await self._app(scope, receive, send_with_id)
             seconds, caller = time.perf_counter() - began, state.get("caller")
             told |= {"route": getattr(scope.get("route"), "path", "unmatched"), "status": status}
             context.pace.served()

@@ -1,0 +1,36 @@
+"""What is answered where nothing else was: to a defect of ours."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kalends.api import errors
+from kalends.telemetry import log
+
+
+class LastNet:
+    """Pure ASGI: whatever is raised below it ends here, as a trace in the log and a 500 in the one shape.
+
+    It stands right below everything that adds headers to answers, since a page can't read a 500 without the
+    headers of CORS, and takes it for a network error.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def watch(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log a trace
+            log.exception("a defect: please report it with this trace")
+            scope["state"]["refused"] = errors.InternalError.code
+            if not begun:
+                await errors.answer(errors.InternalError(), scope["path"])(scope, receive, send)

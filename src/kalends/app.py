@@ -14,6 +14,7 @@ from kalends.api import (
     appointments,
     availability,
     calendars,
+    docs,
     events,
     feeds,
     health,
@@ -35,6 +36,7 @@ from kalends.api.gate import Gate
 from kalends.api.head import Head
 from kalends.api.key_use import KeyUse
 from kalends.api.last_net import LastNet
+from kalends.api.prefix import Prefix
 from kalends.api.rate_limits import RateLimits
 from kalends.api.request_log import RequestLog
 from kalends.clock import Clock, SystemClock
@@ -107,8 +109,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         strict_content_type=False,
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
+        docs_url=None,
         redoc_url=None,
-        static_url="/docs/assets",
+        static_url=docs.ASSETS,
     )
     for feature in (
         appointments,
@@ -126,9 +129,10 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         public,
         manage,
         health,
+        docs,
     ):
         app.include_router(feature.router)
-    app.openapi = lambda: document(app)  # type: ignore[method-assign]  # FastAPI's way to extend it
+    app.openapi = lambda: document(app, settings.public_url)  # type: ignore[method-assign]  # FastAPI's way to extend it
     return app
 
 
@@ -145,4 +149,5 @@ def _middleware(settings: Settings) -> list[Middleware]:
     cors = Middleware(Cors, everywhere=everywhere, public=(*everywhere, *settings.public_cors_origins))
     limit = Middleware(BodyLimit, limit=BODY_LIMIT)
     net = Middleware(LastNet)
-    return [Middleware(RequestLog), net, Middleware(Head), cors, net, Middleware(Gate), net, limit]
+    prefix = Middleware(Prefix, public_url=settings.public_url)
+    return [Middleware(RequestLog), net, prefix, Middleware(Head), cors, net, Middleware(Gate), net, limit]

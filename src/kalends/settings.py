@@ -36,8 +36,9 @@ class Settings(BaseSettings):
     )
     public_url: str = Field(
         default="",
-        description="How clients reach this server, such as https://book.example: links for clients begin "
-        "with it. Where left out, they begin with the address the request came to.",
+        description="How clients reach this server, such as https://book.example, or "
+        "https://clinic.example/booking below a path: links for clients begin with it. "
+        "Where left out, they begin with the address the request came to.",
         pattern="^(https?://[^/]+(/.*)?)?$",
     )
     public_cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -54,8 +54,8 @@ def operation_id(route: APIRoute) -> str:
     return ".".join([*map(str, route.tags[:1]), route.name])
 
 
-def document(app: FastAPI) -> dict[str, Any]:
-    """The document of this application, made once."""
+def document(app: FastAPI, public_url: str) -> dict[str, Any]:
+    """The document of this application, made once. Its calls are below `public_url`, if there is one."""
     if app.openapi_schema is None:
         made = get_openapi(
             title=app.title,
@@ -63,7 +63,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             description=DESCRIPTION,
             contact={"name": "Whoever runs this server"},
             license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
-            servers=[{"url": "/", "description": "The server that this document comes from."}],
+            servers=[{"url": public_url or "/", "description": "The server that this document comes from."}],
             routes=app.routes,
             tags=[
                 {"name": "appointments", "description": "Booked time."},

@@ -197,6 +197,8 @@ async def _fingerprint(request: Request) -> bytes:
 
 
 class _ScopedChange(Scoped):
+    reads = ("dry_run",)
+
     async def __call__(self, request: Request) -> Change:
         caller = caller_of(request)
         caller.need(self.scope)

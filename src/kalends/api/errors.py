@@ -142,13 +142,15 @@ def from_validation(error: RequestValidationError) -> errors.Refusal:
     first = problems[0]
     kind = first["type"]
     if kind == "missing_fields":
-        missing = [{"field": name, "reason": "is required"} for name in first["ctx"]["missing"]]
-        return MissingFields(first["ctx"]["sentence"], fields=missing)
+        return MissingFields(first["ctx"]["sentence"], fields=_named(first["ctx"]["wrong"]))
     if kind == "json_invalid":
         return MalformedJson(f"The body is not valid JSON: {first['ctx']['error']}.")
     if first["loc"] == ("body",) and kind in ("model_attributes_type", "dict_type", "model_type", "missing"):
         return MalformedJson("The body must be a JSON object.")
-    fields = [{"field": _field(problem["loc"]), "reason": _reason(problem)} for problem in problems[:20]]
+    if kind == "wrong_names":
+        fields = _named(first["ctx"]["wrong"], first["loc"][1:])
+    else:
+        fields = [{"field": _field(problem["loc"]), "reason": _reason(problem)} for problem in problems[:20]]
     between = ": " if fields[0]["field"] == _BODY else " "
     sentence = f"{fields[0]['field']}{between}{fields[0]['reason']}"
     refusal = errors.InvalidTime if kind == "invalid_time" else errors.Malformed
@@ -166,6 +168,12 @@ def from_http(error: HTTPException) -> errors.Refusal:
             return BodyTooLarge()
         case _:
             return errors.Malformed(str(error.detail))
+
+
+def _named(wrong: Mapping[str, str], within: Sequence[str | int] = ()) -> list[dict[str, str]]:
+    return [
+        {"field": ".".join(map(str, (*within, name))), "reason": reason} for name, reason in wrong.items()
+    ]
 
 
 def _field(location: Sequence[str | int]) -> str:

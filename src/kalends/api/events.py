@@ -6,12 +6,13 @@ from fastapi import APIRouter, Query
 
 from kalends.api.calls import Reading
 from kalends.api.errors import reading
+from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.schemas.events import EventsAnswer
 from kalends.schemas.queries import EventsQuery
 from kalends.services import event_order, event_pages
 
-router = APIRouter(prefix="/v1/events", tags=["events"])
+router = APIRouter(prefix="/v1/events", tags=["events"], route_class=JsonRoute)
 
 
 @router.get("", name="list", responses=reading(errors.CursorExpired))

@@ -1,11 +1,15 @@
-"""Reading a JSON body strictly: what could be meant in two ways is refused."""
+"""Reading requests strictly: what could be meant in two ways is refused, and so is what would be lost."""
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
+from difflib import get_close_matches
 from email.message import Message
+from inspect import isclass
 from typing import Any
 
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -27,12 +31,19 @@ class JsonRequest(Request):
 
 
 class JsonRoute(APIRoute):
-    """A route that reads its body as JsonRequest does, and refuses what is not called JSON (415)."""
+    """A route that reads its body as JsonRequest does, refuses what is not called JSON (415), and refuses
+    query parameters that it does not have."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        parameters = _parameters(self.dependant)
+        for each in (self.openapi_extra or {}).get("parameters", ()):
+            if each["in"] == "query" and each["name"] not in parameters:
+                parameters.append(each["name"])
 
         async def strictly(request: Request) -> Response:
+            if request.scope["query_string"]:
+                _must_know(request.query_params, parameters)
             if self.body_field is not None:
                 media_type = request.headers.get("content-type")
                 if media_type is not None and not _is_json(media_type):
@@ -43,6 +54,37 @@ class JsonRoute(APIRoute):
             return await handle(request)
 
         return strictly
+
+
+def _parameters(dependant: Dependant) -> list[str]:
+    """Return the names of a route's query parameters: those in its signature, and those that its dependencies
+    read by themselves (`reads`)."""
+    names = list(getattr(dependant.call, "reads", ()))
+    for field in dependant.query_params:
+        kind = field.field_info.annotation
+        if isclass(kind) and issubclass(kind, BaseModel):
+            names += [each.alias or name for name, each in kind.model_fields.items()]
+        else:
+            names.append(field.alias)
+    for each in dependant.dependencies:
+        names += _parameters(each)
+    return names
+
+
+def _must_know(sent: Collection[str], parameters: Collection[str]) -> None:
+    """Raise Malformed for a query parameter that there is not: nobody would see that it did nothing."""
+    unknown = [name for name in sent if name not in parameters]
+    if not unknown:
+        return
+    name = unknown[0][:100]
+    near = get_close_matches(name.lower(), parameters, n=1)
+    reason = "is no query parameter of this call" + (f"; did you mean {near[0]}?" if near else "")
+    known = f"It has {', '.join(parameters)}." if parameters else "It has none."
+    raise Malformed(
+        f"{name} {reason}{'' if near else '.'} {known}",
+        fields=[{"field": name, "reason": reason}],
+        parameters=list(parameters),
+    )
 
 
 def _nothing_sent(wanted: Any) -> Malformed:

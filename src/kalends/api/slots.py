@@ -7,12 +7,13 @@ from starlette.responses import Response
 
 from kalends.api.calls import Reading
 from kalends.api.errors import reading
+from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.schemas.queries import ExplainQuery, SlotsQuery
 from kalends.schemas.slots import Explanation, SlotsAnswer
 from kalends.services import slots
 
-router = APIRouter(prefix="/v1/calendar/slots", tags=["slots"])
+router = APIRouter(prefix="/v1/calendar/slots", tags=["slots"], route_class=JsonRoute)
 
 _RESPONSES = reading(errors.NotFound, errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime)
 

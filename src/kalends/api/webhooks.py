@@ -20,6 +20,7 @@ from kalends.schemas.webhooks import (
     DeliveriesAnswer,
     DeliveryAnswer,
     NewWebhookAnswer,
+    Pagination,
     Replay,
     Replayed,
     ReplayedAnswer,
@@ -35,10 +36,19 @@ router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=JsonRou
 _READING = reading(errors.NotFound, shape=failure)
 
 
-@router.get("", name="list", responses=reading(shape=failure))
-async def list_all(call: Reading) -> WebhooksAnswer:
-    """List the webhooks, oldest first."""
-    return WebhooksAnswer.of(await call.db.read(webhooks.all_of, call.org_id))
+@router.get("", name="list", response_model_exclude_unset=True, responses=reading(shape=failure))
+async def list_all(
+    call: Reading,
+    page: Annotated[int | None, Query(ge=1, le=1_000_000, description="By default the first.")] = None,
+    limit: Annotated[int | None, Query(ge=1, le=100, description="Of a page; by default 50.")] = None,
+) -> WebhooksAnswer:
+    """List the webhooks, oldest first: all of them, or a page, as the lists of the original have them."""
+    found = await call.db.read(webhooks.all_of, call.org_id)
+    if page is None and limit is None:
+        return WebhooksAnswer(success=True, data=found)
+    told = Pagination(page=page or 1, limit=limit or 50, total=len(found))
+    first = (told.page - 1) * told.limit
+    return WebhooksAnswer(success=True, data=found[first : first + told.limit], pagination=told)
 
 
 @router.post(

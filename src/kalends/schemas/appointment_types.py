@@ -1,15 +1,16 @@
 """Appointment types on the wire (camelCase, by the contract)."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from kalends.core.lifecycle import MAX_BUFFER_MINUTES, MAX_DURATION_MINUTES
 from kalends.schemas.fields import WHOLE, Id, Label, Name, Notes
-from kalends.schemas.wire import UNSENT, Answer, OneThing, Request
+from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
 _MOST = 1_000_000
 """Counts and horizons above it have no meaning here, and must fit a 32-bit column."""
@@ -50,7 +51,7 @@ class BookingQuestion(Request):
         return self
 
 
-class AppointmentTypeChange(Request):
+class AppointmentTypeChange(Change):
     """What is to be changed of a type. A field that is not sent stays."""
 
     model_config = ConfigDict(
@@ -58,6 +59,14 @@ class AppointmentTypeChange(Request):
         populate_by_name=False,
         json_schema_extra={"examples": [{"durationMinutes": 45}]},
     )
+    why_not: ClassVar[Mapping[str, str]] = {
+        "scheduleName": "it is the schedule's; send scheduleId",
+        "appointmentType": "send its fields themselves",
+    }
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (AppointmentType, "appointmentType")
 
     name: Name = UNSENT
     duration_minutes: Duration = UNSENT

@@ -1,14 +1,15 @@
 """Appointments on the wire (snake_case, by the contract)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from kalends.core.lifecycle import Check, Source, Status
 from kalends.schemas.fields import Email, Id, Language, Moment, Name, Notes, Phone, Zone
-from kalends.schemas.wire import UNSENT, Answer, OneThing, Request
+from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
 
 class Actor(Answer):
@@ -19,6 +20,51 @@ class Actor(Answer):
     )
     id: str | None = Field(description="The key's id.")
     name: str | None = Field(description="The key's name.")
+
+
+def _answers(value: Any) -> Any:
+    if not isinstance(value, dict | list | None):
+        raise PydanticCustomError("answers", "must be an object by the questions' ids, or a list")
+    if value is not None and len(value) > _MOST_ANSWERS:
+        raise PydanticCustomError("answers", "must have at most {most} answers", {"most": _MOST_ANSWERS})
+    return value
+
+
+_MOST_ANSWERS = 100
+Answers = Annotated[
+    dict[str, Any] | list[Any] | None,
+    BeforeValidator(_answers),
+    WithJsonSchema(
+        {
+            "type": ["object", "array", "null"],
+            "maxProperties": _MOST_ANSWERS,
+            "additionalProperties": True,
+            "maxItems": _MOST_ANSWERS,
+            "items": {
+                "type": "object",
+                "properties": {"id": {"type": "string"}, "label": {"type": "string"}, "answer": {}},
+                "required": ["id", "answer"],
+            },
+        }
+    ),
+]
+"""Answers of staff; `schemas.answers` judges them by the questions of the type."""
+
+_BY_STATUS = "it follows from the status; send status"
+_WHY_NOT = {
+    "appointment_type_id": "book the appointment of the other type, and cancel this one",
+    "calendar_id": "book the appointment in the other calendar, and cancel this one",
+    "end_time": "it follows from the start and the type's duration; send start_time to move the appointment",
+    "duration_minutes": "it is the type's; send start_time to move the appointment",
+    "hold_id": "a hold is for booking; send start_time to move the appointment",
+    "confirmed_at": _BY_STATUS,
+    "completed_at": _BY_STATUS,
+    "cancelled_at": _BY_STATUS,
+    "no_show_at": _BY_STATUS,
+    "overlap_allowed": "it follows from the check",
+    "appointment_type": "change the type itself",
+    "appointment": "send its fields themselves",
+}
 
 
 class AppointmentCreate(Request):
@@ -38,6 +84,10 @@ class AppointmentCreate(Request):
         }
     )
     must_have = ("appointment_type_id", "start_time", "client_name")
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (Appointment,)
 
     appointment_type_id: Id
     start_time: Moment
@@ -61,12 +111,22 @@ class AppointmentCreate(Request):
     hold_id: Id | None = Field(
         default=None, description="Books the time of this hold, which is checked no more."
     )
+    answers: Answers = Field(
+        default=None,
+        description="To the type's questions: by the question's id, or as the list that an appointment "
+        "shows. Nothing is required of staff.",
+    )
 
 
-class AppointmentChange(Request):
+class AppointmentChange(Change):
     """What is to be changed. A field that is not sent stays; null clears an optional one."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "completed"}]})
+    why_not = _WHY_NOT
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (Appointment, AppointmentCreate, "duration_minutes", "appointment")
 
     status: Status = Field(default=UNSENT, description="Each status sets its own timestamp.")
     start_time: Moment = Field(
@@ -81,6 +141,11 @@ class AppointmentChange(Request):
     client_notes: Notes = UNSENT
     internal_notes: Notes = UNSENT
     cancellation_reason: Notes = Field(default=UNSENT, description="Goes with the status `cancelled`.")
+    answers: Answers = Field(
+        default=UNSENT,
+        description="By the question's id, where only what is sent changes and null removes; or the whole "
+        "list, as an appointment shows it.",
+    )
     check: Check = Field(
         default="conflicts",
         description="As for a booking, where the appointment is moved or un-cancelled.",
@@ -131,7 +196,7 @@ class Appointment(Answer):
     client_timezone: str | None
     client_notes: str | None
     internal_notes: str | None
-    answers: list[QuestionAnswer] = Field(description="To the type's questions, from the booking page.")
+    answers: list[QuestionAnswer] = Field(description="To the type's questions.")
     status: Status
     expires_at: datetime | None = Field(
         description="Until when a pending one must be confirmed; then it is cancelled by itself."

@@ -1,16 +1,21 @@
 """Calendars on the wire: what can't be in two places at once."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from kalends.schemas.appointment_types import Color
 from kalends.schemas.fields import Id, Name
-from kalends.schemas.wire import UNSENT, Answer, OneThing, Request
+from kalends.schemas.wire import UNSENT, Answer, Change, OneThing
 
 
-class CalendarChange(Request):
+class CalendarChange(Change):
     """What is to be changed of a calendar."""
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (Calendar, "calendar")
 
     name: Name = UNSENT
     color: Color | None = UNSENT
@@ -23,6 +28,7 @@ class CalendarCreate(CalendarChange):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Room 2", "color": "#10b981"}]})
     must_have = ("name",)
+    refuses = True
 
     name: Name
 

@@ -1,8 +1,9 @@
 """Calendar feeds on the wire."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from kalends.schemas.fields import Id
 from kalends.schemas.wire import Answer, OneThing, Request
@@ -12,6 +13,11 @@ class FeedCreate(Request):
     """A secret address at which a calendar program reads appointments."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{}]})
+    refuses = True
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (Feed, NewFeedAnswer)
 
     calendar_id: Id | None = Field(default=None, description="Of this calendar only; of all where left out.")
 

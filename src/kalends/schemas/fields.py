@@ -9,12 +9,14 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from kalends.core.contacts import plain_address, plain_phone
 from kalends.core.hours import zone_names
+from kalends.core.text import INVISIBLE, LONGEST_NAME, in_lines, is_blank, one_line
 
 # What JSON Schema can say of these fields; the validators below say it with better sentences.
 _HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 _NO_NUL = r"^[^\x00]*$"
-_NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
+_NOT_BLANK = rf"^[^\x00]*[^{INVISIBLE}][^\x00]*$"
 _PHONE = r"^\+?([ ().\-/]*[0-9]){3,20}[ ().\-/]*((x|ext\.?|#) ?[0-9]{1,8})?$"
 _CLOCK = r"^((0[0-9]|1[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?|24:00(:00)?)$"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -27,7 +29,26 @@ SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 def _blank_is_null(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
+    return None if isinstance(value, str) and is_blank(value) else value
+
+
+def _one_line(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    line = one_line(value)
+    return "" if is_blank(line) else line
+
+
+def _in_lines(value: Any) -> Any:
+    return in_lines(value) if isinstance(value, str) else value
+
+
+def _plain_address(value: Any) -> Any:
+    return plain_address(value) if isinstance(value, str) else value
+
+
+def _plain_phone(value: Any) -> Any:
+    return plain_phone(value) if isinstance(value, str) else value
 
 
 def _email(value: str) -> str:
@@ -64,33 +85,55 @@ def _language(value: str) -> str:
 WHOLE = BeforeValidator(_whole)
 """JSON has one kind of number: 60.0 is an integer, by JSON Schema and to JavaScript."""
 
+ONE_LINE = BeforeValidator(_one_line)
+"""For a field of one line: whatever else would make lines or can't be seen is folded before it is judged."""
+IN_LINES = BeforeValidator(_in_lines)
+"""For a field of several lines, which keeps them and loses other control characters."""
+
 Text = Annotated[str, AfterValidator(_no_nul)]
-Name = Annotated[
+Id = Annotated[
     str,
     Field(min_length=1, max_length=255, json_schema_extra={"pattern": _NOT_BLANK}),
     AfterValidator(_no_nul),
 ]
-Id = Name
+"""An id is never altered: any string may be asked for."""
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_NAME, json_schema_extra={"pattern": _NOT_BLANK}),
+    AfterValidator(_no_nul),
+    ONE_LINE,
+]
 Label = Annotated[
     str,
     Field(min_length=1, max_length=500, json_schema_extra={"pattern": _NOT_BLANK}),
     AfterValidator(_no_nul),
+    ONE_LINE,
 ]
 Notes = Annotated[
     Annotated[str, Field(max_length=10_000, json_schema_extra={"pattern": _NO_NUL}), AfterValidator(_no_nul)]
     | None,
     BeforeValidator(_blank_is_null),
+    IN_LINES,
 ]
 
+Address = Annotated[
+    str,
+    Field(max_length=254, json_schema_extra={"format": "email"}),
+    AfterValidator(_email),
+    BeforeValidator(_plain_address),
+]
+"""An e-mail address that must be there, in its normal form."""
 Email = Annotated[
     Annotated[str, Field(max_length=254), AfterValidator(_email)] | None,
     BeforeValidator(_blank_is_null),
+    BeforeValidator(_plain_address),
     WithJsonSchema({"anyOf": [{"type": "string", "format": "email", "maxLength": 254}, *_BLANK_OR_NULL]}),
 ]
 
 Phone = Annotated[
     Annotated[str, Field(max_length=50), AfterValidator(_phone)] | None,
     BeforeValidator(_blank_is_null),
+    BeforeValidator(_plain_phone),
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": _PHONE, "maxLength": 50}, *_BLANK_OR_NULL]}),
 ]
 """Three to twenty digits with the usual punctuation and an extension. No numbering plan is asked: the

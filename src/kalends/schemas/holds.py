@@ -1,9 +1,10 @@
 """Holds on the wire: time kept for somebody who is still filling in a form."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from kalends.schemas.fields import WHOLE, Id, Moment
 from kalends.schemas.wire import Answer, OneThing, Request
@@ -26,6 +27,15 @@ class ClientHoldCreate(Request):
         }
     )
     must_have = ("appointment_type_id", "start_time")
+    refuses = True
+    why_not: ClassVar[Mapping[str, str]] = {
+        "end_time": "it follows from the start and the type's duration",
+        "expires_at": "send ttl_seconds",
+    }
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (Hold, HoldCreate)
 
     appointment_type_id: Id
     start_time: Moment

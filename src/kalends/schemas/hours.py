@@ -1,14 +1,14 @@
 """When there is work, on the wire (snake_case): availability, schedules, overrides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, ClassVar, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from kalends.schemas.fields import WHOLE, ClockTime, Day, Id, Name, Notes, Zone
-from kalends.schemas.wire import UNSENT, Answer, OneThing, Request
+from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
 DayOfWeek = Annotated[int, Field(ge=0, le=6, description="0 = Sunday … 6 = Saturday."), WHOLE]
 MOST_WINDOWS = 500
@@ -37,12 +37,16 @@ class Window(Hours):
     day_of_week: DayOfWeek
 
 
-class AvailabilityCreate(Window):
+class AvailabilityCreate(Window, Change):
     """A weekly window of the organization's own hours."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"day_of_week": 1, "start_time": "09:00:00", "end_time": "17:00:00"}]}
     )
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (Availability,)
 
     appointment_type_id: Id | None = Field(default=None, description="Opens it for this type only.")
     is_active: bool = True
@@ -96,14 +100,23 @@ class ScheduleCreate(Request):
         }
     )
     must_have = ("name",)
+    refuses = True
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (Schedule,)
 
     name: Name
     timezone: Zone | None = Field(default=None, description="The organization's, where left out.")
     windows: Annotated[list[Window], Field(max_length=MOST_WINDOWS)] = Field(default=[])
 
 
-class ScheduleChange(Request):
+class ScheduleChange(Change):
     """What is to be changed; `windows` replaces all of them."""
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (Schedule, "schedule")
 
     name: Name = UNSENT
     timezone: Zone = UNSENT
@@ -147,8 +160,12 @@ class SchedulesAnswer(OneThing):
     schedules: list[Schedule]
 
 
-class OverrideChange(Request):
+class OverrideChange(Change):
     """What is to be changed of days that differ."""
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (Override, "override")
 
     date: Day = UNSENT
     start_date: Day = UNSENT
@@ -172,6 +189,8 @@ class OverrideCreate(OverrideChange):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"date": "2024-12-24", "windows": [], "reason": "Christmas Eve"}]}
     )
+    refuses = True
+    why_not: ClassVar[Mapping[str, str]] = {"schedule_id": "the path says which schedule"}
 
     @model_validator(mode="after")
     def _says_when(self) -> Self:

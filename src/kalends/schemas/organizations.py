@@ -1,20 +1,28 @@
 """The organization and its keys on the wire."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from kalends.schemas.fields import WHOLE, Email, Name, Zone
-from kalends.schemas.wire import UNSENT, Answer, OneThing, Request
+from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
 Scope = Literal["read", "write", "delete", "admin"]
 
 
-class OrganizationChange(Request):
+class OrganizationChange(Change):
     """What is to be changed of the organization."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"timezone": "Europe/Berlin"}]})
+    why_not: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("plan", "requests_per_hour", "sandbox"), "whoever runs the server decides it"
+    )
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (Organization, "organization")
 
     name: Name = UNSENT
     slug: Annotated[str, Field(pattern="^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = UNSENT
@@ -63,6 +71,12 @@ class KeyCreate(Request):
     """A new API key."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Web", "scopes": ["read", "write"]}]})
+    refuses = True
+    why_not: ClassVar[Mapping[str, str]] = {"expires_at": "send expires_in_days"}
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (Key, NewKeyAnswer)
 
     name: Name | None = None
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)] = Field(

@@ -1,17 +1,24 @@
 """The public booking API on the wire (snake_case): what clients may see, and nothing else."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from kalends.core.caller import Host
 from kalends.core.lifecycle import Status, latest_change
 from kalends.schemas.appointment_types import BookingQuestion
-from kalends.schemas.appointments import Appointment, QuestionAnswer, TypeSummary
+from kalends.schemas.appointments import (
+    Appointment,
+    AppointmentChange,
+    AppointmentCreate,
+    QuestionAnswer,
+    TypeSummary,
+)
 from kalends.schemas.fields import Email, Id, Language, Moment, Name, Notes, Phone, Zone
-from kalends.schemas.queries import Bound
+from kalends.schemas.queries import EVERY_PLUS, PLUS, Bound
 from kalends.schemas.wire import Answer, Request
 
 
@@ -52,7 +59,7 @@ class ClientSlotsQuery(Request):
     to: Bound = Field(
         description="start < `to`; a bare date includes that day. At most 92 days after `from`."
     )
-    timezone: Zone | None = Field(
+    timezone: Annotated[Zone, EVERY_PLUS] | None = Field(
         default=None, description="Adds each slot's local times in this zone; changes nothing else."
     )
 
@@ -61,7 +68,7 @@ class ClientExplainQuery(Request):
     """The parameters of the question why."""
 
     appointment_type_id: Id
-    start_time: Moment
+    start_time: Annotated[Moment, PLUS]
 
 
 class ClientBooking(Request):
@@ -91,6 +98,12 @@ class ClientBooking(Request):
         }
     )
     must_have = ("appointment_type_id", "start_time", "client_name")
+    refuses = True
+    why_not: ClassVar[Mapping[str, str]] = {"end_time": "it follows from the start and the type's duration"}
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (Appointment, AppointmentCreate, ClientAppointment)
 
     appointment_type_id: Id
     start_time: Moment
@@ -115,6 +128,13 @@ class ClientBooking(Request):
 class Cancellation(Request):
     """Why, if the client wants to say."""
 
+    refuses = True
+    why_not: ClassVar[Mapping[str, str]] = {"cancellation_reason": "send reason"}
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (Appointment, AppointmentChange, ClientAppointment)
+
     reason: Annotated[Notes, Field(description="For the organization.")] = None
 
 
@@ -123,6 +143,12 @@ class Rescheduling(Request):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"start_time": "2024-01-26T14:00:00Z"}]})
     must_have = ("start_time",)
+    refuses = True
+    why_not: ClassVar[Mapping[str, str]] = {"end_time": "it follows from the start and the type's duration"}
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (Appointment, AppointmentChange, ClientAppointment)
 
     start_time: Moment
 

@@ -11,10 +11,30 @@ from pydantic_core import PydanticCustomError
 
 from kalends.core.event_types import TEST_EVENT, is_filter
 from kalends.core.lifecycle import Status
-from kalends.schemas.fields import Id, Label, Moment, Zone, as_date, as_moment
+from kalends.schemas.fields import Address, Id, Moment, Zone, as_date, as_moment
 from kalends.schemas.wire import Request
 
 STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+_BARE_OFFSET = re.compile(r"(.*[Tt ].*[0-9]) ([0-9]{2}(?::?[0-9]{2})?)", re.DOTALL)
+
+
+def _plus(value: Any) -> Any:
+    """In a query a `+` that is not encoded arrives as a space. A space before hours and minutes, after a time
+    of day, was one."""
+    if isinstance(value, str) and (split := _BARE_OFFSET.fullmatch(value.strip())):
+        return f"{split[1]}+{split[2]}"
+    return value
+
+
+def _every_plus(value: Any) -> Any:
+    """The same of what has no spaces: addresses, and names of zones."""
+    return value.strip(" ").replace(" ", "+") if isinstance(value, str) else value
+
+
+PLUS = BeforeValidator(_plus)
+EVERY_PLUS = BeforeValidator(_every_plus)
 
 
 def _bound(value: Any) -> Any:
@@ -39,6 +59,7 @@ def _statuses(value: Any) -> Any:
 Bound = Annotated[
     datetime | date,
     BeforeValidator(_bound),
+    PLUS,
     WithJsonSchema({"type": "string", "maxLength": 64, "examples": ["2024-01-01", "2024-01-01T00:00:00Z"]}),
 ]
 """An ISO 8601 date-time, or a bare date: a day of the organization."""
@@ -94,7 +115,9 @@ class AppointmentsQuery(Request):
     )
     appointment_type_id: Id | None = None
     calendar_id: Id | None = None
-    client_email: Label | None = Field(default=None, description="Whatever its capitals.")
+    client_email: Annotated[Address, EVERY_PLUS] | None = Field(
+        default=None, description="Whatever its capitals."
+    )
     updated_since: Bound | None = Field(
         default=None, description="Made or changed since; the list is then ordered by last change."
     )
@@ -163,7 +186,7 @@ class SlotsQuery(Request):
     to: Bound = Field(
         description="start < `to`; a bare date includes that day. At most 92 days after `from`."
     )
-    timezone: Zone | None = Field(
+    timezone: Annotated[Zone, EVERY_PLUS] | None = Field(
         default=None, description="Adds each slot's local times in this zone; changes nothing else."
     )
     calendar_id: Id | None = Field(default=None, description="Only this calendar's time.")
@@ -173,5 +196,5 @@ class ExplainQuery(Request):
     """The parameters of the question why."""
 
     appointment_type_id: Id
-    start_time: Moment
+    start_time: Annotated[Moment, PLUS]
     calendar_id: Id | None = Field(default=None, description="Of this calendar only.")

@@ -1,16 +1,17 @@
 """Webhooks on the wire, in the envelope the contract gives them."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from kalends.core.event_types import is_filter
 from kalends.core.webhook_secrets import signing_key
 from kalends.schemas.fields import Moment, Name
-from kalends.schemas.wire import UNSENT, Answer, Request
+from kalends.schemas.wire import UNSENT, Answer, Change, Request
 
 
 def _url(value: str) -> str:
@@ -70,10 +71,19 @@ Secret = Annotated[
 ]
 
 
-class WebhookChange(Request):
+class WebhookChange(Change):
     """What is to be changed of a webhook."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"active": False}]})
+    why_not: ClassVar[Mapping[str, str]] = {
+        "secret": "POST …/{id}/rotate-secret makes a new one",
+        "disabled_reason": "it follows from active; send active",
+        "failing_since": "it follows from active; send active",
+    }
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (NewWebhook, "data")
 
     url: Url = UNSENT
     events: Filters = UNSENT
@@ -88,6 +98,10 @@ class WebhookCreate(Request):
         json_schema_extra={"examples": [{"url": "https://example.com/hook", "events": ["appointment.*"]}]}
     )
     must_have = ("url", "events")
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (NewWebhook,)
 
     url: Url
     events: Filters
@@ -177,10 +191,19 @@ class NewWebhookAnswer(Success):
     data: NewWebhook
 
 
+class Pagination(Answer):
+    """Which part of a list it is."""
+
+    page: int
+    limit: int
+    total: int
+
+
 class WebhooksAnswer(Success):
-    """All webhooks, oldest first."""
+    """All webhooks, oldest first, or a page of them."""
 
     data: list[Webhook]
+    pagination: Pagination | None = Field(default=None, description="Only where `page` or `limit` is sent.")
 
 
 class DeliveryAnswer(Success):

@@ -1,11 +1,21 @@
 """What every message has in common."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
+from kalends.core.errors import Malformed
+from kalends.core.hours import instant
+from kalends.core.text import is_blank
+from kalends.schemas.fields import as_moment
+
+_MEANWHILE = "it was changed since it was read; read it again, or send only what is to change"
+_WHY_UNCHANGEABLE = {"id": "it names another one than is to be changed"} | dict.fromkeys(
+    ("version", "updated_at", "updatedAt"), _MEANWHILE
+)
 UNSENT: Any = None
 """The default of a field that stays as it is unless it is sent; `Request.sent` tells which were."""
 
@@ -27,13 +37,26 @@ class OneThing(Answer):
 
 
 class Request(BaseModel):
-    """Something a client asks. Strings are trimmed; unknown fields are ignored, as clients of the
-    original send them; `"60"` is not a number and `1` is not true."""
+    """Something a client asks. Strings are trimmed; `"60"` is not a number and `1` is not true.
+
+    Names that nothing here knows are ignored, as clients of the original send them. A name that is known but
+    for its casing is refused, since whoever sent it meant something. So is a name that is `known` of the same
+    thing elsewhere but can't be set here, if the body `refuses` those.
+    """
 
     model_config = ConfigDict(str_strip_whitespace=True, strict=True, frozen=True)
 
     must_have: ClassVar[Sequence[str]] = ()
     """The fields the contract requires, in the order of its sentence."""
+    refuses: ClassVar[bool] = False
+    why_not: ClassVar[Mapping[str, str]] = {}
+    """Of names that can't be set here: why not, and what to send instead."""
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        """Return what else has names of the same thing: the answer that shows it and other bodies that are
+        about it, or names themselves."""
+        return ()
 
     def sent(self) -> dict[str, Any]:
         """The fields the client sent, null ones included."""
@@ -41,16 +64,25 @@ class Request(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _all_required(cls, body: Any) -> Any:
+    def _says_what_it_means(cls, body: Any) -> Any:
         """Null and blank count as missing, and what is missing is said before anything else."""
-        missing = (
-            [name for name in cls.must_have if _is_missing(body.get(name))]
-            if isinstance(body, Mapping)
-            else []
-        )
+        if not isinstance(body, Mapping):
+            return body
+        missing = [name for name in cls.must_have if _is_missing(body.get(name))]
+        strays = body.keys() - _settable(cls)
+        if not (missing or strays):
+            return body
+        meant = {name: right for name in strays if (right := _meant(cls, name)) is not None}
         if missing:
-            told = {"sentence": cls.required_sentence(), "missing": missing}
-            raise PydanticCustomError("missing_fields", "{sentence}", told)
+            wrong = dict.fromkeys(missing, "is required") | _misspelt(meant)
+            raise PydanticCustomError(
+                "missing_fields", "{sentence}", {"sentence": cls.required_sentence(), "wrong": wrong}
+            )
+        if meant:
+            raise PydanticCustomError("wrong_names", "has wrong names", {"wrong": _misspelt(meant)})
+        if cls.refuses and (refused := strays & _known(cls)):
+            wrong = {name: cls.refusal_of(name) for name in sorted(refused)}
+            raise PydanticCustomError("wrong_names", "has wrong names", {"wrong": wrong})
         return body
 
     @classmethod
@@ -61,9 +93,111 @@ class Request(BaseModel):
             return f"{last} is required"
         return f"{', '.join(most)}{',' if len(most) > 1 else ''} and {last} are required"
 
+    @classmethod
+    def refusal_of(cls, name: str) -> str:
+        """Return what is said of a name that can't be set here: why not, and what can."""
+        why = cls.why_not.get(name) or (None if cls.refuses else _WHY_UNCHANGEABLE.get(name))
+        because = f": {why}" if why else ""
+        return f"can't be set here{because}. What can: {', '.join(_in_order(cls))}"
+
+
+class Change(Request):
+    """The body of a PATCH or PUT, which may send back everything that an answer shows: what can't be set is
+    accepted as it is, and refused if it is to be something else (`must_agree`)."""
+
+    _shown: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_what_is_shown(cls, body: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        wish = handler(body)
+        if isinstance(body, Mapping) and (shown := (body.keys() - _settable(cls)) & _known(cls)):
+            wish._shown = {name: body[name] for name in body if name in shown}
+        return wish
+
+    def shown(self, name: str) -> Any:
+        """Return what was sent under a name that can't be set; None if nothing was."""
+        return self._shown.get(name)
+
+    def must_agree(self, present: BaseModel, zone: str = "UTC", *, within: str = "") -> None:
+        """Raise Malformed if the body gives another value than the `present` one to anything that can't be
+        set. Naive times are read in `zone`, an IANA name. `within` is the path of the body's own place."""
+        if not self._shown:
+            return
+        now = present.model_dump(mode="json", by_alias=True)
+        wrong = {
+            within + name: self.refusal_of(name)
+            for name, value in self._shown.items()
+            if not _agrees(value, now.get(name), zone)
+        }
+        if wrong:
+            fields = [{"field": name, "reason": reason} for name, reason in wrong.items()]
+            raise Malformed(f"{fields[0]['field']} {fields[0]['reason']}", fields=fields)
+
+
+def _agrees(sent: Any, present: Any, zone: str) -> bool:
+    """Return whether a value that was sent says the same as the present one; of an object, whatever part of
+    it was sent."""
+    if isinstance(sent, Mapping) and isinstance(present, Mapping):
+        return all(_agrees(value, present[name], zone) for name, value in sent.items() if name in present)
+    if isinstance(sent, list) and isinstance(present, list):
+        return len(sent) == len(present) and all(map(_agrees, sent, present, [zone] * len(sent)))
+    if isinstance(sent, str) and isinstance(present, str):
+        return sent.strip() == present or _is_same_moment(sent, present, zone)
+    return isinstance(sent, bool) == isinstance(present, bool) and bool(sent == present)
+
+
+def _is_same_moment(sent: str, present: str, zone: str) -> bool:
+    try:
+        moments = [instant(as_moment(each), zone) for each in (sent, present)]
+    except (PydanticCustomError, Malformed):
+        return False
+    return moments[0] == moments[1]
+
+
+@cache
+def _in_order(cls: type[BaseModel]) -> tuple[str, ...]:
+    """Return the names of the fields on the wire."""
+    return tuple(
+        str(field.validation_alias or field.alias or name) for name, field in cls.model_fields.items()
+    )
+
+
+@cache
+def _settable(cls: type[BaseModel]) -> frozenset[str]:
+    return frozenset(_in_order(cls))
+
+
+@cache
+def _known(cls: type[Request]) -> frozenset[str]:
+    """Return the names that are known but can't be set here."""
+    elsewhere: set[str] = set()
+    for other in cls.known():
+        elsewhere.update((other,) if isinstance(other, str) else _in_order(other))
+    return frozenset(elsewhere) - _settable(cls)
+
+
+@cache
+def _spellings(cls: type[Request]) -> Mapping[str, str]:
+    return {_plain(name): name for name in [*_known(cls), *_in_order(cls)]}
+
+
+def _meant(cls: type[Request], name: str) -> str | None:
+    """Return the known name that was misspelt, if it was one."""
+    right = _spellings(cls).get(_plain(name))
+    return None if right == name else right
+
+
+def _misspelt(meant: Mapping[str, str]) -> dict[str, str]:
+    return {name: f"is not known here; did you mean {meant[name]}?" for name in sorted(meant)}
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
 
 def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+    return value is None or (isinstance(value, str) and is_blank(value))
 
 
 class Deleted(Answer):

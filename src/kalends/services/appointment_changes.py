@@ -11,7 +11,8 @@ from kalends.core.hours import instant
 from kalends.core.lifecycle import Occupancy, Status, confirm_by, transition
 from kalends.db.claims import move
 from kalends.db.database import AnyRow, Tx
-from kalends.schemas.appointments import Appointment, AppointmentChange
+from kalends.schemas.answers import corrected
+from kalends.schemas.appointments import Appointment, AppointmentChange, QuestionAnswer
 from kalends.services import history, lapses, offers, parties, placing
 from kalends.services.appointments import DEFAULT_LANGUAGE, fields_of, row_of, shown, with_fields
 from kalends.services.parties import Party
@@ -57,7 +58,8 @@ def change(
     """Change an appointment; only what `wish` sends. What changes nothing makes no new version. What a client
     moves may end up with another of the type's calendars, and may have to be confirmed again.
 
-    Raises NotFound; IllegalTransition; Unbookable where it would be moved or un-cancelled to a time that
+    Raises NotFound; Malformed for another value of what can't be changed, and for wrong answers to the
+    type's questions; IllegalTransition; Unbookable where it would be moved or un-cancelled to a time that
     can't be had; InvalidTime; Conflict for a cancellation reason without a cancellation, and where a client
     moves it to another calendar at the same moment as staff.
     """
@@ -72,12 +74,13 @@ def change(
     row = _locked(tx, party.org_id, appointment_id, now)
     if versions is not None and row.version not in versions:
         raise PreconditionFailed(version=row.version)
+    wish.must_agree(shown(row, now), party.timezone)
     if _is_client(party) and _is_so_already(wish, row):
         return shown(row, now)
     before = fields_of(row)
-    after = before | _details(wish) | _status(before, wish, now)
-    if kind is not None and "start_time" in wish.sent():
-        taken = placing.occupation(kind, instant(wish.start_time, party.timezone))
+    after = before | _details(tx, row, wish) | _status(before, wish, now)
+    if kind is not None and (start := _new_start(row, wish, party)) is not None:
+        taken = placing.occupation(kind, start)
         after |= {
             "start_time": taken.start,
             "end_time": taken.end,
@@ -103,6 +106,14 @@ def change(
     changed = with_fields(row, after)
     history.record(tx, party.actor, with_fields(row, before), changed, check=wish.check, now=now)
     return changed
+
+
+def _new_start(row: AnyRow, wish: AppointmentChange, party: Party) -> datetime | None:
+    """Return the start it is moved to; None if it stays where it is, with the duration it has."""
+    if "start_time" not in wish.sent():
+        return None
+    start = instant(wish.start_time, party.timezone)
+    return None if start == row.start_time else start
 
 
 def _locked(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> AnyRow:
@@ -141,7 +152,7 @@ def _is_client(party: Party) -> bool:
     return party.source == "booking_page"
 
 
-def _details(wish: AppointmentChange) -> dict[str, Any]:
+def _details(tx: Tx, row: AnyRow, wish: AppointmentChange) -> dict[str, Any]:
     sent = wish.sent()
     details = {field: sent[field] for field in (*_DETAILS, "cancellation_reason") if field in sent}
     if "client_email" in sent:
@@ -149,6 +160,11 @@ def _details(wish: AppointmentChange) -> dict[str, Any]:
         details["client_email_folded"] = None if address is None else folded(address)
     if "client_language" in sent:
         details["client_language"] = sent["client_language"] or DEFAULT_LANGUAGE
+    if "answers" in sent:
+        kind = offers.kind_of(tx, row.org_id, row.appointment_type_id)
+        stored = [QuestionAnswer.model_construct(**each) for each in row.answers]
+        answers = corrected(offers.questions_of(kind), stored, sent["answers"])
+        details["answers"] = [answer.model_dump() for answer in answers]
     return details
 
 

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Select, func, literal, tuple_
+from sqlalchemy import Select, literal, tuple_
 
+from kalends.core.contacts import folded
 from kalends.core.errors import Malformed
 from kalends.core.hours import begin_of, end_of
 from kalends.db.columns import UtcDateTime
@@ -84,5 +85,5 @@ def _filtered(query: AppointmentsQuery, now: datetime) -> Select[*tuple[Any, ...
     if query.calendar_id is not None:
         statement = statement.where(appointments.c.calendar_id == query.calendar_id)
     if query.client_email is not None:
-        statement = statement.where(func.lower(appointments.c.client_email) == query.client_email.lower())
+        statement = statement.where(appointments.c.client_email_folded == folded(query.client_email))
     return statement

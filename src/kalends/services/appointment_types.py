@@ -56,9 +56,10 @@ def get(tx: Tx, org_id: str, type_id: str) -> AppointmentType:
 def change(tx: Tx, org_id: str, type_id: str, wish: AppointmentTypeChange, now: datetime) -> AppointmentType:
     """Change what is sent. Appointments that are booked stay as they are; when to remind of them changes.
 
-    Raises NotFound for the type, its schedule or a calendar.
+    Raises NotFound for the type, its schedule or a calendar, Malformed for another value of what can't be
+    changed.
     """
-    get(tx, org_id, type_id)
+    wish.must_agree(get(tx, org_id, type_id))
     _check(tx, org_id, wish)
     sent = wish.model_dump(include=wish.model_fields_set - {"id", "calendar_ids"})
     tx.execute(

@@ -1,5 +1,6 @@
 """The organization's own weekly hours: the windows of its default schedule."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,15 +26,24 @@ def all_of(tx: Tx, org_id: str) -> list[Availability]:
 
 def create(tx: Tx, org_id: str, wish: AvailabilityCreate, now: datetime) -> Availability:
     """Add a window. Raises NotFound for an unknown type."""
-    return _add(tx, org_id, [wish], now)[0]
+    return _add(tx, org_id, [wish], now, [None])[0]
 
 
 def replace(tx: Tx, org_id: str, wishes: list[AvailabilityCreate], now: datetime) -> list[Availability]:
-    """Replace the whole set. Raises NotFound for an unknown type, and then nothing is changed."""
+    """Replace the whole set. What names a window that is there goes on with its id.
+
+    Raises NotFound for an unknown type, Malformed for another value of what can't be changed; then nothing is
+    changed.
+    """
+    present = {each.id: each for each in all_of(tx, org_id)}
+    kept = [present.pop(str(wish.shown("id")), None) for wish in wishes]
+    for place, (wish, window) in enumerate(zip(wishes, kept, strict=True)):
+        if window is not None:
+            wish.must_agree(window, within=f"schedules.{place}.")
     mine = (windows.c.org_id == org_id, windows.c.schedule_id == default_id(tx, org_id))
     tx.execute(delete(windows).where(*mine))
     if wishes:
-        _add(tx, org_id, wishes, now)
+        _add(tx, org_id, wishes, now, kept)
     return all_of(tx, org_id)
 
 
@@ -53,7 +63,13 @@ def remove(tx: Tx, org_id: str, window_id: str) -> str:
     return window_id
 
 
-def _add(tx: Tx, org_id: str, wishes: list[AvailabilityCreate], now: datetime) -> list[Availability]:
+def _add(
+    tx: Tx,
+    org_id: str,
+    wishes: list[AvailabilityCreate],
+    now: datetime,
+    kept: Sequence[Availability | None],
+) -> list[Availability]:
     named = {wish.appointment_type_id for wish in wishes} - {None}
     known = select(appointment_types.c.id).where(
         appointment_types.c.org_id == org_id, appointment_types.c.id.in_(named)
@@ -63,8 +79,13 @@ def _add(tx: Tx, org_id: str, wishes: list[AvailabilityCreate], now: datetime) -
     schedule = default_id(tx, org_id)
     rows: list[dict[str, Any]] = [
         wish.model_dump()
-        | {"org_id": org_id, "id": new_id("avail"), "schedule_id": schedule, "created_at": now}
-        for wish in wishes
+        | {
+            "org_id": org_id,
+            "id": new_id("avail") if window is None else window.id,
+            "schedule_id": schedule,
+            "created_at": now if window is None else window.created_at,
+        }
+        for wish, window in zip(wishes, kept, strict=True)
     ]
     tx.execute(insert(windows), rows)
     return [Availability.model_validate(row) for row in rows]

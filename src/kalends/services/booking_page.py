@@ -11,7 +11,6 @@ from kalends.core.lifecycle import latest_change
 from kalends.db.database import Tx
 from kalends.db.tables import appointment_types
 from kalends.schemas.answers import answered
-from kalends.schemas.appointment_types import BookingQuestion
 from kalends.schemas.appointments import Appointment, AppointmentChange, AppointmentCreate
 from kalends.schemas.holds import ClientHoldCreate, Hold, HoldCreate
 from kalends.schemas.public import BookableType, BookingPage, ClientBooking, host_summary
@@ -44,8 +43,7 @@ def book(tx: Tx, host: Host, wish: ClientBooking, now: datetime) -> tuple[Appoin
     Raises Malformed for wrong answers to the type's questions, and what `bookings.book` raises.
     """
     kind = offers.kind_of(tx, host.org_id, wish.appointment_type_id)
-    questions = [BookingQuestion.model_validate(each) for each in kind.booking_questions]
-    answers = answered(questions, wish.answers)
+    answers = answered(offers.questions_of(kind), wish.answers)
     known = {name: value for name, value in dict(wish).items() if name in AppointmentCreate.model_fields}
     booked = bookings.book(
         tx, _client(host), AppointmentCreate.model_construct(**known, check="all"), now, answers

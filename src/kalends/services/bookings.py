@@ -13,6 +13,7 @@ from kalends.db.claims import Values, claim
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, calendars, type_calendars
 from kalends.ids import new_id
+from kalends.schemas.answers import corrected
 from kalends.schemas.appointments import Appointment, AppointmentCreate, QuestionAnswer
 from kalends.schemas.events import AppointmentCreated
 from kalends.services import events, holds, offers, parties, placing
@@ -24,10 +25,15 @@ from kalends.services.placing import Place
 def by_staff(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> Appointment:
     """Book by hand, past or future, and unless `check` is `all` within opening hours or not.
 
-    Raises ScopeMissing where the check is waived without `admin`, and what `book` raises.
+    Raises ScopeMissing where the check is waived without `admin`, Malformed for wrong answers to the type's
+    questions, and what `book` raises.
     """
     _may_waive(caller, wish)
-    return book(tx, parties.staff(caller), wish, now)
+    answers: Sequence[QuestionAnswer] = ()
+    if wish.answers:
+        kind = offers.kind_of(tx, caller.org_id, wish.appointment_type_id)
+        answers = corrected(offers.questions_of(kind), (), wish.answers)
+    return book(tx, parties.staff(caller), wish, now, answers)
 
 
 def by_staff_at_once(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> Appointment | None:
@@ -36,7 +42,7 @@ def by_staff_at_once(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datet
 
     Raises InvalidTime.
     """
-    if wish.check != "conflicts" or wish.hold_id is not None:
+    if wish.check != "conflicts" or wish.hold_id is not None or wish.answers:
         return None
     wanted = {"org": caller.org_id, "type": wish.appointment_type_id}
     if wish.calendar_id is None:

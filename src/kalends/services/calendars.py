@@ -46,8 +46,11 @@ def get(tx: Tx, org_id: str, calendar_id: str) -> Calendar:
 
 
 def change(tx: Tx, org_id: str, calendar_id: str, wish: CalendarChange, now: datetime) -> Calendar:
-    """Change what is sent. Raises NotFound for the calendar or its schedule."""
-    row = dict(_row(tx, org_id, calendar_id)._mapping) | _values(tx, org_id, wish) | {"updated_at": now}
+    """Change what is sent. Raises NotFound for the calendar or its schedule, Malformed for another value of
+    what can't be changed."""
+    present = dict(_row(tx, org_id, calendar_id)._mapping)
+    wish.must_agree(Calendar.model_validate(present))
+    row = present | _values(tx, org_id, wish) | {"updated_at": now}
     tx.execute(
         update(calendars).where(calendars.c.org_id == org_id, calendars.c.id == calendar_id).values(**row)
     )

@@ -9,6 +9,7 @@ from sqlalchemy import Select, bindparam, insert, select, update
 from kalends.core.caller import SCOPES, Caller
 from kalends.core.errors import Malformed, NotFound
 from kalends.core.plans import hourly_limit
+from kalends.core.text import named
 from kalends.db.batches import MOST_PER_STATEMENT
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import api_keys, organizations
@@ -40,8 +41,8 @@ def create(
 ) -> dict[str, Any]:
     """Make a key for an organization (its id or slug): its row, and the secret under `key`, this once.
 
-    Raises NotFound for an unknown organization, Malformed for an unknown scope or an expiry beyond the
-    year 9999. `secret` is for the demo, whose key everybody knows.
+    Raises NotFound for an unknown organization, Malformed for a bad name, an unknown scope or an expiry
+    beyond the year 9999. `secret` is for the demo, whose key everybody knows.
     """
     owner = _owner(tx, org)
     if unknown := [scope for scope in scopes if scope not in SCOPES]:
@@ -54,7 +55,7 @@ def create(
     row = {
         "org_id": owner.id,
         "id": new_id("key"),
-        "name": name,
+        "name": None if name is None else named(name),
         "digest": digest(secret),
         "prefix": secret[:_SHOWN],
         "scopes": [scope for scope in SCOPES if scope in scopes],

@@ -24,6 +24,7 @@ from kalends.db.tables import (
     windows,
 )
 from kalends.db.verbs import in_seconds
+from kalends.schemas.appointment_types import BookingQuestion
 
 _DAY = 86_400
 _MINUTE = 60
@@ -38,6 +39,11 @@ def kind_of(tx: Tx, org_id: str, type_id: str) -> AnyRow:
     if row is None:
         raise NotFound("There is no appointment type with this id.", field="appointment_type_id")
     return row
+
+
+def questions_of(kind: AnyRow) -> list[BookingQuestion]:
+    """The questions that a type asks."""
+    return [BookingQuestion.model_validate(each) for each in kind.booking_questions]
 
 
 def calendars_of(tx: Tx, kind: AnyRow, calendar_id: str | None = None) -> Sequence[AnyRow]:

@@ -12,6 +12,7 @@ from kalends.core.caller import Host
 from kalends.core.errors import AlreadyExists, Malformed
 from kalends.core.hours import zone_names
 from kalends.core.plans import DEFAULT, REQUESTS_PER_HOUR, hourly_limit
+from kalends.core.text import named
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import calendars, organizations, schedules
 from kalends.db.verbs import insert_new
@@ -44,9 +45,7 @@ def create(
     `timezone` is an IANA name; `slug` is made from the name where it is not given; the ids are
     for the demo. Raises Malformed for bad values, AlreadyExists where the slug is taken.
     """
-    name = name.strip()
-    if not name or len(name) > 255 or "\x00" in name:
-        raise Malformed("The name must have 1 to 255 characters.")
+    name = named(name)
     if timezone not in zone_names():
         raise Malformed(f"'{timezone}' is not a time zone; use an IANA name such as Europe/Berlin.")
     if plan not in REQUESTS_PER_HOUR:
@@ -95,8 +94,10 @@ def get(tx: Tx, org_id: str) -> Organization:
 
 
 def change(tx: Tx, org_id: str, wish: OrganizationChange, now: datetime) -> Organization:
-    """Change what is sent. Another zone moves no appointment. Raises AlreadyExists where a slug is taken."""
+    """Change what is sent. Another zone moves no appointment. Raises AlreadyExists where a slug is taken,
+    Malformed for another value of what can't be changed."""
     sent = wish.sent()
+    wish.must_agree(get(tx, org_id))
     if "slug" in sent:
         if sent["slug"] in RESERVED_SLUGS:
             raise AlreadyExists(f"The slug '{sent['slug']}' is taken; choose another.")

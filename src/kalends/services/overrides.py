@@ -59,8 +59,11 @@ def get(tx: Tx, org_id: str, schedule: str | None, override_id: str) -> Override
 def change(
     tx: Tx, org_id: str, schedule: str | None, override_id: str, wish: OverrideChange, now: datetime
 ) -> Override:
-    """Change what is sent. Raises NotFound, Malformed where it would end before it starts."""
-    row = dict(_row(tx, org_id, schedule, override_id)._mapping) | _values(wish) | {"updated_at": now}
+    """Change what is sent. Raises NotFound, Malformed where it would end before it starts and for another
+    value of what can't be changed."""
+    present = dict(_row(tx, org_id, schedule, override_id)._mapping)
+    wish.must_agree(Override.model_validate(present))
+    row = present | _values(wish) | {"updated_at": now}
     _in_order(row)
     tx.execute(
         update(overrides).where(overrides.c.org_id == org_id, overrides.c.id == override_id).values(**row)

@@ -46,8 +46,9 @@ def get(tx: Tx, org_id: str, schedule_id: str) -> Schedule:
 
 
 def change(tx: Tx, org_id: str, schedule_id: str, wish: ScheduleChange, now: datetime) -> Schedule:
-    """Change what is sent; windows are replaced as a whole. Raises NotFound."""
-    named(tx, org_id, schedule_id)
+    """Change what is sent; windows are replaced as a whole. Raises NotFound, Malformed for another value of
+    what can't be changed."""
+    wish.must_agree(get(tx, org_id, schedule_id))
     sent = wish.sent()
     values = {field: sent[field] for field in ("name", "timezone") if field in sent}
     tx.execute(

@@ -65,8 +65,9 @@ def get(tx: Tx, org_id: str, webhook_id: str) -> Webhook:
 
 
 def change(tx: Tx, org_id: str, webhook_id: str, wish: WebhookChange, now: datetime) -> Webhook:
-    """Change what is sent. One that is made active again gets what it missed. Raises NotFound."""
-    _row(tx, org_id, webhook_id)
+    """Change what is sent. One that is made active again gets what it missed. Raises NotFound, Malformed for
+    another value of what can't be changed."""
+    wish.must_agree(NewWebhook.model_validate(dict(_row(tx, org_id, webhook_id)._mapping)))
     values: dict[str, Any] = {**wish.sent(), "updated_at": now}
     if values.get("active"):
         values |= {"due_at": now, "disabled_reason": None, "failing_since": None}

@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from kalends.api.gate import GUARDED, PUBLIC
+from kalends.api.plain_schemas import not_null, plain
 from kalends.schemas.appointments import AppointmentAnswer
 
 DESCRIPTION = """
@@ -94,6 +95,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         while unused := _unused(made):
             for name in unused:
                 del schemas[name]
+        _simplify(made)
         for schema in schemas.values():
             for field in schema.get("properties", {}).values():
                 if "default" in field and field["default"] is None and "null" not in str(field):
@@ -106,6 +108,18 @@ def _unused(made: dict[str, Any]) -> list[str]:
     """Schemas that nothing refers to: FastAPI's own errors, and what is a plain string on the wire."""
     text = str(made)
     return [name for name in made["components"]["schemas"] if f"'#/components/schemas/{name}'" not in text]
+
+
+def _simplify(made: dict[str, Any]) -> None:
+    """Say every schema in plain words."""
+    schemas = made["components"]["schemas"]
+    schemas.update({name: plain(schema) for name, schema in schemas.items()})
+    for operation in (each for methods in made["paths"].values() for each in methods.values()):
+        for parameter in operation.get("parameters", ()):
+            parameter["schema"] = not_null(plain(parameter["schema"]))
+        for response in operation["responses"].values():
+            for content in response.get("content", {}).values():
+                content["schema"] = plain(content["schema"])
 
 
 def _allow(operation: dict[str, Any]) -> None:

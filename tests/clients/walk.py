@@ -1,10 +1,13 @@
-"""Book, list, reschedule and cancel with the generated Python client: `walk.py URL KEY TYPE`."""
+"""What the Python client of openapi-python-client does: by key it books, lists, reschedules and cancels;
+without one it books a free time, and cancels by the link. `walk.py URL KEY TYPE`."""
 
 import sys
 from datetime import UTC, datetime, timedelta
 
-from kalends_client import AuthenticatedClient
+from kalends_client import AuthenticatedClient, Client
 from kalends_client.api.appointments import appointments_change, appointments_create, appointments_list
+from kalends_client.api.manage import manage_cancel, manage_get
+from kalends_client.api.public import public_book, public_hold, public_slots
 from kalends_client.models import (
     AppointmentAnswer,
     AppointmentChange,
@@ -12,6 +15,13 @@ from kalends_client.models import (
     AppointmentCreate,
     AppointmentsAnswer,
     AppointmentStatus,
+    BookedAnswer,
+    Cancellation,
+    ClientAppointmentAnswer,
+    ClientBooking,
+    ClientHoldAnswer,
+    ClientHoldCreate,
+    ClientSlotsAnswer,
     ErrorAnswer,
 )
 
@@ -19,7 +29,7 @@ START = datetime(2031, 3, 4, 14, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def walk(client: AuthenticatedClient, type_id: str) -> None:
+def by_key(client: AuthenticatedClient, type_id: str) -> None:
     wish = AppointmentCreate(
         appointment_type_id=type_id,
         start_time=START,
@@ -59,8 +69,53 @@ def walk(client: AuthenticatedClient, type_id: str) -> None:
     assert isinstance(cancelled.appointment.cancelled_at, datetime)
 
 
+def publicly(client: Client, type_id: str) -> None:
+    first = datetime.now(UTC).date() + timedelta(weeks=1)
+    free = public_slots.sync(
+        "demo",
+        client=client,
+        appointment_type_id=type_id,
+        from_=first.isoformat(),
+        to=(first + timedelta(days=6)).isoformat(),
+    )
+    assert isinstance(free, ClientSlotsAnswer), free
+    start = free.slots[0].start_time
+    assert free.slots[0].end_time == start + HOUR
+
+    kept = public_hold.sync(
+        "demo", client=client, body=ClientHoldCreate(appointment_type_id=type_id, start_time=start)
+    )
+    assert isinstance(kept, ClientHoldAnswer), kept
+
+    wish = ClientBooking(
+        appointment_type_id=type_id,
+        start_time=start,
+        client_name="Jane Doe",
+        client_phone="+1234567890",
+        hold_id=kept.hold.id,
+    )
+    booked = public_book.sync("demo", client=client, body=wish)
+    assert isinstance(booked, BookedAnswer), booked
+    assert (booked.appointment.start_time, booked.appointment.client_phone) == (start, "+1234567890")
+    assert booked.appointment.client_email is None
+
+    refused = public_book.sync("demo", client=client, body=wish)
+    assert isinstance(refused, ErrorAnswer), refused
+    assert refused.code == "hold_gone"
+
+    seen = manage_get.sync(booked.manage_token, client=client)
+    assert isinstance(seen, ClientAppointmentAnswer), seen
+    assert seen.appointment == booked.appointment
+
+    cancelled = manage_cancel.sync(booked.manage_token, client=client, body=Cancellation(reason="I am ill."))
+    assert isinstance(cancelled, ClientAppointmentAnswer), cancelled
+    assert cancelled.appointment.status.value == "cancelled"
+
+
 if __name__ == "__main__":
     url, key, type_id = sys.argv[1:]
     with AuthenticatedClient(base_url=url, token=key, raise_on_unexpected_status=True) as client:
-        walk(client, type_id)
-    print("Python: booked, listed, rescheduled, cancelled")
+        by_key(client, type_id)
+    with Client(base_url=url, raise_on_unexpected_status=True) as client:
+        publicly(client, type_id)
+    print("openapi-python-client: by key and publicly")

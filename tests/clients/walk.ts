@@ -1,4 +1,5 @@
-// Book, list, reschedule and cancel with openapi-fetch and the generated types: `walk.ts URL KEY TYPE`.
+// What openapi-fetch does with the types of openapi-typescript: by key it books, lists, reschedules and cancels;
+// without one it books a free time, and cancels by the link. `walk.ts URL KEY TYPE`.
 
 import createClient from "openapi-fetch";
 
@@ -62,4 +63,44 @@ same(cancelled.status, "cancelled");
 same(cancelled.cancellation_reason, "Ill");
 same(typeof cancelled.cancelled_at, "string");
 
-console.log("TypeScript: booked, listed, rescheduled, cancelled");
+const visitor = createClient<paths>({ baseUrl: url });
+const page_of = { path: { slug: "demo" } };
+const day = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+
+const free = await visitor.GET("/v1/public/{slug}/slots", {
+  params: { ...page_of, query: { appointment_type_id: type, from: day(14), to: day(20) } },
+});
+const start = free.data?.slots[0]?.start_time;
+if (!start) throw new Error(`nothing is free: ${JSON.stringify(free.error)}`);
+
+const kept = await visitor.POST("/v1/public/{slug}/holds", {
+  params: page_of,
+  body: { appointment_type_id: type, start_time: start },
+});
+const booking: components["schemas"]["ClientBooking"] = {
+  appointment_type_id: type,
+  start_time: start,
+  client_name: "Jane Doe",
+  client_phone: "+1234567890",
+  hold_id: kept.data?.hold.id,
+};
+const booked = await visitor.POST("/v1/public/{slug}/appointments", { params: page_of, body: booking });
+if (!booked.data) throw new Error(`refused: ${JSON.stringify(booked.error)}`);
+same(booked.data.appointment.start_time, start);
+same(booked.data.appointment.client_phone, "+1234567890");
+same(booked.data.appointment.client_email, null);
+
+const again = await visitor.POST("/v1/public/{slug}/appointments", { params: page_of, body: booking });
+same(again.error?.code, "hold_gone");
+
+const link = { path: { token: booked.data.manage_token } };
+const seen = await visitor.GET("/v1/public/appointments/{token}", { params: link });
+same(seen.data?.appointment, booked.data.appointment);
+
+const gone = await visitor.POST("/v1/public/appointments/{token}/cancel", {
+  params: link,
+  body: { reason: "I am ill." },
+});
+same(gone.data?.appointment.status, "cancelled");
+
+console.log("openapi-typescript: by key and publicly");

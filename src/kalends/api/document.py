@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from kalends.api.changes import PARAMETERS, Change
 from kalends.api.gate import GUARDED, PUBLIC
+from kalends.api.plain_schemas import not_null, plain
 from kalends.schemas.appointments import AppointmentAnswer
 
 DESCRIPTION = """
@@ -102,6 +103,7 @@ def document(app: FastAPI, public_url: str) -> dict[str, Any]:
         while unused := _unused(made):
             for name in unused:
                 del schemas[name]
+        _simplify(made)
         for schema in schemas.values():
             for field in schema.get("properties", {}).values():
                 if "default" in field and field["default"] is None and "null" not in str(field):
@@ -136,6 +138,18 @@ def _unused(made: dict[str, Any]) -> list[str]:
     """Schemas that nothing refers to: FastAPI's own errors, and what is a plain string on the wire."""
     text = str(made)
     return [name for name in made["components"]["schemas"] if f"'#/components/schemas/{name}'" not in text]
+
+
+def _simplify(made: dict[str, Any]) -> None:
+    """Say every schema in plain words."""
+    schemas = made["components"]["schemas"]
+    schemas.update({name: plain(schema) for name, schema in schemas.items()})
+    for operation in (each for methods in made["paths"].values() for each in methods.values()):
+        for parameter in operation.get("parameters", ()):
+            parameter["schema"] = not_null(plain(parameter["schema"]))
+        for response in operation["responses"].values():
+            for content in response.get("content", {}).values():
+                content["schema"] = plain(content["schema"])
 
 
 def _allow(operation: dict[str, Any]) -> None:

@@ -93,15 +93,14 @@ class AppointmentTypeChange(Change):
         description="How long before the start clients are reminded by mail; null: not at all.",
     )
     booking_questions: Annotated[list[BookingQuestion], Field(max_length=100)] = Field(
-        default=UNSENT, description="Each with an id of its own.", json_schema_extra={"uniqueItems": True}
+        default=UNSENT, description="Each with an id of its own."
     )
     schedule_id: Id | None = Field(
         default=UNSENT, description="A named schedule that gives the availability."
     )
     calendar_ids: Annotated[list[Id], Field(min_length=1, max_length=100)] = Field(
         default=UNSENT,
-        description="Which calendars serve it; the default one unless said otherwise.",
-        json_schema_extra={"uniqueItems": True},
+        description="Which calendars serve it, each once; the default one unless said otherwise.",
     )
     is_active: bool = Field(default=UNSENT, description="Whether the type is bookable.")
 
@@ -146,7 +145,7 @@ class AppointmentTypeCreate(AppointmentTypeChange):
         default=24, description="How long before the start clients are reminded by mail; null: not at all."
     )
     booking_questions: Annotated[list[BookingQuestion], Field(max_length=100)] = Field(
-        default=[], description="Each with an id of its own.", json_schema_extra={"uniqueItems": True}
+        default=[], description="Each with an id of its own."
     )
     is_active: bool = Field(default=True, description="Whether the type is bookable.")
 

@@ -22,10 +22,15 @@ _CLOCK = r"^((0[0-9]|1[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?|24:00(:00)?)$"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _LANGUAGE = r"^[A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8})*$"
 
-_BLANK_OR_NULL: list[dict[str, Any]] = [{"type": "string", "maxLength": 0}, {"type": "null"}]
+_NULLABLE_TEXT = ["string", "null"]
 
 # An intranet's addresses, such as anna@clinic.local, are addresses too (the library's own way to say so).
 SPECIAL_USE_DOMAIN_NAMES.clear()
+
+
+def _or_blank(pattern: str) -> str:
+    """Return the pattern that lets in the empty string, too, which means null."""
+    return f"^({pattern[1:-1]})?$"
 
 
 def _blank_is_null(value: Any) -> Any:
@@ -127,14 +132,14 @@ Email = Annotated[
     Annotated[str, Field(max_length=254), AfterValidator(_email)] | None,
     BeforeValidator(_blank_is_null),
     BeforeValidator(_plain_address),
-    WithJsonSchema({"anyOf": [{"type": "string", "format": "email", "maxLength": 254}, *_BLANK_OR_NULL]}),
+    WithJsonSchema({"type": _NULLABLE_TEXT, "format": "email", "maxLength": 254}),
 ]
 
 Phone = Annotated[
     Annotated[str, Field(max_length=50), AfterValidator(_phone)] | None,
     BeforeValidator(_blank_is_null),
     BeforeValidator(_plain_phone),
-    WithJsonSchema({"anyOf": [{"type": "string", "pattern": _PHONE, "maxLength": 50}, *_BLANK_OR_NULL]}),
+    WithJsonSchema({"type": _NULLABLE_TEXT, "pattern": _or_blank(_PHONE), "maxLength": 50}),
 ]
 """Three to twenty digits with the usual punctuation and an extension. No numbering plan is asked: the
 contract's own example is not a number of any."""
@@ -144,7 +149,9 @@ Language = Annotated[
     BeforeValidator(_blank_is_null),
     WithJsonSchema(
         {
-            "anyOf": [{"type": "string", "pattern": _LANGUAGE, "maxLength": 35}, *_BLANK_OR_NULL],
+            "type": _NULLABLE_TEXT,
+            "pattern": _or_blank(_LANGUAGE),
+            "maxLength": 35,
             "description": "A BCP 47 language tag; `en` unless said otherwise.",
         }
     ),

@@ -76,16 +76,6 @@ class ClientBooking(Request):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "anyOf": [
-                {
-                    "required": ["client_email"],
-                    "properties": {"client_email": {"type": "string", "minLength": 1}},
-                },
-                {
-                    "required": ["client_phone"],
-                    "properties": {"client_phone": {"type": "string", "minLength": 1}},
-                },
-            ],
             "examples": [
                 {
                     "appointment_type_id": "type_def456",

@@ -44,8 +44,8 @@ def upgrade() -> None:
         "appointments",
         ["org_id", "calendar_id", "id"],
         unique=False,
-        postgresql_where=sa.text("status <> 'cancelled' AND NOT is_hold"),
-        sqlite_where=sa.text("status <> 'cancelled' AND NOT is_hold"),
+        postgresql_where=sa.text("status <> 'cancelled'"),
+        sqlite_where=sa.text("status <> 'cancelled'"),
     )
     # A request that nobody has confirmed ends when its time begins.
     op.execute(

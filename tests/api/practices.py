@@ -204,7 +204,7 @@ def plans(draw: st.DrawFn, *, longest: int = 8 * DAY) -> Plan:
     first, *others = draw(_calendars)[: draw(_counts)]
     return Plan(
         zone=zone,
-        week_start=draw(st.integers(0, 1)),
+        week_start=draw(st.integers(0, 6)),
         now=now,
         start=start,
         end=start + timedelta(seconds=longest // draw(_fractions) + draw(_odd_seconds)),

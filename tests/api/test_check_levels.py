@@ -233,7 +233,7 @@ async def test_the_least_busy_free_calendar_of_the_week_takes_it(desk: Desk, clo
         made = answered(await desk.book(start, dry_run=True, **fields), "appointment")
         return str(made["calendar_id"])
 
-    assert await taker(at("10:00")) == first  # of equals the oldest
+    assert await taker(at("10:00")) == first  # of those never booked the oldest
     monday, sunday = "2024-01-22", "2024-01-28"
     await desk.booked(at("00:00", monday), calendar_id=first)
     assert await taker(at("10:00")) == second
@@ -244,23 +244,26 @@ async def test_the_least_busy_free_calendar_of_the_week_takes_it(desk: Desk, clo
     await desk.changed(cancelled, status="cancelled")
     assert await taker(at("10:00")) == second
     # Other weeks do not count, nor does a calendar that is taken or out of service.
+    await desk.booked(at("22:00", sunday), calendar_id=third)
     for day in ("2024-01-21", "2024-01-29"):
         await desk.booked(at("23:00", day), calendar_id=second)
     assert await taker(at("10:00")) == second
     await desk.booked(at("10:30"), calendar_id=second)
+    assert await taker(at("10:00")) == first  # of equals the one that was booked longest ago
+    await desk.set_calendar(first, is_active=False)
     assert await taker(at("10:00")) == third
-    await desk.set_calendar(third, is_active=False)
-    assert await taker(at("10:00")) == first
     assert await taker(at("10:00"), calendar_id=second, check="none") == second
 
 
-@pytest.mark.parametrize(("week_start", "takes"), [(1, 0), (0, 1)])
+@pytest.mark.parametrize(("week_start", "takes"), [(0, 1), (1, 0), (2, 0), (3, 0), (4, 1), (5, 1), (6, 1)])
 async def test_weeks_begin_on_the_organizations_day(
     desk: Desk, clock: StoppedClock, week_start: int, takes: int
 ) -> None:
     ids = await rooms(desk, clock, 2)
     answered(await desk.client.patch("/v1/organization", json={"week_start": week_start}), "organization")
     await desk.booked(at("10:00", "2024-01-28"), calendar_id=ids[0])  # a Sunday
+    await desk.booked(at("10:00", "2024-02-28"), calendar_id=ids[1])  # so it is the first one's turn
+    # On Wednesday the first has had one that week only if the week began from Thursday to Sunday.
     assert (await desk.booked(at("10:00", "2024-01-31")))["calendar_id"] == ids[takes]
 
 

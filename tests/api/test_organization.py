@@ -52,7 +52,8 @@ async def test_the_organization_is_shown_and_changed(
     [
         {"timezone": "Mars/X"},
         {"timezone": "../../etc/passwd"},
-        {"week_start": 2},
+        {"week_start": 7},
+        {"week_start": -1},
         {"week_start": True},
         {"slug": "UPPER"},
         {"name": None},

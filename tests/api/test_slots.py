@@ -1,5 +1,6 @@
 """What is free, why something is not, and what could be had instead."""
 
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
@@ -8,7 +9,7 @@ from fastapi import FastAPI
 
 from kalends.db.database import Database
 from tests.api.conftest import client_of
-from tests.support.answers import refused
+from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
 from tests.support.desk import BASE, THURSDAY, Desk, at, codes, week, window
 from tests.support.organizations import Org, make_org
@@ -222,6 +223,24 @@ async def test_an_explanation_names_every_rule_of_the_type_that_fails(desk: Desk
     answer = await desk.explain(at("13:00", "2024-01-21"))
     [a_week] = [reason for reason in answer["reasons"] if reason.get("period") == "week"]
     assert (a_week["from_date"], a_week["to_date"]) == ("2024-01-15", "2024-01-21")
+
+
+@pytest.mark.parametrize("first", range(7))
+async def test_a_limit_per_week_counts_from_the_organizations_first_day(desk: Desk, first: int) -> None:
+    changed = await desk.client.patch("/v1/organization", json={"week_start": first})
+    assert answered(changed, "organization")["week_start"] == first
+    await desk.open(*week("13:00-18:00"))
+    await desk.set_type(maxPerWeek=1, minNoticeHours=0)
+    await desk.booked(at("13:00", "2024-02-07"))  # a Wednesday
+    days = [date(2024, 2, 1) + timedelta(days=n) for n in range(14)]
+    begin = next(day for day in reversed(days[:7]) if day.isoweekday() % 7 == first)
+    full = {begin + timedelta(days=n) for n in range(7)}
+    for day in days:
+        told = await desk.explain(at("14:00", f"{day}"))
+        assert told["bookable"] == (day not in full)
+        assert codes(told) == ["limit_reached"] * (day in full)
+    [limit] = (await desk.explain(at("14:00", f"{begin}")))["reasons"]
+    assert (limit["from_date"], limit["to_date"]) == (f"{begin}", f"{begin + timedelta(days=6)}")
 
 
 async def test_an_explanation_names_every_rule_of_the_calendars_that_fails(desk: Desk) -> None:

@@ -613,7 +613,7 @@ class SlowOffer:
             return day
         if period == "month":
             return day.year, day.month
-        first = {0: 7, 1: 1}[self.terms.week_start]  # as ISO counts: Sunday, or Monday
+        first = self.terms.week_start or 7  # as ISO counts: Sunday is the seventh day
         while day.isoweekday() != first:
             day -= timedelta(days=1)
         return day
@@ -687,7 +687,7 @@ _now = st.one_of(st.just(-30 * 1_440), st.integers(-2 * 1_440, 120))
 _bookings = st.lists(
     st.one_of(st.integers(-2 * 1_440, 2 * 1_440), st.integers(-40 * 1_440, 40 * 1_440)), max_size=8
 )
-_week_start = st.sampled_from([0, 1])
+_week_start = st.integers(0, 6)
 
 
 def _a_calendar(draw: st.DrawFn, id_: str, near: int) -> Calendar:

@@ -52,10 +52,15 @@ def in_week_of_ten(tx: Tx, org: Org) -> Any:
     return offers.in_week(tx, org.id, [org.calendar_id, *NINE_MORE], (START, END), NOW)
 
 
+def last_booked(tx: Tx, org: Org) -> Any:
+    return offers.last_booked(tx, org.id, [org.calendar_id, *NINE_MORE], NOW)
+
+
 # What the databases must say of a plan: the index, and by which bounds it is entered and left.
 BY_BUSY = ["ix_appointments_org_id_calendar_id_busy_start ", r"\bcalendar_id ?=", r"\boverlap_allowed ?="]
 BY_BUSY += [r"\bbusy_start ?>", r"\bbusy_start ?<"]
 BY_START = ["ix_appointments_org_id_start_time_id ", r"\bstart_time ?>", r"\bstart_time ?<"]
+BY_ID = ["ix_appointments_org_id_calendar_id_id ", r"\borg_id ?=", r"\bcalendar_id ?="]
 PLANS: dict[Ask, list[str]] = {
     busy: BY_BUSY,
     busy_but_for_one: BY_BUSY,
@@ -64,9 +69,11 @@ PLANS: dict[Ask, list[str]] = {
     booked_but_for_one: BY_START,
     in_week: BY_START,
     in_week_of_ten: BY_START,
+    last_booked: BY_ID,
 }
-ACCESS = re.compile(r".*(?:SEARCH appointments |Scan using |Bitmap Index Scan on |Index Cond: ).*")
+ACCESS = re.compile(r".*(?:SEARCH appointments |Scan (?:Backward )?using |Bitmap Index Scan on |Index Cond: ).*")
 BAD = re.compile(r"SCAN appointments\b|Seq Scan on appointments\b")
+SORTED = re.compile(r"TEMP B-TREE|Sort")
 
 
 def plan_of(tx: Tx, org: Org, ask: Ask) -> str:
@@ -94,4 +101,5 @@ async def _check(db: Database, org: Org) -> None:
         steps = await db.read(plan_of, org, ask)
         access = " ".join(ACCESS.findall(steps))
         missing = [each for each in wanted if not re.search(each, access)]
-        assert (missing, BAD.findall(steps)) == ([], []), f"{ask.__name__}:\n{steps}"
+        bad = BAD.findall(steps) + (SORTED.findall(steps) if wanted is BY_ID else [])
+        assert (missing, bad) == ([], []), f"{ask.__name__}:\n{steps}"

@@ -35,7 +35,8 @@ _FOREVER = 5_000_000
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an appointment type asks of a booking. `week_start` is 0 for Sunday, 1 for Monday."""
+    """What an appointment type asks of a booking. `week_start` is the day weeks begin on: 0 for Sunday … 6
+    for Saturday."""
 
     is_active: bool
     duration: int

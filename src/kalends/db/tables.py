@@ -332,14 +332,14 @@ appointments = Table(
         postgresql_where=text("client_email_folded IS NOT NULL"),
         sqlite_where=text("client_email_folded IS NOT NULL"),
     ),
-    # The last booking of a calendar: ids sort by time.
+    # The last booking or hold of a calendar: ids sort by time.
     Index(
         "ix_appointments_org_id_calendar_id_id",
         "org_id",
         "calendar_id",
         "id",
-        postgresql_where=text("status <> 'cancelled' AND NOT is_hold"),
-        sqlite_where=text("status <> 'cancelled' AND NOT is_hold"),
+        postgresql_where=text("status <> 'cancelled'"),
+        sqlite_where=text("status <> 'cancelled'"),
     ),
     # What lapses by itself, for the sweep over all organizations.
     Index(

@@ -101,7 +101,7 @@ class AppointmentCreate(Request):
     calendar_id: Id | None = Field(
         default=None,
         description="Whose time is booked; else of the type's calendars the free one with the fewest "
-        "appointments that week.",
+        "appointments that week; of equals the one that was booked longest ago.",
     )
     check: Check = Field(
         default="conflicts",

@@ -30,8 +30,9 @@ class OrganizationChange(Change):
         default=UNSENT,
         description="Moves no appointment: instants stay, and rules are read in the new zone from now on.",
     )
-    week_start: Annotated[int, Field(ge=0, le=1), WHOLE] = Field(
-        default=UNSENT, description="0 = Sunday, 1 = Monday."
+    week_start: Annotated[int, Field(ge=0, le=6), WHOLE] = Field(
+        default=UNSENT,
+        description="0 = Sunday … 6 = Saturday: on which day weeks begin, for limits per week.",
     )
     client_notice_hours: Annotated[int, Field(ge=0, le=8760), WHOLE] = Field(
         default=UNSENT,

@@ -244,6 +244,25 @@ def in_week(
     return dict.fromkeys(calendar_ids, 0) | {row.calendar_id: row.booked for row in tx.execute(counted)}
 
 
+def last_booked(tx: Tx, org_id: str, calendar_ids: Collection[str], now: datetime) -> Mapping[str, str]:
+    """By calendar, the id of the active appointment that was booked last, for whatever time: ids sort by when
+    they were made. Blank for a calendar that has none. A hold counts as later than any appointment."""
+    latest = (
+        select(appointments.c.id)
+        .where(
+            appointments.c.org_id == calendars.c.org_id,
+            appointments.c.calendar_id == calendars.c.id,
+            *_counting(now, None),
+        )
+        .order_by(appointments.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    mine = (calendars.c.org_id == org_id, calendars.c.id.in_(calendar_ids))
+    rows = tx.execute(select(calendars.c.id, latest.label("latest")).where(*mine))
+    return {row.id: row.latest or "" for row in rows}
+
+
 def _counting(now: datetime, moving: str | None) -> list[Any]:
     """What keeps a calendar busy and counts for caps: everything but what is cancelled or has lapsed."""
     rules = [

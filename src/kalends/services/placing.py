@@ -50,7 +50,8 @@ def place(
     moving: AnyRow | None = None,
 ) -> Place:
     """A calendar for a booking that takes this time, or for an appointment that is `moving` there: its own
-    where that is free, else the one with the fewest appointments of that week, the oldest of equals.
+    where that is free, else the one with the fewest appointments of that week; of equals the one that was
+    booked longest ago, and of those never booked the oldest.
 
     Raises Unbookable with every reason.
     """
@@ -210,4 +211,9 @@ def _chosen(
         return free[0]
     week = week_of(kind.followed_timezone, kind.week_start, seconds(taken.start))
     counts = offers.in_week(tx, kind.org_id, free, week, now)
-    return min(free, key=lambda id_: counts[id_])  # the oldest of equals: they come in that order
+    fewest = min(counts.values())
+    equals = [id_ for id_ in free if counts[id_] == fewest]
+    if len(equals) == 1:
+        return equals[0]
+    last = offers.last_booked(tx, kind.org_id, equals, now)
+    return min(equals, key=lambda id_: last[id_])  # the oldest of those never booked: they come in that order

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 
+from kalends import zone_data
 from kalends.clock import SystemClock
 from kalends.db.database import Database
 from kalends.db.opening import open_database
@@ -27,6 +28,7 @@ settings.register_profile(
 )
 settings.load_profile("kalends")
 configure("info")
+zone_data.choose()  # before zones are read, as every process of Kalends does
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 
+from kalends import zone_data
 from kalends.api import (
     appointment_types,
     appointments,
@@ -50,7 +51,7 @@ from kalends.services.slots import next_available_for_each
 from kalends.settings import Settings
 from kalends.telemetry import configure
 from kalends.tracing import tracing
-from kalends.worker import work
+from kalends.worker import tell_zone_data, work
 
 BODY_LIMIT = 64 * 1024
 VERSION = "0.1.0"
@@ -58,6 +59,7 @@ VERSION = "0.1.0"
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     """The ASGI application. It opens the database when it starts, and does not migrate it."""
+    version = zone_data.choose()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -65,6 +67,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         key_use = KeyUse(database)
         pace = Pace()
         metrics, traces = Metrics() if settings.metrics else None, tracing()
+        if metrics is not None:
+            metrics.zone_data(version)
         app.state.context = Context(
             database=database,
             clock=clock or SystemClock(),
@@ -86,7 +90,10 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         # What start-up made lives as long as the process: no collection need look at it again.
         gc.collect()
         gc.freeze()
-        tasks = [asyncio.create_task(key_use.flush_forever())]
+        tasks = [
+            asyncio.create_task(key_use.flush_forever()),
+            asyncio.create_task(tell_zone_data(database, clock or SystemClock(), version)),
+        ]
         if settings.worker:
             tasks.append(asyncio.create_task(work(settings, database, clock or SystemClock(), metrics, pace)))
         try:

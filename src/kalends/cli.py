@@ -11,7 +11,7 @@ from typing import Annotated, Any, Concatenate
 import typer
 from pydantic import ValidationError
 
-from kalends import serving
+from kalends import serving, zone_data
 from kalends.clock import SystemClock
 from kalends.core.errors import Malformed, Refusal
 from kalends.core.hours import stamp
@@ -41,6 +41,7 @@ _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 def main() -> None:
     """Run the command line; whatever is wrong with it or the world is said in one line."""
+    zone_data.choose()
     try:
         status = app(standalone_mode=False)
     except (Refusal, ValueError, OSError) as error:
@@ -93,7 +94,9 @@ def worker(as_json: Json = False) -> None:
     --no-worker."""
 
     def announce() -> None:
-        _say({"worker": True}, "Kalends works. Ctrl-C stops it.", as_json)
+        version = zone_data.choose()
+        text = f"Kalends works (time zone data: {version}). Ctrl-C stops it."
+        _say({"worker": True, "zone_data": version}, text, as_json)
 
     serving.work(Settings(), announce=announce)
 

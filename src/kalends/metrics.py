@@ -46,6 +46,13 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livesum",
         )
+        self._zone_data = Gauge(
+            "kalends_zone_data",
+            "1 for the version of the time zone data that is used.",
+            ("version",),
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
 
     def request(
         self, method: str, route: str, status: int, seconds: float, code: str | None, made: str = "booked"
@@ -62,6 +69,10 @@ class Metrics:
     def waiting(self, units: int) -> None:
         """How many units of work wait now."""
         self._waiting.set(units)
+
+    def zone_data(self, version: str) -> None:
+        """Which time zone data this process uses."""
+        self._zone_data.labels(version).set(1)
 
     def told(self, lag_seconds: float) -> bytes:
         """Everything, in Prometheus's text format. `lag_seconds` is the outbox's, just asked."""

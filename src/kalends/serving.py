@@ -16,7 +16,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from kalends import demo as the_demo
-from kalends import tracing
+from kalends import tracing, zone_data
 from kalends import worker as working
 from kalends.clock import SystemClock
 from kalends.core.errors import Malformed, SchemaOutdated
@@ -37,13 +37,17 @@ class Facts:
 
     url: str
     demo: bool
+    zone_data: str
 
     def as_dict(self) -> dict[str, str]:
-        facts = {"url": self.url, "docs": f"{self.url}/docs"}
+        facts = {"url": self.url, "docs": f"{self.url}/docs", "zone_data": self.zone_data}
         return facts | ({"key": the_demo.KEY} if self.demo else {})
 
     def for_people(self) -> str:
-        lines = [f"Kalends serves on {self.url} (documentation: {self.url}/docs). Ctrl-C stops it."]
+        lines = [
+            f"Kalends serves on {self.url} (documentation: {self.url}/docs; "
+            f"time zone data: {self.zone_data}). Ctrl-C stops it."
+        ]
         if self.demo:
             lines += [
                 "",
@@ -87,7 +91,7 @@ def serve(
     ):
         asyncio.run(prepare(used, migrate=migrate or demo, demo=demo))
         shown = f"[{host}]" if ":" in host else host
-        announce(Facts(f"http://{shown}:{listener.getsockname()[1]}", demo))
+        announce(Facts(f"http://{shown}:{listener.getsockname()[1]}", demo, zone_data.choose()))
         config = uvicorn.Config(
             "kalends.app:from_environment",
             factory=True,
@@ -117,7 +121,13 @@ def work(settings: Settings, *, announce: Callable[[], None]) -> None:
         try:
             await ready(database)
             announce()
-            await working.work(settings, database, SystemClock(), Metrics() if settings.metrics else None)
+            clock, metrics, version = SystemClock(), None, zone_data.choose()
+            if settings.metrics:
+                metrics = Metrics()
+                metrics.zone_data(version)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(working.tell_zone_data(database, clock, version))
+                tasks.create_task(working.work(settings, database, clock, metrics))
         finally:
             await database.close()
 

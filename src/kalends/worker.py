@@ -6,12 +6,13 @@ taken.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from datetime import timedelta
 from typing import Concatenate, ParamSpec
 
 from kalends.clock import Clock
 from kalends.core.errors import Refusal, Unavailable
+from kalends.core.hours import stamp
 from kalends.core.messages import Message, Outcome
 from kalends.core.pacing import granted, is_last, pause
 from kalends.db.database import Database, Tx
@@ -20,7 +21,7 @@ from kalends.delivery.webhooks import Poster
 from kalends.metrics import Metrics
 from kalends.pace import Pace
 from kalends.schemas.letters import Letter
-from kalends.services import deliveries, event_order, event_pages, lapses
+from kalends.services import deliveries, event_order, event_pages, lapses, zone_data
 from kalends.services.deliveries import Batch, Due, Lease, Tried
 from kalends.settings import Settings
 from kalends.telemetry import log
@@ -30,6 +31,7 @@ P = ParamSpec("P")
 EVENTS_SECONDS = 0.5
 LAPSES_SECONDS = 5
 FORGETTING_SECONDS = 3_600
+ZONE_DATA_SECONDS = zone_data.RECENT.total_seconds() / 2
 MOST_RECEIVERS = 500
 """How many receivers one worker delivers to at once. Each waits for its own answers only, so a slow one takes
 a place and nothing else."""
@@ -250,6 +252,30 @@ async def work(
         await poster.close()
         if postman is not None:
             await postman.close()
+
+
+async def tell_zone_data(database: Database, clock: Clock, version: str) -> None:
+    """Note in the database that this process uses this version of the time zone data, until cancelled, and
+    write a warning to the log if other processes use another. A database that can't be written to now is
+    asked again the next time."""
+    known: Set[str] = frozenset()
+    while True:
+        try:
+            others = await database.write(zone_data.note, version, clock.now())
+            if others.keys() - known:
+                log.warning(
+                    "servers or workers of this database use different time zone data, so they may tell "
+                    "times that are an hour apart: bring all of them to the newest and restart those you "
+                    "changed (nothing is to be done if the others were stopped or upgraded just now)",
+                    zone_data=version,
+                    others={other: stamp(seen_at) for other, seen_at in others.items()},
+                )
+            known = others.keys()
+        except Refusal as refusal:
+            log.warning("the version of the time zone data could not be noted", why=refusal.message)
+        except Exception:  # noqa: BLE001 - the server goes on
+            log.exception("a defect: please report it with this trace")
+        await asyncio.sleep(ZONE_DATA_SECONDS)
 
 
 async def _again_and_again(round_: Callable[[], Awaitable[object]], seconds: float) -> None:

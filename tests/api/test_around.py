@@ -26,7 +26,7 @@ async def test_health_needs_no_key(app: FastAPI) -> None:
     async with client_of(app, None) as client:
         for path in ("/healthz", "/readyz"):
             response = await client.get(path)
-            assert (response.status_code, response.json()) == (200, {"status": "ok"})
+            assert (response.status_code, response.json()["status"]) == (200, "ok")
 
 
 async def test_not_ready_before_the_schema_is(

@@ -35,7 +35,7 @@ class WorkerProcess(Running):
         assert self.process
         assert self.process.stdout
         deadline = time.monotonic() + START_SECONDS
-        assert self.process.stdout.readline() == '{"worker": true}\n', self.log.read_text()
+        assert self.process.stdout.readline().startswith('{"worker": true,'), self.log.read_text()
         assert time.monotonic() < deadline
         return self
 

@@ -341,6 +341,48 @@ def test_ireland_is_ahead_in_summer(start: str, when: str) -> None:
     assert when in text.replace("\u202f", " ")
 
 
+@pytest.mark.parametrize(
+    ("zone", "start", "when"),
+    [
+        # British Columbia and Alberta keep their summer time from 2026 on.
+        ("America/Vancouver", "2024-01-15T17:00Z", "9:00 AM (Pacific Standard Time, America/Vancouver)"),
+        ("America/Vancouver", "2024-07-15T16:00Z", "9:00 AM (Pacific Daylight Time, America/Vancouver)"),
+        ("America/Vancouver", "2027-01-15T16:00Z", "9:00 AM (GMT-07:00, America/Vancouver)"),
+        ("America/Vancouver", "2027-07-15T16:00Z", "9:00 AM (GMT-07:00, America/Vancouver)"),
+        ("America/Edmonton", "2027-01-15T15:00Z", "9:00 AM (GMT-06:00, America/Edmonton)"),
+        ("America/Los_Angeles", "2027-01-15T17:00Z", "9:00 AM (Pacific Standard Time, America/Los_Angeles)"),
+        ("Europe/Moscow", "2012-01-15T05:00Z", "9:00 AM (GMT+04:00, Europe/Moscow)"),
+        ("America/Sao_Paulo", "2018-12-15T11:00Z", "9:00 AM (Brasilia Summer Time, America/Sao_Paulo)"),
+        # In Morocco clocks are ahead but for Ramadan.
+        (
+            "Africa/Casablanca",
+            "2024-01-15T08:00Z",
+            "9:00 AM (Western European Summer Time, Africa/Casablanca)",
+        ),
+        (
+            "Africa/Casablanca",
+            "2024-03-15T09:00Z",
+            "9:00 AM (Western European Standard Time, Africa/Casablanca)",
+        ),
+    ],
+)
+def test_the_name_of_a_zone_says_its_offset(zone: str, start: str, when: str) -> None:
+    about = appointment(start=datetime.fromisoformat(start))
+    text = part(letter("reminder", about=about, timezone=zone), "text/plain")
+    assert when in text.replace("\u202f", " ")
+
+
+def test_the_clocks_of_vancouver_are_spelled_out_as_they_are() -> None:
+    """In the years around their last change there is no pair of rules; afterwards there is one offset."""
+    start = datetime(2027, 1, 15, 16, tzinfo=UTC)
+    content = calendar_files.own(appointment(start=start), "Clinic", "America/Vancouver")
+    assert b"DTSTART:20270115T160000Z" in content
+    content = calendar_files.own(appointment(start=start.replace(year=2029)), "Clinic", "America/Vancouver")
+    assert b"DTSTART;TZID=America/Vancouver:20290115T090000" in content
+    assert b"TZOFFSETTO:-0700" in content
+    assert b"DAYLIGHT" not in content
+
+
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Sydney", "Europe/Dublin"])
 def test_a_zone_is_one_pair_of_yearly_rules(zone: str) -> None:
     """Some programs, Outlook among them, understand nothing else."""

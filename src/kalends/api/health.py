@@ -4,9 +4,11 @@ from typing import Literal
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kalends import zone_data
 from kalends.api.context import context_of
 from kalends.api.errors import BodyTooLarge, documented
 from kalends.core.errors import NotFound, SchemaOutdated, Unavailable
@@ -23,6 +25,12 @@ class Health(Answer):
     status: Literal["ok"] = "ok"
 
 
+class Readiness(Health):
+    """The server is ready."""
+
+    zone_data: str = Field(description="The version of the time zone data it uses.", examples=["2026f"])
+
+
 @router.get("/healthz", responses=documented(BodyTooLarge))
 async def live() -> Health:
     """The process is up."""
@@ -30,7 +38,7 @@ async def live() -> Health:
 
 
 @router.get("/readyz", responses=documented(BodyTooLarge, Unavailable, SchemaOutdated))
-async def ready(request: Request) -> Health:
+async def ready(request: Request) -> Readiness:
     """The database is reachable and its schema is the one this version was made for."""
     revision = await context_of(request.scope).database.read(migrating.current)
     if revision != migrating.newest():
@@ -40,7 +48,7 @@ async def ready(request: Request) -> Health:
             schema=revision,
             needed=migrating.newest(),
         )
-    return Health()
+    return Readiness(zone_data=zone_data.choose())
 
 
 @router.get("/metrics", include_in_schema=False)

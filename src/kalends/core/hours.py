@@ -24,6 +24,13 @@ def zone_names() -> frozenset[str]:
     return frozenset(available_timezones()) - _NOT_PLACES
 
 
+def forget_zones() -> None:
+    """Forget what was read of time zones: from now on, other data is used."""
+    ZoneInfo.clear_cache()
+    zone_names.cache_clear()
+    _pieces_of_year.cache_clear()
+
+
 DAY = 86_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()

@@ -9,11 +9,10 @@ from email.policy import SMTP, Policy
 from email.utils import format_datetime, quote
 from functools import cache
 from pathlib import Path
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_time, get_timezone_name
+from babel.dates import format_date, format_time, get_timezone_gmt, get_timezone_name
 from babel.messages.pofile import read_po
 from email_validator import validate_email
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -24,6 +23,8 @@ from kalends.schemas.letters import Letter
 
 _HERE = Path(__file__).parent
 LANGUAGES = ("en", "es", "fr", "de", "pt")
+_NAMED = 2024
+"""In this year places had the offsets that Babel's names of their zones say."""
 _SHORT = 60
 """A name that fits into one line."""
 _SUBJECTS = {
@@ -123,15 +124,23 @@ def _when(letter: Letter, instant: datetime, language: str) -> str:
         zone, local = "UTC", instant
     day = format_date(local, "full", locale=locale)
     clock = format_time(local, "short", tzinfo=local.tzinfo, locale=locale)
-    name = get_timezone_name(local, locale=locale, zone_variant=_variant(local))
-    return f"{day}, {clock} ({name}, {zone})"
+    return f"{day}, {clock} ({_zone_name(local, locale)}, {zone})"
 
 
-def _variant(local: datetime) -> Literal["daylight", "standard"]:
-    """Daylight is when clocks are ahead: the tz database says it the other way round of Ireland, and Babel
-    takes its word."""
-    least = min(local.replace(month=month, day=1).utcoffset() or timedelta() for month in (1, 7))
-    return "daylight" if (local.utcoffset() or timedelta()) > least else "standard"
+def _zone_name(local: datetime, locale: Locale) -> str:
+    """What people call the time of `local`, or its offset if the zone's names are those of other offsets:
+    Babel's names stay what they are when a place moves its clocks for good."""
+    standard = _standard(local)
+    if standard != _standard(local.replace(year=_NAMED, month=1, day=1)):
+        return get_timezone_gmt(local, locale=locale)
+    # Daylight is when clocks are ahead: the tz database says it the other way round of Ireland.
+    ahead = (local.utcoffset() or timedelta()) > standard
+    return get_timezone_name(local, locale=locale, zone_variant="daylight" if ahead else "standard")
+
+
+def _standard(local: datetime) -> timedelta:
+    """The least offset of that year. (In Morocco clocks are ahead but for a month that wanders.)"""
+    return min(local.replace(month=month, day=1).utcoffset() or timedelta() for month in range(1, 13))
 
 
 class _Header(str):

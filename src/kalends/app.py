@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 
-from kalends import zone_data
+from kalends import VERSION, zone_data
 from kalends.api import (
     appointment_types,
     appointments,
@@ -49,12 +49,11 @@ from kalends.services import keys, manage_links, organizations
 from kalends.services.feeds import find as find_feeds
 from kalends.services.slots import next_available_for_each
 from kalends.settings import Settings
-from kalends.telemetry import configure
+from kalends.telemetry import Outage, configure
 from kalends.tracing import tracing
 from kalends.worker import tell_zone_data, work
 
 BODY_LIMIT = 64 * 1024
-VERSION = "0.1.0"
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
@@ -63,7 +62,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        database = open_database(settings.database_url, pool_size=settings.database_pool_size)
+        outage = Outage("the database can't be used", "the database can be used again")
+        database = open_database(settings.database_url, pool_size=settings.database_pool_size, outage=outage)
         key_use = KeyUse(database)
         pace = Pace()
         metrics, traces = Metrics() if settings.metrics else None, tracing()

@@ -9,31 +9,30 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Concatenate
 
 import typer
+from email_validator import EmailNotValidError
 from pydantic import ValidationError
 
-from kalends import serving, zone_data
+from kalends import VERSION, serving, zone_data
 from kalends.clock import SystemClock
-from kalends.core.errors import Malformed, Refusal
+from kalends.core.errors import Malformed, Refusal, Unavailable
 from kalends.core.hours import stamp
+from kalends.core.messages import Outcome
 from kalends.core.plans import DEFAULT
 from kalends.db import migrating
 from kalends.db.database import Database, P, T, Tx
-from kalends.db.opening import open_database
+from kalends.delivery.mail import Postman
 from kalends.services import keys, organizations
-from kalends.settings import Settings
+from kalends.settings import Settings, unknown_names, wrong_values
 
-app = typer.Typer(
-    help="A self-hosted appointment server.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-)
-org_app = typer.Typer(help="Organizations.", no_args_is_help=True, rich_markup_mode=None)
-key_app = typer.Typer(help="API keys.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+org_app = typer.Typer(help="Make and list organizations.", no_args_is_help=True, rich_markup_mode=None)
+key_app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True, rich_markup_mode=None)
+mail_app = typer.Typer(help="Try the mail server out.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(org_app, name="org")
 app.add_typer(key_app, name="key")
+app.add_typer(mail_app, name="mail")
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
 Org = Annotated[str, typer.Option("--org", help="The organization's id or slug.")]
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -49,14 +48,39 @@ def main() -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):  # not one of the parser's own
             raise
+        if type(error).__name__ == "NoArgsIsHelpError":  # typer keeps the class to itself
+            sys.exit(_help(error))
         status = _fail(f"{error.format_message()} (see kalends --help)", status=2)
     sys.exit(status or 0)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kalends {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def kalends(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """A self-hosted appointment server.
+
+    Settings are read from KALENDS_… in the environment, or in a file .env in this folder.
+    """
+
+
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; 0.0.0.0 for every address of this machine.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port to listen on; 0 for any free one.")
+    ] = 8000,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Server processes.")] = 1,
     demo: Annotated[
         bool, typer.Option("--demo", help="Serve a throw-away database with an example.")
@@ -68,16 +92,21 @@ def serve(
             help="Work off what happens without a request, too; by default as KALENDS_WORKER says.",
         ),
     ] = None,
-    migrate: Annotated[bool, typer.Option("--migrate/--no-migrate", help="Migrate first.")] = True,
+    migrate: Annotated[
+        bool, typer.Option("--migrate/--no-migrate", help="Bring the database to the newest schema first.")
+    ] = True,
     as_json: Json = False,
 ) -> None:
-    """Serve the API."""
+    """Serve the API.
+
+    Example: kalends serve --host 0.0.0.0 --port 80 --workers 4
+    """
 
     def announce(facts: serving.Facts) -> None:
         _say(facts.as_dict(), facts.for_people(), as_json)
 
     serving.serve(
-        Settings(),
+        _settings(),
         host=host,
         port=port,
         workers=workers,
@@ -90,39 +119,54 @@ def serve(
 
 @app.command()
 def worker(as_json: Json = False) -> None:
-    """Work off what happens without a request, until told to stop. `serve` does it, too, unless
-    --no-worker."""
+    """Send webhooks and mails, and write down what lapses.
+
+    It works until told to stop. `kalends serve` does the same, unless --no-worker is given.
+    """
 
     def announce() -> None:
         version = zone_data.choose()
         text = f"Kalends works (time zone data: {version}). Ctrl-C stops it."
         _say({"worker": True, "zone_data": version}, text, as_json)
 
-    serving.work(Settings(), announce=announce)
+    serving.work(_settings(), announce=announce)
 
 
 @app.command()
 def migrate(as_json: Json = False) -> None:
-    """Bring the database to the newest schema."""
+    """Bring the database to the newest schema.
 
-    asyncio.run(serving.prepare(Settings(), migrate=True))
+    `kalends serve` does it first, unless --no-migrate is given.
+    """
+    settings = _settings()
+    serving.begin(settings)
+    asyncio.run(serving.prepare(settings, migrate=True))
     revision = migrating.newest()
     _say({"revision": revision}, f"The database is at revision {revision}.", as_json)
 
 
 @org_app.command("create")
 def org_create(
-    name: str,
-    timezone: Annotated[str, typer.Option(help="IANA name, such as Europe/Berlin.")] = "UTC",
-    slug: Annotated[str | None, typer.Option(help="Made from the name where left out.")] = None,
-    plan: Annotated[str, typer.Option(help="starter, professional or enterprise.")] = DEFAULT,
-    requests_per_hour: Annotated[int | None, typer.Option(help="The enterprise plan's own limit.")] = None,
+    name: Annotated[str, typer.Argument(help="As clients read it.")],
+    timezone: Annotated[
+        str, typer.Option(help="Its time zone: an IANA name, such as Europe/Berlin.")
+    ] = "UTC",
+    slug: Annotated[
+        str | None, typer.Option(help="Its name in addresses; made from the name if left out.")
+    ] = None,
+    plan: Annotated[str, typer.Option(help="Its plan: starter, professional or enterprise.")] = DEFAULT,
+    requests_per_hour: Annotated[
+        int | None, typer.Option(help="How many each of its keys may make; for the enterprise plan only.")
+    ] = None,
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="For trying things out: keys are vst_test_….")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make an organization."""
+    """Make an organization.
+
+    Example: kalends org create "Praxis Müller" --timezone Europe/Berlin
+    """
     row = _write(
         organizations.create,
         name=name,
@@ -149,15 +193,20 @@ def org_list(as_json: Json = False) -> None:
 @key_app.command("create")
 def key_create(
     org: Org,
-    name: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the key is for.")] = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="read, write, delete or admin; again for more. All but admin where left out."),
+        typer.Option(
+            help="What it may do: read, write, delete or admin; again for more. All but admin if left out."
+        ),
     ] = None,
     expires: Annotated[str | None, typer.Option(help="A lifetime such as 12h, 90d or 8w.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make an API key. It is shown this once."""
+    """Make an API key. It is shown this once.
+
+    Example: kalends key create --org praxis-muller --name "Web page" --scope read --expires 90d
+    """
     row = _write(
         keys.create,
         org,
@@ -181,10 +230,62 @@ def key_list(org: Org, as_json: Json = False) -> None:
 
 
 @key_app.command("revoke")
-def key_revoke(key_id: str, as_json: Json = False) -> None:
+def key_revoke(
+    key_id: Annotated[str, typer.Argument(help="The key's id, as `kalends key list` shows it.")],
+    as_json: Json = False,
+) -> None:
     """Revoke an API key, from its next request on."""
     since = stamp(_write(keys.revoke, key_id, _now()))
     _say({"id": key_id, "revoked_at": since}, f"{key_id} is revoked since {since}.", as_json)
+
+
+@mail_app.command("test")
+def mail_test(
+    address: Annotated[str, typer.Argument(help="Where to send it.")],
+    org: Annotated[
+        str | None, typer.Option(help="Send it in the name of this organization: its id or slug.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Send a test mail through the mail server of the settings, now.
+
+    Example: kalends mail test you@example.com
+    """
+    settings = _settings(tell=True)
+    if not settings.mail:
+        raise Malformed("There is no mail server: set KALENDS_SMTP_HOST and KALENDS_SMTP_FROM.")
+    host = "Kalends"
+    if org is not None:
+        host = _with_database(settings, lambda database: database.read(organizations.row_of, org)).name
+    server = f"{settings.smtp_host}:{settings.smtp_port}"
+    outcome = asyncio.run(_try_out(settings, address, host))
+    answer = " ".join((outcome.answer or outcome.error or "").split())
+    if not outcome.succeeded:
+        trouble = outcome.trouble or f"The mail server {server} refuses this mail."
+        raise Malformed(f"{trouble} (It says: {' '.join(filter(None, [str(outcome.code or ''), answer]))})")
+    shown = {"address": address, "server": server, "answer": answer}
+    _say(shown, f"The mail server {server} took the mail to {address}. Now see whether it arrives.", as_json)
+
+
+async def _try_out(settings: Settings, address: str, host: str) -> Outcome:
+    postman = Postman(settings)
+    try:
+        return await postman.try_out(address, host, _now())
+    except EmailNotValidError as error:
+        raise Malformed(f"'{address}' is not an e-mail address: {error}") from None
+    finally:
+        await postman.close()
+
+
+def _settings(*, tell: bool = False) -> Settings:
+    """The settings; where no log does, `tell` of names on standard error that are none."""
+    try:
+        settings = Settings()
+    except UnicodeDecodeError:
+        raise ValueError("The file .env can't be read: it must be text in UTF-8.") from None
+    for sentence in unknown_names() if tell else ():
+        typer.echo(f"kalends: {sentence}", err=True)
+    return settings
 
 
 def _now() -> datetime:
@@ -192,17 +293,14 @@ def _now() -> datetime:
 
 
 def _write(unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
-    return _with_database(lambda database: database.write(unit, *args, **kw))
+    return _with_database(_settings(tell=True), lambda database: database.write(unit, *args, **kw))
 
 
-def _with_database(use: Callable[[Database], Awaitable[T]]) -> T:
+def _with_database(settings: Settings, use: Callable[[Database], Awaitable[T]]) -> T:
     async def run() -> T:
-        database = open_database(Settings().database_url, pool_size=1)
-        try:
+        async with serving.opened(settings.database_url) as database:
             await serving.ready(database)
             return await use(database)
-        finally:
-            await database.close()
 
     return asyncio.run(run())
 
@@ -243,12 +341,16 @@ def _say(shown: dict[str, Any], text: str, as_json: bool) -> None:
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        if not first["loc"]:  # it is about several settings, and names them itself
-            return first["msg"].removeprefix("Value error, ")
-        return f"KALENDS_{'_'.join(map(str, first['loc'])).upper()}: {first['msg']}"
-    text = error.message if isinstance(error, Refusal) else str(error)
-    return f"{text} ({error.__cause__})" if isinstance(error, Refusal) and error.__cause__ else text
+        return wrong_values(error)
+    if isinstance(error, Unavailable) and error.operator is not None:
+        return error.operator
+    return error.message if isinstance(error, Refusal) else str(error)
+
+
+def _help(error: Any) -> int:
+    """Show what the parser has to say in many lines; the status it wants."""
+    error.show()
+    return int(error.exit_code)
 
 
 def _fail(sentence: str, *, status: int = 1) -> int:

@@ -7,8 +7,8 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,14 +18,15 @@ from uvicorn.supervisors import Multiprocess
 from kalends import demo as the_demo
 from kalends import tracing, zone_data
 from kalends import worker as working
+from kalends.api.rate_limits import RateLimits
 from kalends.clock import SystemClock
-from kalends.core.errors import Malformed, SchemaOutdated
+from kalends.core.errors import Malformed
 from kalends.db import migrating
 from kalends.db.database import Database
 from kalends.db.opening import open_database
 from kalends.metrics import SHARED, Metrics
-from kalends.settings import Settings
-from kalends.telemetry import configure
+from kalends.settings import Settings, unknown_names
+from kalends.telemetry import Outage, configure, log
 
 GRACE_SECONDS = 30
 """How long requests in flight may take to finish when the server is told to stop."""
@@ -76,8 +77,9 @@ def serve(
     Malformed where the demo, whose key everybody knows, would be served beyond this machine, ValueError where
     traces are wanted and can't be made.
     """
-    configure(settings.log_level)
+    begin(settings)
     tracing.check()
+    RateLimits(settings.rate_limit_storage)  # what is wrong with it is said before anything is done
     if worker is not None:
         os.environ["KALENDS_WORKER"] = str(worker)  # so that every process finds it
     if demo and not _is_loopback(host):
@@ -110,16 +112,25 @@ def serve(
                 uvicorn.Server(config).run(sockets=[listener])
 
 
+def begin(settings: Settings) -> None:
+    """Set up the log, and tell there of names in the environment that are no setting's."""
+    configure(settings.log_level)
+    for sentence in unknown_names():
+        log.warning("unknown setting", what=sentence)
+
+
 def work(settings: Settings, *, announce: Callable[[], None]) -> None:
     """Run a worker until told to stop (SIGTERM, Ctrl-C). Raises Unavailable where the database can't be
     reached or was not migrated."""
-    configure(settings.log_level)
+    begin(settings)
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
 
     async def run() -> None:
-        database = open_database(settings.database_url, pool_size=5)
+        async with opened(settings.database_url) as first:
+            await ready(first)
+        outage = Outage("the database can't be used", "the database can be used again")
+        database = open_database(settings.database_url, pool_size=5, outage=outage)
         try:
-            await ready(database)
             announce()
             clock, metrics, version = SystemClock(), None, zone_data.choose()
             if settings.metrics:
@@ -155,25 +166,28 @@ def _shared_metrics() -> Iterator[None]:
 
 async def prepare(settings: Settings, *, migrate: bool, demo: bool = False) -> None:
     """Migrate the database and fill it with the demo, as far as either is wanted."""
-    database = open_database(settings.database_url, pool_size=1)
-    try:
+    async with opened(settings.database_url) as database:
         if migrate:
             await database.migrate()
         if demo:
             await database.write(the_demo.fill, SystemClock().now())
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Database]:
+    """A database for the length of a block, for one thing after the other; the log hears nothing of it."""
+    database = open_database(url, pool_size=1)
+    try:
+        yield database
     finally:
         await database.close()
 
 
 async def ready(database: Database) -> None:
-    """A fresh database is set up on its first use; an old one is not migrated by surprise."""
-    revision = await database.read(migrating.current)
-    if revision is None:
+    """A fresh database is set up on its first use; an old one is not migrated by surprise. Raises
+    SchemaOutdated."""
+    if await database.read(migrating.check, fresh=True) is None:
         await database.migrate()
-    elif revision != migrating.newest():
-        raise SchemaOutdated(
-            f"The database's schema is at {revision}, not at {migrating.newest()}: run `kalends migrate`."
-        )
 
 
 def _listening(host: str, port: int) -> socket.socket:

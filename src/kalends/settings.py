@@ -1,17 +1,25 @@
 """Every setting, from the environment (`KALENDS_…`) or a `.env` file in the working directory."""
 
+import difflib
+import os
 import re
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "KALENDS_"
+_FILE = ".env"
+_ORIGIN = r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+"
 
 
 class Settings(BaseSettings):
     """The description of each field is its documentation: `.env.example` repeats it, and a test compares."""
 
     model_config = SettingsConfigDict(
-        env_prefix="KALENDS_", env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+        env_prefix=PREFIX, env_file=_FILE, env_file_encoding="utf-8", extra="ignore", frozen=True
     )
 
     database_url: str = Field(
@@ -39,7 +47,6 @@ class Settings(BaseSettings):
         description="How clients reach this server, such as https://book.example, or "
         "https://clinic.example/booking below a path: links for clients begin with it. "
         "Where left out, they begin with the address the request came to.",
-        pattern="^(https?://[^/]+(/.*)?)?$",
     )
     public_cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -83,9 +90,8 @@ class Settings(BaseSettings):
         default=False,
         description="Whether /metrics tells Prometheus how the server does; to anybody who asks.",
     )
-    log_level: str = Field(
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
-        pattern="^(debug|info|warning|error)$",
         description="The least severe log line that is written: debug, info, warning or error.",
     )
 
@@ -100,14 +106,78 @@ class Settings(BaseSettings):
         """Whether mails are sent."""
         return bool(self.smtp_host)
 
+    @field_validator("smtp_host")
+    @classmethod
+    def _host_alone(cls, value: str) -> str:
+        if re.search(r"[/\s@]|^[^:]*:[^:]*$", value.strip()):
+            raise ValueError("must be a name or an address alone; the port is KALENDS_SMTP_PORT")
+        return value.strip()
+
+    @field_validator("log_level", "smtp_tls", mode="before")
+    @classmethod
+    def _in_any_letters(cls, value: object) -> object:
+        return value.strip().lower() if isinstance(value, str) else value
+
     @field_validator("public_url")
     @classmethod
     def _without_slash(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", value):
+            raise ValueError("must be an http or https address such as https://book.example")
         return value.rstrip("/")
 
     @field_validator("cors_origins", "public_cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(origin.strip().rstrip("/") for origin in value.split(",") if origin.strip())
-        return value
+        if not isinstance(value, str):
+            return value
+        origins = tuple(origin.strip().rstrip("/") for origin in value.split(",") if origin.strip())
+        if not all(re.fullmatch(_ORIGIN, origin) for origin in origins):
+            raise ValueError("must be * or origins such as https://book.example, separated by commas")
+        return origins
+
+
+def wrong_values(error: ValidationError) -> str:
+    """What is wrong with settings: for each its name, and what it may be, but not what it is."""
+    return "; ".join(_wrong(each["loc"], each["type"], each["msg"]) for each in error.errors())
+
+
+def _wrong(location: tuple[int | str, ...], kind: str, message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    if not location:  # it is about several settings, and names them itself
+        return message
+    name = str(location[0])
+    if kind.startswith("int_") or kind in ("greater_than_equal", "less_than_equal"):
+        limits = Settings.model_json_schema()["properties"][name]
+        upwards = f" to {limits['maximum']}" if "maximum" in limits else " upwards"
+        message = f"must be a whole number from {limits['minimum']}{upwards}"
+    elif kind.startswith("bool_"):
+        message = "must be true or false"
+    return f"{PREFIX}{name.upper()}: {message.replace('Input should be', 'must be')}"
+
+
+_OPTIONS = ("DEMO", "HOST", "PORT", "WORKERS")
+"""What `kalends serve` has an option for, and no setting."""
+_OTHERS = re.compile(r"TEST_\w+|UPDATE_SNAPSHOTS|SERVICE_HOST|SERVICE_PORT\w*|PORT_[0-9]+_\w+")
+"""Of the tests, and what Kubernetes tells of a service by the name of kalends."""
+
+
+def unknown_names() -> list[str]:
+    """A sentence for each name in the environment or in `.env` that looks like a setting and is none. Their
+    values are never told."""
+    known = [name.upper() for name in Settings.model_fields]
+    found = {**(dotenv_values(_FILE, interpolate=False) if Path(_FILE).is_file() else {}), **os.environ}
+    names = {name.upper(): value for name, value in found.items() if name.upper().startswith(PREFIX)}
+    return [
+        f"{name} is not a setting, so it changes nothing: {_instead(name.removeprefix(PREFIX), known)}"
+        for name, value in sorted(names.items())
+        if (short := name.removeprefix(PREFIX)) not in known
+        and not _OTHERS.fullmatch(short)
+        and not (short == "PORT" and "://" in (value or ""))  # Kubernetes, as above
+    ]
+
+
+def _instead(name: str, known: list[str]) -> str:
+    if name in _OPTIONS:
+        return f"use `kalends serve --{name.lower()}`"
+    nearest = difflib.get_close_matches(name, known, 1, 0.5)
+    return f"is it {PREFIX}{nearest[0]}?" if nearest else "the README lists all there are"

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import re
 import sys
+import time
 from typing import Any, TextIO, cast
 
 import structlog
@@ -68,3 +69,62 @@ def configure(level: str) -> None:
 
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kalends")
+
+AGAIN_SECONDS = 3_600
+"""An outage that goes on is told again after so long."""
+FLAPPING_SECONDS = 60
+"""What fails and works by turns is told of this often at the most."""
+
+
+class Outage:
+    """Something that fails and works again, as the log tells of it: one line when it begins to fail, one for
+    each other cause, one an hour while it goes on, and one when it works again."""
+
+    def __init__(self, fails: str, works: str, level: int = logging.WARNING) -> None:
+        self._fails, self._works, self._level = fails, works, level
+        self._since: float | None = None
+        self._failures = 0
+        self._told: dict[str, float] = {}
+
+    def fails(self, cause: str, **facts: Any) -> None:
+        """Note a failure. `cause` names its kind, and says what to do: the same words for the same kind."""
+        now = _seconds()
+        if self._since is None:
+            self._since = now
+        self._failures += 1
+        told = self._told.get(cause)
+        if told is not None and now - told < (AGAIN_SECONDS if told >= self._since else FLAPPING_SECONDS):
+            return
+        self._told[cause] = now
+        seconds = round(now - self._since)
+        log.log(self._level, self._fails, cause=cause, failures=self._failures, seconds=seconds, **facts)
+
+    def works(self, **facts: Any) -> None:
+        """Note that it works."""
+        if self._since is None:
+            return
+        since, self._since = self._since, None
+        if any(told >= since for told in self._told.values()):
+            log.info(self._works, failures=self._failures, seconds=round(_seconds() - since), **facts)
+            self._failures = 0
+
+
+class Outages:
+    """The outages of many things of a kind, each by its id."""
+
+    def __init__(self, fails: str, works: str, level: int = logging.WARNING) -> None:
+        self._words = fails, works, level
+        self._known: dict[str, Outage] = {}
+
+    def fails(self, id_: str, cause: str, **facts: Any) -> None:
+        """Note that one of them fails, as `Outage.fails` does."""
+        self._known.setdefault(id_, Outage(*self._words)).fails(cause, **facts)
+
+    def works(self, id_: str, **facts: Any) -> None:
+        """Note that one of them works."""
+        if (outage := self._known.get(id_)) is not None:
+            outage.works(**facts)
+
+
+def _seconds() -> float:
+    return time.monotonic()

@@ -5,6 +5,7 @@ taken.
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable, Set
 from datetime import timedelta
@@ -24,7 +25,7 @@ from kalends.schemas.letters import Letter
 from kalends.services import deliveries, event_order, event_pages, lapses, zone_data
 from kalends.services.deliveries import Batch, Due, Lease, Tried
 from kalends.settings import Settings
-from kalends.telemetry import log
+from kalends.telemetry import Outage, Outages, log
 
 P = ParamSpec("P")
 
@@ -48,6 +49,7 @@ RECORD_SECONDS = 2
 """How long what was delivered may stay unrecorded: if the worker dies meanwhile, it is delivered again."""
 RECORD_PAUSES = (0.5, 1, 2, 4)
 """How long to wait before the database is asked again to record it."""
+_DEFECT = "a defect: please report it with this trace"
 
 
 class Worker:
@@ -73,6 +75,8 @@ class Worker:
         self._events_kept = events_kept
         self._delivering: set[asyncio.Task[None]] = set()
         self._silences: dict[str, int] = {}
+        self._webhooks = Outages("a webhook fails", "a webhook works again")
+        self._defects = Outages(_DEFECT, "what had a defect works", logging.ERROR)
 
     async def run(self) -> None:
         """Work until cancelled; then give back what was leased."""
@@ -120,10 +124,12 @@ class Worker:
         done = 0
         try:
             done = await self._database.write(unit, *args, **kw)
-        except Refusal as refusal:
-            log.warning("the worker waits for the database", org_id=org_id, why=refusal.message)
-        except Exception:  # noqa: BLE001 - as said
-            log.exception("a defect: please report it with this trace", org_id=org_id)
+        except Unavailable:
+            pass  # the database tells so itself
+        except Exception as error:  # noqa: BLE001 - as said
+            self._defects.fails(org_id, type(error).__name__, org_id=org_id, exc_info=True)
+        else:
+            self._defects.works(org_id, org_id=org_id)
         await self._rest(UNIT_SECONDS + EVENT_SECONDS * done)
         return done
 
@@ -144,12 +150,11 @@ class Worker:
                 if batch is None:
                     break
                 wait = await self._deliver_batch(lease, batch, fresh_until)
-        except Refusal as refusal:
-            log.warning(
-                "deliveries wait for the database", receiver_id=lease.receiver_id, why=refusal.message
-            )
-        except Exception:  # noqa: BLE001 - the other receivers go on
-            log.exception("a defect: please report it with this trace")
+        except Unavailable:
+            pass  # as above
+        except Exception as error:  # noqa: BLE001 - the other receivers go on
+            which = {"org_id": lease.org_id, "receiver_id": lease.receiver_id}
+            self._defects.fails(f"{which}", type(error).__name__, **which, exc_info=True)
         finally:
             await self._give_back(lease, wait)
 
@@ -178,6 +183,7 @@ class Worker:
                 tried.append(Tried(each, outcome, self._clock.now(), _chance()))
                 if not outcome.succeeded and each.subject is not None:
                     failed.add(each.subject)
+                self._tell(lease, each, outcome)
                 if self._metrics is not None:
                     final = outcome.final or is_last(each.attempts + 1)
                     self._metrics.delivery(lease.kind, succeeded=outcome.succeeded, final=final)
@@ -202,6 +208,27 @@ class Worker:
                 return
         await self._database.write(deliveries.record, lease, tried, untried)
 
+    def _tell(self, lease: Lease, due: Due, outcome: Outcome) -> None:
+        """Let the log tell of webhooks that fail (of the mail server it is the postman who knows), and of
+        what nobody will try again."""
+        which = {"org_id": lease.org_id, "webhook_id": lease.receiver_id}
+        if outcome.succeeded:
+            self._webhooks.works(lease.receiver_id, **which)
+            return
+        if lease.kind == "webhook":
+            error = (outcome.error or "no answer").partition(":")[0]
+            why = error if outcome.code is None else f"it answers {outcome.code}"
+            self._webhooks.fails(lease.receiver_id, f"{why}: see GET /v1/webhooks/{{id}}/deliveries", **which)
+        if outcome.final or is_last(due.attempts + 1):
+            log.info(
+                "a delivery has failed for good",
+                kind=lease.kind,
+                org_id=lease.org_id,
+                receiver_id=lease.receiver_id,
+                delivery_id=due.id,
+                answer_code=outcome.code,
+            )
+
     def _wait(self, lease: Lease, outcome: Outcome) -> timedelta | None:
         """How long to leave a receiver alone after this."""
         if outcome.code is None and not outcome.final:
@@ -221,10 +248,10 @@ class Worker:
     async def _give_back(self, lease: Lease, wait: timedelta | None) -> None:
         try:
             await asyncio.shield(self._database.write(deliveries.release, lease, self._clock.now(), wait))
-        except Refusal:
+        except Unavailable:
             pass  # the lease ends by itself
-        except Exception:  # noqa: BLE001 - as above
-            log.exception("a defect: please report it with this trace")
+        except Exception as error:  # noqa: BLE001 - as above
+            self._defects.fails("leases", type(error).__name__, exc_info=True)
 
 
 def _seconds() -> float:
@@ -279,11 +306,14 @@ async def tell_zone_data(database: Database, clock: Clock, version: str) -> None
 
 
 async def _again_and_again(round_: Callable[[], Awaitable[object]], seconds: float) -> None:
+    outage = Outage(_DEFECT, "what had a defect works", logging.ERROR)
     while True:
         try:
             await round_()
-        except Refusal as refusal:
-            log.warning("the worker waits for the database", why=refusal.message)
-        except Exception:  # noqa: BLE001 - the next round must come
-            log.exception("a defect: please report it with this trace")
+        except Unavailable:
+            pass  # the database tells so itself
+        except Exception as error:  # noqa: BLE001 - the next round must come
+            outage.fails(type(error).__name__, exc_info=True)
+        else:
+            outage.works()
         await asyncio.sleep(seconds)

@@ -13,7 +13,6 @@ from starlette.routing import compile_path
 from kalends.core import errors
 from kalends.schemas.errors import ErrorAnswer
 from kalends.schemas.webhooks import Failure, FailureDetails
-from kalends.telemetry import log
 
 RETRY_AFTER_SECONDS = 2
 _BODY = "The body"
@@ -192,7 +191,6 @@ def _reason(problem: Mapping[str, Any]) -> str:
 
 async def on_refusal(request: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, errors.Refusal)
-    tell_operator(refusal)
     request.scope["state"]["refused"] = refusal.code
     return answer(refusal, request.url.path)
 
@@ -223,17 +221,6 @@ def _allowed(request: Request, fallback: Mapping[str, str] | None) -> dict[str, 
     if "GET" in methods:
         methods.add("HEAD")
     return {"Allow": ", ".join(sorted(methods))}
-
-
-def tell_operator(refusal: errors.Refusal) -> None:
-    """A line in the log where it is the server that needs somebody's help, not the client."""
-    if isinstance(refusal, errors.Unavailable):
-        log.warning(
-            "database unavailable: is it up, migrated, out of disk, and is KALENDS_DATABASE_URL right?",
-            code=refusal.code,
-            why=refusal.message,
-            cause=" ".join(str(refusal.__cause__).split())[:300] if refusal.__cause__ else None,
-        )
 
 
 HANDLERS = {

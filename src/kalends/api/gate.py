@@ -58,7 +58,6 @@ class Gate:
                 )
         except Refusal as refusal:
             scope["state"]["refused"] = refusal.code
-            errors.tell_operator(refusal)
             await errors.answer(refusal, scope["path"], _retry_after(context, allowance))(
                 scope, receive, send_with_allowance
             )

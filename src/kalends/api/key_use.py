@@ -1,13 +1,15 @@
 """When keys were last used: known to the minute, without a write per request."""
 
 import asyncio
+import contextlib
+import logging
 from datetime import datetime, timedelta
 
 from kalends.core.caller import Caller
-from kalends.core.errors import Refusal
+from kalends.core.errors import Unavailable
 from kalends.db.database import Database
 from kalends.services import keys
-from kalends.telemetry import log
+from kalends.telemetry import Outage
 
 MINUTE = timedelta(minutes=1)
 FLUSH_SECONDS = 5
@@ -26,20 +28,24 @@ class KeyUse:
             self._used[caller.org_id, caller.key_id] = now.replace(second=0)
 
     async def flush(self) -> None:
-        """Write what was collected. Where the database is away the note is dropped: it is no booking."""
+        """Write what was collected. While the database can't be used, which it tells itself, the note is
+        dropped: it is no booking."""
         if not self._used:
             return
         used, self._used = self._used, {}
-        try:
+        with contextlib.suppress(Unavailable):
             await self._database.write(keys.note_use, used)
-        except Refusal as refusal:
-            log.warning("last use of keys not written", keys=len(used), why=refusal.message)
 
     async def flush_forever(self) -> None:
         """Flush every few seconds, until cancelled."""
+        outage = Outage("last use of keys not written", "last use of keys written again", logging.ERROR)
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             try:
                 await self.flush()
-            except Exception:  # noqa: BLE001 - the next round must come
-                log.exception("last use of keys not written")
+            except Exception as error:  # noqa: BLE001 - the next round must come
+                outage.fails(
+                    f"a defect ({type(error).__name__}): please report it with this trace", exc_info=True
+                )
+            else:
+                outage.works()

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
+from urllib.parse import urlsplit
 
 from limits import RateLimitItemPerHour
 from limits.aio.strategies import FixedWindowRateLimiter
-from limits.errors import StorageError
+from limits.errors import ConfigurationError, StorageError
 from limits.storage import storage_from_string
 
-from kalends.telemetry import log
+from kalends.telemetry import Outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,22 @@ class RateLimits:
     """Counts in memory (each process for itself) or in Redis (together)."""
 
     def __init__(self, storage: str) -> None:
+        """Raises ValueError where there is no such storage."""
         options: dict[str, Any] = {}
         if not storage.startswith("memory"):
             options = {"implementation": "redispy", "socket_connect_timeout": 1, "socket_timeout": 1}
-        self._counter = FixedWindowRateLimiter(
-            storage_from_string(f"async+{storage}", wrap_exceptions=True, **options)
-        )
+        try:
+            made = storage_from_string(f"async+{storage}", wrap_exceptions=True, **options)
+        except ConfigurationError as error:
+            needs = "redis" in storage and "prerequisite" in str(error)
+            raise ValueError(
+                "KALENDS_RATE_LIMIT_STORAGE: Redis needs more packages: pip install kalends[redis]"
+                if needs
+                else "KALENDS_RATE_LIMIT_STORAGE must be memory:// or redis://host:6379"
+            ) from None
+        self._counter = FixedWindowRateLimiter(made)
+        self._place = urlsplit(storage).netloc.rpartition("@")[2]
+        self._outage = Outage("requests are not counted", "requests are counted again")
         self._items: dict[int, RateLimitItemPerHour] = {}
 
     async def count(self, who: str, limit: int, *, cost: int = 1) -> Allowance | None:
@@ -54,8 +65,11 @@ class RateLimits:
             granted = await self._counter.hit(item, who, cost=cost)
             window = await self._counter.get_window_stats(item, who)
         except StorageError as error:
-            log.error(
-                "rate limits not counted: check KALENDS_RATE_LIMIT_STORAGE", why=repr(error.storage_error)
+            why = type(error.storage_error).__name__
+            self._outage.fails(
+                f"Can't use the Redis at {self._place} ({why}). "
+                "Is it up, and is KALENDS_RATE_LIMIT_STORAGE right? Meanwhile nobody is turned away."
             )
             return None
+        self._outage.works()
         return Allowance(limit, window.remaining, ceil(window.reset_time), granted)

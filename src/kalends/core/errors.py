@@ -21,7 +21,7 @@ What it becomes in HTTP is decided in `api/errors.py`, and nowhere else.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
@@ -238,6 +238,14 @@ class Unavailable(Refusal):
     """The database can't be reached at the moment; nothing was changed. Try again shortly."""
 
     code = "unavailable"
+    operator: str | None = None
+    """What the operator is told instead: which database it is, the cause, and what to do. Clients never see
+    it."""
+
+    def telling(self, operator: str | None) -> Self:
+        """The same refusal, with a sentence for the operator."""
+        self.operator = operator
+        return self
 
 
 class SchemaOutdated(Unavailable):

@@ -28,7 +28,8 @@ class Message:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of an attempt. `code` and `answer` are the receiver's, if it gave any; else `error` says
-    why. `retry_after` is what it asked for. `final` says that trying again is of no use."""
+    why. `retry_after` is what it asked for. `final` says that trying again is of no use. `trouble` tells the
+    operator what is wrong with the mail server, where it is not the mail."""
 
     latency_ms: int
     code: int | None = None
@@ -36,6 +37,7 @@ class Outcome:
     error: str | None = None
     retry_after: timedelta | None = None
     final: bool = False
+    trouble: str | None = None
 
     @property
     def succeeded(self) -> bool:

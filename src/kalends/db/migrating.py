@@ -6,19 +6,25 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, inspect, text
 
 import kalends
+from kalends.core.errors import SchemaOutdated
 
 _LOCK = 0x6B616C656E6473  # "kalends"
 """The advisory lock under which a process migrates, so that ten starting together are safe."""
 
 
 def upgrade(tx: Connection, revision: str = "head") -> None:
-    """Run every migration that `tx`'s database has not seen, inside `tx`."""
+    """Run every migration that `tx`'s database has not seen, inside `tx`. Raises SchemaOutdated where it has
+    seen some that this version does not know."""
     config = _config()
     config.attributes["connection"] = tx
-    command.upgrade(config, revision)
+    try:
+        command.upgrade(config, revision)
+    except CommandError as error:
+        raise _unknown(current(tx)) from error
 
 
 def downgrade(tx: Connection, revision: str = "base") -> None:
@@ -45,6 +51,30 @@ def current(tx: Connection) -> str | None:
     if not inspect(tx).has_table("alembic_version"):
         return None
     return tx.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def check(tx: Connection, *, fresh: bool = False) -> str | None:
+    """The revision the database is at: the newest; None where it was never migrated, if a `fresh` one will
+    do. Raises SchemaOutdated for any other."""
+    revision = current(tx)
+    if revision == newest() or (revision is None and fresh):
+        return revision
+    if revision is not None and revision > (newest() or ""):
+        raise _unknown(revision)
+    raise SchemaOutdated(
+        f"The database's schema is at {revision or 'nothing'}, not at {newest()}: run `kalends migrate`.",
+        schema=revision,
+        needed=newest(),
+    )
+
+
+def _unknown(revision: str | None) -> SchemaOutdated:
+    return SchemaOutdated(
+        f"The database's schema is at {revision}, which this version of Kalends ({kalends.VERSION}, schema "
+        f"{newest()}) does not know: a newer one has migrated it. Install that one again.",
+        schema=revision,
+        needed=newest(),
+    )
 
 
 def _config() -> Config:

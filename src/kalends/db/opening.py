@@ -8,27 +8,29 @@ from sqlalchemy.exc import ArgumentError
 from kalends.db.database import Database
 from kalends.db.postgres import PostgresDatabase
 from kalends.db.sqlite import SqliteDatabase
+from kalends.telemetry import Outage
 
 
-def open_database(url: str, *, pool_size: int) -> Database:
+def open_database(url: str, *, pool_size: int, outage: Outage | None = None) -> Database:
     """The database at `url`: `sqlite:///relative.db`, `sqlite:////absolute.db`, or
-    `postgresql://user@host/db` with whatever libpq allows in it. Connects only when first used.
+    `postgresql://user@host/db` with whatever libpq allows in it. Connects only when first used. `outage` is
+    told when it can't be used, and when it can again.
 
     Raises ValueError, with a sentence for the operator, where the URL is neither.
     """
     scheme = url.partition("://")[0]
     if scheme in ("postgresql", "postgres"):
-        return PostgresDatabase(url, pool_size=pool_size)
+        return PostgresDatabase(url, pool_size=pool_size, outage=outage)
     if scheme == "sqlite":
         try:
             path = make_url(url).database
         except ArgumentError:
             path = None
         if path and path != ":memory:":
-            return SqliteDatabase(Path(path), readers=pool_size)
+            return SqliteDatabase(Path(path), readers=pool_size, outage=outage)
     raise ValueError(
-        "the database URL must be sqlite:///path/to/file.db or postgresql://user@host/database, "
-        f"not {_without_password(url)}"
+        "KALENDS_DATABASE_URL: the database URL must be sqlite:///path/to/file.db or "
+        f"postgresql://user@host/database, not {_without_password(url)}"
     )
 
 

@@ -15,8 +15,9 @@ from sqlalchemy import URL, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from kalends.core.errors import Refusal, SchemaOutdated, Unavailable
-from kalends.db import migrating
+from kalends.db import migrating, troubles
 from kalends.db.database import P, T, Tx
+from kalends.telemetry import Outage
 
 R = TypeVar("R")
 
@@ -32,8 +33,9 @@ class SqliteDatabase:
     waiting, N bookings share one fsync. Other processes are kept apart by `BEGIN IMMEDIATE`.
     """
 
-    def __init__(self, path: Path, *, readers: int) -> None:
+    def __init__(self, path: Path, *, readers: int, outage: Outage | None = None) -> None:
         self.path = path
+        self._outage = outage
         self._reader = _engine(path, begin="BEGIN", pool_size=readers)
         self._writer = _engine(path, begin="BEGIN IMMEDIATE", pool_size=1)
         self._reading = ThreadPoolExecutor(readers, thread_name_prefix="kalends-reader")
@@ -47,20 +49,23 @@ class SqliteDatabase:
 
     async def read(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
         def look() -> T:
-            with _refusing(), self._reader.connect() as tx:
+            with _refusing(self.path), self._reader.connect() as tx:
                 return unit(tx, *args, **kw)
 
-        return await asyncio.get_running_loop().run_in_executor(self._reading, look)
+        looking = asyncio.get_running_loop().run_in_executor(self._reading, look)
+        return await troubles.noting(self._outage, looking)
 
     read_one = read
 
     async def write(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
-        return await self._enqueue(lambda tx: unit(tx, *args, **kw), keep=True)
+        return await troubles.noting(self._outage, self._enqueue(lambda tx: unit(tx, *args, **kw), keep=True))
 
     write_one = write
 
     async def rehearse(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
-        return await self._enqueue(lambda tx: unit(tx, *args, **kw), keep=False)
+        return await troubles.noting(
+            self._outage, self._enqueue(lambda tx: unit(tx, *args, **kw), keep=False)
+        )
 
     async def migrate(self) -> None:
         await asyncio.to_thread(self._migrate)
@@ -75,7 +80,7 @@ class SqliteDatabase:
         self._writer.dispose()
 
     def _migrate(self) -> None:
-        with _refusing(), self._writer.begin() as tx:
+        with _refusing(self.path), self._writer.begin() as tx:
             migrating.upgrade(tx)
 
     async def _enqueue(self, run: Callable[[Tx], R], *, keep: bool) -> R:
@@ -100,9 +105,9 @@ class SqliteDatabase:
                         break
                     group.append(following)
             try:
-                with _refusing(), self._writer.begin() as tx:
+                with _refusing(self.path), self._writer.begin() as tx:
                     for waiting in group:
-                        _run_in_savepoint(tx, waiting)
+                        _run_in_savepoint(tx, waiting, self.path)
             except BaseException as error:  # noqa: BLE001 - whatever it is, somebody is waiting for it
                 for waiting in group:
                     waiting.error = error
@@ -129,7 +134,7 @@ class _Waiting:
             self.answer.set_exception(self.error)
 
 
-def _run_in_savepoint(tx: Tx, waiting: _Waiting) -> None:
+def _run_in_savepoint(tx: Tx, waiting: _Waiting, path: Path) -> None:
     # The savepoint is spoken to the driver itself: through Core it would cost as much as a query.
     driver = tx.connection.cursor()
     driver.execute("SAVEPOINT unit")
@@ -139,7 +144,7 @@ def _run_in_savepoint(tx: Tx, waiting: _Waiting) -> None:
         # Where the error ended the whole transaction (the disk is full, say), there is no savepoint to
         # return to: that raises, and the whole group is answered with an error.
         driver.execute("ROLLBACK TO unit")
-        waiting.error = _unavailable(error) or error
+        waiting.error = _unavailable(error, path) or error
     if not waiting.keep:
         driver.execute("ROLLBACK TO unit")
     driver.execute("RELEASE unit")
@@ -189,30 +194,29 @@ def _engine(path: Path, *, begin: str, pool_size: int) -> Engine:
 
 
 @contextlib.contextmanager
-def _refusing() -> Any:
+def _refusing(path: Path) -> Any:
     """Turn what the driver says of a busy, full or broken disk into an answer."""
     try:
         yield
     except Refusal:
         raise
     except (DBAPIError, sqlite3.Error) as error:
-        if (refusal := _unavailable(error)) is None:
+        if (refusal := _unavailable(error, path)) is None:
             raise
         raise refusal from (error.orig if isinstance(error, DBAPIError) else error)
 
 
-def _unavailable(error: BaseException) -> Unavailable | None:
+def _unavailable(error: BaseException, path: Path) -> Unavailable | None:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if not isinstance(cause, sqlite3.Error):
         return None
-    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
     if str(cause).startswith(("no such table", "no such column")):
-        return SchemaOutdated()
-    match code:
+        return SchemaOutdated().telling(f"{SchemaOutdated.__doc__} It is the file {path.absolute()}.")
+    match getattr(cause, "sqlite_errorcode", 0) & 0xFF:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return Unavailable("The database is busy with another process's writes; nothing was changed.")
+            refusal = Unavailable("The database is busy with another process's writes; nothing was changed.")
         case sqlite3.SQLITE_FULL:
-            return Unavailable("The server's disk is full; nothing was changed.")
+            refusal = Unavailable("The server's disk is full; nothing was changed.")
         case (
             sqlite3.SQLITE_IOERR
             | sqlite3.SQLITE_CANTOPEN
@@ -222,5 +226,7 @@ def _unavailable(error: BaseException) -> Unavailable | None:
             | sqlite3.SQLITE_NOTADB
             | sqlite3.SQLITE_AUTH
         ):
-            return Unavailable(f"The server can't use its database file ({cause}); nothing was changed.")
-    return None
+            refusal = Unavailable(f"The server can't use its database file ({cause}); nothing was changed.")
+        case _:
+            return None
+    return refusal.telling(troubles.of_sqlite(cause, path))

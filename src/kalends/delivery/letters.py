@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP, Policy
-from email.utils import format_datetime, quote
+from email.utils import format_datetime, make_msgid, quote
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -95,6 +95,20 @@ def written(letter: Letter, sender: str, now: datetime, base: str) -> EmailMessa
     if not letter.to_staff and letter.occasion != "reminder":
         _attach_calendar(mail, letter, sender, link)
     mail["Content-Language"] = language  # of the whole: before, it would go to the first part only
+    return mail
+
+
+def trial(address: str, host: str, sender: str, now: datetime) -> EmailMessage:
+    """A mail that only says that mails arrive, from `sender`, shown as `host`. Raises ValueError where the
+    address is none."""
+    mail = EmailMessage(policy=SMTP)
+    mail["Subject"] = _subject(f"Test mail from {host}")
+    mail["From"] = _mailbox("From", host, sender)
+    mail["To"] = _mailbox("To", address, deliverable(address))
+    mail["Date"] = format_datetime(now)
+    mail["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content("This is a test: mails from Kalends arrive at this address.\n")
     return mail
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import aiosmtplib
 
 from kalends.core.messages import Outcome
-from kalends.delivery.letters import deliverable, written
+from kalends.delivery.letters import deliverable, trial, written
+from kalends.delivery.mail_troubles import trouble_with, without_addresses
 from kalends.schemas.letters import Letter
 from kalends.settings import Settings
-from kalends.telemetry import log
+from kalends.telemetry import Outage, log
 
 TIMEOUT_SECONDS = 15
 """How long the server may take for one answer."""
@@ -26,6 +27,8 @@ class Postman:
     """Sends mails over one connection to the configured server, one after the other."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._outage = Outage("mails are not sent", "mails are sent again")
         self._sender = settings.smtp_from
         self._base = settings.public_url
         self._options: dict[str, Any] = {
@@ -54,34 +57,52 @@ class Postman:
         finally:
             self._turn.release()
 
+    async def try_out(self, address: str, host: str, now: datetime) -> Outcome:
+        """Send a test mail, by the same way as all others. Raises ValueError where the address is none."""
+        return await self._deliver(trial(address, host, self._sender, now), address)
+
     async def close(self) -> None:
         await self._hang_up()
 
     async def _attempt(self, letter: Letter, now: datetime) -> Outcome:
+        try:
+            mail = written(letter, self._sender, now, self._base)
+        except Exception as error:  # noqa: BLE001 - whatever it is, other mails must not wait behind it
+            log.exception("a defect: please report it with this trace", event_id=letter.id)
+            return Outcome(0, error=f"the mail could not be written: {type(error).__name__}", final=True)
+        outcome = await self._deliver(mail, letter.address)
+        if outcome.trouble is not None:
+            self._outage.fails(
+                outcome.trouble, answer=without_addresses(outcome.answer or outcome.error or "")
+            )
+        else:
+            self._outage.works()
+        return outcome
+
+    async def _deliver(self, mail: EmailMessage, address: str) -> Outcome:
+        """Hand a mail over; whatever the server does is an outcome."""
         began = time.perf_counter()
 
         def outcome(**what: Any) -> Outcome:
             return Outcome(latency_ms=round((time.perf_counter() - began) * 1000), **what)
 
         try:
-            mail = written(letter, self._sender, now, self._base)
-        except Exception as error:  # noqa: BLE001 - whatever it is, other mails must not wait behind it
-            log.exception("a defect: please report it with this trace", event_id=letter.id)
-            return outcome(error=f"the mail could not be written: {type(error).__name__}", final=True)
-        try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
-                return outcome(code=250, answer=await self._hand_over(mail, letter.address))
+                return outcome(code=250, answer=await self._hand_over(mail, address))
         except aiosmtplib.SMTPRecipientsRefused as error:
-            refused = error.recipients[0]
-            return outcome(code=refused.code, answer=refused.message[:1_024], final=refused.code >= 500)
+            refused, trouble = error.recipients[0], trouble_with(error, self._settings)
+            final = refused.code >= 500 and trouble is None
+            return outcome(code=refused.code, answer=refused.message[:1_024], final=final, trouble=trouble)
         except aiosmtplib.SMTPResponseException as error:
             # What is wrong with the mail stays wrong. What is wrong with us, somebody will mend.
             final = error.code >= 500 and isinstance(error, aiosmtplib.SMTPDataError)
-            return outcome(code=error.code, answer=error.message[:1_024], final=final)
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            trouble = trouble_with(error, self._settings)
+            return outcome(code=error.code, answer=error.message[:1_024], final=final, trouble=trouble)
+        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
             # An address that this server can't spell will be no better the next time.
             final = isinstance(error, aiosmtplib.SMTPNotSupported)
-            return outcome(error=" ".join(f"{type(error).__name__}: {error}".split())[:300], final=final)
+            told = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            return outcome(error=told, final=final, trouble=trouble_with(error, self._settings))
 
     async def _hand_over(self, mail: EmailMessage, address: str) -> str:
         """Send a mail; whoever does has the turn."""

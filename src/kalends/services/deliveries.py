@@ -288,6 +288,7 @@ def _disable(tx: Tx, held: Lease, why: str, now: datetime) -> None:
         .returning(receivers.c.id, receivers.c.name, receivers.c.url)
     ).first()
     if disabled is not None:
+        log.warning("a webhook was made inactive", org_id=held.org_id, webhook_id=held.receiver_id, why=why)
         told_ = {"webhook": {**disabled._mapping, "reason": why}}
         outbox.tell(tx, held.org_id, "webhook.disabled", told_, outbox.SYSTEM, now, held.receiver_id)
 

@@ -15,6 +15,7 @@ from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import api_keys, organizations
 from kalends.ids import digest, new_api_key, new_id
 from kalends.schemas.organizations import Key
+from kalends.services.organizations import row_of
 
 DEFAULT_SCOPES = ("read", "write", "delete")
 _SHOWN = 12
@@ -44,7 +45,7 @@ def create(
     Raises NotFound for an unknown organization, Malformed for a bad name, an unknown scope or an expiry
     beyond the year 9999. `secret` is for the demo, whose key everybody knows.
     """
-    owner = _owner(tx, org)
+    owner = row_of(tx, org)
     if unknown := [scope for scope in scopes if scope not in SCOPES]:
         raise Malformed(f"There is no scope '{unknown[0]}'; the scopes are {', '.join(SCOPES)}.")
     try:
@@ -70,7 +71,7 @@ def create(
 
 def all_of(tx: Tx, org: str) -> Sequence[AnyRow]:
     """The keys of an organization (its id or slug), oldest first, revoked ones included. Raises NotFound."""
-    owner = _owner(tx, org)
+    owner = row_of(tx, org)
     mine = select(api_keys).where(api_keys.c.org_id == owner.id).order_by(api_keys.c.id)
     return tx.execute(mine).all()
 
@@ -114,17 +115,6 @@ def note_use(tx: Tx, used: Mapping[tuple[str, str], datetime]) -> None:
             )
             .values(last_used_at=at)
         )
-
-
-def _owner(tx: Tx, org: str) -> AnyRow:
-    row = tx.execute(
-        select(organizations.c.id, organizations.c.sandbox).where(
-            (organizations.c.id == org) | (organizations.c.slug == org)
-        )
-    ).first()
-    if row is None:
-        raise NotFound(f"There is no organization with the id or slug '{org}'.")
-    return row
 
 
 def _caller(row: AnyRow) -> Caller:

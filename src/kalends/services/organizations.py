@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from kalends.core.caller import Host
-from kalends.core.errors import AlreadyExists, Malformed
+from kalends.core.errors import AlreadyExists, Malformed, NotFound
 from kalends.core.hours import zone_names
 from kalends.core.plans import DEFAULT, REQUESTS_PER_HOUR, hourly_limit
 from kalends.core.text import named
@@ -131,6 +131,15 @@ def host_of(row: AnyRow) -> Host:
 def all_of(tx: Tx) -> Sequence[AnyRow]:
     """Every organization, oldest first."""
     return tx.execute(select(organizations).order_by(organizations.c.created_at, organizations.c.id)).all()
+
+
+def row_of(tx: Tx, org: str) -> AnyRow:
+    """The organization with this id or slug. Raises NotFound."""
+    found = select(organizations).where((organizations.c.id == org) | (organizations.c.slug == org))
+    row = tx.execute(found).first()
+    if row is None:
+        raise NotFound(f"There is no organization with the id or slug '{org}'.")
+    return row
 
 
 def _slug_of(name: str) -> str:

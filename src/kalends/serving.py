@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from kalends import demo as the_demo
 from kalends import tracing
 from kalends import worker as working
+from kalends.api.proxies import Proxies
+from kalends.app import from_environment
 from kalends.clock import SystemClock
 from kalends.core.errors import Malformed, SchemaOutdated
 from kalends.db import migrating
@@ -89,8 +92,9 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         announce(Facts(f"http://{shown}:{listener.getsockname()[1]}", demo))
         config = uvicorn.Config(
-            "kalends.app:from_environment",
+            "kalends.serving:application",
             factory=True,
+            proxy_headers=False,  # `application` sees to them
             workers=workers,
             log_config=None,  # ours is set up by `configure`
             access_log=False,
@@ -104,6 +108,11 @@ def serve(
                 Multiprocess(config, sockets=[listener]).run()
             else:
                 uvicorn.Server(config).run(sockets=[listener])
+
+
+def application() -> ASGIApp:
+    """The application of a server process, behind the proxies that its environment trusts."""
+    return Proxies(from_environment(), trusted=os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"))
 
 
 def work(settings: Settings, *, announce: Callable[[], None]) -> None:

@@ -36,19 +36,20 @@ router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=JsonRou
 _READING = reading(errors.NotFound, shape=failure)
 
 
-@router.get("", name="list", response_model_exclude_unset=True, responses=reading(shape=failure))
-async def list_all(
+@router.get("", name="list", responses=reading(shape=failure))
+async def list_page(
     call: Reading,
-    page: Annotated[int | None, Query(ge=1, le=1_000_000, description="By default the first.")] = None,
-    limit: Annotated[int | None, Query(ge=1, le=100, description="Of a page; by default 50.")] = None,
+    page: Annotated[int, Query(ge=1, description="From 1 on; one beyond the last is empty.")] = 1,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> WebhooksAnswer:
-    """List the webhooks, oldest first: all of them, or a page, as the lists of the original have them."""
-    found = await call.db.read(webhooks.all_of, call.org_id)
-    if page is None and limit is None:
-        return WebhooksAnswer(success=True, data=found)
-    told = Pagination(page=page or 1, limit=limit or 50, total=len(found))
-    first = (told.page - 1) * told.limit
-    return WebhooksAnswer(success=True, data=found[first : first + told.limit], pagination=told)
+    """List the webhooks, oldest first, page by page."""
+    # So few are all there may be that a page is cut from all of them.
+    every = await call.db.read_one(webhooks.all_of, call.org_id)
+    before = (page - 1) * limit
+    return WebhooksAnswer(
+        data=every[before : before + limit],
+        pagination=Pagination(page=page, limit=limit, total=len(every)),
+    )
 
 
 @router.post(

@@ -192,7 +192,7 @@ class NewWebhookAnswer(Success):
 
 
 class Pagination(Answer):
-    """Which part of a list it is."""
+    """Which page it is, and of how many things in all."""
 
     page: int
     limit: int
@@ -200,10 +200,10 @@ class Pagination(Answer):
 
 
 class WebhooksAnswer(Success):
-    """All webhooks, oldest first, or a page of them."""
+    """A page of webhooks, oldest first."""
 
     data: list[Webhook]
-    pagination: Pagination | None = Field(default=None, description="Only where `page` or `limit` is sent.")
+    pagination: Pagination
 
 
 class DeliveryAnswer(Success):

@@ -38,6 +38,17 @@ def _once(ids: list[Any]) -> bool:
     return len({str(each).strip() for each in ids}) == len(ids)
 
 
+def _are_answers(value: Any) -> bool:
+    """Whether it is a list as staff may send it."""
+    return isinstance(value, list) and len(value) <= 100 and all(map(_is_answer, value))
+
+
+def _is_answer(value: Any) -> bool:
+    if not (isinstance(value, dict) and {"id", "answer"} <= value.keys()):
+        return False
+    return all(isinstance(value.get(name, ""), str) for name in ("id", "label"))
+
+
 @schemathesis.hook
 def filter_query(_context: Any, query: Any) -> bool:
     """A rehearsal answers as the real call does but makes nothing, so nothing can be found afterwards."""
@@ -55,6 +66,8 @@ def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
             body["slug"] = "demo"
         if isinstance(body.get("answers"), dict) and len(body["answers"]) <= 100:
             body["answers"] = {}
+        if _are_answers(body.get("answers")):
+            body["answers"] = []
         _mean_what_the_schema_says(body)
         if body.get("start_time") in EXAMPLES and case.path.startswith("/v1/public/"):
             body["start_time"] = next(STARTS)

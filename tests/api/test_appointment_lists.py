@@ -78,8 +78,61 @@ async def test_filters(client: httpx.AsyncClient, org: Org) -> None:
     ]
     assert await starts(client, appointment_type_id="type_other") == []
     assert await starts(client, calendar_id="cal_other") == []
-    assert await starts(client, unknown="x") == ["01-25T10:00", "01-25T12:00", "01-25T14:00"]
     assert third["status"] == "confirmed"
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked"),
+    [
+        ("\xc9va@example.com", "\xe9va@example.com"),
+        ("\xe9va@example.com", "\xc9VA@EXAMPLE.COM"),
+        ("E\u0301va@example.com", "\xe9va@example.com"),
+        ("\u0391\u03a3@example.com", "\u03b1\u03c2@example.com"),
+        ("STRASSE@example.com", "stra\xdfe@example.com"),
+        ("anna@M\xdcLLER.example", "Anna@xn--mller-kva.example"),
+        ("anna@m\xfcller.example", " mailto:ANNA@m\xfcller.example "),
+        ("anna@clinic.local", "\u200banna@clinic.local\xa0"),
+        ("o'neil+x@example.com", "O'Neil+X@example.com"),
+    ],
+)
+async def test_an_address_is_found_however_it_is_spelt(
+    client: httpx.AsyncClient, org: Org, stored: str, asked: str
+) -> None:
+    await book(client, org, "2024-01-25T10:00:00Z", client_email=stored)
+    await book(client, org, "2024-01-25T12:00:00Z", client_email="other@example.com")
+    await book(client, org, "2024-01-25T14:00:00Z", client_email=None)
+    assert await starts(client, client_email=asked) == ["01-25T10:00"]
+    assert await starts(client, client_email=stored) == ["01-25T10:00"]
+
+
+async def test_an_address_that_changes_is_found_by_the_new_one(client: httpx.AsyncClient, org: Org) -> None:
+    made = await book(client, org, "2024-01-25T10:00:00Z", client_email="old@example.com")
+    await client.patch(f"{PATH}/{made['id']}", json={"client_email": "N\xc9W@example.com"})
+    assert await starts(client, client_email="n\xe9w@example.com") == ["01-25T10:00"]
+    assert await starts(client, client_email="old@example.com") == []
+    await client.patch(f"{PATH}/{made['id']}", json={"client_email": None})
+    assert await starts(client, client_email="n\xe9w@example.com") == []
+
+
+async def test_a_plus_that_is_not_encoded_is_one(client: httpx.AsyncClient, org: Org) -> None:
+    """It arrives as a space."""
+    await book(client, org, "2024-01-25T10:00:00Z", client_email="jane+x@example.com")
+    await book(client, org, "2024-01-25T12:00:00Z", client_email="janex@example.com")
+
+    async def asked(query: str) -> list[str]:
+        response = await client.get(f"{PATH}?{query}")
+        assert response.status_code == 200, response.text
+        return [each["start_time"][5:16] for each in response.json()["appointments"]]
+
+    assert await asked("client_email=jane+x@example.com") == ["01-25T10:00"]
+    assert await asked("client_email=jane%2Bx%40example.com") == ["01-25T10:00"]
+    for bound in ("2024-01-25T12:30:00+01:00", "2024-01-25+12:30:00+01:00", "20240125T1230+01"):
+        assert await asked(f"from={bound}") == ["01-25T12:00"], bound
+        assert await asked(f"to={bound}") == ["01-25T10:00"], bound
+    assert await asked("updated_since=2024-01-20T13:00:00+01:00") == ["01-25T10:00", "01-25T12:00"]
+    assert await asked("updated_since=2024-01-20T13:00:01+01:00") == []
+    for bound in ("2024-01-25+11:00Z", "2024-01-25%2011:00", "2024-01-25+11:00:00", "2024-01-25T12:00-00:00"):
+        assert await asked(f"from={bound}") == ["01-25T12:00"], bound
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
@@ -136,7 +189,7 @@ async def test_updated_since_lists_by_last_change(
         {"cursor": "eyJ4IjogMX0"},
         {"cursor": "WzEsMiwzLDRd"},
         {"cursor": "\u00fc"},
-        {"client_email": "a\x00b"},
+        *({"client_email": wrong} for wrong in ("a\x00b", "", "  ", "nobody", "a b", "@", "\u200b", "x@y")),
         {"calendar_id": "a\x00b"},
     ],
 )

@@ -239,6 +239,26 @@ async def test_emails_that_are_none(client: httpx.AsyncClient, db: Database, org
     assert await stored(db, org) == 0
 
 
+@pytest.mark.parametrize(
+    ("pasted", "kept"),
+    [
+        ("mailto:jane@example.com", "jane@example.com"),
+        ("\u200bjane@example.com\ufeff", "jane@example.com"),
+        ("\xa0jane@exam\xadple.com\u202f", "jane@example.com"),
+        ("jane\u2011doe@example.com", "jane-doe@example.com"),
+        ("\uff4aane\uff20example\uff0ecom", "jane@example.com"),
+        ("\u200b", None),
+    ],
+)
+async def test_emails_as_they_are_pasted(
+    client: httpx.AsyncClient, org: Org, pasted: str, kept: str | None
+) -> None:
+    made = answered(await client.post(PATH, json=org.wish(client_email=pasted)), "appointment")
+    assert made["client_email"] == kept
+    changed = await client.patch("/v1/organization", json={"notification_email": pasted})
+    assert answered(changed, "organization")["notification_email"] == kept
+
+
 @pytest.mark.parametrize("email", ["anna@clinic.local", "o'neil+x@sub.example.com", "käthe@exämple.de"])
 async def test_emails_people_have(client: httpx.AsyncClient, org: Org, email: str) -> None:
     made = answered(await client.post(PATH, json=org.wish(client_email=email)), "appointment")
@@ -246,7 +266,11 @@ async def test_emails_people_have(client: httpx.AsyncClient, org: Org, email: st
 
 
 @pytest.mark.parametrize(
-    "phone", ["call me", "12", "+", "+1234567890123456789012345", "12;34567", "+49 abc 123"]
+    "phone",
+    [
+        *("call me", "12", "+", "+1234567890123456789012345", "12;34567", "+49 abc 123", "tel:", "tel:x"),
+        *("\u0661\u0662", "12\x003456", "\u2460\u2461"),
+    ],
 )
 async def test_phones_that_are_none(client: httpx.AsyncClient, db: Database, org: Org, phone: str) -> None:
     refused(await client.post(PATH, json=org.wish(client_phone=phone)), 400, "invalid_request")
@@ -260,6 +284,27 @@ async def test_phones_that_are_none(client: httpx.AsyncClient, db: Database, org
 async def test_phones_people_write(client: httpx.AsyncClient, org: Org, phone: str) -> None:
     made = answered(await client.post(PATH, json=org.wish(client_phone=phone)), "appointment")
     assert made["client_phone"] == phone
+
+
+@pytest.mark.parametrize(
+    ("pasted", "kept"),
+    [
+        ("+1\xa0(234)\xa0567\u2011890", "+1 (234) 567-890"),
+        ("\u202a+49\u202f89\u20131234\u202c", "+49 89-1234"),
+        ("tel:+1-234-567-890", "+1-234-567-890"),
+        ("\uff0b\uff14\uff19 \uff18\uff19\u30fc\uff11\uff12", "+49 89-12"),
+        ("\u0660\u0661\u0662 \u0663\u0664\u0665", "012 345"),
+        ("\u0966\u0967\u0968\u0969", "0123"),
+        ("\u200b", None),
+    ],
+)
+async def test_phones_as_they_are_pasted(
+    client: httpx.AsyncClient, org: Org, pasted: str, kept: str | None
+) -> None:
+    made = answered(await client.post(PATH, json=org.wish(client_phone=pasted)), "appointment")
+    assert made["client_phone"] == kept
+    changed = await client.patch(f"{PATH}/{made['id']}", json={"client_phone": pasted})
+    assert answered(changed, "appointment") == made
 
 
 @pytest.mark.parametrize("tag", ["e" * 9, "en-", "-en", "en--us", "12", "en us", "🦊", "a" * 36, "../en"])

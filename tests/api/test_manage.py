@@ -118,8 +118,30 @@ async def test_a_client_cancels_once_and_may_say_why(
     await page.book()  # the time is free again
 
 
+async def test_what_only_staff_can_change_is_refused_by_name(page: Page) -> None:
+    link = Link(page, await page.book())
+    before = await link.seen()
+    for name, value in (
+        ("check", "none"),
+        ("calendar_id", "cal_x"),
+        ("end_time", None),
+        ("client_name", "X"),
+    ):
+        answer = refused(
+            await link.reschedule("2024-01-26T14:00:00Z", **{name: value}), 400, "invalid_request"
+        )
+        assert answer["error"].startswith(f"{name} can't be set here")
+    for name in ("status", "cancellation_reason", "internal_notes"):
+        answer = refused(await link.cancel(**{name: "completed"}), 400, "invalid_request")
+        assert answer["error"].startswith(f"{name} can't be set here")
+    assert (
+        "send reason" in refused(await link.cancel(cancellation_reason="x"), 400, "invalid_request")["error"]
+    )
+    assert await link.seen() == before
+
+
 async def test_a_reason_is_nobodys_duty(page: Page) -> None:
-    for body in ({}, {"reason": None}, {"reason": " "}, {"status": "completed"}):
+    for body in ({}, {"reason": None}, {"reason": " "}, {"utm": "x"}):
         link = Link(page, await page.book())
         answered(await link.cancel(**body), "appointment")
         seen = await link.seen()
@@ -182,7 +204,7 @@ async def test_a_move_asks_every_rule_but_the_own_time_is_no_obstacle(page: Page
         ("limit_reached", "2024-01-26T14:00:00Z"),
         ("limit_reached", "2024-01-24T09:30:00Z"),
     ):
-        body = refused(await link.reschedule(start, check="none", calendar_id="cal_x"), 409, code)
+        body = refused(await link.reschedule(start), 409, code)
         assert body["details"]["reasons"][0].keys() == {"code", "message"}
         # Its own time and its own place in the count are there to be had.
         assert body["details"]["next_available"] or code == "too_far_ahead"

@@ -12,7 +12,7 @@ from kalends.db import migrating
 from tests.support.server import KALENDS
 
 
-def kalends(url: str, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def kalends(url: str, *arguments: str | bytes, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(KALENDS), *arguments],
         env=os.environ | {"KALENDS_DATABASE_URL": url},
@@ -72,6 +72,17 @@ def test_a_new_operators_first_commands(empty_url: str) -> None:
     assert said(empty_url, "key", "create", "--org", sandbox["id"])["key"].startswith("vst_test_")
 
 
+def test_names_are_one_line(empty_url: str) -> None:
+    org = said(empty_url, "org", "create", " Praxis\nMüller\u202e\x07 ")
+    assert (org["name"], org["slug"]) == ("Praxis Müller", "praxis-muller")
+    key = said(empty_url, "key", "create", "--org", org["id"], "--name", "Front\r\n\u2066desk")
+    [kept] = said(empty_url, "key", "list", "--org", org["id"])["keys"]
+    assert (kept["id"], kept["name"]) == (key["id"], "Front desk")
+    for wrong in ("", "\u200b", "x" * 256):
+        refused = kalends(empty_url, "key", "create", "--org", org["id"], "--name", wrong)
+        assert (refused.returncode, "1 to 255 characters" in refused.stderr) == (1, True)
+
+
 def test_commands_talk_to_people_too(empty_url: str) -> None:
     made = kalends(empty_url, "org", "create", "Acme")
     assert made.returncode == 0
@@ -93,6 +104,8 @@ def test_commands_talk_to_people_too(empty_url: str) -> None:
         (["org", "create", "X", "--timezone", "Mars/X"], "is not a time zone"),
         (["org", "create", "X", "--plan", "gold"], "no plan 'gold'"),
         (["org", "create", "   "], "The name must have"),
+        (["org", "create", "\u202e\x07", "--slug", "x"], "The name must have 1 to 255 characters"),
+        (["org", "create", b"Praxis \xff", "--slug", "x"], "The name must have 1 to 255 characters"),
         (["key", "create", "--org", "nobody"], "no organization"),
         (["key", "list", "--org", "nobody"], "no organization"),
         (["key", "revoke", "key_none"], "no API key"),
@@ -103,7 +116,7 @@ def test_commands_talk_to_people_too(empty_url: str) -> None:
         (["serve", "--demo", "--host", "0.0.0.0"], "loopback"),
     ],
 )
-def test_errors_are_one_line(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+def test_errors_are_one_line(tmp_path: Path, arguments: list[str | bytes], sentence: str) -> None:
     done = kalends(f"sqlite:///{tmp_path / 'k.db'}", *arguments)
     assert done.returncode not in (0, None)
     assert done.stdout == ""

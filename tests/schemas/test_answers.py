@@ -29,12 +29,15 @@ def why(kind: str, given: Any, *, required: bool = False) -> str:
 @pytest.mark.parametrize(
     ("kind", "given", "kept"),
     [
-        ("text", " Jane\tDoe ", "Jane\tDoe"),
+        ("text", " Jane\tDoe ", "Jane Doe"),
+        ("text", "Jane\nPaid: \u202eyes\x07", "Jane Paid: yes"),
         ("text", "x" * 1_000, "x" * 1_000),
         ("text", "0", "0"),
         ("textarea", "one\ntwo", "one\ntwo"),
+        ("textarea", "one\u202e\r\n\ttwo\x07", "one\r\n\ttwo"),
         ("textarea", "x" * 10_000, "x" * 10_000),
         ("select", " Blue ", "Blue"),
+        ("select", "Bl\u200eue\n", "Blue"),
         ("checkbox", True, True),
         ("checkbox", False, False),
         ("number", 0, 0),
@@ -43,6 +46,8 @@ def why(kind: str, given: Any, *, required: bool = False) -> str:
         ("number", 10**15, 10**15),
         ("email", " Jane@EXAMPLE.com ", "Jane@example.com"),
         ("phone", " +1 (234) 567-890 ", "+1 (234) 567-890"),
+        ("phone", "tel:+1\xa0234\u2013567", "+1 234-567"),
+        ("email", "\u200bmailto:jane@example.com", "jane@example.com"),
     ],
 )
 @pytest.mark.parametrize("required", [False, True])
@@ -56,7 +61,7 @@ def test_good_answers_are_kept_with_the_label(kind: str, given: Any, kept: Any, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("blank", [None, "", " \t\n"])
+@pytest.mark.parametrize("blank", [None, "", " \t\n", "\u202e\u200b", "\x07"])
 def test_a_blank_answer_is_none(kind: str, blank: Any) -> None:
     assert answered([question(kind)], {"q": blank}) == []
     assert why(kind, blank, required=True) == "is required"

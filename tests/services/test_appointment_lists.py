@@ -21,6 +21,7 @@ pytestmark = pytest.mark.anyio
 
 NOW = datetime(2024, 1, 20, 12, tzinfo=UTC)
 ROWS = 3000
+CLIENTS = 100
 MINUTE = timedelta(minutes=1)
 
 
@@ -40,6 +41,8 @@ def fill(tx: Tx, org: Org, rows: int) -> None:
             "busy_end": start + MINUTE,
             "overlap_allowed": False,
             "client_name": "Jane Doe",
+            "client_email": f"Client{n % CLIENTS}@example.com",
+            "client_email_folded": f"client{n % CLIENTS}@example.com",
             "client_language": "en",
             "status": "confirmed",
             "source": "manual",
@@ -68,11 +71,13 @@ def cursor(n: int, by: Any = "start_time", order: Any = "asc") -> dict[str, str]
 DESC = {"order": "desc"}
 RANGE = {"from": minute(ROWS // 2), "to": minute(ROWS * 3 // 4)}
 SINCE = {"updated_since": minute(ROWS // 2)}
+CLIENT = {"client_email": "CLIENT7@example.com"}
 DEEP = ROWS * 2 // 3
 
 # What the databases must say of a plan: the index, and by which bounds it is entered and left.
 BY_START, BY_CHANGE = "ix_appointments_org_id_start_time_id ", "ix_appointments_org_id_updated_at_id "
 FROM, TO, CHANGED = r"\bstart_time ?>", r"\bstart_time ?<", r"\bupdated_at ?>"
+BY_ADDRESS, ADDRESS = "ix_appointments_org_id_client_email_folded ", r"\bclient_email_folded ?="
 AFTER, BEFORE = r", ?id\) ?>", r", ?id\) ?<"
 PLANS: dict[str, tuple[dict[str, str], list[str]]] = {
     "everything": ({}, [BY_START]),
@@ -89,6 +94,18 @@ PLANS: dict[str, tuple[dict[str, str], list[str]]] = {
     "changes and cursor, backwards": (
         SINCE | cursor(DEEP, "updated_at", "desc"),
         [BY_CHANGE, CHANGED, BEFORE],
+    ),
+    "address": (CLIENT, [BY_ADDRESS, ADDRESS]),
+    "address, backwards": (CLIENT | DESC, [BY_ADDRESS, ADDRESS]),
+    "address and range": (CLIENT | RANGE, [BY_ADDRESS, ADDRESS, FROM, TO]),
+    "address, status and calendar": (
+        CLIENT | {"status": "confirmed", "calendar_id": "cal_1"},
+        [BY_ADDRESS, ADDRESS],
+    ),
+    "address and cursor": (CLIENT | cursor(DEEP), [BY_ADDRESS, ADDRESS, AFTER]),
+    "address, range and cursor, backwards": (
+        CLIENT | RANGE | cursor(DEEP, order="desc"),
+        [BY_ADDRESS, ADDRESS, FROM, BEFORE],
     ),
 }
 # How a plan must not go: over the whole table, beginning elsewhere than at the cursor, or sorting.
@@ -159,6 +176,15 @@ async def test_changes_are_listed_once_each_and_bounded_by_start_too(db: Databas
     assert await listed(db, org, **since, order="desc") == by_change[:4:-1]
     bounds = {"from": minute(5), "to": minute(15)}
     assert await listed(db, org, **since, **bounds) == [n for n in by_change[5:] if 5 <= n < 15]
+
+
+async def test_an_addresss_rows_are_listed_on_all_pages(db: Database, org: Org) -> None:
+    await db.write(fill, org, CLIENTS * 5)
+    mine = [n for n in range(CLIENTS * 5) if n % CLIENTS == 7]
+    assert await listed(db, org, **CLIENT) == mine
+    assert await listed(db, org, **CLIENT, **DESC) == mine[::-1]
+    assert await listed(db, org, **CLIENT, **{"from": minute(200), "to": minute(400)}) == [207, 307]
+    assert len(await listed(db, org, **CLIENT, updated_since=minute(0))) == len(mine)
 
 
 @pytest.mark.parametrize("at", [10**12, -(10**12), 10**30])

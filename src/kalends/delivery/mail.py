@@ -9,7 +9,8 @@ from typing import Any
 import aiosmtplib
 
 from kalends.core.messages import Outcome
-from kalends.delivery.letters import deliverable, written
+from kalends.delivery.letters import written
+from kalends.delivery.mailboxes import deliverable, in_ascii
 from kalends.schemas.letters import Letter
 from kalends.settings import Settings
 from kalends.telemetry import log
@@ -26,7 +27,7 @@ class Postman:
     """Sends mails over one connection to the configured server, one after the other."""
 
     def __init__(self, settings: Settings) -> None:
-        self._sender = settings.smtp_from
+        self._sender = in_ascii(settings.smtp_from)
         self._base = settings.public_url
         self._options: dict[str, Any] = {
             "hostname": settings.smtp_host,

@@ -33,10 +33,17 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class FeedLink:
-    """The secret address of a calendar feed: of one calendar, or of all where `calendar_id` is None."""
+    """The secret address of a calendar feed: of one calendar, by the name of `calendar`, or of all if
+    `calendar_id` is None."""
 
     host: Host
     calendar_id: str | None
+    calendar: str | None
+
+    @property
+    def name(self) -> str:
+        """What calendar programs call it."""
+        return self.host.name if self.calendar is None else f"{self.host.name} – {self.calendar}"
 
 
 @dataclass(frozen=True, slots=True)

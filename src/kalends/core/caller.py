@@ -24,8 +24,9 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A client's link to their appointment, good until `expires_at` (UTC)."""
+    """A client's link to their appointment, by its digest; good until `expires_at` (UTC)."""
 
+    digest: bytes
     host: Host
     appointment_id: str
     expires_at: datetime

@@ -115,7 +115,7 @@ class ClientBooking(Request):
 class Cancellation(Request):
     """Why, if the client wants to say."""
 
-    reason: Annotated[Notes, Field(description="For the organization.")] = None
+    reason: Annotated[Notes, Field(description="For the organization; it is in the mails to both.")] = None
 
 
 class Rescheduling(Request):
@@ -172,8 +172,10 @@ class ClientAppointmentAnswer(Answer):
 class BookedAnswer(ClientAppointmentAnswer):
     """What was booked, and the secret link by which to see, cancel and move it."""
 
-    manage_url: str
-    manage_token: str = Field(description="The last part of the link, for a page of your own.")
+    manage_url: str | None = Field(
+        description="Null only in a replay: if staff have changed the client's address since."
+    )
+    manage_token: str | None = Field(description="The last part of the link, for a page of your own.")
 
 
 def host_summary(host: Host) -> HostSummary:

@@ -252,6 +252,16 @@ async def test_to_and_fro_leaves_the_first_address_its_entry(opening: Opening, m
         assert await p.mails() == []
 
 
+async def test_staff_answer_to_the_present_address(opening: Opening) -> None:
+    async with opening() as p:
+        await p.ask()
+        await p.change(client_email=NEW)
+        mails = await p.mails()
+        assert told(mails) == [("desk@clinic.example", "Booked"), (NEW, CONFIRMED)]
+        [answers_go_to] = to("desk@clinic.example", mails).message["Reply-To"].addresses
+        assert answers_go_to.addr_spec == NEW
+
+
 async def test_a_letter_that_was_taken_before_the_change_leaves_no_link(opening: Opening) -> None:
     async with opening() as p:
         await p.book()

@@ -44,8 +44,7 @@ def write(
     if delivery.audience == STAFF:
         if payload["actor"]["kind"] == "api_key":
             return None  # staff know what they did themselves
-        return _letter(tx, org_id, delivery, occasion, told, None, now, before=before)
-    if not is_same(told.client_email, present.client_email):
+    elif not is_same(told.client_email, present.client_email):
         return None  # whoever is at the present address is told by the event that brought it
     return _letter(tx, org_id, delivery, occasion, told, present.client_email, now, before=before)
 
@@ -171,8 +170,8 @@ def _letter(
     *,
     before: str | None = None,
 ) -> Letter | None:
-    """To staff, or to the address of a client, with a link of their own if there is something to be done by
-    it. None if there is no address."""
+    """To staff, who answer to the address `client`; or there, with a link of the client's own if there is
+    something to be done by it. None if there is no address."""
     host = tx.execute(select(organizations).where(organizations.c.id == org_id)).one()
     to_staff = delivery.audience == STAFF
     address = host.notification_email if to_staff else client
@@ -185,7 +184,7 @@ def _letter(
         to_staff=to_staff,
         address=address,
         name=host.name if to_staff else about.client_name,
-        reply_to=about.client_email if to_staff else host.notification_email,
+        reply_to=client if to_staff else host.notification_email,
         language=(host.language or DEFAULT_LANGUAGE) if to_staff else about.client_language,
         timezone=host.timezone if to_staff else about.client_timezone or host.timezone,
         host=host.name,

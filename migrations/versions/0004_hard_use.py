@@ -1,5 +1,6 @@
 """What a day of hard use asked for: an organization's language and grace, any first day of the week, clients'
-addresses whatever their capitals, the last booking of each calendar, and which zone data servers use.
+addresses whatever their capitals, the last booking of each calendar, what clients were mailed, and which zone
+data servers use.
 
 Revision ID: 0004
 Revises: 0003
@@ -52,6 +53,14 @@ def upgrade() -> None:
         "UPDATE appointments SET expires_at = start_time WHERE status = 'pending' AND NOT is_hold "
         "AND (expires_at IS NULL OR expires_at > start_time)"
     )
+    op.create_index(
+        "ix_deliveries_org_id_subject_id_told",
+        "deliveries",
+        ["org_id", "subject_id", "place"],
+        unique=False,
+        postgresql_where=sa.text("status = 'delivered' AND audience = 'client'"),
+        sqlite_where=sa.text("status = 'delivered' AND audience = 'client'"),
+    )
     op.create_table(
         "zone_data",
         sa.Column("version", sa.Text(), nullable=False),
@@ -62,6 +71,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("zone_data")
+    op.drop_index("ix_deliveries_org_id_subject_id_told", table_name="deliveries")
     op.drop_index("ix_appointments_org_id_calendar_id_id", table_name="appointments")
     op.drop_index("ix_appointments_org_id_client_email_folded", table_name="appointments")
     op.drop_column("appointments", "client_email_folded")

@@ -161,6 +161,9 @@ def org_create(
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="For trying things out: keys are vst_test_….")
     ] = False,
+    language: Annotated[
+        str | None, typer.Option(help="Of mails to staff, such as de or en-GB; en if left out.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make an organization.
@@ -175,6 +178,7 @@ def org_create(
         plan=plan,
         requests_per_hour=requests_per_hour,
         sandbox=sandbox,
+        language=language,
         now=_now(),
     )
     shown = {field: row[field] for field in ("id", "name", "slug", "timezone")}

@@ -123,6 +123,71 @@ async def test_of_one_calendar_or_of_all(client: httpx.AsyncClient, org: Org) ->
     assert set(await events_of(client, await subscribe(client, calendar_id=second))) == {there}
 
 
+async def named(client: httpx.AsyncClient, path: str) -> tuple[str, list[str]]:
+    """The name of a feed to programs old and new, and the titles of its events by their start."""
+    response = await client.get(path)
+    calendar = Calendar.from_ical(response.content)
+    twin = vobject.readOne(response.text)
+    assert twin.x_wr_calname.value == twin.contents["name"][0].value
+    events = sorted(calendar.events, key=lambda event: event.decoded("DTSTART"))
+    return twin.x_wr_calname.value, [str(event["SUMMARY"]) for event in events]
+
+
+async def test_feeds_tell_whose_they_are(client: httpx.AsyncClient, org: Org) -> None:
+    await client.patch("/v1/organization", json={"name": "Clinic"})
+    mine = f"/v1/calendar/calendars/{org.calendar_id}"
+    await client.patch(mine, json={"name": "Dr. Weber"})
+    everybodys, webers = await subscribe(client), await subscribe(client, calendar_id=org.calendar_id)
+    await book(client, org)
+    jane = "Tax Consultation: Jane Doe"
+    assert await named(client, everybodys) == ("Clinic", [jane])  # there is nobody else
+    assert await named(client, webers) == ("Clinic – Dr. Weber", [jane])
+
+    made = await client.post("/v1/calendar/calendars", json={"name": "Room\r\nEND:VEVENT; 2"})
+    second = made.json()["calendar"]["id"]
+    seconds = await subscribe(client, calendar_id=second)
+    joe = await book(
+        client, org, calendar_id=second, client_name="Joe", start_time="2024-01-26T14:00:00Z", check="none"
+    )
+    room = "Room END:VEVENT; 2"
+    both = [f"{jane} – Dr. Weber", f"Tax Consultation: Joe – {room}"]
+    assert await named(client, everybodys) == ("Clinic", both)
+    assert await named(client, webers) == ("Clinic – Dr. Weber", [jane])
+    assert await named(client, seconds) == (f"Clinic – {room}", ["Tax Consultation: Joe"])
+
+    tags = [(await client.get(path)).headers["etag"] for path in (everybodys, webers, seconds)]
+    await client.patch(mine, json={"name": "Dr. Wéber"})
+    assert await named(client, webers) == ("Clinic – Dr. Wéber", [jane])
+    changed = [
+        (await client.get(path, headers={"If-None-Match": tag})).status_code
+        for path, tag in zip((everybodys, webers, seconds), tags, strict=True)
+    ]
+    assert changed == [200, 200, 304]
+
+    # A calendar that is deleted leaves what was in it.
+    await client.patch(f"{APPOINTMENTS}/{joe}", json={"status": "cancelled"})
+    assert (await client.delete(f"/v1/calendar/calendars/{second}")).status_code == 200
+    assert await named(client, everybodys) == ("Clinic", [f"{jane} – Dr. Wéber", both[1]])
+    assert await named(client, seconds) == (f"Clinic – {room}", ["Tax Consultation: Joe"])
+
+
+async def test_feeds_say_how_often_to_read_them_and_what_leaves_time_free(
+    client: httpx.AsyncClient, org: Org
+) -> None:
+    kept = await book(client, org)
+    gone = await book(client, org, start_time="2024-01-26T14:00:00Z")
+    reason = {"status": "cancelled", "cancellation_reason": "Ill;\nsorry"}
+    await client.patch(f"{APPOINTMENTS}/{gone}", json=reason)
+    path = await subscribe(client)
+    lines = (await client.get(path)).text.splitlines()
+    assert "REFRESH-INTERVAL;VALUE=DURATION:PT15M" in lines
+    assert "X-PUBLISHED-TTL:PT15M" in lines
+    events = await events_of(client, path)
+    assert (events[gone]["STATUS"], events[gone]["TRANSP"]) == ("CANCELLED", "TRANSPARENT")
+    assert events[gone]["COMMENT"] == "Ill;\nsorry"
+    assert not events[kept].keys() & {"TRANSP", "COMMENT"}
+
+
 async def test_calendars_of_others_and_none_are_refused(
     app: FastAPI, client: httpx.AsyncClient, db: Database, clock: StoppedClock
 ) -> None:

@@ -47,9 +47,28 @@ async def test_the_organization_is_shown_and_changed(
     assert answered(own, "organization")["slug"] == taken
 
 
+async def test_the_language_of_staff_is_chosen_and_cleared(client: httpx.AsyncClient) -> None:
+    shown = answered(await client.get("/v1/organization"), "organization")
+    assert shown["language"] is None
+    for sent, kept in (
+        ("de-AT", "de-AT"),
+        ("en_GB", "en-GB"),
+        (" fr ", "fr"),
+        (None, None),
+        ("it", "it"),
+        ("", None),
+    ):
+        changed = await client.patch("/v1/organization", json={"language": sent})
+        assert answered(changed, "organization") == shown | {"language": kept}
+        assert answered(await client.patch("/v1/organization", json={}), "organization")["language"] == kept
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"language": "German, please"},
+        {"language": "x" * 36},
+        {"language": 7},
         {"timezone": "Mars/X"},
         {"timezone": "../../etc/passwd"},
         {"week_start": 7},

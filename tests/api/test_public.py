@@ -669,3 +669,21 @@ async def test_clients_learn_nothing_of_others(app: FastAPI, db: Database, clock
     assert own < theirs
     for id_ in theirs - own:
         assert id_ not in told
+
+
+async def test_a_repeated_booking_has_no_link_once_the_address_is_another(page: Page) -> None:
+    """Whoever it was that booked under the old address: the link of the new one stays good."""
+    key = {"Idempotency-Key": "mine"}
+    first = (await page.post("appointments", key)).json()
+    path = f"{APPOINTMENTS}/{first['appointment']['id']}"
+    answered(await page.staff.patch(path, json={"client_email": "jane.doe@example.com"}), "appointment")
+    fresh = (await page.staff.post(f"{path}/manage-link")).json()["manage_token"]
+    again = await page.post("appointments", key)
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
+    assert again.json() == first | {"manage_url": None, "manage_token": None}
+    answered(await page.client.get(f"{LINKS}/{fresh}"), "appointment")
+    refused(await page.client.get(f"{LINKS}/{first['manage_token']}"), 404, "not_found")
+    # Other capitals are the same address, and so is the old one again.
+    answered(await page.staff.patch(path, json={"client_email": "JANE@example.com"}), "appointment")
+    token = (await page.post("appointments", key)).json()["manage_token"]
+    answered(await page.client.get(f"{LINKS}/{token}"), "appointment")

@@ -1,5 +1,6 @@
 """The command line, as the operator types it."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from kalends.db import migrating
+from kalends.db.opening import open_database
+from kalends.services import organizations
 from tests.support.server import KALENDS
 
 
@@ -68,6 +71,10 @@ def test_a_new_operators_first_commands(empty_url: str) -> None:
     assert by_slug["key"] not in json.dumps(keys)
     assert by_slug["key"].startswith(keys[0]["prefix"])
 
+    german = said(empty_url, "org", "create", "Praxis", "--language", "de_AT")
+    assert stored_language(empty_url, german["id"]) == "de-AT"
+    assert stored_language(empty_url, org["id"]) is None
+
     sandbox = said(empty_url, "org", "create", "Sand", "--sandbox", "--slug", "sand")
     assert said(empty_url, "key", "create", "--org", sandbox["id"])["key"].startswith("vst_test_")
 
@@ -81,6 +88,17 @@ def test_names_are_one_line(empty_url: str) -> None:
     for wrong in ("", "\u200b", "x" * 256):
         refused = kalends(empty_url, "key", "create", "--org", org["id"], "--name", wrong)
         assert (refused.returncode, "1 to 255 characters" in refused.stderr) == (1, True)
+
+
+def stored_language(url: str, org_id: str) -> str | None:
+    async def read() -> str | None:
+        database = open_database(url, pool_size=1)
+        try:
+            return (await database.read(organizations.get, org_id)).language
+        finally:
+            await database.close()
+
+    return asyncio.run(read())
 
 
 def test_commands_talk_to_people_too(empty_url: str) -> None:
@@ -106,6 +124,7 @@ def test_commands_talk_to_people_too(empty_url: str) -> None:
         (["org", "create", "   "], "The name must have"),
         (["org", "create", "\u202e\x07", "--slug", "x"], "The name must have 1 to 255 characters"),
         (["org", "create", b"Praxis \xff", "--slug", "x"], "The name must have 1 to 255 characters"),
+        (["org", "create", "X", "--language", "German please"], "is not a language tag"),
         (["key", "create", "--org", "nobody"], "no organization"),
         (["key", "list", "--org", "nobody"], "no organization"),
         (["key", "revoke", "key_none"], "no API key"),

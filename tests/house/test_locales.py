@@ -15,8 +15,11 @@ TEMPLATES = sorted(FOLDER.glob("templates/*"))
 
 
 def sentences() -> Iterator[str]:
-    """What is translated: the subjects of mails to clients, and what their templates mark."""
+    """What is translated: the subjects of mails, what templates mark, and what goes around it."""
     yield from letters._SUBJECTS.values()
+    yield from letters._STAFF_SUBJECTS.values()
+    yield from letters._CHECKED.values()
+    yield letters._LABEL
     for template in TEMPLATES:
         with template.open("rb") as file:
             for _, _, sentence, _ in babel_extract(file, ["_"], [], {}):
@@ -47,9 +50,9 @@ def test_a_catalogue_has_every_sentence_and_no_other(language: str) -> None:
             assert translated != sentence
 
 
-def test_what_clients_read_is_marked_for_translation() -> None:
+def test_what_people_read_is_marked_for_translation() -> None:
     """Outside of markup and of expressions there are no words."""
+    assert {template.stem for template in TEMPLATES} == {"client", "staff"}
     for template in TEMPLATES:
-        if template.stem == "client":
-            text = re.sub(r"\{%.*?%\}|\{\{.*?\}\}|<[^>]*>", "", template.read_text(), flags=re.DOTALL)
-            assert not re.findall(r"\w+", text), template.name
+        text = re.sub(r"\{%.*?%\}|\{\{.*?\}\}|<[^>]*>", "", template.read_text(), flags=re.DOTALL)
+        assert not re.findall(r"\w+", text), template.name

@@ -58,6 +58,8 @@ def letter(
     timezone: str = "UTC",
     before: datetime | None = None,
     link: str | None = "token",
+    reply_to: str | None = None,
+    language: str | None = None,
     about: Appointment | None = None,
 ) -> Letter:
     """To the client of an appointment, or to staff."""
@@ -69,10 +71,11 @@ def letter(
         to_staff=to_staff,
         address="desk@clinic.example" if to_staff else about.client_email,
         name=host if to_staff else about.client_name,
-        language="en" if to_staff else about.client_language,
+        language=language or ("en" if to_staff else about.client_language),
         timezone=timezone,
         host=host,
         appointment=about,
         before=before,
-        link=None if to_staff else link,
+        link=None if to_staff or occasion in ("cancelled", "expired", "former") else link,
+        reply_to=reply_to,
     )

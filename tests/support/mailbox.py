@@ -54,6 +54,8 @@ class Mailbox:
         """What the next recipients are answered instead of 250, one after the other; "" is a 250."""
         self.refusals_of_data: deque[str] = deque()
         """The same, after the mail itself."""
+        self.unreachable: set[str] = set()
+        """Recipients that are answered 451 instead of 250."""
         self.hesitation = 0.0
         """How many seconds it takes to accept a mail."""
         self.tried = 0
@@ -87,6 +89,8 @@ class Mailbox:
         self.tried += 1
         if self.refusals and (refusal := self.refusals.popleft()):
             return refusal
+        if address in self.unreachable:
+            return "451 try again later"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

@@ -1,6 +1,7 @@
 """Mails as they are written: languages, times, escaping, headers, and the part for calendar programs."""
 
 import io
+import re
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.header import decode_header, make_header
@@ -94,6 +95,98 @@ def test_mails_are_in_the_clients_language(language: str, hello: str, subject: s
     assert f"<strong>{when} (" in html
 
 
+@pytest.mark.parametrize(
+    ("tag", "language", "when"),
+    [
+        ("en", "en", "Thursday, January 25, 2024, 2:00 PM"),
+        ("en-US", "en", "Thursday, January 25, 2024, 2:00 PM"),
+        ("en-GB", "en", "Thursday, 25 January 2024, 14:00"),
+        ("en_gb", "en", "Thursday, 25 January 2024, 14:00"),
+        ("EN-latn-GB-oxendict", "en", "Thursday, 25 January 2024, 14:00"),
+        ("en-GB-u-hc-h12", "en", "Thursday, 25 January 2024, 14:00"),
+        ("en-UK", "en", "Thursday, 25 January 2024, 14:00"),
+        ("en-IE", "en", "Thursday 25 January 2024, 14:00"),
+        ("en-AU", "en", "Thursday, 25 January 2024, 2:00 pm"),
+        ("en-x-GB", "en", "Thursday, January 25, 2024, 2:00 PM"),
+        ("de-AT", "de", "Donnerstag, 25. Jänner 2024, 14:00"),
+        ("de-AT-1996", "de", "Donnerstag, 25. Jänner 2024, 14:00"),
+        ("fr-CA", "fr", "jeudi 25 janvier 2024, 14 h 00"),
+        ("es-MX", "es", "jueves, 25 de enero de 2024, 2:00 p.m."),
+        ("es-419", "es", "jueves, 25 de enero de 2024, 2:00 p.m."),
+        ("es-ES", "es", "jueves, 25 de enero de 2024, 14:00"),
+        # A place for which there is no such form, or none at all.
+        ("de-JP", "de", "Donnerstag, 25. Januar 2024, 14:00"),
+        ("pt-999", "pt", "quinta-feira, 25 de janeiro de 2024, 14:00"),
+        # Where the text is English for want of another, so is the date.
+        ("it", "en", "Thursday, January 25, 2024, 2:00 PM"),
+        ("it-GB", "en", "Thursday, January 25, 2024, 2:00 PM"),
+        ("zh-Hant-TW", "en", "Thursday, January 25, 2024, 2:00 PM"),
+        ("i-klingon", "en", "Thursday, January 25, 2024, 2:00 PM"),
+        ("x-GB", "en", "Thursday, January 25, 2024, 2:00 PM"),
+    ],
+)
+def test_dates_are_as_the_whole_tag_says_in_the_language_of_the_text(
+    tag: str, language: str, when: str
+) -> None:
+    for to_staff in (False, True):
+        mail = letter(
+            about=appointment(client_language=tag.replace("_", "-")),
+            to_staff=to_staff,
+            language=tag.replace("_", "-"),
+        )
+        assert read(sent(mail))["Content-Language"] == language
+        assert f'<html lang="{language}">' in part(mail, "text/html")
+        for kind in ("text/plain", "text/html"):
+            assert f"{when} (" in re.sub("[\u202f\xa0]", " ", part(mail, kind))
+
+
+def test_zones_are_named_as_the_whole_tag_says() -> None:
+    zones = {}
+    for tag in ("pt-PT", "pt-BR"):
+        text = part(letter(about=appointment(client_language=tag), timezone="Europe/London"), "text/plain")
+        zones[tag] = text.partition("(")[2].partition(",")[0]
+    assert zones == {"pt-PT": "Hora de Greenwich", "pt-BR": "Horário do Meridiano de Greenwich"}
+
+
+@settings(max_examples=200)
+@given(tag=st.from_regex(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,3}", fullmatch=True))
+@example(tag="C")
+@example(tag="posix")
+@example(tag="en-ZZ")
+@example(tag="en-001")
+@example(tag="de-DD")
+@example(tag="es-Latn-419-a-b")
+@example(tag="fr-fra-ab")
+def test_no_tag_stops_a_mail(tag: str) -> None:
+    mail = letter(language=tag)
+    assert read(sent(mail))["Content-Language"] == language_of(tag)
+
+
+@pytest.mark.parametrize(
+    ("language", "subject", "words"),
+    [
+        ("en", "To be confirmed", ["To be confirmed by:", "Client:", "Notes:", "> Yes"]),
+        ("de", "Zu bestätigen", ["Zu bestätigen bis:", "Name:", "Anmerkungen:", "> Ja"]),
+        ("fr", "À confirmer", ["À confirmer avant :", "Client :", "Remarques :", "> Oui"]),
+        ("es", "Por confirmar", ["Por confirmar antes de:", "Cliente:", "Notas:", "> Sí"]),
+        ("pt", "Por confirmar", ["A confirmar até:", "Cliente:", "Notas:", "> Sim"]),
+    ],
+)
+def test_staff_read_their_own_language(language: str, subject: str, words: list[str]) -> None:
+    about = appointment(
+        client_language="en",
+        client_notes="Hello",
+        expires_at="2024-01-21T12:00:00Z",
+        answers=[{"id": "q", "label": "Erster Besuch?", "answer": True}],
+    )
+    mail = letter("requested", to_staff=True, about=about, language=language)
+    assert read(sent(mail))["Subject"].partition(":")[0].strip() == subject
+    lines = part(mail, "text/plain").splitlines()
+    for word in words:
+        assert [line for line in lines if line.startswith(word)], word
+    assert "Erster Besuch?" in lines
+
+
 def test_staff_read_english_in_their_zone() -> None:
     about = appointment(client_language="fr", client_timezone="Asia/Tokyo")
     mail = letter("confirmed", to_staff=True, about=about, timezone="Europe/Berlin")
@@ -131,6 +224,7 @@ EXPECTED = [
     "Subject",
     "From",
     "To",
+    "Reply-To",
     "Date",
     "Message-ID",
     "Auto-Submitted",
@@ -169,7 +263,7 @@ NASTY = st.lists(
 def test_no_name_can_make_a_header_or_an_address(name: str, host: str, kind: str) -> None:
     about = appointment(client_name=name, kind=kind, client_email=f"{'j' * 64}@{'example.' * 20}com")
     for to_staff in (False, True):
-        mail = letter("confirmed", about=about, host=host, to_staff=to_staff)
+        mail = letter("confirmed", about=about, host=host, to_staff=to_staff, reply_to="re@example.com")
         content = sent(mail)
         head = content.partition(b"\r\n\r\n")[0]
         lines = head.split(b"\r\n")
@@ -181,7 +275,11 @@ def test_no_name_can_make_a_header_or_an_address(name: str, host: str, kind: str
         assert names == EXPECTED
         # One program reads addresses as the standard of today says, another as the old one did.
         message, old = read(content), message_from_bytes(content, policy=compat32)
-        for header, shown, address in (("To", mail.name, mail.address), ("From", host, SENDER)):
+        for header, shown, address in (
+            ("To", mail.name, mail.address),
+            ("From", host, SENDER),
+            ("Reply-To", name if to_staff else host, "re@example.com"),
+        ):
             assert [each.addr_spec for each in message[header].addresses] == [address]
             [(encoded, spec)] = getaddresses([old[header]])
             assert spec == address
@@ -224,7 +322,7 @@ def test_what_people_typed_is_shown_and_not_obeyed(to_staff: bool) -> None:
     mail = letter("requested", about=about, host=f"host {HOSTILE}", to_staff=to_staff)
     plain = Shown(part(letter("requested", about=appointment(), to_staff=to_staff), "text/html"))
     html, text = Shown(part(mail, "text/html")), part(mail, "text/plain")
-    answered = {"tr": 1, "td": 2} if to_staff else {}
+    answered = {"tr": 2, "td": 4, "blockquote": 2} if to_staff else {}
     for tag in {*html.tags, *plain.tags}:
         assert html.tags.count(tag) == plain.tags.count(tag) + answered.get(tag, 0)
     assert html.links == ([] if to_staff else [f"{BASE}/v1/public/appointments/token"])
@@ -234,18 +332,75 @@ def test_what_people_typed_is_shown_and_not_obeyed(to_staff: bool) -> None:
         assert f"{field} {HOSTILE}" in text
 
 
+FORGED = "x\r\nPhone: +49 666\n\nWhen: never\rClient: Eve\u2028E-mail: eve@example.com\x85X: y\x0bZ: z"
+
+
+@pytest.mark.parametrize("to_staff", [False, True], ids=["client", "staff"])
+def test_what_people_typed_makes_no_line_that_is_not_quoted(to_staff: bool) -> None:
+    def lines(**fields: str) -> list[str]:
+        about = appointment(
+            client_name=fields["name"],
+            client_phone=fields["phone"],
+            kind=fields["kind"],
+            client_notes=fields["notes"],
+            cancellation_reason=fields["reason"],
+            status="cancelled",
+            answers=[{"id": "q", "label": fields["label"], "answer": fields["answer"]}],
+        )
+        text = part(letter("cancelled", about=about, host=fields["host"], to_staff=to_staff), "text/plain")
+        return text.splitlines()
+
+    names = ("name", "phone", "kind", "notes", "reason", "label", "answer", "host")
+    plain, forged = lines(**dict.fromkeys(names, "x")), lines(**dict.fromkeys(names, FORGED))
+    first_words = [
+        [re.split("[ :]", line)[0] for line in text if not line.startswith(">")] for text in (plain, forged)
+    ]
+    assert first_words[0] == first_words[1]
+    quoted = [line for line in forged if line.startswith(">")]
+    assert quoted == [
+        "> x",
+        "> Phone: +49 666",
+        "> ",
+        "> When: never",
+        "> Client: Eve E-mail: eve@example.com X: y Z: z",
+    ] * (3 if to_staff else 1)
+
+
+@pytest.mark.parametrize("to_staff", [False, True], ids=["client", "staff"])
+def test_the_reason_of_a_cancellation_is_told(to_staff: bool) -> None:
+    about = appointment(status="cancelled", cancellation_reason="Dr. Weber is <ill>;\nsorry, Jane")
+    mail = letter("cancelled", about=about, to_staff=to_staff)
+    assert "\nReason:\n> Dr. Weber is <ill>;\n> sorry, Jane\n" in part(mail, "text/plain")
+    assert "Dr. Weber is &lt;ill&gt;;<br>sorry, Jane</blockquote>" in part(mail, "text/html")
+    if not to_staff:
+        [event] = Calendar.from_ical(part(mail, "text/calendar")).events
+        assert event["COMMENT"] == "Dr. Weber is <ill>;\nsorry, Jane"
+
+
+@pytest.mark.parametrize("reason", [None, "confirmation_expired"])
+@pytest.mark.parametrize("to_staff", [False, True], ids=["client", "staff"])
+def test_what_is_no_reason_for_people_is_not_told(to_staff: bool, reason: str | None) -> None:
+    about = appointment(status="cancelled", cancellation_reason=reason)
+    message = read(sent(letter("expired", about=about, to_staff=to_staff)))
+    for each in message.walk():
+        if not each.is_multipart():
+            assert not [
+                word for word in ("Reason", "COMMENT", "confirmation_expired") if word in each.get_content()
+            ]
+
+
 def test_who_is_told_what() -> None:
     about = appointment(
         client_phone="+1234567890",
         client_notes="to staff",
         answers=[{"id": "q", "label": "label", "answer": "to staff"}],
     )
-    for occasion in ("confirmed", "requested", "moved", "cancelled", "expired", "reminder"):
+    for occasion in ("confirmed", "requested", "moved", "cancelled", "expired", "former", "reminder"):
         to_client = sent(letter(occasion, about=about, before=NOON))
         message = read(to_client)
         bodies = [part.get_content() for part in message.walk() if not part.is_multipart()]
         assert not [body for body in bodies if "difficult" in body or "to staff" in body]
-        if occasion != "reminder":
+        if occasion not in ("former", "reminder"):
             to_staff = read(sent(letter(occasion, about=about, to_staff=True)))
             bodies = [part.get_content() for part in to_staff.walk() if not part.is_multipart()]
             assert not [body for body in bodies if "difficult" in body or BASE in body]
@@ -326,6 +481,77 @@ def test_what_people_typed_stays_in_its_field(name: str, notes: str, host: str) 
                 "STATUS",
             }
     assert Calendar.from_ical(invitation).events[0]["ATTENDEE"].params["CN"] == one_line(name)
+
+
+@pytest.mark.parametrize(
+    ("address", "uri"),
+    [
+        ("jane@example.com", "MAILTO:jane@example.com"),
+        ("jane@bücher.example", "MAILTO:jane@xn--bcher-kva.example"),
+        ("jürgen@bücher.example", "MAILTO:j%C3%BCrgen@xn--bcher-kva.example"),
+        ("o'brien+x@example.com", "MAILTO:o'brien+x@example.com"),
+        ("50%&a=b?c#d/e{f}|g@example.com", "MAILTO:50%25%26a%3Db%3Fc%23d%2Fe%7Bf%7D%7Cg@example.com"),
+    ],
+)
+def test_addresses_are_uris_of_where_mails_go(address: str, uri: str) -> None:
+    about = appointment(client_email=address)
+    mail = written(letter(about=about), address, NOON, BASE)
+    [file] = [each for each in mail.walk() if each.get_content_type() == "text/calendar"]
+    calendar = Calendar.from_ical(file.get_content())
+    [event] = calendar.events
+    for field in ("ATTENDEE", "ORGANIZER"):
+        assert event[field] == uri
+        assert event[field].isascii()
+    assert event["ATTENDEE"].params["CN"] == "Jane Doe"
+    [again] = Calendar.from_ical(calendar.to_ical()).events
+    assert again == event
+    twin = vobject.readOne(file.get_content()).vevent
+    assert (twin.attendee.value, twin.organizer.value) == (uri, uri)
+    headers = ("From", "To")
+    assert {mail[each].partition("<")[2] for each in headers} == {
+        f"{address.partition('@')[0]}@{uri.partition('@')[2]}>"
+    }
+    assert mail["Message-ID"].isascii()
+
+
+@pytest.mark.parametrize("sender", ["root@localhost", "kalends@[127.0.0.1]", "odd..one@example.com"])
+def test_a_sender_that_is_odd_sends_all_the_same(sender: str) -> None:
+    mail = written(letter(), sender, NOON, BASE)
+    assert mail["From"].endswith(f"<{sender}>")
+    [file] = [each for each in mail.walk() if each.get_content_type() == "text/calendar"]
+    assert Calendar.from_ical(file.get_content()).events[0]["ORGANIZER"] == f"MAILTO:{sender}"
+
+
+@pytest.mark.parametrize(
+    ("reply_to", "shown"),
+    [
+        (None, None),
+        ("desk@clinic.example", "desk@clinic.example"),
+        ("desk@bücher.example", "desk@xn--bcher-kva.example"),
+        ("büro@clinic.example", None),  # not every mail server can spell it
+    ],
+)
+@pytest.mark.parametrize("to_staff", [False, True], ids=["client", "staff"])
+def test_answers_go_to_whoever_it_is_about(to_staff: bool, reply_to: str | None, shown: str | None) -> None:
+    mail = letter(host='Clinic, "A" & Ä', to_staff=to_staff, reply_to=reply_to)
+    header = read(sent(mail))["Reply-To"]
+    if shown is None:
+        assert header is None
+    else:
+        [found] = header.addresses
+        assert (found.addr_spec, found.display_name) == (shown, "Jane Doe" if to_staff else mail.host)
+
+
+def test_a_cancelled_appointment_leaves_the_time_free() -> None:
+    for status, transparent in (("confirmed", None), ("pending", None), ("cancelled", "TRANSPARENT")):
+        about = appointment(status=status)
+        for content in (
+            calendar_files.own(about, "Clinic", "UTC"),
+            calendar_files.feed("Clinic", [about], "UTC"),
+            calendar_files.invitation(about, "Clinic", "UTC", method="CANCEL", organizer=SENDER, url=None),
+        ):
+            [event] = Calendar.from_ical(content).events
+            assert event.get("TRANSP") == transparent
 
 
 @pytest.mark.parametrize(

@@ -215,16 +215,16 @@ async def test_mails_word_by_word(opening: Opening) -> None:
         when = ON_THURSDAY.removeprefix("Tax Consultation, ").replace("2:00 PM", "2:00\u202fPM")
         assert to_client.part("text/plain") == (
             "Hello Jane Doe,\n\n"
-            "we have received your request. You will hear from us when it is confirmed.\n\n"
+            "We have received your request. You will hear from us when it is confirmed.\n\n"
             f"What: Tax Consultation\nWhen: {when}\nWith: Test\n\n"
             f"See, move or cancel it here:\n{link}\n"
         )
         assert to_staff.subject == f"To be confirmed: {ON_THURSDAY}"
         by = "Sunday, January 21, 2024, 12:00\u202fAM (Coordinated Universal Time, UTC)"
         assert to_staff.part("text/plain") == (
-            f"Tax Consultation\nWhen: {when}\nTo be confirmed by: {by}\nClient: Jane Doe\n"
-            f"E-mail: {JANE}\nPhone: +1234567890\nNotes: First visit\nReferred by: A friend\n"
-            f"Appointment: {p.id}\n"
+            f"What: Tax Consultation\nWhen: {when}\nTo be confirmed by: {by}\nClient: Jane Doe\n"
+            f"E-mail: {JANE}\nPhone: +1234567890\nAppointment: {p.id}\n\n"
+            "Notes:\n> First visit\n\nReferred by:\n> A friend\n"
         )
         assert [part.get_content_type() for part in to_staff.message.walk()] == [
             "multipart/alternative",
@@ -234,6 +234,88 @@ async def test_mails_word_by_word(opening: Opening) -> None:
         await p.move("2024-01-26T14:00:00Z")
         for mail in await p.mails():
             assert f"Before: {when}\n" in mail.part("text/plain")
+
+
+async def test_the_reason_of_a_cancellation_is_told_to_both(opening: Opening) -> None:
+    async with opening(kind=TO_BE_CONFIRMED) as p:
+        await p.ask()
+        await p.change(status="cancelled", cancellation_reason="Dr. Weber is ill.\nPlease call us.")
+        mail = (await p.mails())[-1]
+        assert mail.recipients == [JANE]
+        assert "\nReason:\n> Dr. Weber is ill.\n> Please call us.\n" in mail.part("text/plain")
+        [event] = Calendar.from_ical(mail.calendar).events
+        assert event["COMMENT"] == "Dr. Weber is ill.\nPlease call us."
+
+        await p.ask()
+        await p.mails()
+        link = f"/v1/public/appointments/{p.token}"
+        assert (await p.client.post(f"{link}/cancel", json={"reason": "I am ill.\nSorry"})).status_code == 200
+        mails = await p.mails()
+        assert sorted(mail.recipients for mail in mails) == [[DESK], [JANE]]
+        for mail in mails:
+            assert "\nReason:\n> I am ill.\n> Sorry\n" in mail.part("text/plain")
+            assert "I am ill.<br>Sorry" in mail.part("text/html")
+            assert "/v1/public/" not in mail.content.decode()
+
+        await p.ask()
+        await p.mails()
+        for mail in await travel(p, 2, hours=12):
+            assert b"confirmation_expired" not in mail.content
+            assert "Reason" not in mail.part("text/plain")
+
+
+async def test_staffs_mails_are_in_the_organizations_language(opening: Opening) -> None:
+    async with opening(timezone="Europe/Berlin") as p:
+        await p.settings(language="de-AT")
+        await p.ask(client_language="en-GB")
+        mails = {mail.recipients[0]: mail for mail in await p.mails()}
+        assert mails[DESK].subject.startswith(
+            "Gebucht: Tax Consultation, Donnerstag, 25. Jänner 2024, 15:00 ("
+        )
+        assert "\nWann: Donnerstag, 25. Jänner 2024, 15:00 (" in mails[DESK].part("text/plain")
+        assert mails[JANE].subject.startswith(f"Your appointment is confirmed: {ON_THURSDAY[:18]}")
+        assert "\nWhen: Thursday, 25 January 2024, 15:00 (" in mails[JANE].part("text/plain")
+        assert {who: mail.message["Content-Language"] for who, mail in mails.items()} == {
+            DESK: "de",
+            JANE: "en",
+        }
+        await p.settings(language=None)
+        await p.cancel()
+        assert "Cancelled" in told(await p.mails(), DESK)
+
+
+async def test_an_answer_reaches_the_other_one(opening: Opening) -> None:
+    async def answers_go_to() -> dict[str, str | None]:
+        return {mail.recipients[0]: mail.message["Reply-To"] for mail in await p.mails()}
+
+    async with opening() as p:
+        await p.settings(name="Clinic", notification_email="desk@bücher.example")
+        desk = "desk@xn--bcher-kva.example"
+        await p.ask(client_email="jane@bücher.example")
+        assert await answers_go_to() == {
+            desk: "Jane Doe <jane@xn--bcher-kva.example>",
+            "jane@xn--bcher-kva.example": f"Clinic <{desk}>",
+        }
+        await p.cancel()
+        assert {str(header) for header in (await answers_go_to()).values()} == {
+            "Jane Doe <jane@xn--bcher-kva.example>",
+            f"Clinic <{desk}>",
+        }
+        await p.ask(client_email=None)
+        assert await answers_go_to() == {desk: None}
+        await p.settings(notification_email=None)
+        await p.ask(start_time="2024-01-26T14:00:00Z")
+        assert await answers_go_to() == {JANE: None}
+
+
+async def test_a_sender_in_another_script_has_a_domain_in_ascii(opening: Opening) -> None:
+    async with opening(smtp_from="booking@bücher.example") as p:
+        await p.book()
+        [mail] = await p.mails()
+        assert mail.sender == "booking@xn--bcher-kva.example"
+        assert mail.message["From"].addresses[0].addr_spec == mail.sender
+        [event] = Calendar.from_ical(mail.calendar).events
+        assert event["ORGANIZER"] == f"MAILTO:{mail.sender}"
 
 
 async def test_internal_notes_are_in_no_mail(opening: Opening) -> None:
@@ -363,7 +445,7 @@ async def test_a_reminder_comes_once_the_hours_before_the_start(opening: Opening
         assert reminder.recipients == [JANE]
         when = "Thursday, January 25, 2024, 9:00 AM (Eastern Standard Time, America/New_York)"
         assert reminder.subject == f"Reminder: Tax Consultation, {when}"
-        assert "this is a reminder of your appointment." in reminder.part("text/plain")
+        assert "This is a reminder of your appointment." in reminder.part("text/plain")
         kinds = [part.get_content_type() for part in reminder.message.walk()]
         assert kinds == ["multipart/alternative", "text/plain", "text/html"]
         await travel(p, 0, days=10)

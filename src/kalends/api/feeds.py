@@ -81,9 +81,9 @@ async def feed(request: Request, token: Annotated[str, Path(max_length=100)]) ->
         raise errors.NotFound("There is no such feed, or no longer.")
     request.scope["state"]["org_id"] = link.host.org_id
     call = Call(request, link.host)
-    found = await call.db.read(feeds.appointments_of, link, call.now)
+    found, names = await call.db.read(feeds.appointments_of, link, call.now)
     # A busy practice's feed takes seconds to write, in which others want to be served.
-    content = await asyncio.to_thread(calendar_files.feed, link.host.name, found, link.host.timezone)
+    content = await asyncio.to_thread(calendar_files.feed, link.name, found, link.host.timezone, names)
     return _file(request, content)
 
 

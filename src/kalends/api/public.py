@@ -101,8 +101,9 @@ async def book(body: ClientBooking, change: ClientWriting) -> Response:
 
     def with_new_link(tx: Tx, answer: str) -> str:
         kept = BookedAnswer.model_validate_json(answer)
-        token = manage_links.renew(tx, change.org_id, kept.appointment.id, change.now)
-        return with_link(kept.appointment, token).model_dump_json()
+        booked = kept.appointment
+        token = manage_links.renew_for(tx, change.org_id, booked.id, booked.client_email, change.now)
+        return without_link(answer) if token is None else with_link(booked, token).model_dump_json()
 
     return await change.keeping(without_link, with_new_link).make(
         lambda made: with_link(ClientAppointment.of(made[0], change.visited), made[1]),

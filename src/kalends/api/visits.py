@@ -12,6 +12,7 @@ from kalends.api.context import context_of
 from kalends.core.caller import Host, Link
 from kalends.core.errors import NotFound, Unbookable
 from kalends.ids import digest
+from kalends.services import manage_links
 from kalends.services.idempotency import Ticket
 
 Slug = Annotated[str, Path(max_length=63, pattern=NO_NUL, description="The organization's.")]
@@ -95,19 +96,15 @@ async def _host(request: Request, slug: Slug) -> Host:
 async def _link(request: Request, token: Token) -> Link:
     link = await context_of(request.scope).links.get(digest(token))
     if link is None:
-        raise _no_link()
+        raise manage_links.no_link()
     request.scope["state"]["org_id"] = link.host.org_id
     return link
 
 
 def _standing(link: Link, call: Call) -> Link:
     if link.expires_at <= call.now:
-        raise _no_link()
+        raise manage_links.no_link()
     return link
-
-
-def _no_link() -> NotFound:
-    return NotFound("This link is not good, or no longer.")
 
 
 async def _visit(request: Request, host: Annotated[Host, Depends(_host)]) -> Visit:

@@ -24,8 +24,9 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A client's link to their appointment, good until `expires_at` (UTC)."""
+    """A client's link to their appointment, by its digest; good until `expires_at` (UTC)."""
 
+    digest: bytes
     host: Host
     appointment_id: str
     expires_at: datetime
@@ -33,10 +34,17 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class FeedLink:
-    """The secret address of a calendar feed: of one calendar, or of all where `calendar_id` is None."""
+    """The secret address of a calendar feed: of one calendar, by the name of `calendar`, or of all if
+    `calendar_id` is None."""
 
     host: Host
     calendar_id: str | None
+    calendar: str | None
+
+    @property
+    def name(self) -> str:
+        """What calendar programs call it."""
+        return self.host.name if self.calendar is None else f"{self.host.name} – {self.calendar}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,16 @@ def folded(address: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", address).casefold())
 
 
+def is_same(one: str | None, other: str | None) -> bool:
+    """Whether two addresses are one person's, or there is none in both places."""
+    return one == other or (one is not None and other is not None and folded(one) == folded(other))
+
+
+def is_replaced(before: str | None, after: str | None) -> bool:
+    """Whether whoever was reached by the address `before` is no longer who is meant."""
+    return before is not None and not is_same(before, after)
+
+
 def plain_address(text: str) -> str:
     """Return an e-mail address as it was meant where it was copied from a page or a phone: without `mailto:`,
     without invisible characters and no-break spaces, in ordinary letters, with ordinary hyphens."""

@@ -542,6 +542,15 @@ deliveries = Table(
         for last in (("due_at", "place"), ("subject_id", "place"))
     ),
     Index("ix_deliveries_org_id_event_id", "org_id", "event_id"),
+    # What a client was told of an appointment.
+    Index(
+        "ix_deliveries_org_id_subject_id_told",
+        "org_id",
+        "subject_id",
+        "place",
+        postgresql_where=text("status = 'delivered' AND audience = 'client'"),
+        sqlite_where=text("status = 'delivered' AND audience = 'client'"),
+    ),
 )
 """An event on its way to a receiver, and what became of it. `place` is the event's number in the order of
 events: deliveries are tried in this order."""

@@ -1,14 +1,15 @@
 """Appointments as iCalendar (RFC 5545): files, feeds, and parts of mails."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, Event, Timezone, vCalAddress, vText
+from icalendar import Calendar, Event, Timezone, vCalAddress, vDuration, vText
 
-from kalends.core.lifecycle import Status
+from kalends.core.lifecycle import CONFIRMATION_EXPIRED, Status
+from kalends.delivery.mailboxes import mailto
 from kalends.delivery.plain_text import lines, one_line
 from kalends.delivery.time_zones import spelled_out
 from kalends.schemas.appointments import Appointment
@@ -21,6 +22,8 @@ _STATUS: dict[Status, str] = {
     "no_show": "CONFIRMED",
     "cancelled": "CANCELLED",
 }
+_REFRESH = timedelta(minutes=15)
+"""How often calendar programs are asked to read a feed again."""
 _EARLY, _LATE = 3, 9996
 """Beyond these years some zones have no local time."""
 
@@ -33,18 +36,22 @@ class _Place:
     spelled: Timezone
 
 
-def feed(name: str, appointments: Iterable[Appointment], zone: str) -> bytes:
-    """What staff's calendar programs show: every appointment with its client, never internal notes."""
-    found = list(appointments)
+def feed(
+    name: str, appointments: Iterable[Appointment], zone: str, calendars: Mapping[str, str] | None = None
+) -> bytes:
+    """What staff's calendar programs show: every appointment with its client, never internal notes. Each says
+    whose it is, by the names of `calendars` (by id), if those are given."""
+    found, whose = list(appointments), calendars or {}
     calendar, place = _calendar(name), _place(zone, found)
-    return _written(
-        calendar,
-        place,
-        [
-            _event(each, f"{each.appointment_type.name}: {each.client_name}", _contact(each), place)
-            for each in found
-        ],
-    )
+    calendar.add("refresh-interval", _REFRESH, parameters={"VALUE": "DURATION"})  # RFC 7986, section 5.7
+    calendar.add("x-published-ttl", vDuration(_REFRESH))  # the same to Outlook
+    events = []
+    for each in found:
+        summary = f"{each.appointment_type.name}: {each.client_name}"
+        if each.calendar_id in whose:
+            summary += f" – {whose[each.calendar_id]}"
+        events.append(_event(each, summary, _contact(each), place))
+    return _written(calendar, place, events)
 
 
 def own(appointment: Appointment, host: str, zone: str, *, method: str | None = None) -> bytes:
@@ -72,11 +79,11 @@ def invitation(
     calendar.add("method", method)
     place = _place(zone, [appointment])
     event = _event(appointment, f"{appointment.appointment_type.name}, {host}", url, place)
-    sender = vCalAddress(f"MAILTO:{organizer}")
+    sender = vCalAddress(mailto(organizer))
     sender.params["CN"] = vText(one_line(host))
     event.add("organizer", sender)
     if appointment.client_email is not None:
-        attendee = vCalAddress(f"MAILTO:{appointment.client_email}")
+        attendee = vCalAddress(mailto(appointment.client_email))
         attendee.params["CN"] = vText(one_line(appointment.client_name))
         attendee.params["PARTSTAT"] = vText("ACCEPTED")
         attendee.params["RSVP"] = vText("FALSE")
@@ -106,9 +113,19 @@ def _event(appointment: Appointment, summary: str, description: str | None, plac
     event.add("dtend", _local(appointment.end_time, place))
     event.add("summary", one_line(summary))
     event.add("status", _STATUS[appointment.status])
+    if appointment.status == "cancelled":
+        event.add("transp", "TRANSPARENT")
+        if reason := reason_of(appointment):
+            event.add("comment", lines(reason))
     if description:
         event.add("description", lines(description))
     return event
+
+
+def reason_of(appointment: Appointment) -> str | None:
+    """Return why it was cancelled, in somebody's words; None if nobody said why."""
+    reason = appointment.cancellation_reason
+    return None if reason == CONFIRMATION_EXPIRED else reason
 
 
 def _place(zone: str, appointments: Sequence[Appointment]) -> _Place | None:

@@ -1,6 +1,7 @@
-"""Writing mails out, in the client's language, as text and HTML, with the part calendar programs take
+"""Writing mails out, in the reader's language, as text and HTML, with the part calendar programs take
 over."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from email.header import Header
@@ -9,16 +10,18 @@ from email.policy import SMTP, Policy
 from email.utils import format_datetime, make_msgid, quote
 from functools import cache
 from pathlib import Path
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time, get_timezone_gmt, get_timezone_name
 from babel.messages.pofile import read_po
-from email_validator import validate_email
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from kalends.delivery import calendar_files
-from kalends.delivery.plain_text import one_line
+from kalends.delivery.mailboxes import deliverable, in_ascii
+from kalends.delivery.plain_text import lines, one_line
+from kalends.schemas.appointments import QuestionAnswer
 from kalends.schemas.letters import Letter
 
 _HERE = Path(__file__).parent
@@ -27,12 +30,14 @@ _NAMED = 2024
 """In this year places had the offsets that Babel's names of their zones say."""
 _SHORT = 60
 """A name that fits into one line."""
+_GONE = frozenset({"cancelled", "expired", "former"})
 _SUBJECTS = {
     "confirmed": "Your appointment is confirmed: {what}",
     "requested": "We have received your request: {what}",
     "moved": "Your appointment was moved: {what}",
     "cancelled": "Your appointment was cancelled: {what}",
     "expired": "Your request was not confirmed in time: {what}",
+    "former": "No longer under this e-mail address: {what}",
     "reminder": "Reminder: {what}",
 }
 _STAFF_SUBJECTS = {
@@ -42,6 +47,8 @@ _STAFF_SUBJECTS = {
     "cancelled": "Cancelled: {what}",
     "expired": "Not confirmed in time: {what}",
 }
+_CHECKED = {True: "Yes", False: "No"}
+_LABEL = "{label}:"
 
 
 def language_of(tag: str) -> str:
@@ -55,37 +62,36 @@ def language_of(tag: str) -> str:
     return LANGUAGES[0]
 
 
-def deliverable(address: str) -> str:
-    """The address as every mail server takes it, as far as it has such a form: its domain has one."""
-    known = validate_email(address, check_deliverability=False)
-    return f"{known.local_part}@{known.ascii_domain}"
+def locale_of(tag: str) -> Locale:
+    """Return how dates, clock times and zones are told for a BCP 47 tag: as in its country, if that is known
+    to write the language so, and always in the language that mails are written in for it."""
+    language, _, rest = tag.partition("-")
+    written_in = language_of(tag)
+    country = re.match(r"(?:[a-z]{3}-)*(?:[a-z]{4}-)?([a-z]{2}|[0-9]{3})(?:-|$)", rest, re.IGNORECASE)
+    if country is not None and language.lower() == written_in:
+        try:
+            return Locale.parse(f"{written_in}_{country[1].upper()}")
+        except (UnknownLocaleError, ValueError):
+            pass
+    return Locale.parse(written_in)
 
 
 def written(letter: Letter, sender: str, now: datetime, base: str) -> EmailMessage:
     """The mail: it comes from `sender`; `base` is the server's address, where links lead if it is known."""
-    language = language_of(letter.language)
+    language, sender = language_of(letter.language), in_ascii(sender)
+    recipient = deliverable(letter.address)
     link = f"{base}/v1/public/appointments/{letter.link}" if base and letter.link else None
     subjects = _STAFF_SUBJECTS if letter.to_staff else _SUBJECTS
-    when = _when(letter, letter.appointment.start_time, language)
-    shown = {
-        "letter": letter,
-        "appointment": letter.appointment,
-        "link": link,
-        "when": when,
-        "before": None if letter.before is None else _when(letter, letter.before, language),
-        "confirm_by": None
-        if letter.appointment.expires_at is None
-        else _when(letter, letter.appointment.expires_at, language),
-        "language": language,
-    }
+    shown = _shown(letter, language) | {"link": link}
     template = "staff" if letter.to_staff else "client"
-    subject = _("en" if letter.to_staff else language, subjects[letter.occasion]).format(
-        what=f"{letter.appointment.appointment_type.name}, {when}"
-    )
+    subject = _(language, subjects[letter.occasion]).format(what=f"{shown['what']}, {shown['when']}")
     mail = EmailMessage(policy=SMTP)
     mail["Subject"] = _subject(subject)
     mail["From"] = _mailbox("From", letter.host, sender)
-    mail["To"] = _mailbox("To", letter.name, deliverable(letter.address))
+    mail["To"] = _mailbox("To", letter.name, recipient)
+    if (answer_to := _answerable(letter.reply_to)) is not None:
+        answerer = letter.appointment.client_name if letter.to_staff else letter.host
+        mail["Reply-To"] = _mailbox("Reply-To", answerer, answer_to)
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = f"<{letter.id}@{sender.rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"
@@ -93,7 +99,7 @@ def written(letter: Letter, sender: str, now: datetime, base: str) -> EmailMessa
     mail.set_content(environment.get_template(f"{template}.txt").render(shown))
     mail.add_alternative(environment.get_template(f"{template}.html").render(shown), subtype="html")
     if not letter.to_staff and letter.occasion != "reminder":
-        _attach_calendar(mail, letter, sender, link)
+        _attach_calendar(mail, letter, sender, recipient, link)
     mail["Content-Language"] = language  # of the whole: before, it would go to the first part only
     return mail
 
@@ -112,26 +118,62 @@ def trial(address: str, host: str, sender: str, now: datetime) -> EmailMessage:
     return mail
 
 
-def _attach_calendar(mail: EmailMessage, letter: Letter, sender: str, link: str | None) -> None:
-    gone = letter.occasion in ("cancelled", "expired")
+def _shown(letter: Letter, language: str) -> dict[str, Any]:
+    """What templates show. What people typed is in one line, or in the lines that are quoted."""
+    about, locale = letter.appointment, locale_of(letter.language)
+
+    def when(instant: datetime | None) -> str | None:
+        return None if instant is None else _when(letter, instant, locale)
+
+    return {
+        "language": language,
+        "occasion": letter.occasion,
+        "name": one_line(letter.name),
+        "host": one_line(letter.host),
+        "what": one_line(about.appointment_type.name),
+        "color": about.appointment_type.color,
+        "when": when(about.start_time),
+        "before": when(letter.before),
+        "confirm_by": when(about.expires_at),
+        "reason": _quoted(calendar_files.reason_of(about)),
+        "client": one_line(about.client_name),
+        "email": one_line(about.client_email or ""),
+        "phone": one_line(about.client_phone or ""),
+        "notes": _quoted(about.client_notes),
+        "answers": [(one_line(each.label), _quoted(_said(each, language))) for each in about.answers],
+        "id": about.id,
+    }
+
+
+def _quoted(text: str | None) -> list[str]:
+    """The lines of a text."""
+    return [] if text is None else lines(text).split("\n")
+
+
+def _said(answer: QuestionAnswer, language: str) -> str:
+    given = answer.answer
+    return _(language, _CHECKED[given]) if isinstance(given, bool) else str(given)
+
+
+def _attach_calendar(
+    mail: EmailMessage, letter: Letter, sender: str, recipient: str, link: str | None
+) -> None:
+    method: Literal["REQUEST", "CANCEL"] = "CANCEL" if letter.occasion in _GONE else "REQUEST"
     file = calendar_files.invitation(
-        letter.appointment,
+        letter.appointment.model_copy(update={"client_email": recipient}),
         letter.host,
         letter.timezone,
-        method="CANCEL" if gone else "REQUEST",
+        method=method,
         organizer=sender,
         url=link,
     )
     mail.add_alternative(
-        file.decode(),
-        subtype="calendar",
-        params={"method": "CANCEL" if gone else "REQUEST", "name": "appointment.ics"},
+        file.decode(), subtype="calendar", params={"method": method, "name": "appointment.ics"}
     )
 
 
-def _when(letter: Letter, instant: datetime, language: str) -> str:
+def _when(letter: Letter, instant: datetime, locale: Locale) -> str:
     """Always with the zone's name: whoever reads it may be elsewhere."""
-    locale = Locale.parse(language)
     try:
         zone, local = letter.timezone, instant.astimezone(ZoneInfo(letter.timezone))
     except OverflowError:  # the first or the last day of the calendar has no such time
@@ -184,6 +226,12 @@ def _mailbox(name: str, shown: str, address: str) -> _Header:
     return _header(name, f"{encoded}\r\n <{address}>")
 
 
+def _answerable(address: str | None) -> str | None:
+    """An address that a reader can answer to, whatever their mail server is able to."""
+    known = None if address is None else in_ascii(address)
+    return known if known is not None and re.fullmatch(r"[!-~]+", known) else None
+
+
 def _is_plain(text: str) -> bool:
     """Whether it needs no encoding, and does not look encoded."""
     return text.isascii() and "=?" not in text
@@ -219,4 +267,7 @@ def _environment(language: str) -> Environment:
         keep_trailing_newline=True,
     )
     environment.globals["_"] = lambda sentence: _(language, sentence)
+    environment.globals["label"] = lambda text: (
+        text if text.endswith((":", "?")) else _(language, _LABEL).format(label=text)
+    )
     return environment

@@ -9,8 +9,9 @@ from typing import Any
 import aiosmtplib
 
 from kalends.core.messages import Outcome
-from kalends.delivery.letters import deliverable, trial, written
+from kalends.delivery.letters import trial, written
 from kalends.delivery.mail_troubles import trouble_with, without_addresses
+from kalends.delivery.mailboxes import deliverable, in_ascii
 from kalends.schemas.letters import Letter
 from kalends.settings import Settings
 from kalends.telemetry import Outage, log
@@ -29,7 +30,7 @@ class Postman:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._outage = Outage("mails are not sent", "mails are sent again")
-        self._sender = settings.smtp_from
+        self._sender = in_ascii(settings.smtp_from)
         self._base = settings.public_url
         self._options: dict[str, Any] = {
             "hostname": settings.smtp_host,

@@ -134,13 +134,18 @@ class AppointmentChange(Change):
         description="Reschedules: the id stays, and the end follows from the type's present duration.",
     )
     client_name: Name = UNSENT
-    client_email: Email = UNSENT
+    client_email: Email = Field(
+        default=UNSENT,
+        description="Another address ends every link of before; the old one is told that it is over there.",
+    )
     client_phone: Phone = UNSENT
     client_language: Language = UNSENT
     client_timezone: Zone | None = UNSENT
     client_notes: Notes = UNSENT
     internal_notes: Notes = UNSENT
-    cancellation_reason: Notes = Field(default=UNSENT, description="Goes with the status `cancelled`.")
+    cancellation_reason: Notes = Field(
+        default=UNSENT, description="Goes with the status `cancelled`. The client reads it in their mail."
+    )
     answers: Answers = Field(
         default=UNSENT,
         description="By the question's id, where only what is sent changes and null removes; or the whole "

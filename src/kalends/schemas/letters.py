@@ -6,13 +6,15 @@ from typing import Literal
 
 from kalends.schemas.appointments import Appointment
 
-Occasion = Literal["confirmed", "requested", "moved", "cancelled", "expired", "reminder"]
+Occasion = Literal["confirmed", "requested", "moved", "cancelled", "expired", "former", "reminder"]
+"""`former`: to an address that was the client's before it was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A mail about an appointment: to its client, or to staff (`to_staff`). `timezone` is an IANA name;
-    `before` is the start of one that was moved; `link` is the client's own."""
+    """A mail about an appointment: to its client, or to staff (`to_staff`). `reply_to` is the other one's
+    address, if known; `language` is a BCP 47 tag, `timezone` an IANA name; `before` is the start of one that
+    was moved; `link` is the client's own."""
 
     id: str
     occasion: Occasion
@@ -25,3 +27,4 @@ class Letter:
     appointment: Appointment
     before: datetime | None
     link: str | None
+    reply_to: str | None = None

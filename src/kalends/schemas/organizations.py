@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from kalends.schemas.fields import WHOLE, Email, Name, Zone
+from kalends.schemas.fields import WHOLE, Email, Language, Name, Zone
 from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
 Scope = Literal["read", "write", "delete", "admin"]
@@ -41,7 +41,13 @@ class OrganizationChange(Change):
     )
     notification_email: Email = Field(
         default=UNSENT,
-        description="Where staff are told of bookings, changes and cancellations; null: nowhere.",
+        description="Where staff are told of bookings, changes and cancellations; null: nowhere. Clients "
+        "who answer to a mail write there.",
+    )
+    language: Language = Field(
+        default=UNSENT,
+        description="Of mails to staff: a BCP 47 language tag such as de-AT, which says how dates are "
+        "written, too; null: `en`.",
     )
 
 
@@ -55,6 +61,7 @@ class Organization(Answer):
     week_start: int
     client_notice_hours: int
     notification_email: str | None
+    language: str | None
     plan: str = Field(description="Read-only.")
     requests_per_hour: int = Field(description="Of each key; read-only.")
     sandbox: bool = Field(description="Read-only.")

@@ -125,7 +125,7 @@ class Cancellation(Request):
     def known(cls) -> Sequence[type[BaseModel] | str]:
         return (Appointment, AppointmentChange, ClientAppointment)
 
-    reason: Annotated[Notes, Field(description="For the organization.")] = None
+    reason: Annotated[Notes, Field(description="For the organization; it is in the mails to both.")] = None
 
 
 class Rescheduling(Request):
@@ -188,7 +188,10 @@ class ClientAppointmentAnswer(Answer):
 class BookedAnswer(ClientAppointmentAnswer):
     """What was booked, and the secret link by which to see, cancel and move it."""
 
-    manage_url: str | None = Field(description="Null in a rehearsal, which books nothing.")
+    manage_url: str | None = Field(
+        description="Null in a rehearsal, which books nothing, and in a replay if staff have changed the "
+        "client's address since."
+    )
     manage_token: str | None = Field(description="The last part of the link, for a page of your own.")
 
 

@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from kalends.core.caller import Caller
-from kalends.core.contacts import folded
+from kalends.core.caller import Caller, Link
+from kalends.core.contacts import folded, is_replaced
 from kalends.core.errors import Conflict, IllegalTransition, PreconditionFailed
 from kalends.core.hours import instant
 from kalends.core.lifecycle import Occupancy, Status, confirm_by, transition
@@ -13,7 +13,7 @@ from kalends.db.claims import move
 from kalends.db.database import AnyRow, Tx
 from kalends.schemas.answers import corrected
 from kalends.schemas.appointments import Appointment, AppointmentChange, QuestionAnswer
-from kalends.services import history, lapses, offers, parties, placing
+from kalends.services import event_order, history, lapses, manage_links, offers, parties, placing
 from kalends.services.appointments import DEFAULT_LANGUAGE, fields_of, row_of, shown, with_fields
 from kalends.services.parties import Party
 
@@ -54,14 +54,16 @@ def change(
     now: datetime,
     *,
     versions: Collection[int] | None = None,
+    link: Link | None = None,
 ) -> Appointment:
     """Change an appointment; only what `wish` sends. What changes nothing makes no new version. What a client
-    moves may end up with another of the type's calendars, and may have to be confirmed again.
+    moves may end up with another of the type's calendars, and may have to be confirmed again. Another e-mail
+    address ends every link of the appointment: who had them may be a stranger.
 
-    Raises NotFound; Malformed for another value of what can't be changed, and for wrong answers to the
-    type's questions; IllegalTransition; Unbookable where it would be moved or un-cancelled to a time that
-    can't be had; InvalidTime; Conflict for a cancellation reason without a cancellation, and where a client
-    moves it to another calendar at the same moment as staff.
+    Raises NotFound, also if the `link` that it is changed by has ended; Malformed for another value of what
+    can't be changed, and for wrong answers to the type's questions; IllegalTransition; Unbookable where it
+    would be moved or un-cancelled to a time that can't be had; InvalidTime; Conflict for a cancellation
+    reason without a cancellation, and if a client moves it to another calendar at the same moment as staff.
     """
     kind: AnyRow | None = None
     in_question: Sequence[AnyRow] = ()
@@ -71,7 +73,7 @@ def change(
         kind = offers.kind_of(tx, party.org_id, row.appointment_type_id)
         in_question = offers.calendars_for_moving(tx, kind, row.calendar_id, by_client=_is_client(party))
         placing.lock(tx, kind, [each.id for each in in_question], wish.check)
-    row = _locked(tx, party.org_id, appointment_id, now)
+    row = _locked(tx, party.org_id, appointment_id, now, link)
     if versions is not None and row.version not in versions:
         raise PreconditionFailed(version=row.version)
     wish.must_agree(shown(row, now), party.timezone)
@@ -103,6 +105,7 @@ def change(
     after |= {"version": row.version + 1, "updated_at": now}
     if not move(tx, after):
         raise placing.refused_by_the_database(after, now, moving=row.id)
+    _part_with(tx, row, after["client_email"])
     changed = with_fields(row, after)
     history.record(tx, party.actor, with_fields(row, before), changed, check=wish.check, now=now)
     return changed
@@ -116,13 +119,23 @@ def _new_start(row: AnyRow, wish: AppointmentChange, party: Party) -> datetime |
     return None if start == row.start_time else start
 
 
-def _locked(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> AnyRow:
-    """The row of an appointment, locked, and settled if it has lapsed."""
+def _locked(tx: Tx, org_id: str, appointment_id: str, now: datetime, link: Link | None) -> AnyRow:
+    """The row of an appointment, locked, and settled if it has lapsed. Raises NotFound, also if the link that
+    leads to it has ended."""
     row = row_of(tx, org_id, appointment_id, locked=True)
+    if link is not None:
+        manage_links.must_be_good(tx, link)
     if row.expires_at is None or row.expires_at > now:
         return row
     lapses.settle_one(tx, row, now)
     return row_of(tx, org_id, appointment_id)
+
+
+def _part_with(tx: Tx, row: AnyRow, address: str | None) -> None:
+    """End what whoever is at the address of before could do, if the client's is another now."""
+    if is_replaced(row.client_email, address):
+        manage_links.drop(tx, row.org_id, row.id)
+        event_order.mail_anew(tx, row.org_id, row.id)
 
 
 def _must_be_locked(party: Party, row: AnyRow, in_question: Sequence[AnyRow]) -> None:

@@ -1,6 +1,6 @@
 """Reading appointments, as they are at the moment of asking."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,14 @@ def row_of(tx: Tx, org_id: str, appointment_id: str, *, locked: bool = False) ->
     if row is None:
         raise NotFound("There is no appointment with this id.")
     return row
+
+
+def locked(tx: Tx, org_id: str, ids: Collection[str], now: datetime) -> list[Appointment]:
+    """Return some appointments, which nobody can change until the transaction ends."""
+    wanted = SHOWN.where(appointments.c.org_id == org_id, appointments.c.id.in_(ids))
+    # In one order, so that no two wait for each other's rows.
+    rows = tx.execute(wanted.order_by(appointments.c.id).with_for_update(of=appointments, read=True))
+    return [shown(row, now) for row in rows]
 
 
 def fields_of(row: AnyRow) -> dict[str, Any]:

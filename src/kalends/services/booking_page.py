@@ -52,8 +52,10 @@ def book(tx: Tx, host: Host, wish: ClientBooking, now: datetime) -> tuple[Appoin
 
 
 def own(tx: Tx, link: Link, now: datetime) -> Appointment:
-    """The appointment of a link."""
-    return appointments.get(tx, link.host.org_id, link.appointment_id, now)
+    """The appointment of a link. Raises NotFound if the link has ended."""
+    found = appointments.get(tx, link.host.org_id, link.appointment_id, now)
+    manage_links.must_be_good(tx, link)  # looked at afterwards, so nothing newer than its end is shown
+    return found
 
 
 def cancel(tx: Tx, link: Link, reason: str | None, now: datetime) -> Appointment:
@@ -63,7 +65,7 @@ def cancel(tx: Tx, link: Link, reason: str | None, now: datetime) -> Appointment
         return present
     _in_time(present, link.host, now)
     wish = AppointmentChange(status="cancelled", cancellation_reason=reason)
-    return appointment_changes.change(tx, _client(link.host), link.appointment_id, wish, now)
+    return appointment_changes.change(tx, _client(link.host), link.appointment_id, wish, now, link=link)
 
 
 def reschedule(tx: Tx, link: Link, start: datetime, now: datetime) -> Appointment:
@@ -72,7 +74,7 @@ def reschedule(tx: Tx, link: Link, start: datetime, now: datetime) -> Appointmen
     appointment_changes.must_be_movable(present.status)
     _in_time(present, link.host, now)
     wish = AppointmentChange.model_construct({"start_time", "check"}, start_time=start, check="all")
-    return appointment_changes.change(tx, _client(link.host), link.appointment_id, wish, now)
+    return appointment_changes.change(tx, _client(link.host), link.appointment_id, wish, now, link=link)
 
 
 def _in_time(appointment: Appointment, host: Host, now: datetime) -> None:

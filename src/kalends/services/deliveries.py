@@ -17,9 +17,10 @@ from kalends.core.pacing import FAILING_DAYS, next_try
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, events, organizations, receivers
 from kalends.ids import new_id
+from kalends.schemas.appointments import Appointment
 from kalends.schemas.letters import Letter
+from kalends.services import appointments, letters, manage_links
 from kalends.services import events as outbox
-from kalends.services import letters, manage_links
 from kalends.services.event_order import PENDING
 from kalends.services.event_pages import told
 from kalends.telemetry import log
@@ -142,6 +143,7 @@ def _due(tx: Tx, held: Lease, now: datetime) -> list[Due] | None:
         _first(held, before, before.c.due_at > deliveries.c.due_at)
         .add_columns(
             deliveries.c.id,
+            deliveries.c.place,
             deliveries.c.attempts,
             deliveries.c.subject_id,
             deliveries.c.event_id,
@@ -149,6 +151,7 @@ def _due(tx: Tx, held: Lease, now: datetime) -> list[Due] | None:
             events.c.type,
             events.c.payload,
             events.c.occurred_at,
+            events.c.subject_id.label("appointment_id"),
         )
         .join_from(
             deliveries,
@@ -161,20 +164,26 @@ def _due(tx: Tx, held: Lease, now: datetime) -> list[Due] | None:
     ).all()
     if not rows:
         return None
-    found = [(row, _content(tx, held, row, now)) for row in rows]
+    present = {}
+    if held.kind == "mail":
+        ids = {row.appointment_id for row in rows}
+        present = {each.id: each for each in appointments.locked(tx, held.org_id, ids, now)}
+    found = [(row, _content(tx, held, row, present.get(row.appointment_id), now)) for row in rows]
     return [
         Due(row.id, row.attempts, row.subject_id, content) for row, content in found if content is not None
     ]
 
 
-def _content(tx: Tx, held: Lease, row: AnyRow, now: datetime) -> Message | Letter | None:
+def _content(
+    tx: Tx, held: Lease, row: AnyRow, present: Appointment | None, now: datetime
+) -> Message | Letter | None:
     """What is to be delivered now. A mail that nobody wants is put away, and one that is not due yet put
-    off."""
+    off. `present` is the appointment that a mail is about."""
     if held.kind == "webhook":
         return Message.of(row.event_id, row.type, row.occurred_at, held.org_id, told(row.payload))
     put: dict[str, Any]
     try:
-        written = letters.write(tx, held.org_id, row, now)
+        written = letters.write(tx, held.org_id, row, present, now)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         # Whatever it is, other mails must not wait behind it.
         log.exception("a defect: please report it with this trace", event_id=row.event_id)

@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from kalends.core.event_types import TEST_EVENT, matches
+from kalends.core.event_types import APPOINTMENT_EVENTS, TEST_EVENT, matches
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, event_heads, events, organizations, receivers
 from kalends.db.verbs import insert_new
@@ -37,10 +37,12 @@ PENDING: ColumnElement[str] = literal_column("'pending'")
 """In the indexes' own words, so that they are used by prepared statements, too."""
 MAIL = "mail"
 """The id of an organization's receiver of mails."""
-CLIENT, STAFF, REMINDER = "client", "staff", "reminder"
+CLIENT, FORMER, STAFF, REMINDER = "client", "former", "staff", "reminder"
+"""Whom mails are for. The former is whoever the client's address led to before it was changed."""
 _BOOKED = frozenset({"appointment.created", "appointment.confirmed", "appointment.rescheduled"})
 _MAILED = {
     CLIENT: _BOOKED | {"appointment.cancelled", "appointment.updated"},  # another address, perhaps
+    FORMER: frozenset(APPOINTMENT_EVENTS) - {"appointment.created"},  # likewise
     STAFF: _BOOKED | {"appointment.cancelled"},
     REMINDER: _BOOKED,
 }
@@ -154,13 +156,14 @@ def _in_order(unnumbered: Sequence[AnyRow]) -> list[AnyRow]:
 
 def _fan_out_to_mail(tx: Tx, org_id: str, numbered: Sequence[tuple[int, AnyRow]], now: datetime) -> None:
     """Mails to the client and to staff of the same appointment do not wait for each other, nor for a
-    reminder, which is made now and sent much later. The last time it was booked is what it is reminded of."""
+    reminder, which is made now and sent much later. The last time it was booked is what it is reminded of.
+    For what is sent to an address of before, which may be no address at all, nothing waits."""
     booked = {event.subject_id: place for place, event in numbered if event.type in _MAILED[REMINDER]}
     desk = select(organizations.c.notification_email).where(organizations.c.id == org_id)
-    audiences = (CLIENT, STAFF, REMINDER) if tx.execute(desk).scalar() else (CLIENT, REMINDER)
+    audiences = [CLIENT, FORMER, REMINDER, *((STAFF,) if tx.execute(desk).scalar() else ())]
     made = [
         delivery(org_id, MAIL, event, place, now)
-        | {"audience": audience, "subject_id": f"{event.subject_id}/{audience}"}
+        | {"audience": audience, "subject_id": mail_subject(event.subject_id, audience)}
         for place, event in numbered
         for audience in audiences
         if event.type in _MAILED[audience] and (audience != REMINDER or booked[event.subject_id] == place)
@@ -203,6 +206,24 @@ def delivery(org_id: str, receiver: str, event: AnyRow, place: int, now: datetim
         "due_at": now,
         "created_at": now,
     }
+
+
+def mail_subject(appointment_id: str, audience: str) -> str | None:
+    """Return what mails have in common that are sent in the order of their events; None for those that no
+    other waits for."""
+    return None if audience == FORMER else f"{appointment_id}/{audience}"
+
+
+def mail_anew(tx: Tx, org_id: str, appointment_id: str) -> None:
+    """Let the worker look again at mails that wait for another attempt: their address is no longer the
+    client's, and mails to the new one must not wait for them."""
+    waiting_ = (
+        deliveries.c.org_id == org_id,
+        deliveries.c.receiver_id == MAIL,
+        deliveries.c.status == PENDING,
+        deliveries.c.subject_id == mail_subject(appointment_id, CLIENT),
+    )
+    tx.execute(update(deliveries).where(*waiting_).values(due_at=deliveries.c.created_at))
 
 
 def remind_anew(tx: Tx, org_id: str) -> None:

@@ -9,11 +9,11 @@ from sqlalchemy import delete, exists, or_, select, update
 from kalends.core.errors import CursorExpired
 from kalends.core.event_types import EVENTS, matches
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import deliveries, event_heads, events, organizations, receivers
+from kalends.db.tables import appointments, deliveries, event_heads, events, organizations, receivers
 from kalends.ids import first_id_of
 from kalends.schemas.events import Event, EventsAnswer
 from kalends.schemas.queries import EventCursor, EventsQuery
-from kalends.services.event_order import PENDING, REMINDER, lock_head
+from kalends.services.event_order import CLIENT, PENDING, REMINDER, lock_head
 
 _UNTOLD = frozenset({"actor", "check"})
 _MOST_AT_ONCE = 1_000
@@ -26,7 +26,7 @@ def page(tx: Tx, org_id: str, query: EventsQuery) -> EventsAnswer:
     the cursor are kept no more, or where there are none yet at which it could point."""
     head = tx.execute(select(event_heads).where(event_heads.c.org_id == org_id)).first()
     forgotten = head.forgotten if head is not None else 0
-    # What is older than that and still there is kept for reminders only: between them, events are missing.
+    # What is older than that and still there is kept for mails only: between them, events are missing.
     after = forgotten if query.after is None else query.after.seq
     known = head.seq if head is not None else 0
     if not forgotten <= after <= known:  # beyond what is known, it is of a database that was restored since
@@ -50,7 +50,8 @@ def told(payload: str) -> dict[str, Any]:
 
 def forget(tx: Tx, org_id: str, before: datetime, now: datetime) -> int:
     """Remove some events from before a time, with their deliveries, unless somebody is still to be told, or
-    much later to be reminded, by one; how many."""
+    much later to be reminded, by one; how many. What was mailed of an appointment that lies ahead is kept,
+    too: if the address turns out to be a stranger's, it is taken back."""
     waiting = exists().where(
         deliveries.c.org_id == events.c.org_id,
         deliveries.c.event_id == events.c.id,
@@ -60,6 +61,15 @@ def forget(tx: Tx, org_id: str, before: datetime, now: datetime) -> int:
         receivers.c.active,
         or_(deliveries.c.audience == REMINDER, events.c.id > first_id_of("evt", before - _OVERDUE)),
     )
+    told_by_mail = exists().where(
+        deliveries.c.org_id == events.c.org_id,
+        deliveries.c.event_id == events.c.id,
+        deliveries.c.status == "delivered",
+        deliveries.c.audience == CLIENT,
+        appointments.c.org_id == events.c.org_id,
+        appointments.c.id == events.c.subject_id,
+        appointments.c.end_time > now,
+    )
     old = tx.execute(
         select(events.c.id, events.c.seq)
         .where(
@@ -67,6 +77,7 @@ def forget(tx: Tx, org_id: str, before: datetime, now: datetime) -> int:
             events.c.id < first_id_of("evt", before),
             events.c.seq.is_not(None),
             ~waiting,
+            ~told_by_mail,
         )
         .order_by(events.c.id)
         .limit(_MOST_AT_ONCE)

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import and_, delete, insert, select
 
 from kalends.core.caller import FeedLink
 from kalends.core.errors import NotFound
 from kalends.db.database import Tx
 from kalends.db.tables import appointments, feeds, organizations
+from kalends.db.tables import calendars as calendars_
 from kalends.ids import digest, new_id, new_token
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.feeds import Feed, FeedCreate
@@ -53,16 +54,20 @@ def remove(tx: Tx, org_id: str, feed_id: str) -> str:
 def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, FeedLink]:
     """The feeds behind some digests."""
     rows = tx.execute(
-        select(organizations, feeds.c.digest, feeds.c.calendar_id)
+        select(organizations, feeds.c.digest, feeds.c.calendar_id, calendars_.c.name.label("calendar_name"))
         .join_from(feeds, organizations, organizations.c.id == feeds.c.org_id)
+        .outerjoin(
+            calendars_, and_(calendars_.c.org_id == feeds.c.org_id, calendars_.c.id == feeds.c.calendar_id)
+        )
         .where(feeds.c.digest.in_(digests))
     )
-    return {row.digest: FeedLink(host_of(row), row.calendar_id) for row in rows}
+    return {row.digest: FeedLink(host_of(row), row.calendar_id, row.calendar_name) for row in rows}
 
 
-def appointments_of(tx: Tx, link: FeedLink, now: datetime) -> list[Appointment]:
-    """The appointments of the last 30 and the next 365 days, cancelled ones too, by start. The days are
-    whole, so that nothing changes from one hour to the next unless something has changed."""
+def appointments_of(tx: Tx, link: FeedLink, now: datetime) -> tuple[list[Appointment], Mapping[str, str]]:
+    """Return the appointments of the last 30 and the next 365 days, cancelled ones too, by start; and the
+    names of the calendars by id, if it takes names to tell whose an appointment is. The days are whole, so
+    that nothing changes from one hour to the next unless something has changed."""
     today = datetime(now.year, now.month, now.day, tzinfo=UTC)
     wanted = SHOWN.where(
         appointments.c.org_id == link.host.org_id,
@@ -72,4 +77,11 @@ def appointments_of(tx: Tx, link: FeedLink, now: datetime) -> list[Appointment]:
     if link.calendar_id is not None:
         wanted = wanted.where(appointments.c.calendar_id == link.calendar_id)
     rows = tx.execute(wanted.order_by(appointments.c.start_time, appointments.c.id))
-    return [shown(row, now) for row in rows]
+    return [shown(row, now) for row in rows], {} if link.calendar_id is not None else _names(tx, link)
+
+
+def _names(tx: Tx, link: FeedLink) -> Mapping[str, str]:
+    """Return the names of an organization's calendars by id, deleted ones too; of a single one, none."""
+    mine = select(calendars_.c.id, calendars_.c.name).where(calendars_.c.org_id == link.host.org_id)
+    names = {row.id: row.name for row in tx.execute(mine)}
+    return names if len(names) > 1 else {}

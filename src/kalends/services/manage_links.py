@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, delete, insert, select
 
 from kalends.core.caller import Link
+from kalends.core.contacts import is_replaced
+from kalends.core.errors import NotFound
 from kalends.db.database import Tx
 from kalends.db.tables import appointments, manage_links, organizations
 from kalends.ids import digest, new_token
@@ -16,11 +18,25 @@ GOOD_AFTER_END = timedelta(days=30)
 
 
 def renew(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> str:
-    """A new link's token; older links of the appointment are good no more. Raises NotFound."""
+    """Return a new link's token; older links of the appointment no longer work. Raises NotFound."""
     row_of(tx, org_id, appointment_id, locked=True)  # of two at once, the second ends the first's
+    drop(tx, org_id, appointment_id)
+    return issue(tx, org_id, appointment_id, now)
+
+
+def renew_for(tx: Tx, org_id: str, appointment_id: str, address: str | None, now: datetime) -> str | None:
+    """Do the same for the client with this e-mail address. Returns None, and changes nothing, if the
+    appointment has another address by now. Raises NotFound."""
+    row = row_of(tx, org_id, appointment_id, locked=True)
+    if is_replaced(address, row.client_email):
+        return None
+    return renew(tx, org_id, appointment_id, now)
+
+
+def drop(tx: Tx, org_id: str, appointment_id: str) -> None:
+    """End every link of a locked appointment."""
     mine = (manage_links.c.org_id == org_id, manage_links.c.appointment_id == appointment_id)
     tx.execute(delete(manage_links).where(*mine))
-    return issue(tx, org_id, appointment_id, now)
 
 
 def issue(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> str:
@@ -37,6 +53,17 @@ def withdraw(tx: Tx, org_id: str, tokens: Sequence[str]) -> None:
     """Remove links that nobody was told."""
     told_to_nobody = manage_links.c.digest.in_([digest(token) for token in tokens])
     tx.execute(delete(manage_links).where(manage_links.c.org_id == org_id, told_to_nobody))
+
+
+def must_be_good(tx: Tx, link: Link) -> None:
+    """Raise NotFound if the link was ended since it was found."""
+    if tx.execute(select(manage_links.c.digest).where(manage_links.c.digest == link.digest)).first() is None:
+        raise no_link()
+
+
+def no_link() -> NotFound:
+    """Return the refusal of a link that has ended, or never was."""
+    return NotFound("This link is not good, or no longer.")
 
 
 def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, Link]:
@@ -59,7 +86,9 @@ def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, Link]:
         .join(organizations, organizations.c.id == manage_links.c.org_id)
         .where(manage_links.c.digest.in_(digests))
     )
-    return {row.digest: Link(host_of(row), row.appointment_id, _expiry(row.end_time)) for row in rows}
+    return {
+        row.digest: Link(row.digest, host_of(row), row.appointment_id, _expiry(row.end_time)) for row in rows
+    }
 
 
 def _expiry(end: datetime) -> datetime:

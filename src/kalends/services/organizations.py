@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import insert, select, update
 
 from kalends.core.caller import Host
@@ -17,8 +18,10 @@ from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import calendars, organizations, schedules
 from kalends.db.verbs import insert_new
 from kalends.ids import new_id
+from kalends.schemas.fields import Language
 from kalends.schemas.organizations import Organization, OrganizationChange
 
+_LANGUAGE: TypeAdapter[str | None] = TypeAdapter(Language)
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 MONDAY = 1
 CLIENT_NOTICE_HOURS = 24
@@ -36,14 +39,16 @@ def create(
     plan: str = DEFAULT,
     requests_per_hour: int | None = None,
     sandbox: bool = False,
+    language: str | None = None,
     now: datetime,
     org_id: str | None = None,
     calendar_id: str | None = None,
 ) -> dict[str, Any]:
     """Make an organization with its default calendar and schedule; the new row.
 
-    `timezone` is an IANA name; `slug` is made from the name where it is not given; the ids are
-    for the demo. Raises Malformed for bad values, AlreadyExists where the slug is taken.
+    `timezone` is an IANA name; `language` a BCP 47 tag, of mails to staff; `slug` is made from the name
+    where it is not given; the ids are for the demo. Raises Malformed for bad values, AlreadyExists where the
+    slug is taken.
     """
     name = named(name)
     if timezone not in zone_names():
@@ -54,6 +59,10 @@ def create(
         raise Malformed(
             "A number of requests per hour of its own (at least 1) goes with the plan enterprise."
         )
+    try:
+        language = _LANGUAGE.validate_python(language)
+    except ValueError:
+        raise Malformed(f"'{language}' is not a language tag; use one such as en-GB, de or pt-BR.") from None
     slug = _slug_of(name) if slug is None else slug
     if not _SLUG.fullmatch(slug):
         raise Malformed(
@@ -74,7 +83,7 @@ def create(
         "client_notice_hours": CLIENT_NOTICE_HOURS,
         "client_grace_minutes": CLIENT_GRACE_MINUTES,
         "notification_email": None,
-        "language": None,
+        "language": language,
         "created_at": now,
         "updated_at": now,
     }

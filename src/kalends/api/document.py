@@ -1,6 +1,7 @@
 """The OpenAPI document: FastAPI's, with what is true of every call said once more in each."""
 
 import inspect
+import re
 from typing import Any, get_type_hints
 
 from fastapi import FastAPI
@@ -9,9 +10,10 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from kalends.api.changes import PARAMETERS, Change
+from kalends.api.errors import WITH_BODY, BodyTooLarge, MissingFields
+from kalends.api.examples import illustrate
 from kalends.api.gate import GUARDED, PUBLIC
 from kalends.api.plain_schemas import not_null, plain
-from kalends.schemas.appointments import AppointmentAnswer
 
 DESCRIPTION = """
 Staff, web pages and programs book time over HTTP, and the same time is never sold twice.
@@ -48,6 +50,9 @@ _REPLAYED = {
         "schema": {"type": "string", "enum": ["true"]},
     }
 }
+
+
+_HEADERS = _REQUEST_ID | _ALLOWANCE | _RETRY_AFTER | _CHALLENGE | _REPLAYED
 
 
 def operation_id(route: APIRoute) -> str:
@@ -95,15 +100,16 @@ def document(app: FastAPI, public_url: str) -> dict[str, Any]:
                     keyed=path.startswith(GUARDED) and not path.startswith(PUBLIC),
                     changes=operation["operationId"] in changes,
                 )
+                _refuse_less(operation, made["components"]["schemas"])
                 if path.startswith(GUARDED):
                     _allow(operation)
+        made["components"]["headers"] = _HEADERS
         schemas = made["components"]["schemas"]
-        # FastAPI drops the nulls of examples.
-        schemas["AppointmentAnswer"]["examples"] = AppointmentAnswer.model_json_schema()["examples"]
         while unused := _unused(made):
             for name in unused:
                 del schemas[name]
         _simplify(made)
+        illustrate(made)
         for schema in schemas.values():
             for field in schema.get("properties", {}).values():
                 if "default" in field and field["default"] is None and "null" not in str(field):
@@ -152,14 +158,45 @@ def _simplify(made: dict[str, Any]) -> None:
                 content["schema"] = plain(content["schema"])
 
 
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=\.)\s", text.strip(), maxsplit=1)[0].replace("\n", " ")
+
+
 def _allow(operation: dict[str, Any]) -> None:
     """What is counted says what is left."""
     for status, response in operation["responses"].items():
         if status not in ("401", "503"):
-            response["headers"] |= _ALLOWANCE
+            response["headers"] |= _referred(_ALLOWANCE)
+
+
+def _refuse_less(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Leave out what an operation can't refuse: without a body, whatever is wrong with one; and without a
+    required field, that one is missing."""
+    impossible = set()
+    if "requestBody" not in operation:
+        impossible = {code.code for code in (*WITH_BODY, MissingFields)} - {BodyTooLarge.code}
+    elif not _body_of(operation, schemas).get("required"):
+        impossible = {MissingFields.code}
+    for status, response in list(operation["responses"].items()):
+        examples = response.get("content", {}).get("application/json", {}).get("examples", {})
+        if impossible & examples.keys():
+            for code in impossible & examples.keys():
+                del examples[code]
+            response["description"] = " ".join(each["summary"] for each in examples.values())
+        if not response["description"]:
+            del operation["responses"][status]
+
+
+def _body_of(operation: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    content = operation["requestBody"]["content"].get("application/json", {})
+    schema: dict[str, Any] = content.get("schema", {})
+    found: dict[str, Any] = schemas.get(schema.get("$ref", "").rpartition("/")[2], schema)
+    return found
 
 
 def _complete(operation: dict[str, Any], *, keyed: bool, changes: bool) -> None:
+    if "description" in operation:
+        operation["summary"] = _first_sentence(operation["description"])
     if not keyed:
         operation["security"] = []
     if changes:
@@ -168,11 +205,16 @@ def _complete(operation: dict[str, Any], *, keyed: bool, changes: bool) -> None:
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]  # FastAPI's own; here malformed input is a 400
     for status, response in responses.items():
-        headers = response.get("headers", {}) | _REQUEST_ID
+        headers = dict(_REQUEST_ID)
         if status in ("429", "503"):
             headers |= _RETRY_AFTER
         if status == "401":
             headers |= _CHALLENGE
         if changes and status in ("200", "201"):
             headers |= _REPLAYED
-        response["headers"] = headers
+        response["headers"] = response.get("headers", {}) | _referred(headers)
+
+
+def _referred(headers: dict[str, Any]) -> dict[str, Any]:
+    """Headers that are said once, among the components."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in headers}

@@ -235,49 +235,6 @@ class Appointment(Answer):
 class AppointmentAnswer(OneThing):
     """One appointment."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "appointment": {
-                        "id": "apt_01j0k3x7v9e8mb2t5c4qd6r8zs",
-                        "org_id": "org_xyz789",
-                        "appointment_type_id": "type_def456",
-                        "calendar_id": "cal_01j0k3x7v9e8mb2t5c4qd6r8zr",
-                        "start_time": "2024-01-25T14:00:00Z",
-                        "end_time": "2024-01-25T15:00:00Z",
-                        "client_name": "Jane Doe",
-                        "client_email": "jane@example.com",
-                        "client_phone": "+1234567890",
-                        "client_language": "en",
-                        "client_timezone": None,
-                        "client_notes": None,
-                        "internal_notes": None,
-                        "answers": [],
-                        "status": "confirmed",
-                        "expires_at": None,
-                        "confirmed_at": "2024-01-20T12:00:00Z",
-                        "completed_at": None,
-                        "cancelled_at": None,
-                        "no_show_at": None,
-                        "cancellation_reason": None,
-                        "source": "manual",
-                        "overlap_allowed": False,
-                        "version": 1,
-                        "created_at": "2024-01-20T12:00:00Z",
-                        "updated_at": "2024-01-20T12:00:00Z",
-                        "appointment_type": {
-                            "id": "type_def456",
-                            "name": "Tax Consultation",
-                            "duration_minutes": 60,
-                            "color": "#3b82f6",
-                        },
-                    }
-                }
-            ]
-        }
-    )
-
     appointment: Appointment
 
 

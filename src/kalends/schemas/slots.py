@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, NotRequired
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from kalends.schemas.wire import Answer
@@ -42,25 +42,6 @@ class ClientSlotsAnswer(Answer):
 
 class Explanation(Answer):
     """Whether a start can be booked, and if not, every rule that speaks against it."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "bookable": False,
-                    "reasons": [
-                        {
-                            "code": "too_soon",
-                            "message": "It must be booked at least 24 hours ahead.",
-                            "min_notice_hours": 24,
-                            "earliest": "2024-01-21T12:00:00Z",
-                        }
-                    ],
-                    "next_available": ["2024-01-22T09:00:00Z"],
-                }
-            ]
-        }
-    )
 
     bookable: bool
     reasons: list[dict[str, Any]] = Field(description="Each has a `code`, a `message`, and numbers.")

@@ -1,6 +1,6 @@
 """What a day of hard use asked for: an organization's language and grace, any first day of the week, clients'
-addresses whatever their capitals, the last booking of each calendar, what clients were mailed, and which zone
-data servers use.
+addresses whatever their capitals, the last booking of each calendar, what clients were mailed, since when
+deliveries wait and where mails went, and which zone data servers use.
 
 Revision ID: 0004
 Revises: 0003
@@ -61,6 +61,34 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'delivered' AND audience = 'client'"),
         sqlite_where=sa.text("status = 'delivered' AND audience = 'client'"),
     )
+    op.add_column("deliveries", sa.Column("due_since", UtcDateTime(), nullable=True))
+    op.add_column("deliveries", sa.Column("address", sa.Text(), nullable=True))
+    op.add_column("deliveries", sa.Column("appointment_id", sa.Text(), nullable=True))
+    op.execute(
+        "UPDATE deliveries SET due_since = CASE WHEN audience = 'reminder' THEN due_at ELSE created_at END "
+        "WHERE status = 'pending'"
+    )
+    op.execute(
+        "UPDATE deliveries SET appointment_id = (SELECT subject_id FROM events "
+        "WHERE events.org_id = deliveries.org_id AND events.id = deliveries.event_id) "
+        "WHERE audience IS NOT NULL"
+    )
+    op.create_index(
+        "ix_deliveries_pending_due_since",
+        "deliveries",
+        ["org_id", "receiver_id", "due_since"],
+        unique=False,
+        postgresql_where=sa.text("status = 'pending'"),
+        sqlite_where=sa.text("status = 'pending'"),
+    )
+    op.create_index(
+        "ix_deliveries_org_id_appointment_id_id",
+        "deliveries",
+        ["org_id", "appointment_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("appointment_id IS NOT NULL"),
+        sqlite_where=sa.text("appointment_id IS NOT NULL"),
+    )
     op.create_table(
         "zone_data",
         sa.Column("version", sa.Text(), nullable=False),
@@ -71,6 +99,11 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("zone_data")
+    op.drop_index("ix_deliveries_org_id_appointment_id_id", table_name="deliveries")
+    op.drop_index("ix_deliveries_pending_due_since", table_name="deliveries")
+    op.drop_column("deliveries", "appointment_id")
+    op.drop_column("deliveries", "address")
+    op.drop_column("deliveries", "due_since")
     op.drop_index("ix_deliveries_org_id_subject_id_told", table_name="deliveries")
     op.drop_index("ix_appointments_org_id_calendar_id_id", table_name="appointments")
     op.drop_index("ix_appointments_org_id_client_email_folded", table_name="appointments")

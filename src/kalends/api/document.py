@@ -87,6 +87,7 @@ def document(app: FastAPI, public_url: str) -> dict[str, Any]:
                 {"name": "files", "description": "What calendar programs read."},
                 {"name": "events", "description": "What happened, in its order."},
                 {"name": "webhooks", "description": "Being told of events."},
+                {"name": "mails", "description": "What clients and staff are mailed, and what became of it."},
                 {"name": "organization", "description": "The organization of the key."},
                 {"name": "keys", "description": "The organization's API keys."},
                 {"name": "health", "description": "For load balancers and containers."},

@@ -508,11 +508,14 @@ class DeliveryColumns(TypedColumns):
     id: Named[str] = Column(Text)
     event_id: Named[str] = Column(Text)
     audience: Named[str | None] = Column(Text)
+    appointment_id: Named[str | None] = Column(Text)
     subject_id: Named[str | None] = Column(Text)
     place: Named[int] = Column(BigInteger)
     status: Named[str] = Column(Text)
     attempts: Named[int] = Column(Integer)
     due_at: Named[datetime | None] = Column(UtcDateTime)
+    due_since: Named[datetime | None] = Column(UtcDateTime)
+    address: Named[str | None] = Column(Text)
     last_attempt_at: Named[datetime | None] = Column(UtcDateTime)
     answer_code: Named[int | None] = Column(Integer)
     answer: Named[str | None] = Column(Text)
@@ -529,7 +532,8 @@ deliveries = Table(
     ForeignKeyConstraint(["org_id", "receiver_id"], ["receivers.org_id", "receivers.id"]),
     ForeignKeyConstraint(["org_id", "event_id"], ["events.org_id", "events.id"]),
     CheckConstraint("status IN ('pending', 'delivered', 'failed', 'skipped')", name="status"),
-    # What is due, and whether something of the same appointment is to be delivered before.
+    # What is due, whether something of the same appointment is to be delivered before, and what has waited
+    # for longest.
     *(
         Index(
             f"ix_deliveries_pending_{last[0]}",
@@ -539,7 +543,16 @@ deliveries = Table(
             postgresql_where=text("status = 'pending'"),
             sqlite_where=text("status = 'pending'"),
         )
-        for last in (("due_at", "place"), ("subject_id", "place"))
+        for last in (("due_at", "place"), ("subject_id", "place"), ("due_since",))
+    ),
+    # The mails of an appointment, whatever became of them.
+    Index(
+        "ix_deliveries_org_id_appointment_id_id",
+        "org_id",
+        "appointment_id",
+        "id",
+        postgresql_where=text("appointment_id IS NOT NULL"),
+        sqlite_where=text("appointment_id IS NOT NULL"),
     ),
     Index("ix_deliveries_org_id_event_id", "org_id", "event_id"),
     # What a client was told of an appointment.
@@ -553,7 +566,9 @@ deliveries = Table(
     ),
 )
 """An event on its way to a receiver, and what became of it. `place` is the event's number in the order of
-events: deliveries are tried in this order."""
+events: deliveries are tried in this order. `due_at` is when it is tried next, `due_since` when it should have
+been delivered (a reminder: not before its time). Of a mail, `appointment_id` is what it is about, and
+`address` where it went to when it was last tried."""
 
 
 class FeedColumns(TypedColumns):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, case, exists, func, or_, select, update
 
 from kalends.core.messages import Message, Outcome
 from kalends.core.pacing import FAILING_DAYS, next_try
@@ -96,13 +96,30 @@ def lease(tx: Tx, now: datetime, most: int, *, mail: bool) -> list[Lease]:
 
 
 def lag_seconds(tx: Tx, now: datetime, *, mail: bool) -> float:
-    """How long what is due has been waiting: the oldest event that has no number, or receiver that is due. In
-    sandboxes events happen whenever a Test-Clock says, so theirs don't count."""
-    live = organizations.c.id == events.c.org_id, ~organizations.c.sandbox
-    unnumbered = select(func.min(events.c.occurred_at)).where(events.c.seq.is_(None), exists().where(*live))
+    """Return for how many seconds the oldest thing has waited that should have left: an event that has no
+    number, or a delivery that was to be made by now, whether it is due or waits for another attempt. Inactive
+    webhooks don't count, nor sandboxes: there events happen whenever a Test-Clock says."""
+    live = exists().where(organizations.c.id == receivers.c.org_id, ~organizations.c.sandbox)
+    in_live = exists().where(organizations.c.id == events.c.org_id, ~organizations.c.sandbox)
+    # By receiver, since each one's are found along an index of its own: the first is the oldest.
+    first = (
+        select(deliveries.c.due_since)
+        .where(
+            deliveries.c.org_id == receivers.c.org_id,
+            deliveries.c.receiver_id == receivers.c.id,
+            deliveries.c.status == PENDING,
+            deliveries.c.due_since <= now,
+        )
+        .order_by(deliveries.c.due_since)
+        .limit(1)
+        .correlate(receivers)
+        .scalar_subquery()
+    )
+    waiting = receivers.c.due_at.is_not(None), receivers.c.active, _able(mail), live
+    each_first = select(first.label("since")).where(*waiting).subquery()
     oldest = [
-        tx.execute(unnumbered).scalar(),
-        tx.execute(select(func.min(receivers.c.due_at)).where(receivers.c.active, _able(mail))).scalar(),
+        tx.execute(select(func.min(events.c.occurred_at)).where(events.c.seq.is_(None), in_live)).scalar(),
+        tx.execute(select(func.min(each_first.c.since))).scalar(),
     ]
     return max(0.0, *((now - each).total_seconds() for each in oldest if each is not None), 0.0)
 
@@ -192,7 +209,11 @@ def _content(
     else:
         if isinstance(written, Letter):
             return written
-        put = {"status": "skipped", "due_at": None} if written is None else {"due_at": written}
+        put = (
+            {"status": "skipped", "due_at": None}
+            if written is None
+            else {"due_at": written, "due_since": written}
+        )
     tx.execute(
         update(deliveries)
         .where(
@@ -254,7 +275,7 @@ def release(tx: Tx, held: Lease, now: datetime, pause: timedelta | None) -> None
 
 
 def _recorded(held: Lease, tried: Tried) -> Mapping[str, Any]:
-    outcome, attempts = tried.outcome, tried.due.attempts + 1
+    outcome, attempts, content = tried.outcome, tried.due.attempts + 1, tried.due.content
     wait = (
         None if outcome.succeeded or outcome.final else next_try(attempts, tried.chance, outcome.retry_after)
     )
@@ -266,6 +287,8 @@ def _recorded(held: Lease, tried: Tried) -> Mapping[str, Any]:
         "status": status,
         "attempts": attempts,
         "due_at": None if wait is None else tried.at + wait,
+        "tried_at": tried.at,
+        "address": content.address if isinstance(content, Letter) else None,
         "last_attempt_at": tried.at,
         "answer_code": outcome.code,
         "answer": _storable(outcome.answer),
@@ -340,10 +363,16 @@ _LEASE = (
     .where(receivers.c.org_id == bindparam("org"), receivers.c.id == bindparam("receiver"))
     .values(leased_by=bindparam("lease"), leased_until=bindparam("until"))
 )
-_RECORD = update(deliveries).where(
-    deliveries.c.org_id == bindparam("org"),
-    deliveries.c.receiver_id == bindparam("webhook"),
-    deliveries.c.id == bindparam("delivery"),
-    # What another worker has delivered meanwhile stays delivered. It is found by its id.
-    deliveries.c.status == "pending",
+_TRIED_AT = bindparam("tried_at", type_=deliveries.c.due_since.type)
+_RECORD = (
+    update(deliveries)
+    .where(
+        deliveries.c.org_id == bindparam("org"),
+        deliveries.c.receiver_id == bindparam("webhook"),
+        deliveries.c.id == bindparam("delivery"),
+        # What another worker has delivered meanwhile stays delivered. It is found by its id.
+        deliveries.c.status == "pending",
+    )
+    # What was tried before its time (the type's reminders were made earlier) has been due since then.
+    .values(due_since=case((deliveries.c.due_since > _TRIED_AT, _TRIED_AT), else_=deliveries.c.due_since))
 )

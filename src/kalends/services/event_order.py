@@ -164,6 +164,7 @@ def _fan_out_to_mail(tx: Tx, org_id: str, numbered: Sequence[tuple[int, AnyRow]]
     made = [
         delivery(org_id, MAIL, event, place, now)
         | {"audience": audience, "subject_id": mail_subject(event.subject_id, audience)}
+        | {"appointment_id": event.subject_id}
         for place, event in numbered
         for audience in audiences
         if event.type in _MAILED[audience] and (audience != REMINDER or booked[event.subject_id] == place)
@@ -199,11 +200,13 @@ def delivery(org_id: str, receiver: str, event: AnyRow, place: int, now: datetim
         "id": new_id("dlv"),
         "event_id": event.id,
         "audience": None,
+        "appointment_id": None,
         "subject_id": event.subject_id,
         "place": place,
         "status": "pending",
         "attempts": 0,
         "due_at": now,
+        "due_since": now,
         "created_at": now,
     }
 

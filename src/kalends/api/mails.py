@@ -1,0 +1,42 @@
+"""`/v1/mails`: which mails were and are to be sent, and what became of them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from kalends.api.calls import PathId, Reading
+from kalends.api.changes import PARAMETERS, Writing
+from kalends.api.errors import reading, writing
+from kalends.api.json_body import JsonRoute
+from kalends.core import errors
+from kalends.schemas.mails import MailAnswer, MailsAnswer, MailsQuery
+from kalends.services import mails
+
+router = APIRouter(prefix="/v1/mails", tags=["mails"], route_class=JsonRoute)
+
+
+@router.get("", name="list", responses=reading())
+async def list_page(query: Annotated[MailsQuery, Query()], call: Reading) -> MailsAnswer:
+    """List mails, newest first: those to clients and to staff, and reminders that are to come."""
+    return await call.db.read(mails.page, call.org_id, query)
+
+
+@router.get("/{id}", responses=reading(errors.NotFound))
+async def get(id: PathId, call: Reading) -> MailAnswer:
+    """Show one mail."""
+    return MailAnswer.of(await call.db.read(mails.get, call.org_id, id))
+
+
+@router.post(
+    "/{id}/replay",
+    response_model=MailAnswer,
+    openapi_extra={"parameters": PARAMETERS},
+    responses=writing(errors.NotFound, errors.Conflict),
+)
+async def replay(id: PathId, change: Writing) -> Response:
+    """Send a mail once more; one that waits for another attempt is sent now. What nobody would want any more
+    stays unsent: 409."""
+    return await change.make(
+        MailAnswer.of, mails.replay, change.org_id, id, change.real_now, mail=change.context.mail
+    )

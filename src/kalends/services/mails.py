@@ -1,0 +1,143 @@
+"""Mails: what was sent and what is to be sent, to clients and to staff."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, insert, or_, select, update
+
+from kalends.core.errors import Conflict, NotFound
+from kalends.core.hours import stamp
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import deliveries, events, receivers
+from kalends.schemas.appointments import Appointment
+from kalends.schemas.mails import Mail, MailsAnswer, MailsQuery
+from kalends.services import appointments, event_order, letters, manage_links
+from kalends.services.event_order import CLIENT, MAIL, PENDING, STAFF
+
+
+def page(tx: Tx, org_id: str, query: MailsQuery) -> MailsAnswer:
+    """A page of the organization's mails, newest first."""
+    wanted = _MAILS.where(*_mine(org_id))
+    if query.status is not None:
+        wanted = wanted.where(deliveries.c.status == query.status)
+    if query.appointment_id is not None:
+        wanted = wanted.where(deliveries.c.appointment_id == query.appointment_id)
+    if query.cursor is not None:
+        wanted = wanted.where(deliveries.c.id < query.cursor)
+    rows = tx.execute(wanted.order_by(deliveries.c.id.desc()).limit(query.limit + 1)).all()
+    following = rows[query.limit - 1].id if len(rows) > query.limit else None
+    return MailsAnswer(mails=[_shown(row) for row in rows[: query.limit]], next_cursor=following)
+
+
+def get(tx: Tx, org_id: str, mail_id: str) -> Mail:
+    """One mail. Raises NotFound."""
+    row = tx.execute(_MAILS.where(*_mine(org_id), deliveries.c.id == mail_id)).first()
+    if row is None:
+        raise NotFound("There is no mail with this id.")
+    return _shown(row)
+
+
+def replay(tx: Tx, org_id: str, mail_id: str, now: datetime, *, mail: bool) -> Mail:
+    """Send a mail once more, as a new one; one that waits for another attempt is sent now instead. Raises
+    NotFound, Conflict where nobody would want it any more, where it is a reminder before its time, and where
+    no mails are sent at all (`mail`)."""
+    event_order.lock_head(tx, org_id, now)  # nobody forgets the event meanwhile
+    row = tx.execute(_REPLAYED.where(*_mine(org_id), deliveries.c.id == mail_id)).first()
+    if row is None:
+        raise NotFound("There is no mail with this id.")
+    if not mail:
+        raise Conflict(
+            "No mails are sent: this server's operator has set no mail server (KALENDS_SMTP_HOST)."
+        )
+    _must_be_wanted(tx, org_id, row, now)
+    if row.status == "pending":
+        tx.execute(update(deliveries).where(*_mine(org_id), _until(row)).values(due_at=now))
+    else:
+        made = event_order.delivery(org_id, MAIL, row, row.place, now)
+        copied = {
+            "audience": row.audience,
+            "appointment_id": row.appointment_id,
+            "subject_id": row.mail_subject,
+        }
+        tx.execute(insert(deliveries), made | copied)
+        mail_id = made["id"]
+    event_order.wake(tx, org_id, {MAIL}, now)
+    mailbox = (receivers.c.org_id == org_id, receivers.c.id == MAIL)
+    tx.execute(update(receivers).where(*mailbox).values(rests_until=None))  # somebody wants it now
+    return get(tx, org_id, mail_id)
+
+
+def _until(row: AnyRow) -> ColumnElement[bool]:
+    """A mail that waits, and those that wait to arrive before it."""
+    before = and_(deliveries.c.subject_id == row.mail_subject, deliveries.c.place < row.place)
+    return and_(deliveries.c.status == PENDING, or_(deliveries.c.id == row.mail_id, before))
+
+
+def _must_be_wanted(tx: Tx, org_id: str, row: AnyRow, now: datetime) -> None:
+    told = Appointment.model_validate(json.loads(row.payload)["appointment"])
+    present = appointments.get(tx, org_id, told.id, now)
+    if row.audience in (CLIENT, STAFF) and _moved_on(told, present, row.audience):
+        raise Conflict(
+            "The appointment was changed since this mail, so it stays unsent; a later mail tells how it is.",
+            appointment_id=told.id,
+        )
+    written = letters.write(tx, org_id, row, now)
+    if isinstance(written, datetime):
+        raise Conflict("This reminder is sent when its time comes; it is too early now.", at=stamp(written))
+    if written is None:
+        raise Conflict(
+            "Nobody would want this mail any more, so it stays unsent: the appointment is over or no longer "
+            "stands, staff made the change themselves, or there is no address to send it to.",
+            appointment_id=told.id,
+        )
+    if written.link is not None:
+        manage_links.withdraw(tx, org_id, [written.link])  # the mail gets one of its own when it is sent
+
+
+def _moved_on(told: Appointment, present: Appointment, audience: str) -> bool:
+    """Whether a mail would say what is no longer so, or to an address that is no longer the client's."""
+    if audience == CLIENT and told.client_email != present.client_email:
+        return True
+    return (told.status, told.start_time) != (present.status, present.start_time)
+
+
+def _mine(org_id: str) -> tuple[Any, ...]:
+    return (deliveries.c.org_id == org_id, deliveries.c.receiver_id == MAIL)
+
+
+def _shown(row: AnyRow) -> Mail:
+    return Mail.model_validate(dict(row._mapping))
+
+
+_TOLD_BY = (events.c.org_id == deliveries.c.org_id) & (events.c.id == deliveries.c.event_id)
+_MAILS = select(
+    deliveries.c.id,
+    deliveries.c.event_id,
+    events.c.type.label("event"),
+    deliveries.c.audience,
+    deliveries.c.appointment_id,
+    deliveries.c.address.label("to"),
+    deliveries.c.status,
+    deliveries.c.attempts,
+    deliveries.c.due_at.label("next_attempt_at"),
+    deliveries.c.last_attempt_at,
+    deliveries.c.answer_code,
+    deliveries.c.answer,
+    deliveries.c.error,
+    deliveries.c.latency_ms,
+    deliveries.c.created_at,
+).join_from(deliveries, events, _TOLD_BY)
+_REPLAYED = select(
+    deliveries.c.id.label("mail_id"),
+    deliveries.c.audience,
+    deliveries.c.appointment_id,
+    deliveries.c.subject_id.label("mail_subject"),
+    deliveries.c.place,
+    deliveries.c.status,
+    events.c.id,
+    events.c.id.label("event_id"),
+    events.c.type,
+    events.c.payload,
+    events.c.subject_id,
+).join_from(deliveries, events, _TOLD_BY)

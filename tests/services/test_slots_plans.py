@@ -71,7 +71,9 @@ PLANS: dict[Ask, list[str]] = {
     in_week_of_ten: BY_START,
     last_booked: BY_ID,
 }
-ACCESS = re.compile(r".*(?:SEARCH appointments |Scan (?:Backward )?using |Bitmap Index Scan on |Index Cond: ).*")
+ACCESS = re.compile(
+    r".*(?:SEARCH appointments |Scan (?:Backward )?using |Bitmap Index Scan on |Index Cond: ).*"
+)
 BAD = re.compile(r"SCAN appointments\b|Seq Scan on appointments\b")
 SORTED = re.compile(r"TEMP B-TREE|Sort")
 

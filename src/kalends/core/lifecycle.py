@@ -104,11 +104,12 @@ def latest_change(start: datetime, notice_hours: int) -> datetime:
         return datetime.min.replace(tzinfo=start.tzinfo)
 
 
-def confirm_by(now: datetime, within_hours: int | None) -> datetime | None:
-    """Until when a booking of `now` must be confirmed; None where it may wait for ever."""
+def confirm_by(asked: datetime, within_hours: int | None, start: datetime) -> datetime:
+    """Until when a request that was made at `asked` must be confirmed: so many hours later, if the type says
+    how many, and always before its time begins at `start`."""
     if within_hours is None:
-        return None
+        return start
     try:
-        return now + timedelta(hours=within_hours)
+        return min(asked + timedelta(hours=within_hours), start)
     except OverflowError:
-        return None
+        return start

@@ -134,7 +134,8 @@ class Appointment(Answer):
     answers: list[QuestionAnswer] = Field(description="To the type's questions, from the booking page.")
     status: Status
     expires_at: datetime | None = Field(
-        description="Until when a pending one must be confirmed; then it is cancelled by itself."
+        description="Until when a pending one must be confirmed, at the latest its start; then it is "
+        "cancelled by itself."
     )
     confirmed_at: datetime | None
     completed_at: datetime | None

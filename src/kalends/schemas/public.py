@@ -135,7 +135,8 @@ class ClientAppointment(Answer):
     end_time: datetime
     status: Status
     expires_at: datetime | None = Field(
-        description="Until when a pending one must be confirmed; then it is cancelled by itself."
+        description="Until when a pending one must be confirmed, at the latest its start; then it is "
+        "cancelled by itself."
     )
     client_name: str
     client_email: str | None

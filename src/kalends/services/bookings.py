@@ -7,6 +7,7 @@ from sqlalchemy import and_, bindparam, select
 
 from kalends.core.caller import Caller
 from kalends.core.contacts import folded
+from kalends.core.errors import HoldGone
 from kalends.core.hours import instant
 from kalends.core.lifecycle import confirm_by
 from kalends.db.claims import Values, claim
@@ -66,6 +67,8 @@ def book(
     kind = offers.kind_of(tx, party.org_id, wish.appointment_type_id)
     if wish.hold_id is not None:
         place = holds.redeem(tx, kind, wish.hold_id, start, wish.calendar_id, now)
+        if _waits(party, kind) and start <= now:
+            raise HoldGone("The time of this hold has begun, so nobody could confirm it; choose another.")
     else:
         in_question = offers.calendars_of(tx, kind, wish.calendar_id)
         taken = placing.occupation(kind, start)
@@ -91,6 +94,11 @@ def _store(
     return booked if claim(tx, row, event, promised=promised) else None
 
 
+def _waits(party: Party, kind: AnyRow) -> bool:
+    """Staff know what they book; what clients book may have to be confirmed."""
+    return party.source == "booking_page" and bool(kind.requires_confirmation)
+
+
 def _row(
     party: Party,
     kind: AnyRow,
@@ -99,8 +107,7 @@ def _row(
     answers: Sequence[QuestionAnswer],
     now: datetime,
 ) -> Values:
-    # Staff know what they book; what clients book may have to be confirmed.
-    waits = party.source == "booking_page" and kind.requires_confirmation
+    waits = _waits(party, kind)
     return {
         "org_id": party.org_id,
         "id": new_id("apt"),
@@ -112,7 +119,7 @@ def _row(
         "busy_end": place.taken.busy_end,
         "overlap_allowed": place.overlap_allowed,
         "is_hold": False,
-        "expires_at": confirm_by(now, kind.confirm_within_hours) if waits else None,
+        "expires_at": confirm_by(now, kind.confirm_within_hours, place.taken.start) if waits else None,
         "client_name": wish.client_name,
         "client_email": wish.client_email,
         "client_email_folded": None if wish.client_email is None else folded(wish.client_email),

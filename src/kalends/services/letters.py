@@ -15,13 +15,16 @@ from kalends.schemas.letters import Letter, Occasion
 from kalends.services import appointments, manage_links
 from kalends.services.event_order import REMINDER, STAFF
 
+STILL_NEWS = timedelta(days=7)
+"""For so long it is told that something did not take place, though it would be over by now."""
+
 
 def write(tx: Tx, org_id: str, delivery: AnyRow, now: datetime) -> Letter | datetime | None:
     """The letter of a delivery (with its event's `type` and `payload`); when to ask again, where it is too
     early for it; None where nobody wants it."""
     payload = json.loads(delivery.payload)
     told = Appointment.model_validate(payload["appointment"])
-    if told.end_time <= now:
+    if told.end_time <= now and not _is_still_news(told, now):
         return None  # it is over: staff wrote it down afterwards, or there was no mail for long
     if delivery.audience == REMINDER:
         return _reminder(tx, org_id, delivery, told, now)
@@ -52,6 +55,15 @@ def _occasion(kind: str, told: Appointment, previous: dict[str, Any], by: str) -
             return "expired" if lapsed else "cancelled"
         case _:
             return None
+
+
+def _is_still_news(told: Appointment, now: datetime) -> bool:
+    """Whether people should hear of what would be over by now that it was cancelled, or that nobody confirmed
+    it, before it ended: they may still wait for an answer, or wonder about it."""
+    gone = told.cancelled_at
+    return (
+        told.status == "cancelled" and gone is not None and gone < told.end_time and now < gone + STILL_NEWS
+    )
 
 
 def _reminder(

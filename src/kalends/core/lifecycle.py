@@ -96,12 +96,23 @@ def as_of(appointment: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
     }
 
 
-def latest_change(start: datetime, notice_hours: int) -> datetime:
-    """Until when a client may cancel or move an appointment that starts at `start`."""
+def latest_change(
+    status: Status, start: datetime, booked: datetime, *, notice_hours: int, grace_minutes: int
+) -> datetime:
+    """Until when a client may cancel or move an appointment: so long before its start, or so shortly after it
+    was `booked`, whichever is later, but never after its start. A request that nobody has confirmed yet binds
+    nobody, so it may be changed until its start."""
+    if status == "pending":
+        return start
     try:
-        return start - timedelta(hours=notice_hours)
+        in_time = start - timedelta(hours=notice_hours)
     except OverflowError:
-        return datetime.min.replace(tzinfo=start.tzinfo)
+        in_time = datetime.min.replace(tzinfo=start.tzinfo)
+    try:
+        in_grace = booked + timedelta(minutes=grace_minutes)
+    except OverflowError:
+        in_grace = start
+    return min(max(in_time, in_grace), start) if grace_minutes else in_time
 
 
 def confirm_by(asked: datetime, within_hours: int | None, start: datetime) -> datetime:

@@ -31,6 +31,11 @@ class OrganizationChange(Request):
         description="How long before its start clients may still cancel or move an appointment "
         "by their link.",
     )
+    client_grace_minutes: Annotated[int, Field(ge=0, le=1440), WHOLE] = Field(
+        default=UNSENT,
+        description="How long after they booked it clients may cancel or move an appointment all the same, "
+        "until its start; 0: not at all.",
+    )
     notification_email: Email = Field(
         default=UNSENT,
         description="Where staff are told of bookings, changes and cancellations; null: nowhere.",
@@ -46,6 +51,7 @@ class Organization(Answer):
     timezone: str
     week_start: int
     client_notice_hours: int
+    client_grace_minutes: int
     notification_email: str | None
     plan: str = Field(description="Read-only.")
     requests_per_hour: int = Field(description="Of each key; read-only.")

@@ -160,7 +160,7 @@ class ClientAppointment(Answer):
         return cls.model_construct(
             **known,
             organization=host_summary(host),
-            changeable_until=latest_change(appointment.start_time, host.client_notice_hours),
+            changeable_until=changeable_until(appointment, host),
         )
 
 
@@ -175,6 +175,17 @@ class BookedAnswer(ClientAppointmentAnswer):
 
     manage_url: str
     manage_token: str = Field(description="The last part of the link, for a page of your own.")
+
+
+def changeable_until(appointment: Appointment, host: Host) -> datetime:
+    """Until when the client may cancel or move an appointment as it is now."""
+    return latest_change(
+        appointment.status,
+        appointment.start_time,
+        appointment.created_at,
+        notice_hours=host.client_notice_hours,
+        grace_minutes=host.client_grace_minutes,
+    )
 
 
 def host_summary(host: Host) -> HostSummary:

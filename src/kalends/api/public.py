@@ -9,9 +9,9 @@ from kalends.api.calls import PathId
 from kalends.api.changes import IDEMPOTENCY_KEY
 from kalends.api.errors import UNBOOKABLE, public_reading, public_writing
 from kalends.api.json_body import JsonRoute
+from kalends.api.links import keeping_no_link
 from kalends.api.visits import ClientWriting, Visiting, for_clients
 from kalends.core import errors
-from kalends.db.database import Tx
 from kalends.schemas.holds import ClientHold, ClientHoldAnswer, ClientHoldCreate
 from kalends.schemas.public import (
     BookedAnswer,
@@ -24,7 +24,7 @@ from kalends.schemas.public import (
 from kalends.schemas.queries import ExplainQuery, SlotsQuery
 from kalends.schemas.slots import ClientSlotsAnswer, Explanation
 from kalends.schemas.wire import Deleted
-from kalends.services import booking_page, holds, manage_links, slots
+from kalends.services import booking_page, holds, slots
 
 router = APIRouter(prefix="/v1/public", tags=["public"], route_class=JsonRoute)
 
@@ -95,20 +95,12 @@ async def release(id: PathId, change: ClientWriting) -> Response:
 async def book(body: ClientBooking, change: ClientWriting) -> Response:
     """Book an appointment. The answer has the client's secret link to it."""
 
-    def with_link(appointment: ClientAppointment, token: str) -> BookedAnswer:
-        return BookedAnswer(appointment=appointment, manage_url=change.link(token), manage_token=token)
-
-    def without_link(answer: str) -> str:
-        kept = BookedAnswer.model_validate_json(answer)
-        return kept.model_copy(update={"manage_url": "", "manage_token": ""}).model_dump_json()
-
-    def with_new_link(tx: Tx, answer: str) -> str:
-        kept = BookedAnswer.model_validate_json(answer)
-        token = manage_links.renew(tx, change.org_id, kept.appointment.id, change.now)
-        return with_link(kept.appointment, token).model_dump_json()
-
-    return await change.keeping(without_link, with_new_link).make(
-        lambda made: with_link(ClientAppointment.of(made[0], change.visited), made[1]),
+    return await keeping_no_link(change, BookedAnswer).make(
+        lambda made: BookedAnswer(
+            appointment=ClientAppointment.of(made[0], change.visited),
+            manage_url=change.link(made[1]),
+            manage_token=made[1],
+        ),
         booking_page.book,
         change.visited,
         body,

@@ -61,6 +61,9 @@ class AppointmentCreate(Request):
     hold_id: Id | None = Field(
         default=None, description="Books the time of this hold, which is checked no more."
     )
+    manage_link: bool = Field(
+        default=False, description="Whether the answer has a secret link for the client (`manage_url`)."
+    )
 
 
 class AppointmentChange(Request):
@@ -210,6 +213,25 @@ class AppointmentAnswer(OneThing):
     )
 
     appointment: Appointment
+
+
+class BookedByStaffAnswer(AppointmentAnswer):
+    """What was booked, with the client's secret link if `manage_link` asked for it. It is shown this once."""
+
+    manage_url: str | None = Field(default=None, description="Only if `manage_link` asked for it.")
+    manage_token: str | None = Field(
+        default=None, description="The last part of the link, for a page of your own."
+    )
+
+
+class ManageLinkCreate(Request):
+    """What becomes of the links that were made before."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"keep_others": True}]})
+
+    keep_others: bool = Field(
+        default=False, description="Whether the links made before, those in mails too, go on working."
+    )
 
 
 class ManageLinkAnswer(Answer):

@@ -16,7 +16,7 @@ from kalends.db.tables import appointment_types, calendars, type_calendars
 from kalends.ids import new_id
 from kalends.schemas.appointments import Appointment, AppointmentCreate, QuestionAnswer
 from kalends.schemas.events import AppointmentCreated
-from kalends.services import events, holds, offers, parties, placing
+from kalends.services import events, holds, manage_links, offers, parties, placing
 from kalends.services.appointments import DEFAULT_LANGUAGE
 from kalends.services.parties import Party
 from kalends.services.placing import Place
@@ -29,6 +29,15 @@ def by_staff(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> 
     """
     _may_waive(caller, wish)
     return book(tx, parties.staff(caller), wish, now)
+
+
+def by_staff_with_link(
+    tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime
+) -> tuple[Appointment, str]:
+    """Book by hand and make a link for the client. Returns the appointment and the link's token. Raises as
+    `by_staff` does."""
+    booked = by_staff(tx, caller, wish, now)
+    return booked, manage_links.issue(tx, caller.org_id, booked.id, now)
 
 
 def by_staff_at_once(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> Appointment | None:

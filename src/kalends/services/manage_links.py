@@ -15,11 +15,13 @@ from kalends.services.organizations import host_of
 GOOD_AFTER_END = timedelta(days=30)
 
 
-def renew(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> str:
-    """A new link's token; older links of the appointment are good no more. Raises NotFound."""
+def renew(tx: Tx, org_id: str, appointment_id: str, now: datetime, *, keep_others: bool = False) -> str:
+    """Make a new link of an appointment; the others stop working, unless they are to be kept. Returns the new
+    one's token. Raises NotFound."""
     row_of(tx, org_id, appointment_id, locked=True)  # of two at once, the second ends the first's
-    mine = (manage_links.c.org_id == org_id, manage_links.c.appointment_id == appointment_id)
-    tx.execute(delete(manage_links).where(*mine))
+    if not keep_others:
+        mine = (manage_links.c.org_id == org_id, manage_links.c.appointment_id == appointment_id)
+        tx.execute(delete(manage_links).where(*mine))
     return issue(tx, org_id, appointment_id, now)
 
 

@@ -63,7 +63,8 @@ async def by_staff(page: Page, link: Link, **fields: Any) -> None:
 
 
 async def notice(page: Page, hours: int) -> None:
-    body = {"client_notice_hours": hours}
+    """Set the organization's notice; no grace."""
+    body = {"client_notice_hours": hours, "client_grace_minutes": 0}
     assert (
         answered(await page.staff.patch("/v1/organization", json=body), "organization").items()
         >= body.items()
@@ -189,6 +190,120 @@ async def test_the_organizations_notice_counts_to_the_second(
     answered(await link.cancel(), "appointment")
     clock.forward(seconds=1)
     assert answered(await link.cancel(), "appointment")["status"] == "cancelled"  # again changes nothing
+
+
+# Whatever the notice says: a slip of a moment ago, and what nobody has confirmed yet.
+
+SOON = datetime(2024, 1, 20, 15, tzinfo=UTC)
+"""Three hours from now."""
+
+
+async def soon(page: Page, **kind: Any) -> Link:
+    await page.change_type(minNoticeHours=0, **kind)
+    return Link(page, await page.book(start_time=f"{SOON:%Y-%m-%dT%H:%M:%SZ}"))
+
+
+def until(response: httpx.Response) -> str:
+    return str(answered(response, "appointment")["changeable_until"])
+
+
+async def test_a_slip_of_a_moment_ago_is_cancelled_or_moved_within_the_grace(
+    page: Page, clock: StoppedClock
+) -> None:
+    link = await soon(page)
+    assert until(await link.get()) == "2024-01-20T12:15:00Z"
+    clock.forward(minutes=10)
+    # A move does not begin the grace anew.
+    assert until(await link.reschedule("2024-01-20T16:00:00Z")) == "2024-01-20T12:15:00Z"
+    clock.forward(minutes=5, seconds=1)
+    for response in (await link.reschedule("2024-01-29T14:00:00Z"), await link.cancel()):
+        assert refused(response, 409, "too_late")["details"] == {"until": "2024-01-20T12:15:00Z"}
+    clock.forward(seconds=-1)
+    assert answered(await link.cancel(), "appointment")["status"] == "cancelled"
+
+
+async def test_the_grace_ends_when_the_appointment_begins(page: Page, clock: StoppedClock) -> None:
+    clock.at = SOON - timedelta(minutes=5)
+    link = await soon(page)
+    assert until(await link.get()) == "2024-01-20T15:00:00Z"
+    clock.at = SOON + timedelta(seconds=1)
+    refused(await link.cancel(), 409, "too_late")
+    clock.at = SOON
+    answered(await link.cancel(), "appointment")
+
+
+async def test_the_organization_says_how_long_the_grace_is(page: Page, clock: StoppedClock) -> None:
+    shown = answered(await page.staff.get("/v1/organization"), "organization")
+    assert shown["client_grace_minutes"] == 15
+    link = await soon(page)
+    for minutes, told in (
+        (60, "2024-01-20T13:00:00Z"),
+        (0, "2024-01-19T15:00:00Z"),
+        (1440, "2024-01-20T15:00:00Z"),
+    ):
+        body = {"client_grace_minutes": minutes}
+        changed = answered(await page.staff.patch("/v1/organization", json=body), "organization")
+        assert changed["client_grace_minutes"] == minutes
+        assert until(await link.get()) == told
+    for wrong in (-1, 1441, "15", None, 1.5, True):
+        body = {"client_grace_minutes": wrong}
+        refused(await page.staff.patch("/v1/organization", json=body), 400, "invalid_request")
+    await page.staff.patch("/v1/organization", json={"client_grace_minutes": 0})
+    refused(await link.cancel(), 409, "too_late")
+
+
+async def test_the_grace_counts_from_when_it_was_booked_whoever_booked_or_moved_it(
+    page: Page, clock: StoppedClock
+) -> None:
+    made = await page.by_staff(start_time="2024-01-25T14:00:00Z")
+    fresh = (await page.staff.post(f"{APPOINTMENTS}/{made['id']}/manage-link")).json()
+    link = Link(page, {"appointment": made, **fresh})
+    await by_staff(page, link, start_time="2024-01-20T16:00:00Z")
+    assert until(await link.get()) == "2024-01-20T12:15:00Z"
+    clock.forward(minutes=16)
+    await by_staff(page, link, start_time="2024-01-20T15:00:00Z")
+    refused(await link.cancel(), 409, "too_late")
+
+
+async def test_what_nobody_has_confirmed_is_withdrawn_or_moved_whenever(
+    page: Page, clock: StoppedClock
+) -> None:
+    await notice(page, 8760)
+    links = [await soon(page, requiresConfirmation=True)]
+    booked = await page.book(start_time="2024-01-20T16:00:00Z")
+    assert booked["appointment"]["changeable_until"] == "2024-01-20T16:00:00Z"
+    links.append(Link(page, booked))
+    clock.at = SOON - timedelta(seconds=1)
+    assert until(await links[0].get()) == "2024-01-20T15:00:00Z"
+    moved = answered(await links[1].reschedule("2024-01-21T09:00:00Z"), "appointment")
+    assert (moved["status"], moved["changeable_until"]) == ("pending", "2024-01-21T09:00:00Z")
+    withdrawn = answered(await links[0].cancel(reason="Well again"), "appointment")
+    assert withdrawn["status"] == "cancelled"
+    assert (await links[0].seen())["cancellation_reason"] == "Well again"
+    # Once it is confirmed, the notice counts.
+    await by_staff(page, links[1], status="confirmed")
+    assert until(await links[1].get()) == "2023-01-21T09:00:00Z"
+    refused(await links[1].cancel(), 409, "too_late")
+    refused(await links[1].reschedule("2024-01-29T14:00:00Z"), 409, "too_late")
+
+
+async def test_a_withdrawal_and_a_confirmation_at_once_leave_one_of_them(page: Page) -> None:
+    await notice(page, 8760)
+    await page.change_type(minNoticeHours=0, requiresConfirmation=True)
+    for hour in range(9, 15):
+        link = Link(page, await page.book(start_time=f"2024-01-25T{hour:02}:00:00Z"))
+        confirmed, withdrawn = await asyncio.gather(
+            page.staff.patch(f"{APPOINTMENTS}/{link.id}", json={"status": "confirmed"}), link.cancel()
+        )
+        seen = await link.seen()
+        if withdrawn.status_code == 200:  # staff may have confirmed what was withdrawn, which is theirs to do
+            assert seen["status"] == ("confirmed" if confirmed.status_code == 200 else "cancelled")
+            assert [change["actor"]["kind"] for change in await page.as_staff_see(link.id, "/history")][
+                1
+            ] == "client"
+        else:
+            refused(withdrawn, 409, "too_late")
+            assert (seen["status"], seen["version"]) == ("confirmed", 2)
 
 
 async def test_a_move_asks_every_rule_but_the_own_time_is_no_obstacle(page: Page, db: Database) -> None:

@@ -382,14 +382,152 @@ async def test_a_lapse_is_written_once_whoever_comes_first(
         assert [entry["version"] for entry in await desk.history(each)] == [1, 2, 3]
 
 
-async def test_without_a_deadline_it_waits_for_ever(
-    desk: Desk, db: Database, clock: StoppedClock, worker: Worker
+# It waits until its time begins, and no longer.
+
+FEW_HOURS = at("20:00", "2024-01-20")
+"""Eight hours from now."""
+
+
+def lapsed_at(when: str) -> dict[str, Any]:
+    return LAPSED | {"cancelled_at": when}
+
+
+@pytest.mark.parametrize("within", [None, 8, 9, 10_000])
+async def test_it_waits_until_its_time_begins_and_no_longer(
+    desk: Desk, db: Database, clock: StoppedClock, worker: Worker, within: int | None
 ) -> None:
+    await desk.open(*week("00:00-24:00"))
+    await desk.set_type(confirmWithinHours=within, minNoticeHours=0)
+    response = await ask(desk, FEW_HOURS)
+    pending = await desk.get(response.json()["appointment"])
+    assert (pending["status"], pending["expires_at"]) == ("pending", FEW_HOURS)
+    assert response.json()["appointment"]["expires_at"] == FEW_HOURS
+    clock.forward(hours=8, seconds=-1)
+    assert await desk.get(pending) == pending
+    await worker.settle_lapses()
+    assert await written(db, desk.org, pending) == ("pending", 1)
+    clock.forward(seconds=1)
+    lapsed = await desk.get(pending)
+    assert lapsed == pending | lapsed_at(FEW_HOURS) | {"version": 2, "updated_at": FEW_HOURS}
+    assert await desk.listed(status="pending") == []
+    await desk.booked(FEW_HOURS)
+    assert (await desk.get(pending))["cancellation_reason"] == "confirmation_expired"
+    [event] = await told(db, desk.org)
+    assert (event["actor"]["kind"], event["appointment"]["id"]) == ("system", pending["id"])
+
+
+async def test_a_deadline_before_the_start_counts(desk: Desk) -> None:
+    await desk.set_type(confirmWithinHours=117)
+    assert (await asked(desk))["expires_at"] == at("09:00")
+    await desk.set_type(confirmWithinHours=119)
+    assert (await asked(desk, at("11:00")))["expires_at"] == at("11:00")
+
+
+@pytest.mark.parametrize("within", [None, 5])
+async def test_what_has_begun_cant_be_confirmed(desk: Desk, clock: StoppedClock, within: int | None) -> None:
+    await desk.open(*week("00:00-24:00"))
+    await desk.set_type(confirmWithinHours=within, minNoticeHours=0)
+    requests = [await asked(desk, at(clock, "2024-01-20")) for clock in ("18:00", "20:00")]
+    await desk.changed(requests[1], status="cancelled")
+    clock.at = clock.at.replace(hour=18)
+    for check in ("conflicts", "all", "none"):
+        answer = refused(
+            await desk.change(requests[0], status="confirmed", check=check), 409, "illegal_transition"
+        )
+        assert answer["details"] == {"status": "cancelled", "allowed": []}
+        assert "2024-01-20T18:00:00Z" in answer["error"]
+    assert (await desk.get(requests[0]))["cancellation_reason"] == "confirmation_expired"
+    # One that staff turned down, or that has lapsed, can be confirmed after all while its time lies ahead.
+    clock.forward(hours=2, seconds=-1)
+    assert (await desk.changed(requests[1], status="confirmed"))["status"] == "confirmed"
+    # And for another time, at once.
+    past = await desk.change(requests[0], status="confirmed", start_time=at("19:00", "2024-01-20"))
+    refused(past, 409, "illegal_transition")
+    moved = await desk.changed(requests[0], status="confirmed", start_time=TEN)
+    assert (moved["status"], moved["start_time"], moved["expires_at"]) == ("confirmed", TEN, None)
+    # What was confirmed may be un-cancelled whenever it was.
+    clock.forward(hours=5)
+    await desk.changed(requests[1], status="cancelled")
+    assert (await desk.changed(requests[1], status="confirmed"))["status"] == "confirmed"
+
+
+async def test_staff_move_it_and_the_deadline_stays_but_its_start_comes_first(
+    desk: Desk, clock: StoppedClock
+) -> None:
+    """Two days to confirm: until noon of the 22nd."""
+    await desk.open(*week("00:00-24:00"))
+    await desk.set_type(confirmWithinHours=48, minNoticeHours=0)
+    pending = await asked(desk, at("09:00", "2024-01-22"))
+    for hours, start, expires_at in (
+        (0, at("10:00", "2024-01-21"), at("10:00", "2024-01-21")),
+        (1, at("20:00", "2024-01-21"), at("20:00", "2024-01-21")),
+        (1, TEN, at("12:00", "2024-01-22")),
+        (1, at("14:00"), at("12:00", "2024-01-22")),
+        (0, at("08:00", "2024-01-22"), at("08:00", "2024-01-22")),
+        (0, at("12:00", "2024-01-22"), at("12:00", "2024-01-22")),
+        (0, at("12:01", "2024-01-22"), at("12:00", "2024-01-22")),
+    ):
+        clock.forward(hours=hours)
+        moved = await desk.changed(pending, start_time=start)
+        assert (moved["status"], moved["expires_at"]) == ("pending", expires_at), start
+    changed = await desk.changed(pending, client_notes="By train")
+    assert changed["expires_at"] == at("12:00", "2024-01-22")
+
+
+async def test_staff_move_it_without_a_deadline_and_it_waits_until_it_begins(desk: Desk) -> None:
     await desk.set_type(confirmWithinHours=None)
     pending = await asked(desk)
-    assert (pending["status"], pending["expires_at"]) == ("pending", None)
-    clock.forward(days=1000)
-    await worker.settle_lapses()
+    for start in (at("15:00"), at("09:00", "2024-03-01"), at("09:00", "2024-01-23")):
+        assert (await desk.changed(pending, start_time=start))["expires_at"] == start
+
+
+async def test_a_client_who_moves_it_asks_anew_and_staff_keep_that_deadline(
+    desk: Desk, clock: StoppedClock
+) -> None:
+    await desk.open(*week("00:00-24:00"))
+    await desk.set_type(confirmWithinHours=48, minNoticeHours=0)
+    made = (await ask(desk)).json()
+    pending, link = made["appointment"], f"/v1/public/appointments/{made['manage_token']}"
+    clock.forward(hours=40)
+    sooner = at("20:00", "2024-01-22")
+    moved = await desk.client.post(f"{link}/reschedule", json={"start_time": sooner})
+    assert answered(moved, "appointment")["expires_at"] == sooner
+    clock.forward(hours=10)
+    # Later, but not beyond two days after the client asked last.
+    assert (await desk.changed(pending, start_time=TEN))["expires_at"] == at("04:00", "2024-01-24")
+
+
+async def test_it_cant_be_moved_to_what_has_begun(desk: Desk, pending: dict[str, Any]) -> None:
+    for start in (at("11:00", "2024-01-20"), at("12:00", "2024-01-20")):
+        answer = refused(await desk.change(pending, start_time=start), 409, "illegal_transition")
+        assert answer["details"] == {"status": "pending", "allowed": []}
+    answer = refused(
+        await desk.change(pending, start_time=at("09:00", "2024-01-20"), check="all"), 409, "too_soon"
+    )
+    assert answer["details"]["next_available"]
     assert await desk.get(pending) == pending
-    refused(await desk.book(TEN), 409, "slot_taken")
-    assert (await desk.changed(pending, status="confirmed"))["status"] == "confirmed"
+
+
+async def test_what_begins_this_second_is_no_longer_asked_for(desk: Desk, clock: StoppedClock) -> None:
+    """By no way: nobody could confirm it."""
+    await desk.open(*week("00:00-24:00"))
+    await desk.set_type(minNoticeHours=0)
+    now = at("12:00", "2024-01-20")
+    assert now not in await desk.starts("2024-01-20", "2024-01-20")
+    refused(await ask(desk, now), 409, "too_soon")
+    slug = answered(await desk.client.get("/v1/organization"), "organization")["slug"]
+    clock.forward(minutes=55)
+    wish = {"appointment_type_id": desk.org.type_id, "start_time": at("13:00", "2024-01-20")}
+    hold = answered(
+        await desk.client.post(f"/v1/public/{slug}/holds", json=wish | {"ttl_seconds": 900}), "hold"
+    )
+    clock.forward(minutes=5)
+    with_hold = wish | {"client_name": "Jane", "client_phone": "+123456", "hold_id": hold["id"]}
+    answer = refused(
+        await desk.client.post(f"/v1/public/{slug}/appointments", json=with_hold), 409, "hold_gone"
+    )
+    assert "has begun" in answer["error"]
+    assert await desk.listed() == []
+    await desk.set_type(requiresConfirmation=False)
+    assert at("13:00", "2024-01-20") not in await desk.starts("2024-01-20", "2024-01-20")  # it is held
+    assert (await desk.client.post(f"/v1/public/{slug}/appointments", json=with_hold)).status_code == 200

@@ -21,7 +21,8 @@ from tests.support.desk import week
 from tests.support.organizations import make_org
 
 PATH = "/v1/calendar/appointments"
-BASE = datetime(2024, 2, 1, tzinfo=UTC)
+BASE = datetime(2024, 1, 20, 12, tzinfo=UTC)
+"""When the machine starts."""
 WAYS = {
     "pending": {"confirmed", "cancelled"},
     "confirmed": {"completed", "no_show", "cancelled"},
@@ -42,8 +43,10 @@ class Booked:
     status: str = "confirmed"
     version: int = 1
     notes: str | None = None
+    asked: int | None = None
+    """When a client asked for it, unless somebody has confirmed it since."""
     until: int | None = None
-    """When it lapses, in minutes after the machine started."""
+    """When it lapses."""
 
 
 class Lives(RuleBasedStateMachine):
@@ -128,11 +131,13 @@ class Lives(RuleBasedStateMachine):
     def book(self, start: int, by_client: bool) -> None:
         wished = self.taken(start)
         if by_client:
-            wished = replace(wished, status="pending", until=self.now + 60)
+            until = min(self.now + 60, start)
+            wished = replace(wished, status="pending", asked=self.now, until=until)
         path = f"/v1/public/{self.slug}/appointments" if by_client else PATH
         at = stamp(BASE + timedelta(minutes=start))
         response = self.call("POST", path, self.org.wish(start_time=at))
-        assert response.status_code == (200 if self.free(wished.busy) else 409), response.text
+        free = self.free(wished.busy) and not (by_client and start <= self.now)
+        assert response.status_code == (200 if free else 409), response.text
         if response.status_code == 200:
             self.model[response.json()["appointment"]["id"]] = wished
 
@@ -192,15 +197,21 @@ class Lives(RuleBasedStateMachine):
             body["start_time"] = stamp(BASE + timedelta(minutes=start))
             moved = self.taken(start)
             wanted = replace(wanted, start=moved.start, end=moved.end, busy=moved.busy)
+            if one.status == "pending" and one.asked is not None:
+                wanted = replace(wanted, until=min(one.asked + 60, start))
         if status is not None:
             body["status"] = status
             wanted = replace(wanted, status=status, until=one.until if status == one.status else None)
         legal = wanted.status == one.status or wanted.status in WAYS[one.status]
+        if wanted.asked is not None and wanted.start <= self.now:  # nobody could confirm it any more
+            legal &= wanted.status == "cancelled" or wanted == replace(one, notes=wanted.notes)
         takes_time = wanted.status != "cancelled" and (wanted.busy != one.busy or one.status == "cancelled")
         allowed = legal and not (takes_time and not self.free(wanted.busy, but=id_))
         response = self.call("PATCH", f"{PATH}/{id_}", body)
         assert response.status_code == (200 if allowed else 409), response.text
         if allowed:
+            if wanted.status == "confirmed":
+                wanted = replace(wanted, asked=None)
             if wanted != one:
                 wanted = replace(wanted, version=one.version + 1)
             self.model[id_] = wanted

@@ -1,9 +1,17 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from kalends.core.errors import IllegalTransition, InvalidTime
-from kalends.core.lifecycle import MAX_BUSY, Occupancy, Status, occupy, transition
+from kalends.core.lifecycle import (
+    MAX_BUSY,
+    Occupancy,
+    Status,
+    confirm_by,
+    latest_change,
+    occupy,
+    transition,
+)
 
 TWO = datetime(2024, 1, 25, 14, tzinfo=UTC)
 
@@ -61,3 +69,43 @@ def test_transition(current: Status, wanted: Status) -> None:
         allowed = [to for to in STATUSES if (current, to) in ALLOWED]
         assert sorted(refused.value.details["allowed"]) == sorted(allowed)
         assert refused.value.details["status"] == current
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("within", "start", "until"),
+    [
+        (None, TWO + HOUR, TWO + HOUR),
+        (2, TWO + HOUR, TWO + HOUR),
+        (1, TWO + HOUR, TWO + HOUR),
+        (1, TWO + 2 * HOUR, TWO + HOUR),
+        (10**9, TWO + HOUR, TWO + HOUR),
+    ],
+)
+def test_a_request_is_confirmed_by_its_deadline_or_its_start(
+    within: int | None, start: datetime, until: datetime
+) -> None:
+    assert confirm_by(TWO, within, start) == until
+
+
+@pytest.mark.parametrize(
+    ("status", "booked", "notice", "grace", "until"),
+    [
+        ("confirmed", TWO - 48 * HOUR, 24, 15, TWO - 24 * HOUR),
+        ("confirmed", TWO - 24 * HOUR, 24, 15, TWO - 24 * HOUR + HOUR / 4),
+        ("confirmed", TWO - 2 * HOUR, 24, 60, TWO - HOUR),
+        ("confirmed", TWO - 2 * HOUR, 24, 0, TWO - 24 * HOUR),
+        ("confirmed", TWO - HOUR / 6, 24, 15, TWO),
+        ("confirmed", TWO - HOUR, 0, 15, TWO),
+        ("confirmed", TWO + HOUR, 24, 15, TWO),
+        ("pending", TWO - 48 * HOUR, 24, 0, TWO),
+        ("cancelled", TWO - 48 * HOUR, 24, 15, TWO - 24 * HOUR),
+        ("confirmed", TWO - 48 * HOUR, 10**9, 0, datetime.min.replace(tzinfo=UTC)),
+    ],
+)
+def test_a_client_may_change_it_before_the_notice_or_within_the_grace(
+    status: Status, booked: datetime, notice: int, grace: int, until: datetime
+) -> None:
+    assert latest_change(status, TWO, booked, notice_hours=notice, grace_minutes=grace) == until

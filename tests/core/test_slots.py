@@ -623,7 +623,9 @@ class SlowOffer:
         terms, codes = self.terms, []
         if not terms.is_active:
             codes.append("type_inactive")
-        if start < self.offer.now + terms.min_notice_hours * HOUR:
+        if start < self.offer.now + terms.min_notice_hours * HOUR or (
+            terms.requires_confirmation and start == self.offer.now
+        ):
             codes.append("too_soon")
         if terms.max_days_ahead is not None:
             today = day_of(self.zone, self.offer.now)
@@ -725,6 +727,7 @@ def _searches(draw: st.DrawFn, longest: int) -> tuple[Offer, int, int]:
         max_days_ahead=draw(_ahead) if now > -3 * 1_440 else None,
         caps=draw(_caps),
         week_start=draw(_week_start),
+        requires_confirmation=draw(st.booleans()),
         schedule=a_schedule(draw, zone, near),
     )
     offer = Offer(

@@ -154,6 +154,66 @@ async def test_what_lapses_is_told_to_both(opening: Opening) -> None:
         assert told(mails, DESK) == ["Not confirmed in time"]
 
 
+WAITS_UNTIL_IT_BEGINS = {"requiresConfirmation": True, "minNoticeHours": 0}
+
+
+@pytest.mark.parametrize("kind", [{}, {"confirmWithinHours": 500}], ids=["no deadline", "a later deadline"])
+async def test_a_request_that_nobody_confirmed_is_told_to_both_when_its_time_begins(
+    opening: Opening, kind: dict[str, Any]
+) -> None:
+    async with opening(kind=WAITS_UNTIL_IT_BEGINS | kind) as p:
+        await p.ask()
+        await p.mails()
+        await travel(p, 0, days=5, hours=1, minutes=59)
+        mails = await travel(p, 2, minutes=1)
+        assert told(mails, JANE) == ["Your request was not confirmed in time"]
+        assert told(mails, DESK) == ["Not confirmed in time"]
+        [calendar] = [mail.calendar for mail in mails if mail.recipients == [JANE]]
+        assert Calendar.from_ical(calendar)["METHOD"] == "CANCEL"
+
+
+async def worker_was_away(p: Practice, **units: float) -> tuple[list[str], list[str]]:
+    """What the client and staff are told after so long; nothing was worked off meanwhile."""
+    p.clock.forward(**units)
+    mails = await p.mails()
+    return told(mails, JANE), told(mails, DESK)
+
+
+async def test_a_lapse_is_told_though_it_would_be_over_but_not_for_ever(opening: Opening) -> None:
+    async with opening(kind=WAITS_UNTIL_IT_BEGINS) as p:
+        expired = (["Your request was not confirmed in time"], ["Not confirmed in time"])
+        for start, later, heard in (
+            ("2024-01-21T14:00:00Z", timedelta(days=1), expired),
+            ("2024-01-23T14:00:00Z", timedelta(days=6, hours=23, minutes=59), expired),
+            ("2024-02-10T14:00:00Z", timedelta(days=7), ([], [])),
+            ("2024-03-10T14:00:00Z", timedelta(days=365), ([], [])),
+        ):
+            await p.ask(start_time=start)
+            await p.mails()
+            p.clock.at = datetime.fromisoformat(start)
+            assert await worker_was_away(p, seconds=later.total_seconds()) == heard, start
+
+
+async def test_a_cancellation_is_told_late_but_not_a_note_of_what_is_over(opening: Opening) -> None:
+    async with opening() as p:
+        await p.ask(start_time="2024-01-22T14:00:00Z")
+        await p.mails()
+        await p.cancel()
+        assert await worker_was_away(p, days=5) == (["Your appointment was cancelled"], ["Cancelled"])
+        await p.book(start_time="2024-01-26T14:00:00Z")
+        await p.mails()
+        await p.change(status="cancelled")
+        assert await worker_was_away(p, days=8) == ([], [])  # nobody waits for that any more
+        await p.book(start_time="2024-02-10T14:00:00Z")
+        await p.mails()
+        p.clock.at = datetime(2024, 2, 10, 15, tzinfo=UTC)
+        await p.mails()
+        await p.change(status="cancelled")
+        assert await worker_was_away(p, minutes=1) == ([], [])
+        await p.change(status="confirmed")
+        assert await worker_was_away(p, minutes=1) == ([], [])
+
+
 async def test_what_happens_before_the_worker_comes_is_told_in_its_order(opening: Opening) -> None:
     async with opening() as p:
         await p.book()
@@ -529,7 +589,8 @@ async def test_nobody_is_reminded_of_what_needs_no_reminder(opening: Opening, st
             await p.work()
         await p.mails()
         for _ in range(8):
-            await travel(p, 0, days=1)
+            p.clock.forward(days=1)
+            assert all(not mail.subject.startswith("Reminder") for mail in await p.mails())
         assert {row.status for row in await p.deliveries() if row.audience == "reminder"} == {"skipped"}
 
 

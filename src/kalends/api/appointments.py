@@ -9,6 +9,7 @@ from kalends.api.calls import PathId, Reading
 from kalends.api.changes import ETAG, IF_MATCH, Change, Writing
 from kalends.api.errors import UNBOOKABLE, reading, writing
 from kalends.api.json_body import JsonRoute
+from kalends.api.links import keeping_no_link
 from kalends.core import errors
 from kalends.db.database import Tx
 from kalends.schemas.appointments import (
@@ -17,8 +18,10 @@ from kalends.schemas.appointments import (
     AppointmentCreate,
     AppointmentsAnswer,
     AppointmentUpdate,
+    BookedByStaffAnswer,
     HistoryAnswer,
     ManageLinkAnswer,
+    ManageLinkCreate,
 )
 from kalends.schemas.queries import AppointmentsQuery
 from kalends.services import appointment_changes, appointment_lists, appointments, bookings, manage_links
@@ -43,7 +46,7 @@ _CHANGE: dict[str, Any] = {
 
 @router.post(
     "",
-    response_model=AppointmentAnswer,
+    response_model=BookedByStaffAnswer,
     responses=writing(
         *_TIMES,
         errors.NotFound,
@@ -62,6 +65,16 @@ async def create(body: AppointmentCreate, change: Writing) -> Response:
     appointment of the same calendar, buffers included: that is a 409 `slot_taken` that names what is in the
     way.
     """
+    if body.manage_link:
+        return await keeping_no_link(change, BookedByStaffAnswer).make(
+            lambda made: BookedByStaffAnswer(
+                appointment=made[0], manage_url=change.link(made[1]), manage_token=made[1]
+            ),
+            bookings.by_staff_with_link,
+            change.caller,
+            body,
+            change.now,
+        )
     return await change.make_at_once(
         AppointmentAnswer.of,
         bookings.by_staff_at_once,
@@ -109,9 +122,10 @@ async def history(id: PathId, call: Reading) -> HistoryAnswer:
     response_model=ManageLinkAnswer,
     responses=writing(errors.NotFound),
 )
-async def manage_link(id: PathId, change: Writing) -> Response:
-    """Make a new secret link by which the client can see, cancel and move the appointment. Those before are
-    good no more."""
+async def manage_link(id: PathId, change: Writing, body: ManageLinkCreate | None = None) -> Response:
+    """Make a new secret link by which the client can see, cancel and move the appointment. Those before stop
+    working, unless `keep_others` says otherwise."""
+    keep_others = body is not None and body.keep_others
 
     def with_link(token: str) -> ManageLinkAnswer:
         return ManageLinkAnswer(manage_url=change.link(token), manage_token=token)
@@ -120,11 +134,11 @@ async def manage_link(id: PathId, change: Writing) -> Response:
         return ManageLinkAnswer(manage_url=None, manage_token=None).model_dump_json()
 
     def with_new_link(tx: Tx, _answer: str) -> str:
-        return with_link(manage_links.renew(tx, change.org_id, id, change.now)).model_dump_json()
+        return with_link(manage_links.issue(tx, change.org_id, id, change.now)).model_dump_json()
 
-    # A token is stored nowhere, so a replay makes a new link.
+    # A token is stored nowhere, so a replay makes one more link, and ends none: it changes nothing else.
     return await change.keeping(without_link, with_new_link).make(
-        with_link, manage_links.renew, change.org_id, id, change.now
+        with_link, manage_links.renew, change.org_id, id, change.now, keep_others=keep_others
     )
 
 

@@ -191,7 +191,8 @@ class Change(Call):
 
 async def _fingerprint(request: Request) -> bytes:
     """A digest of what is asked: method, path, and the body's meaning rather than its spelling."""
-    meant = await request.json() if isinstance(request, JsonRequest) else (await request.body()).hex()
+    body = await request.body()
+    meant = await request.json() if body and isinstance(request, JsonRequest) else body.hex()
     asked = json.dumps([request.method, request.url.path, meant], sort_keys=True)
     return hashlib.sha256(asked.encode()).digest()
 

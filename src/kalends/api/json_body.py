@@ -45,10 +45,12 @@ class JsonRoute(APIRoute):
             if request.scope["query_string"]:
                 _must_know(request.query_params, parameters)
             if self.body_field is not None:
+                request = JsonRequest(request.scope, request.receive)
+                if not self.body_field.field_info.is_required() and not await request.body():
+                    return await handle(request)
                 media_type = request.headers.get("content-type")
                 if media_type is not None and not _is_json(media_type):
                     raise UnsupportedMediaType
-                request = JsonRequest(request.scope, request.receive)
                 if not await request.body():
                     raise _nothing_sent(self.body_field.field_info.annotation)
             return await handle(request)

@@ -8,9 +8,9 @@ from starlette.responses import Response
 from kalends.api.calls import PathId
 from kalends.api.errors import UNBOOKABLE, public_deleting, public_reading, public_writing
 from kalends.api.json_body import JsonRoute
+from kalends.api.links import keeping_no_link
 from kalends.api.visits import ClientWriting, Visiting, for_clients
 from kalends.core import errors
-from kalends.db.database import Tx
 from kalends.schemas.holds import ClientHold, ClientHoldAnswer, ClientHoldCreate
 from kalends.schemas.public import (
     BookedAnswer,
@@ -23,7 +23,7 @@ from kalends.schemas.public import (
 from kalends.schemas.queries import ExplainQuery, SlotsQuery
 from kalends.schemas.slots import ClientSlotsAnswer, Explanation
 from kalends.schemas.wire import Deleted
-from kalends.services import booking_page, holds, manage_links, slots
+from kalends.services import booking_page, holds, slots
 
 router = APIRouter(prefix="/v1/public", tags=["public"], route_class=JsonRoute)
 
@@ -92,21 +92,12 @@ async def book(body: ClientBooking, change: ClientWriting) -> Response:
     """Book an appointment. The answer has the client's secret link to it; not in a rehearsal, which books
     nothing."""
 
-    def with_link(appointment: ClientAppointment, token: str) -> BookedAnswer:
-        return BookedAnswer(appointment=appointment, manage_url=change.link(token), manage_token=token)
-
-    def without_link(answer: str) -> str:
-        kept = BookedAnswer.model_validate_json(answer)
-        return kept.model_copy(update={"manage_url": None, "manage_token": None}).model_dump_json()
-
-    def with_new_link(tx: Tx, answer: str) -> str:
-        kept = BookedAnswer.model_validate_json(answer)
-        booked = kept.appointment
-        token = manage_links.renew_for(tx, change.org_id, booked.id, booked.client_email, change.now)
-        return without_link(answer) if token is None else with_link(booked, token).model_dump_json()
-
-    return await change.keeping(without_link, with_new_link).make(
-        lambda made: with_link(ClientAppointment.of(made[0], change.visited), made[1]),
+    return await keeping_no_link(change, BookedAnswer).make(
+        lambda made: BookedAnswer(
+            appointment=ClientAppointment.of(made[0], change.visited),
+            manage_url=change.link(made[1]),
+            manage_token=made[1],
+        ),
         booking_page.book,
         change.visited,
         body,

@@ -20,6 +20,7 @@ class Host:
     timezone: str
     sandbox: bool
     client_notice_hours: int
+    client_grace_minutes: int
 
 
 @dataclass(frozen=True, slots=True)

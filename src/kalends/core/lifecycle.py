@@ -96,19 +96,31 @@ def as_of(appointment: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
     }
 
 
-def latest_change(start: datetime, notice_hours: int) -> datetime:
-    """Until when a client may cancel or move an appointment that starts at `start`."""
+def latest_change(
+    status: Status, start: datetime, booked: datetime, *, notice_hours: int, grace_minutes: int
+) -> datetime:
+    """Until when a client may cancel or move an appointment: so long before its start, or so shortly after it
+    was `booked`, whichever is later, but never after its start. A request that nobody has confirmed yet binds
+    nobody, so it may be changed until its start."""
+    if status == "pending":
+        return start
     try:
-        return start - timedelta(hours=notice_hours)
+        in_time = start - timedelta(hours=notice_hours)
     except OverflowError:
-        return datetime.min.replace(tzinfo=start.tzinfo)
+        in_time = datetime.min.replace(tzinfo=start.tzinfo)
+    try:
+        in_grace = booked + timedelta(minutes=grace_minutes)
+    except OverflowError:
+        in_grace = start
+    return min(max(in_time, in_grace), start) if grace_minutes else in_time
 
 
-def confirm_by(now: datetime, within_hours: int | None) -> datetime | None:
-    """Until when a booking of `now` must be confirmed; None where it may wait for ever."""
+def confirm_by(asked: datetime, within_hours: int | None, start: datetime) -> datetime:
+    """Until when a request that was made at `asked` must be confirmed: so many hours later, if the type says
+    how many, and always before its time begins at `start`."""
     if within_hours is None:
-        return None
+        return start
     try:
-        return now + timedelta(hours=within_hours)
+        return min(asked + timedelta(hours=within_hours), start)
     except OverflowError:
-        return None
+        return start

@@ -48,6 +48,7 @@ class Terms:
     caps: Mapping[Period, int]
     week_start: int
     schedule: Schedule
+    requires_confirmation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,8 @@ def _representable(terms: Terms) -> Intervals:
 
 
 def _notice(terms: Terms, now: int) -> Rule:
-    earliest = now + terms.min_notice_hours * HOUR
+    # What begins this second could not be confirmed any more.
+    earliest = now + max(terms.min_notice_hours * HOUR, int(terms.requires_confirmation))
 
     def against(_: int) -> Reason:
         if not terms.min_notice_hours:

@@ -83,7 +83,8 @@ class AppointmentTypeChange(Change):
     )
     requires_confirmation: bool = UNSENT
     confirm_within_hours: Count | None = Field(
-        default=UNSENT, description="Hours until an unconfirmed booking is cancelled by itself."
+        default=UNSENT,
+        description="Hours until an unconfirmed booking is cancelled by itself; at its start, it is anyway.",
     )
     slot_interval_minutes: Duration | None = Field(
         default=UNSENT, description="From one offered start to the next; null: the duration."

@@ -111,6 +111,9 @@ class AppointmentCreate(Request):
     hold_id: Id | None = Field(
         default=None, description="Books the time of this hold, which is checked no more."
     )
+    manage_link: bool = Field(
+        default=False, description="Whether the answer has a secret link for the client (`manage_url`)."
+    )
     answers: Answers = Field(
         default=None,
         description="To the type's questions: by the question's id, or as the list that an appointment "
@@ -204,7 +207,8 @@ class Appointment(Answer):
     answers: list[QuestionAnswer] = Field(description="To the type's questions.")
     status: Status
     expires_at: datetime | None = Field(
-        description="Until when a pending one must be confirmed; then it is cancelled by itself."
+        description="Until when a pending one must be confirmed, at the latest its start; then it is "
+        "cancelled by itself."
     )
     confirmed_at: datetime | None
     completed_at: datetime | None
@@ -236,6 +240,25 @@ class AppointmentAnswer(OneThing):
     """One appointment."""
 
     appointment: Appointment
+
+
+class BookedByStaffAnswer(AppointmentAnswer):
+    """What was booked, with the client's secret link if `manage_link` asked for it. It is shown this once."""
+
+    manage_url: str | None = Field(default=None, description="Only if `manage_link` asked for it.")
+    manage_token: str | None = Field(
+        default=None, description="The last part of the link, for a page of your own."
+    )
+
+
+class ManageLinkCreate(Request):
+    """What becomes of the links that were made before."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"keep_others": True}]})
+
+    keep_others: bool = Field(
+        default=False, description="Whether the links made before, those in mails too, go on working."
+    )
 
 
 class ManageLinkAnswer(Answer):

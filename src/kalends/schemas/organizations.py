@@ -39,6 +39,11 @@ class OrganizationChange(Change):
         description="How long before its start clients may still cancel or move an appointment "
         "by their link.",
     )
+    client_grace_minutes: Annotated[int, Field(ge=0, le=1440), WHOLE] = Field(
+        default=UNSENT,
+        description="How long after they booked it clients may cancel or move an appointment all the same, "
+        "until its start; 0: not at all.",
+    )
     notification_email: Email = Field(
         default=UNSENT,
         description="Where staff are told of bookings, changes and cancellations; null: nowhere. Clients "
@@ -60,6 +65,7 @@ class Organization(Answer):
     timezone: str
     week_start: int
     client_notice_hours: int
+    client_grace_minutes: int
     notification_email: str | None
     language: str | None
     plan: str = Field(description="Read-only.")

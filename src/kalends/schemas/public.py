@@ -151,7 +151,8 @@ class ClientAppointment(Answer):
     end_time: datetime
     status: Status
     expires_at: datetime | None = Field(
-        description="Until when a pending one must be confirmed; then it is cancelled by itself."
+        description="Until when a pending one must be confirmed, at the latest its start; then it is "
+        "cancelled by itself."
     )
     client_name: str
     client_email: str | None
@@ -175,7 +176,7 @@ class ClientAppointment(Answer):
         return cls.model_construct(
             **known,
             organization=host_summary(host),
-            changeable_until=latest_change(appointment.start_time, host.client_notice_hours),
+            changeable_until=changeable_until(appointment, host),
         )
 
 
@@ -193,6 +194,17 @@ class BookedAnswer(ClientAppointmentAnswer):
         "client's address since."
     )
     manage_token: str | None = Field(description="The last part of the link, for a page of your own.")
+
+
+def changeable_until(appointment: Appointment, host: Host) -> datetime:
+    """Until when the client may cancel or move an appointment as it is now."""
+    return latest_change(
+        appointment.status,
+        appointment.start_time,
+        appointment.created_at,
+        notice_hours=host.client_notice_hours,
+        grace_minutes=host.client_grace_minutes,
+    )
 
 
 def host_summary(host: Host) -> HostSummary:

@@ -7,8 +7,8 @@ from typing import Any
 from kalends.core.caller import Caller, Link
 from kalends.core.contacts import folded, is_replaced
 from kalends.core.errors import Conflict, IllegalTransition, PreconditionFailed
-from kalends.core.hours import instant
-from kalends.core.lifecycle import Occupancy, Status, confirm_by, transition
+from kalends.core.hours import instant, stamp
+from kalends.core.lifecycle import Check, Occupancy, Status, confirm_by, transition
 from kalends.db.claims import move
 from kalends.db.database import AnyRow, Tx
 from kalends.schemas.answers import corrected
@@ -25,7 +25,7 @@ _DETAILS = (
     "client_notes",
     "internal_notes",
 )
-_BUSY = ("busy_start", "busy_end")
+_TIMES = ("start_time", "busy_start", "busy_end")
 
 
 def by_staff(
@@ -80,28 +80,12 @@ def change(
     if _is_client(party) and _is_so_already(wish, row):
         return shown(row, now)
     before = fields_of(row)
-    after = before | _details(tx, row, wish) | _status(before, wish, now)
-    if kind is not None and (start := _new_start(row, wish, party)) is not None:
-        taken = placing.occupation(kind, start)
-        after |= {
-            "start_time": taken.start,
-            "end_time": taken.end,
-            "busy_start": taken.busy_start,
-            "busy_end": taken.busy_end,
-        }
-    if after["cancellation_reason"] is not None and after["status"] != "cancelled":
-        raise Conflict("A cancellation_reason goes with the status cancelled.")
+    after = _wished(tx, party, kind, row, wish, now)
     if after == before:
         return shown(row, now)
     if kind is not None and _takes_time(before, after):
         _must_be_locked(party, row, in_question)
-        # What is un-cancelled takes the time it had, whatever its type asks for by now.
-        wanted = Occupancy(after["start_time"], after["end_time"], after["busy_start"], after["busy_end"])
-        place = placing.place(tx, kind, in_question, wanted, wish.check, now, moving=row)
-        after |= {"calendar_id": place.calendar_id, "overlap_allowed": place.overlap_allowed}
-        if _is_client(party) and kind.requires_confirmation:
-            until = confirm_by(now, kind.confirm_within_hours)
-            after |= {"status": "pending", "confirmed_at": None, "expires_at": until}
+        after |= _placed(tx, party, kind, in_question, row, after, wish.check, now)
     after |= {"version": row.version + 1, "updated_at": now}
     if not move(tx, after):
         raise placing.refused_by_the_database(after, now, moving=row.id)
@@ -190,12 +174,82 @@ def _status(before: dict[str, Any], wish: AppointmentChange, now: datetime) -> d
     return changed
 
 
+def _wished(
+    tx: Tx, party: Party, kind: AnyRow | None, row: AnyRow, wish: AppointmentChange, now: datetime
+) -> dict[str, Any]:
+    """Return the fields as `wish` would have them, whether or not there is time for that. Raises Malformed,
+    IllegalTransition, Conflict for a cancellation reason without a cancellation, InvalidTime."""
+    before = fields_of(row)
+    after = before | _details(tx, row, wish) | _status(before, wish, now)
+    if kind is not None and (start := _new_start(row, wish, party)) is not None:
+        taken = placing.occupation(kind, start)
+        after |= {
+            "start_time": taken.start,
+            "end_time": taken.end,
+            "busy_start": taken.busy_start,
+            "busy_end": taken.busy_end,
+        }
+    if after["cancellation_reason"] is not None and after["status"] != "cancelled":
+        raise Conflict("A cancellation_reason goes with the status cancelled.")
+    if after["status"] == "confirmed" != before["status"] and before["confirmed_at"] is None:
+        instead = "confirm it for a later start_time, or book by hand what took place"
+        _must_lie_ahead(before, after["start_time"], now, instead)
+    return after
+
+
+def _placed(
+    tx: Tx,
+    party: Party,
+    kind: AnyRow,
+    in_question: Sequence[AnyRow],
+    row: AnyRow,
+    after: dict[str, Any],
+    check: Check,
+    now: datetime,
+) -> dict[str, Any]:
+    """What changes where the appointment goes to its new time: the calendar, and what a request waits for.
+    Raises Unbookable, IllegalTransition."""
+    # What is un-cancelled takes the time it had, whatever its type asks for by now.
+    wanted = Occupancy(after["start_time"], after["end_time"], after["busy_start"], after["busy_end"])
+    place = placing.place(tx, kind, in_question, wanted, check, now, moving=row)
+    placed = {"calendar_id": place.calendar_id, "overlap_allowed": place.overlap_allowed}
+    if _is_client(party) and kind.requires_confirmation:
+        until = confirm_by(now, kind.confirm_within_hours, wanted.start)
+        return placed | {"status": "pending", "confirmed_at": None, "expires_at": until}
+    if after["status"] == "pending":
+        _must_lie_ahead(after, wanted.start, now, "move it to a time that lies ahead")
+        return placed | {"expires_at": _still_until(tx, kind, row, wanted.start)}
+    return placed
+
+
+def _must_lie_ahead(request: dict[str, Any], start: datetime, now: datetime, instead: str) -> None:
+    """Raise IllegalTransition for a request whose time has begun by `now`: nobody can confirm it any more.
+    What was confirmed once may be un-cancelled whenever it was."""
+    if start <= now:
+        raise IllegalTransition(
+            f"A request can't be confirmed once its time has begun, at {stamp(start)}; {instead}.",
+            status=request["status"],
+            allowed=[],
+        )
+
+
+def _still_until(tx: Tx, kind: AnyRow, row: AnyRow, start: datetime) -> datetime:
+    """Until when a request must be confirmed that is moved to `start`, but not asked for anew: its deadline
+    stays, which may be later than its old start."""
+    until: datetime = row.expires_at or row.start_time
+    if until < row.start_time:
+        return min(until, start)
+    asked = history.asked_at(tx, row)
+    return max(confirm_by(asked, kind.confirm_within_hours, start), min(until, start))
+
+
 def _may_take_time(wish: AppointmentChange) -> bool:
     """Whether it moves the appointment, or perhaps un-cancels it."""
     return "start_time" in wish.sent() or wish.status == "confirmed"
 
 
 def _takes_time(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Whether the change takes time of a calendar that the appointment did not have before."""
-    moved = any(before[field] != after[field] for field in _BUSY)
+    """Whether the change takes time of a calendar that the appointment did not have before, or has it begin
+    at another time."""
+    moved = any(before[field] != after[field] for field in _TIMES)
     return after["status"] != "cancelled" and (moved or before["status"] == "cancelled")

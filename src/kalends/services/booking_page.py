@@ -7,13 +7,12 @@ from sqlalchemy import select
 from kalends.core.caller import Host, Link
 from kalends.core.errors import TooLate
 from kalends.core.hours import stamp
-from kalends.core.lifecycle import latest_change
 from kalends.db.database import Tx
 from kalends.db.tables import appointment_types
 from kalends.schemas.answers import answered
 from kalends.schemas.appointments import Appointment, AppointmentChange, AppointmentCreate
 from kalends.schemas.holds import ClientHoldCreate, Hold, HoldCreate
-from kalends.schemas.public import BookableType, BookingPage, ClientBooking, host_summary
+from kalends.schemas.public import BookableType, BookingPage, ClientBooking, changeable_until, host_summary
 from kalends.services import appointment_changes, appointments, bookings, holds, manage_links, offers, parties
 from kalends.services.parties import Party
 
@@ -60,7 +59,9 @@ def own(tx: Tx, link: Link, now: datetime) -> Appointment:
 
 def cancel(tx: Tx, link: Link, reason: str | None, now: datetime) -> Appointment:
     """Cancel an appointment; again changes nothing. Raises TooLate, IllegalTransition."""
-    present = own(tx, link, now)
+    # Locked: staff may be confirming it, and then the notice counts.
+    row = appointments.row_of(tx, link.host.org_id, link.appointment_id, locked=True)
+    present = appointments.shown(row, now)
     if present.status == "cancelled":
         return present
     _in_time(present, link.host, now)
@@ -78,7 +79,7 @@ def reschedule(tx: Tx, link: Link, start: datetime, now: datetime) -> Appointmen
 
 
 def _in_time(appointment: Appointment, host: Host, now: datetime) -> None:
-    until = latest_change(appointment.start_time, host.client_notice_hours)
+    until = changeable_until(appointment, host)
     if now > until:
         raise TooLate(
             f"It could be changed until {stamp(until)}; please get in touch with {host.name}.",

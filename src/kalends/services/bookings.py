@@ -7,6 +7,7 @@ from sqlalchemy import and_, bindparam, select
 
 from kalends.core.caller import Caller
 from kalends.core.contacts import folded
+from kalends.core.errors import HoldGone
 from kalends.core.hours import instant
 from kalends.core.lifecycle import confirm_by
 from kalends.db.claims import Values, claim
@@ -16,7 +17,7 @@ from kalends.ids import new_id
 from kalends.schemas.answers import corrected
 from kalends.schemas.appointments import Appointment, AppointmentCreate, QuestionAnswer
 from kalends.schemas.events import AppointmentCreated
-from kalends.services import events, holds, offers, parties, placing
+from kalends.services import events, holds, manage_links, offers, parties, placing
 from kalends.services.appointments import DEFAULT_LANGUAGE
 from kalends.services.parties import Party
 from kalends.services.placing import Place
@@ -34,6 +35,15 @@ def by_staff(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> 
         kind = offers.kind_of(tx, caller.org_id, wish.appointment_type_id)
         answers = corrected(offers.questions_of(kind), (), wish.answers)
     return book(tx, parties.staff(caller), wish, now, answers)
+
+
+def by_staff_with_link(
+    tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime
+) -> tuple[Appointment, str]:
+    """Book by hand and make a link for the client. Returns the appointment and the link's token. Raises as
+    `by_staff` does."""
+    booked = by_staff(tx, caller, wish, now)
+    return booked, manage_links.issue(tx, caller.org_id, booked.id, now)
 
 
 def by_staff_at_once(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> Appointment | None:
@@ -72,6 +82,8 @@ def book(
     kind = offers.kind_of(tx, party.org_id, wish.appointment_type_id)
     if wish.hold_id is not None:
         place = holds.redeem(tx, kind, wish.hold_id, start, wish.calendar_id, now)
+        if _waits(party, kind) and start <= now:
+            raise HoldGone("The time of this hold has begun, so nobody could confirm it; choose another.")
     else:
         in_question = offers.calendars_of(tx, kind, wish.calendar_id)
         taken = placing.occupation(kind, start)
@@ -97,6 +109,11 @@ def _store(
     return booked if claim(tx, row, event, promised=promised) else None
 
 
+def _waits(party: Party, kind: AnyRow) -> bool:
+    """Staff know what they book; what clients book may have to be confirmed."""
+    return party.source == "booking_page" and bool(kind.requires_confirmation)
+
+
 def _row(
     party: Party,
     kind: AnyRow,
@@ -105,8 +122,7 @@ def _row(
     answers: Sequence[QuestionAnswer],
     now: datetime,
 ) -> Values:
-    # Staff know what they book; what clients book may have to be confirmed.
-    waits = party.source == "booking_page" and kind.requires_confirmation
+    waits = _waits(party, kind)
     return {
         "org_id": party.org_id,
         "id": new_id("apt"),
@@ -118,7 +134,7 @@ def _row(
         "busy_end": place.taken.busy_end,
         "overlap_allowed": place.overlap_allowed,
         "is_hold": False,
-        "expires_at": confirm_by(now, kind.confirm_within_hours) if waits else None,
+        "expires_at": confirm_by(now, kind.confirm_within_hours, place.taken.start) if waits else None,
         "client_name": wish.client_name,
         "client_email": wish.client_email,
         "client_email_folded": None if wish.client_email is None else folded(wish.client_email),

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from kalends.core.lifecycle import Check
-from kalends.db.database import Tx
+from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_changes
 from kalends.db.tables import events as outbox
 from kalends.schemas.appointments import Actor, Appointment, HistoryEntry
@@ -83,6 +83,24 @@ def of(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> list[HistoryE
             )
         )
     return entries
+
+
+def asked_at(tx: Tx, appointment: AnyRow) -> datetime:
+    """When its client last asked for the time of an appointment: when they booked it, or moved it since."""
+    changes = tx.execute(
+        select(appointment_changes.c.at, appointment_changes.c.actor, appointment_changes.c.after)
+        .where(
+            appointment_changes.c.org_id == appointment.org_id,
+            appointment_changes.c.appointment_id == appointment.id,
+        )
+        .order_by(appointment_changes.c.version.desc())
+    )
+    for change in changes:
+        if json.loads(change.actor)["kind"] == "client" and "start_time" in json.loads(change.after):
+            at: datetime = change.at
+            return at
+    asked: datetime = appointment.created_at
+    return asked
 
 
 def _differences(before: Appointment, after: Appointment) -> tuple[dict[str, Any], dict[str, Any]]:

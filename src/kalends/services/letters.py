@@ -18,6 +18,9 @@ from kalends.services.event_order import CLIENT, FORMER, MAIL, REMINDER, STAFF, 
 
 _WITHOUT_LINK = frozenset({"cancelled", "expired", "former"})
 
+STILL_NEWS = timedelta(days=7)
+"""For so long it is told that something did not take place, though it would be over by now."""
+
 
 def write(
     tx: Tx, org_id: str, delivery: AnyRow, present: Appointment | None, now: datetime
@@ -32,7 +35,7 @@ def write(
         return None
     if delivery.audience == FORMER:
         return _farewell(tx, org_id, delivery, told, previous, present, now)
-    if told.end_time <= now:
+    if told.end_time <= now and not _is_still_news(told, now):
         return None  # it is over: staff wrote it down afterwards, or there was no mail for long
     if delivery.audience == REMINDER:
         return _reminder(tx, org_id, delivery, told, present, now)
@@ -136,6 +139,15 @@ def _last_told(
         if is_same(known.client_email, address):
             return None if mail.type == "appointment.cancelled" else known
     return None
+
+
+def _is_still_news(told: Appointment, now: datetime) -> bool:
+    """Whether people should hear of what would be over by now that it was cancelled, or that nobody confirmed
+    it, before it ended: they may still wait for an answer, or wonder about it."""
+    gone = told.cancelled_at
+    return (
+        told.status == "cancelled" and gone is not None and gone < told.end_time and now < gone + STILL_NEWS
+    )
 
 
 def _reminder(

@@ -76,13 +76,13 @@ def _until(row: AnyRow) -> ColumnElement[bool]:
 
 def _must_be_wanted(tx: Tx, org_id: str, row: AnyRow, now: datetime) -> None:
     told = Appointment.model_validate(json.loads(row.payload)["appointment"])
-    present = appointments.get(tx, org_id, told.id, now)
+    [present] = appointments.locked(tx, org_id, [told.id], now)
     if row.audience in (CLIENT, STAFF) and _moved_on(told, present, row.audience):
         raise Conflict(
             "The appointment was changed since this mail, so it stays unsent; a later mail tells how it is.",
             appointment_id=told.id,
         )
-    written = letters.write(tx, org_id, row, now)
+    written = letters.write(tx, org_id, row, present, now)
     if isinstance(written, datetime):
         raise Conflict("This reminder is sent when its time comes; it is too early now.", at=stamp(written))
     if written is None:

@@ -17,20 +17,20 @@ from kalends.services.organizations import host_of
 GOOD_AFTER_END = timedelta(days=30)
 
 
-def renew(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> str:
-    """Return a new link's token; older links of the appointment no longer work. Raises NotFound."""
+def renew(tx: Tx, org_id: str, appointment_id: str, now: datetime, *, keep_others: bool = False) -> str:
+    """Make a new link of an appointment; the others stop working, unless they are to be kept. Returns the new
+    one's token. Raises NotFound."""
     row_of(tx, org_id, appointment_id, locked=True)  # of two at once, the second ends the first's
-    drop(tx, org_id, appointment_id)
+    if not keep_others:
+        drop(tx, org_id, appointment_id)
     return issue(tx, org_id, appointment_id, now)
 
 
-def renew_for(tx: Tx, org_id: str, appointment_id: str, address: str | None, now: datetime) -> str | None:
-    """Do the same for the client with this e-mail address. Returns None, and changes nothing, if the
+def issue_for(tx: Tx, org_id: str, appointment_id: str, address: str | None, now: datetime) -> str | None:
+    """Return one more link's token for the client with this e-mail address; None, and nothing is made, if the
     appointment has another address by now. Raises NotFound."""
     row = row_of(tx, org_id, appointment_id, locked=True)
-    if is_replaced(address, row.client_email):
-        return None
-    return renew(tx, org_id, appointment_id, now)
+    return None if is_replaced(address, row.client_email) else issue(tx, org_id, appointment_id, now)
 
 
 def drop(tx: Tx, org_id: str, appointment_id: str) -> None:

@@ -107,6 +107,7 @@ def offer(
         caps=_caps(kind),
         week_start=kind.week_start,
         schedule=known[kind.followed_id],
+        requires_confirmation=kind.requires_confirmation,
     )
     needed = (start - terms.buffer_before, end + terms.duration + terms.buffer_after)
     busy = _busy(tx, kind.org_id, [each.id for each in in_question], *needed, now, moving)

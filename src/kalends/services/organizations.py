@@ -134,6 +134,7 @@ def host_of(row: AnyRow) -> Host:
         timezone=row.timezone,
         sandbox=row.sandbox,
         client_notice_hours=row.client_notice_hours,
+        client_grace_minutes=row.client_grace_minutes,
     )
 
 

@@ -5,7 +5,7 @@ and six cost as much as a query.
 """
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from fastapi import Path, Security
 from fastapi.openapi.models import HTTPBearer
@@ -24,6 +24,9 @@ class Call:
 
     Raises Malformed for a Test-Clock outside a sandbox or a bad one.
     """
+
+    reads: ClassVar[tuple[str, ...]] = ()
+    """The query parameters that it reads by itself."""
 
     def __init__(self, request: Request, host: Caller | Host) -> None:
         self.request = request

@@ -56,6 +56,8 @@ class Change(Call):
     Raises Malformed for a bad Idempotency-Key or dry_run.
     """
 
+    reads = ("dry_run",)
+
     def __init__(self, request: Request, host: Caller | Host) -> None:
         super().__init__(request, host)
         self._key = request.headers.get("idempotency-key")
@@ -198,8 +200,6 @@ async def _fingerprint(request: Request) -> bytes:
 
 
 class _ScopedChange(Scoped):
-    reads = ("dry_run",)
-
     async def __call__(self, request: Request) -> Change:
         caller = caller_of(request)
         caller.need(self.scope)

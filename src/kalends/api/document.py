@@ -1,8 +1,7 @@
 """The OpenAPI document: FastAPI's, with what is true of every call said once more in each."""
 
-import inspect
 import re
-from typing import Any, get_type_hints
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
@@ -13,6 +12,7 @@ from kalends.api.changes import PARAMETERS, Change
 from kalends.api.errors import WITH_BODY, BodyTooLarge, MissingFields
 from kalends.api.examples import illustrate
 from kalends.api.gate import GUARDED, PUBLIC
+from kalends.api.json_body import made_by
 from kalends.api.plain_schemas import not_null, plain
 
 DESCRIPTION = """
@@ -130,15 +130,8 @@ def _changes(app: FastAPI) -> set[str]:
 
 def _asks_for_a_change(dependant: Dependant) -> bool:
     return any(
-        issubclass(_made_by(each.call), Change) or _asks_for_a_change(each) for each in dependant.dependencies
+        issubclass(made_by(each.call), Change) or _asks_for_a_change(each) for each in dependant.dependencies
     )
-
-
-def _made_by(dependency: Any) -> type:
-    """The class of what a dependency gives to a handler: a function, or an object that is called like one."""
-    called = dependency if inspect.isfunction(dependency) else type(dependency).__call__
-    made = get_type_hints(called).get("return")
-    return made if isinstance(made, type) else object
 
 
 def _unused(made: dict[str, Any]) -> list[str]:

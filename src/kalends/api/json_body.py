@@ -1,11 +1,11 @@
 """Reading requests strictly: what could be meant in two ways is refused, and so is what would be lost."""
 
+import inspect
 import json
 from collections.abc import Callable, Collection, Coroutine
 from difflib import get_close_matches
 from email.message import Message
-from inspect import isclass
-from typing import Any
+from typing import Any, get_type_hints
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
@@ -59,18 +59,26 @@ class JsonRoute(APIRoute):
 
 
 def _parameters(dependant: Dependant) -> list[str]:
-    """Return the names of a route's query parameters: those in its signature, and those that its dependencies
-    read by themselves (`reads`)."""
-    names = list(getattr(dependant.call, "reads", ()))
+    """Return the names of a route's query parameters: those in its signature, and those that what its
+    dependencies make reads by itself (`Call.reads`)."""
+    names = list(getattr(made_by(dependant.call), "reads", ()))
     for field in dependant.query_params:
         kind = field.field_info.annotation
-        if isclass(kind) and issubclass(kind, BaseModel):
+        if inspect.isclass(kind) and issubclass(kind, BaseModel):
             names += [each.alias or name for name, each in kind.model_fields.items()]
         else:
             names.append(field.alias)
     for each in dependant.dependencies:
         names += _parameters(each)
     return names
+
+
+def made_by(dependency: Any) -> type:
+    """Return the class of what a dependency gives to a handler: a function, or an object that is called like
+    one."""
+    called = dependency if inspect.isroutine(dependency) else type(dependency).__call__
+    made = get_type_hints(called).get("return")
+    return made if isinstance(made, type) else object
 
 
 def _must_know(sent: Collection[str], parameters: Collection[str]) -> None:

@@ -410,6 +410,10 @@ async def test_names_with_lines_change_no_header_and_stop_no_mail(opening: Openi
             assert len(mail.message.get_all("To", [])) == 1
             assert "Bcc" not in mail.message
             assert "<b>" not in mail.part("text/html")
+            forged = ("bcc", "<b>", "eve", "hello<")
+            assert not [
+                line for line in mail.part("text/plain").splitlines() if line.lower().startswith(forged)
+            ]
 
 
 async def test_the_calendar_part_follows_the_appointment(opening: Opening) -> None:
@@ -773,6 +777,8 @@ async def test_addresses_in_other_scripts(own_url: str, able: bool) -> None:
         jane, *others = await p.mails()
         assert jane.recipients == ["jane@xn--bcher-kva.example"]
         assert jane.message["To"].addresses[0].addr_spec == "jane@xn--bcher-kva.example"
+        [event] = Calendar.from_ical(jane.calendar).events
+        assert event["ATTENDEE"] == "MAILTO:jane@xn--bcher-kva.example"
         reached = [["jürgen@xn--bcher-kva.example"]] if able else []
         assert [mail.recipients for mail in others] == [*reached, [JANE]]
         [_, other, _] = [row for row in await p.deliveries() if row.audience == "client"]

@@ -16,6 +16,7 @@ from kalends.api import (
     calendars,
     events,
     feeds,
+    front_door,
     health,
     holds,
     manage,
@@ -107,6 +108,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         generate_unique_id_function=operation_id,
         redoc_url=None,
         static_url="/docs/assets",
+        swagger_ui_parameters={"filter": True, "persistAuthorization": True},
     )
     for feature in (
         appointments,
@@ -124,6 +126,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         public,
         manage,
         health,
+        front_door,
     ):
         app.include_router(feature.router)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]  # FastAPI's way to extend it

@@ -111,8 +111,8 @@ async def history(id: PathId, call: Reading) -> HistoryAnswer:
     responses=writing(errors.NotFound),
 )
 async def manage_link(id: PathId, change: Writing) -> Response:
-    """Make a new secret link by which the client can see, cancel and move the appointment. Those before are
-    good no more."""
+    """Make a new secret link by which the client can see, cancel and move the appointment. Earlier links
+    stop working."""
 
     def with_link(token: str) -> ManageLinkAnswer:
         return ManageLinkAnswer(manage_url=change.link(token), manage_token=token)

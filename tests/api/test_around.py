@@ -50,6 +50,23 @@ async def test_the_documentation_asks_nothing_of_the_internet(app: FastAPI) -> N
         assert "https://" not in page
 
 
+async def test_the_documentation_keeps_the_key_and_can_be_filtered(app: FastAPI) -> None:
+    async with client_of(app, None) as client:
+        page = (await client.get("/docs")).text
+    said = dict(re.findall(r'^"?(\w+)"?: (true|false),?$', page, re.MULTILINE))
+    assert (said.get("persistAuthorization"), said.get("filter")) == ("true", "true")
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json", "*/*"])
+async def test_the_root_leads_to_the_documentation(app: FastAPI, accept: str) -> None:
+    """By a relative address, which is right behind a path prefix, too."""
+    async with client_of(app, None) as client:
+        response = await client.get("/", headers={"Accept": accept})
+        assert (response.status_code, response.headers["location"]) == (307, "docs")
+        followed = await client.get("/", follow_redirects=True)
+        assert (followed.status_code, followed.url.path) == (200, "/docs")
+
+
 async def test_unknown_paths_and_methods(client: httpx.AsyncClient) -> None:
     refused(await client.get("/v1/nothing"), 404, "not_found")
     refused(await client.get("/nothing"), 404, "not_found")

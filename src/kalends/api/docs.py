@@ -1,12 +1,23 @@
-"""`/docs`: the OpenAPI document, for people."""
+"""`/docs`: the OpenAPI document, for people; and the way to it."""
 
 from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.responses import HTMLResponse
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from kalends.api.context import context_of
 
 ASSETS = "/docs/assets"
 
 router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def enter(request: Request) -> Response:
+    """Lead whoever has only the server's address to the documentation: relatively, so that it is right behind
+    a proxy's prefix, too, unless the prefix is known."""
+    known = context_of(request.scope).public_url
+    return Response(status_code=307, headers={"Location": f"{known}/docs" if known else "docs"})
 
 
 @router.get("/docs")
@@ -19,4 +30,5 @@ async def page() -> HTMLResponse:
         swagger_js_url=f"{assets}/swagger-ui-bundle.js",
         swagger_css_url=f"{assets}/swagger-ui.css",
         swagger_favicon_url=f"{assets}/favicon.png",
+        swagger_ui_parameters={"filter": True, "persistAuthorization": True},
     )

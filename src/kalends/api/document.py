@@ -153,7 +153,8 @@ def _simplify(made: dict[str, Any]) -> None:
 
 
 def _first_sentence(text: str) -> str:
-    return re.split(r"(?<=\.)\s", text.strip(), maxsplit=1)[0].replace("\n", " ")
+    """The first sentence of a description, as plain text: a summary is not Markdown."""
+    return re.split(r"(?<=\.)\s", text.strip(), maxsplit=1)[0].replace("\n", " ").replace("`", "")
 
 
 def _allow(operation: dict[str, Any]) -> None:

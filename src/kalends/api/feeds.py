@@ -63,7 +63,7 @@ async def create(body: FeedCreate, change: Writing) -> Response:
 
 @feeds_of_staff.delete("/{id}", response_model=Deleted, responses=deleting())
 async def delete(id: PathId, change: Deleting) -> Response:
-    """Delete a feed; its address is good no more."""
+    """Delete a feed; its address stops working."""
     return await change.make(Deleted.of, feeds.remove, change.org_id, id)
 
 

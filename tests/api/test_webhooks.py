@@ -778,7 +778,7 @@ async def test_rotating_gives_a_new_secret_and_nothing_else(
     until = clock.now() + timedelta(hours=24)
     assert await db.read(stored) == (rotated["secret"], "sixteen-letters!", until)
     assert "secret" not in succeeded(await client.get(path))
-    succeeded(await client.patch(path, json={"secret": "another-secret-of-theirs"}))
+    assert "rotate-secret" in wrong(await client.patch(path, json={"secret": "another-of-theirs"}), "secret")
     assert (await db.read(stored))[0] == rotated["secret"]
 
 

@@ -157,6 +157,33 @@ async def test_pages_are_stable_while_rows_are_inserted(
     assert len(seen) == len(set(seen)) == 20
 
 
+async def test_what_overlaps_a_day_is_listed_where_it_is_asked_for(
+    client: httpx.AsyncClient, org: Org
+) -> None:
+    """A night, a week, and what touches the day only; buffers are no part of an appointment."""
+    await client.patch("/v1/organization", json={"timezone": "America/New_York"})
+    kind = {"name": "Stay", "durationMinutes": 7 * 24 * 60}
+    week = (await client.post("/v1/calendar/appointment-types", json=kind)).json()["appointmentType"]["id"]
+    path = f"/v1/calendar/appointment-types/{org.type_id}"
+    await client.put(path, json={"bufferBeforeMinutes": 60, "bufferAfterMinutes": 60})
+    for start, more in (
+        ("2024-01-25T04:30:00Z", {}),  # from half past eleven in the evening of the day before
+        ("2024-01-25T04:00:00Z", {}),  # ends as the day begins
+        ("2024-01-26T04:30:00Z", {}),  # past midnight
+        ("2024-01-26T05:00:00Z", {}),  # begins as the day ends
+        ("2024-01-18T05:00:01Z", {"appointment_type_id": week}),  # its last second is the day's first
+        ("2024-01-18T05:00:00Z", {"appointment_type_id": week}),
+    ):
+        await book(client, org, start, check="none", **more)
+    day = {"from": "2024-01-25", "to": "2024-01-25"}
+    assert await starts(client, **day) == ["01-26T04:30"]
+    overlapping = ["01-18T05:00", "01-25T04:30", "01-26T04:30"]
+    assert await starts(client, **day, overlapping="true") == overlapping
+    assert await starts(client, **day, overlapping="true", order="desc") == overlapping[::-1]
+    assert await starts(client, **day, overlapping="true", appointment_type_id=week) == overlapping[:1]
+    refused(await client.get(PATH, params={"overlapping": "perhaps"}), 400, "invalid_request")
+
+
 async def test_updated_since_lists_by_last_change(
     client: httpx.AsyncClient, org: Org, clock: StoppedClock
 ) -> None:
@@ -208,4 +235,7 @@ async def test_bad_bounds_are_400(client: httpx.AsyncClient, parameter: str, bou
 async def test_the_ends_of_the_calendar_are_bounds_too(client: httpx.AsyncClient, org: Org) -> None:
     await book(client, org, "2024-01-25T10:00:00Z")
     assert await starts(client, **{"from": "0001-01-01", "to": "9999-12-30"}) == ["01-25T10:00"]
+    for begin in ("0001-01-01", "0001-01-05", "9999-12-31"):
+        found = await starts(client, overlapping="true", **{"from": begin})
+        assert found == (["01-25T10:00"] if begin < "2024" else [])
     refused(await client.get(PATH, params={"to": "9999-12-31"}), 400, "invalid_time")

@@ -99,6 +99,61 @@ async def test_windows_that_are_none(client: httpx.AsyncClient, wrong: dict[str,
     assert await listed(client, "/availability", "schedules") == []
 
 
+PAST_MIDNIGHT = [
+    ("22:00", "02:00", 5, "22:00:00 to 24:00:00 on day_of_week 5 and 00:00:00 to 02:00:00 on day_of_week 6"),
+    (
+        "22:00:00",
+        "00:00:01",
+        6,
+        "22:00:00 to 24:00:00 on day_of_week 6 and 00:00:00 to 00:00:01 on day_of_week 0",
+    ),
+    ("17:00", "09:00", 0, "17:00:00 to 24:00:00 on day_of_week 0 and 00:00:00 to 09:00:00 on day_of_week 1"),
+    ("22:00", "00:00", 5, "the midnight that ends a day is 24:00:00"),
+    ("24:00", "02:00", 5, "write 00:00:00 to 02:00:00 on day_of_week 6"),
+    ("09:00", "09:00", 5, "a whole day is 00:00:00 to 24:00:00"),
+    ("00:00", "00:00", 5, "a whole day is 00:00:00 to 24:00:00"),
+    ("24:00", "00:00", 5, "a whole day is 00:00:00 to 24:00:00"),
+]
+
+
+@pytest.mark.parametrize(("start", "end", "day", "told"), PAST_MIDNIGHT)
+async def test_hours_past_midnight_are_refused_with_how_to_write_them(
+    client: httpx.AsyncClient, org: Org, start: str, end: str, day: int, told: str
+) -> None:
+    wrong = {"day_of_week": day, "start_time": start, "end_time": end}
+    path = f"{BASE}/schedules/{(await made(client, '/schedules', 'schedule', name='Evenings'))['id']}"
+    for response in (
+        await client.post(f"{BASE}/availability", json=wrong),
+        await client.put(f"{BASE}/availability", json={"schedules": [MONDAY, wrong]}),
+        await client.post(f"{BASE}/schedules", json={"name": "Nights", "windows": [wrong]}),
+        await client.patch(path, json={"windows": [wrong]}),
+    ):
+        answer = refused(response, 400, "invalid_request")
+        assert "end_time must be later than start_time" in answer["error"]
+        assert answer["error"].endswith(told)
+        assert told in answer["details"]["fields"][0]["reason"]
+    of_a_day = {"date": "2024-12-31", "windows": [{"start_time": start, "end_time": end}]}
+    there = told.replace(f" on day_of_week {day} and", " here and")
+    there = there.replace(f"on day_of_week {(day + 1) % 7}", "in an override of the next day")
+    override = await made(client, "/overrides", "override", date="2024-12-31")
+    for response in (
+        await client.post(f"{BASE}/overrides", json=of_a_day),
+        await client.patch(f"{BASE}/overrides/{override['id']}", json={"windows": of_a_day["windows"]}),
+    ):
+        assert refused(response, 400, "invalid_request")["error"].endswith(there)
+    assert await listed(client, "/availability", "schedules") == []
+
+
+async def test_hours_past_midnight_as_two_windows_are_one_run(client: httpx.AsyncClient, org: Org) -> None:
+    """As the refusal says: from Friday at ten in the evening to Saturday at two in the night."""
+    for day, start, end in ((5, "22:00:00", "24:00:00"), (6, "00:00:00", "02:00:00")):
+        await made(client, "/availability", "schedule", day_of_week=day, start_time=start, end_time=end)
+    query = {"appointment_type_id": org.type_id, "from": "2024-01-26", "to": "2024-01-27"}
+    await client.put(f"{BASE}/appointment-types/{org.type_id}", json={"durationMinutes": 90})
+    slots = (await client.get(f"{BASE}/slots", params=query)).json()["slots"]
+    assert [slot["start_time"] for slot in slots] == ["2024-01-26T22:00:00Z", "2024-01-26T23:30:00Z"]
+
+
 async def test_a_schedules_life(client: httpx.AsyncClient, org: Org, clock: StoppedClock) -> None:
     plain = await made(client, "/schedules", "schedule", name="Evenings")
     assert (plain["timezone"], plain["windows"]) == ("UTC", [])

@@ -25,8 +25,9 @@ CLIENTS = 100
 MINUTE = timedelta(minutes=1)
 
 
-def fill(tx: Tx, org: Org, rows: int) -> None:
-    """A minute each, one after the other. They were changed in another order, at no two equal times."""
+def fill(tx: Tx, org: Org, rows: int, longer: int = 0) -> None:
+    """A minute each, one after the other, or so many minutes `longer`, as staff may force them.
+    They were changed in another order, at no two equal times."""
 
     def row(n: int) -> dict[str, Any]:
         start, changed = NOW + n * MINUTE, NOW + n * 7919 % rows * MINUTE
@@ -36,10 +37,10 @@ def fill(tx: Tx, org: Org, rows: int) -> None:
             "appointment_type_id": org.type_id,
             "calendar_id": org.calendar_id,
             "start_time": start,
-            "end_time": start + MINUTE,
+            "end_time": start + (1 + longer) * MINUTE,
             "busy_start": start,
-            "busy_end": start + MINUTE,
-            "overlap_allowed": False,
+            "busy_end": start + (1 + longer) * MINUTE,
+            "overlap_allowed": longer > 0,
             "client_name": "Jane Doe",
             "client_email": f"Client{n % CLIENTS}@example.com",
             "client_email_folded": f"client{n % CLIENTS}@example.com",
@@ -70,6 +71,7 @@ def cursor(n: int, by: Any = "start_time", order: Any = "asc") -> dict[str, str]
 
 DESC = {"order": "desc"}
 RANGE = {"from": minute(ROWS // 2), "to": minute(ROWS * 3 // 4)}
+OVER = RANGE | {"overlapping": "true"}
 SINCE = {"updated_since": minute(ROWS // 2)}
 CLIENT = {"client_email": "CLIENT7@example.com"}
 DEEP = ROWS * 2 // 3
@@ -83,6 +85,11 @@ PLANS: dict[str, tuple[dict[str, str], list[str]]] = {
     "everything": ({}, [BY_START]),
     "range": (RANGE, [BY_START, FROM, TO]),
     "range, backwards": (RANGE | DESC, [BY_START, FROM, TO]),
+    "overlapping": (OVER, [BY_START, FROM, TO]),
+    "overlapping, backwards": (OVER | DESC, [BY_START, FROM, TO]),
+    "overlapping from": ({"from": OVER["from"], "overlapping": "true"}, [BY_START, FROM]),
+    "overlapping and cursor": (OVER | cursor(DEEP), [BY_START, AFTER, TO]),
+    "overlapping and cursor, backwards": (OVER | cursor(DEEP, order="desc"), [BY_START, FROM, BEFORE]),
     "range and status": (RANGE | {"status": "pending,confirmed"}, [BY_START, FROM, TO]),
     "cursor": (cursor(DEEP), [BY_START, AFTER]),
     "cursor, backwards": (cursor(DEEP, order="desc"), [BY_START, BEFORE]),
@@ -185,6 +192,31 @@ async def test_an_addresss_rows_are_listed_on_all_pages(db: Database, org: Org) 
     assert await listed(db, org, **CLIENT, **DESC) == mine[::-1]
     assert await listed(db, org, **CLIENT, **{"from": minute(200), "to": minute(400)}) == [207, 307]
     assert len(await listed(db, org, **CLIENT, updated_since=minute(0))) == len(mine)
+
+
+async def test_what_overlaps_is_listed_on_every_page_and_on_either_side_of_the_cursor(
+    db: Database, org: Org
+) -> None:
+    """Ten minutes each, one every minute: half-open on both sides."""
+    await db.write(fill, org, 40, 9)
+    over = {"from": minute(20), "to": minute(25), "overlapping": "true"}
+    assert await listed(db, org, **over) == list(range(11, 25))
+    assert await listed(db, org, **over, order="desc") == list(range(24, 10, -1))
+    for n in range(40):
+        assert await listed(db, org, **over, **cursor(n)) == [*range(max(11, n + 1), 25)]
+        backwards = await listed(db, org, **over, **cursor(n, order="desc"))
+        assert backwards == [*range(min(24, n - 1), 10, -1)]
+    by_change = sorted(range(40), key=lambda n: n * 7919 % 40)
+    since = {"updated_since": minute(10)}
+    assert await listed(db, org, **over, **since) == [n for n in by_change[10:] if 11 <= n < 25]
+    assert await listed(db, org, **over | {"overlapping": "false"}) == list(range(20, 25))
+    # Either bound will do alone, and without any everything overlaps.
+    assert await listed(db, org, **{"from": minute(45)}, overlapping="true") == list(range(36, 40))
+    assert await listed(db, org, to=minute(5), overlapping="true") == list(range(5))
+    assert await listed(db, org, overlapping="true") == list(range(40))
+    # Nothing overlaps no time at all.
+    for to in (20, 15):
+        assert await listed(db, org, **over | {"to": minute(to)}) == []
 
 
 @pytest.mark.parametrize("at", [10**12, -(10**12), 10**30])

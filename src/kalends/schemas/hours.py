@@ -12,6 +12,8 @@ from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
 DayOfWeek = Annotated[int, Field(ge=0, le=6, description="0 = Sunday … 6 = Saturday."), WHOLE]
 MOST_WINDOWS = 500
+FIRST, LAST = "00:00:00", "24:00:00"
+"""The midnight that begins a day, and the one that ends it."""
 
 
 class Hours(Request):
@@ -25,8 +27,27 @@ class Hours(Request):
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:
         if self.end_time <= self.start_time:
-            raise PydanticCustomError("window", "end_time must be later than start_time")
+            told = {"instead": self._instead()}
+            raise PydanticCustomError("window", "end_time must be later than start_time: {instead}", told)
         return self
+
+    def _instead(self) -> str:
+        """How to write what hours that do not end after they start are likely to mean."""
+        start, end = self.start_time, self.end_time
+        today, tomorrow = self._days()
+        if start == end or (start, end) == (LAST, FIRST):
+            return f"a whole day is {FIRST} to {LAST}"
+        if end == FIRST:
+            return f"the midnight that ends a day is {LAST}"
+        if start == LAST:
+            return f"write {FIRST} to {end} {tomorrow}"
+        return (
+            f"hours past midnight are two windows, {start} to {LAST} {today} and {FIRST} to {end} {tomorrow}"
+        )
+
+    def _days(self) -> tuple[str, str]:
+        """Where hours of the day and of the next one are written."""
+        return "here", "in an override of the next day"
 
 
 class Window(Hours):
@@ -35,6 +56,9 @@ class Window(Hours):
     must_have = ("day_of_week", "start_time", "end_time")
 
     day_of_week: DayOfWeek
+
+    def _days(self) -> tuple[str, str]:
+        return f"on day_of_week {self.day_of_week}", f"on day_of_week {(self.day_of_week + 1) % 7}"
 
 
 class AvailabilityCreate(Window, Change):

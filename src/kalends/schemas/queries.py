@@ -97,6 +97,7 @@ CursorParameter = Annotated[
     Cursor, BeforeValidator(_cursor), WithJsonSchema({"type": "string", "maxLength": 1000})
 ]
 Limit = Annotated[int, Field(ge=1, le=1000, strict=False)]
+Flag = Annotated[bool, Field(strict=False)]
 
 
 class AppointmentsQuery(Request):
@@ -109,6 +110,10 @@ class AppointmentsQuery(Request):
         default=None, alias="from", description="`from` ≤ start; a bare date is the organization's day."
     )
     to: Bound | None = Field(default=None, description="start < `to`; a bare date includes that day.")
+    overlapping: Flag = Field(
+        default=False,
+        description="Also what began before `from` and ends after it: `from` < end and start < `to`.",
+    )
     limit: Limit = 50
     cursor: CursorParameter | None = Field(
         default=None, description="The `next_cursor` of the page before; the other parameters as there."

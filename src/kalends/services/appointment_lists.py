@@ -7,7 +7,8 @@ from sqlalchemy import Select, literal, tuple_
 
 from kalends.core.contacts import folded
 from kalends.core.errors import Malformed
-from kalends.core.hours import begin_of, end_of
+from kalends.core.hours import begin_of, end_of, moment, seconds
+from kalends.core.lifecycle import MAX_DURATION_MINUTES
 from kalends.db.columns import UtcDateTime
 from kalends.db.database import Tx
 from kalends.db.tables import appointments
@@ -16,18 +17,24 @@ from kalends.schemas.queries import AppointmentsQuery, Cursor
 from kalends.services.appointments import SHOWN, shown, status_at
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EVER = datetime.max.replace(tzinfo=UTC)
+_LONGEST = MAX_DURATION_MINUTES * 60
 
 
 def page(tx: Tx, org_id: str, timezone: str, query: AppointmentsQuery, now: datetime) -> AppointmentsAnswer:
     """A page of the organization's appointments, by start time, or by last change where `updated_since` is
     asked. `timezone` is the zone of bare dates. Stable while rows are inserted: it goes on after the last
-    row it showed, not after so many.
+    row it showed, not after so many. `overlapping` adds what began before `from` and ends after it.
 
     Raises Malformed for a cursor of another order or beyond the calendar, InvalidTime for such bounds.
     """
     by: Literal["start_time", "updated_at"] = "start_time" if query.updated_since is None else "updated_at"
     low, high = _bounds(query, timezone)
     statement = _filtered(query, now).where(appointments.c.org_id == org_id)
+    if query.overlapping and (begin := low.get("start_time")) is not None:
+        statement = statement.where(appointments.c.end_time > begin)
+        if begin < high.get("start_time", _EVER):
+            low["start_time"] = _reach(begin)
     key = (appointments.c[by], appointments.c.id)
     if (last := query.cursor) is not None:
         if (last.by, last.order) != (by, query.order):
@@ -55,6 +62,12 @@ def page(tx: Tx, org_id: str, timezone: str, query: AppointmentsQuery, now: date
     return AppointmentsAnswer.model_construct(
         appointments=[shown(row, now) for row in rows[: query.limit]], next_cursor=following
     )
+
+
+def _reach(begin: datetime) -> datetime:
+    """From when on something may have begun that ends after `begin`. Nothing is longer, so the index is read
+    over a bounded range."""
+    return moment(seconds(begin) - _LONGEST)
 
 
 def _at(cursor: Cursor) -> datetime:

@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import delete
 
 from kalends.db.tables import type_calendars
+from kalends.demo import ORG_ID
+from kalends.services import event_order
 from kalends.services.webhooks import MOST_WEBHOOKS
 from tests.support.receiver import Receiver
 from tests.support.tour import FRIDAY, HOOK, JANE, LIMIT, START, TYPE, Tour
@@ -37,6 +39,7 @@ async def whole(tour: Tour) -> None:
         await holds(tour)
         await search(tour)
         await public(tour)
+        await mails(tour)
         await feeds(tour)
         await deliveries(tour, webhook)
     await events(tour)
@@ -162,7 +165,7 @@ async def appointments(tour: Tour) -> None:
         await tour.refuse("appointments.change", code, wish, headers=headers, **mine)
         await tour.refuse("appointments.update", code, mine | wish, headers=headers)
     await tour.ask("appointments.history", **mine)
-    await tour.ask("appointments.manage_link", **mine)
+    await tour.ask("appointments.manage_link", {"keep_others": True}, **mine)
 
 
 async def holds(tour: Tour) -> None:
@@ -204,6 +207,19 @@ async def public(tour: Tour) -> None:
     await tour.ask("files.appointment", **link)
     await tour.ask("manage.cancel", {"reason": "I am ill."}, **link)
     await tour.refuse("manage.reschedule", "illegal_transition", {"start_time": START}, **link)
+
+
+async def mails(tour: Tour) -> None:
+    """Those of the public booking, which was moved and cancelled: of them only the last is still wanted."""
+    await tour.db.write(event_order.number, ORG_ID, tour.clock.now(), mail=True)
+    newest = (await tour.ask("mails.list", query={"limit": "2"}))["mails"]
+    of_it = {"appointment_id": newest[0]["appointment_id"], "limit": "100"}
+    sent = [
+        each for each in (await tour.ask("mails.list", query=of_it))["mails"] if each["audience"] == "client"
+    ]
+    await tour.ask("mails.get", id=sent[0]["id"])
+    await tour.ask("mails.replay", id=sent[0]["id"])
+    await tour.refuse("mails.replay", "conflict", id=sent[-1]["id"])
 
 
 async def feeds(tour: Tour) -> None:

@@ -167,6 +167,8 @@ async def tour(url: str) -> AsyncIterator[Tour]:
         worker=False,
         public_url=BASE,
         webhooks_allow_private=True,
+        smtp_host="localhost",  # nothing is sent there: there is no worker with a postman
+        smtp_from="desk@example.com",
         public_requests_per_hour=1_000_000,
     )
     app = create_app(settings, clock=clock)

@@ -147,6 +147,8 @@ def _simplify(made: dict[str, Any]) -> None:
     for operation in (each for methods in made["paths"].values() for each in methods.values()):
         for parameter in operation.get("parameters", ()):
             parameter["schema"] = not_null(plain(parameter["schema"]))
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            content["schema"] = not_null(plain(content["schema"]))
         for response in operation["responses"].values():
             for content in response.get("content", {}).values():
                 content["schema"] = plain(content["schema"])

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from kalends.api.calls import PathId, Reading
-from kalends.api.changes import PARAMETERS, Writing
+from kalends.api.changes import Writing
 from kalends.api.errors import reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
@@ -31,7 +31,6 @@ async def get(id: PathId, call: Reading) -> MailAnswer:
 @router.post(
     "/{id}/replay",
     response_model=MailAnswer,
-    openapi_extra={"parameters": PARAMETERS},
     responses=writing(errors.NotFound, errors.Conflict),
 )
 async def replay(id: PathId, change: Writing) -> Response:

@@ -133,7 +133,7 @@ async def test_one_log_line_per_request_without_personal_data(
     assert [(line["request_id"], line["status"], line["code"], line["route"]) for line in said] == [
         ("one", 200, None, PATH),
         ("two", 409, "slot_taken", PATH),
-        ("three", 400, "invalid_json", PATH),
+        ("three", 400, "invalid_request", PATH),
         ("four", 404, "not_found", "unmatched"),
     ]
     assert all(line["org_id"] == org.id and line["key_id"] == org.caller.key_id for line in said)

@@ -24,8 +24,9 @@ async def test_the_organization_is_shown_and_changed(
     made = answered(await client.post("/v1/calendar/appointments", json=org.wish()), "appointment")
     clock.forward(hours=1)
     sent = {"name": "Renamed", "timezone": "America/New_York", "week_start": 0}
+    refused(await client.patch("/v1/organization", json=sent | {"plan": "starter"}), 400, "invalid_request")
     changed = answered(
-        await client.patch("/v1/organization", json=sent | {"plan": "starter"}), "organization"
+        await client.patch("/v1/organization", json=sent | {"plan": "enterprise"}), "organization"
     )
     assert changed == shown | sent | {"updated_at": "2024-01-20T13:00:00Z"}
     # Instants stay; wall times are read in the new zone from now on.

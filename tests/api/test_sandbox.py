@@ -51,8 +51,9 @@ async def test_a_sandbox_is_known_by_its_keys(app: FastAPI, sandbox: Page, live:
     assert made["key"]["prefix"] == made["secret"][:12]
     assert not live.staff.headers["authorization"].startswith("Bearer vst_test_")
     # It is what it was made.
-    changed = answered(await live.staff.patch("/v1/organization", json={"sandbox": True}), "organization")
-    assert changed["sandbox"] is False
+    response = await live.staff.patch("/v1/organization", json={"sandbox": True})
+    assert refused(response, 400, "invalid_request")["error"].startswith("sandbox can't be set here")
+    assert answered(await live.staff.get("/v1/organization"), "organization")["sandbox"] is False
 
 
 async def test_the_header_is_now_for_staff(sandbox: Page) -> None:

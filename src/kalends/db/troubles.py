@@ -160,9 +160,9 @@ def _of_file(error: sqlite3.Error, path: Path) -> tuple[str, str]:
         return "it is a folder", f"Name a file in it: {_URL}=sqlite:///{path / 'kalends.db'}"
     if not path.parent.is_dir():
         return f"there is no folder {path.parent}", f"Make it, or set {_URL}."
-    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+    if path.exists() and not _may(path, os.R_OK | os.W_OK):
         return "this user may not write it", "Give it to the user that runs Kalends (chown)."
-    if not os.access(path.parent, os.W_OK | os.X_OK):
+    if not _may(path.parent, os.W_OK | os.X_OK):
         return (
             "this user may not write into its folder",
             "SQLite keeps files beside it: chown the folder, too.",
@@ -170,6 +170,10 @@ def _of_file(error: sqlite3.Error, path: Path) -> tuple[str, str]:
     if code == sqlite3.SQLITE_READONLY:
         return "it is read-only", "Is the disk mounted read-only?"
     return f"{error}", f"Is the disk in order, and is {_URL} right?"
+
+
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def first_line(error: BaseException) -> str:

@@ -97,9 +97,9 @@ def _of_connecting(error: Exception) -> tuple[str, str]:
 _REFUSED = "refuses the connection", "Is it up, and are KALENDS_SMTP_HOST and KALENDS_SMTP_PORT right?"
 _LOGIN = "takes no login", f"Leave KALENDS_SMTP_USER out, or does KALENDS_SMTP_TLS not fit the port? {_PORTS}"
 _WORDS = (
-    ("STARTTLS", ("offers no STARTTLS", f"Does KALENDS_SMTP_TLS fit the port? {_PORTS}")),
     ("AUTH", _LOGIN),
     ("authentication", _LOGIN),
+    ("STARTTLS", ("offers no STARTTLS", f"Does KALENDS_SMTP_TLS fit the port? {_PORTS}")),
     ("Connect call failed", _REFUSED),  # of several addresses each
     ("onnection", ("breaks the connection off", f"Does KALENDS_SMTP_TLS fit the port? {_PORTS}")),
 )

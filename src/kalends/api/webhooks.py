@@ -47,7 +47,7 @@ async def list_all(call: Reading) -> WebhooksAnswer:
     status_code=201,
     response_model=NewWebhookAnswer,
     openapi_extra=_EXTRA,
-    responses=writing(errors.Conflict, shape=failure),
+    responses=writing(errors.Conflict, errors.AlreadyExists, shape=failure),
 )
 async def create(body: WebhookCreate, change: Writing) -> Response:
     """Ask to be told of events. The secret that signs them is shown this once."""
@@ -77,7 +77,7 @@ async def get(id: PathId, call: Reading) -> WebhookAnswer:
     "/{id}",
     response_model=WebhookAnswer,
     openapi_extra=_EXTRA,
-    responses=writing(errors.NotFound, shape=failure),
+    responses=writing(errors.NotFound, errors.AlreadyExists, shape=failure),
 )
 async def change_one(id: PathId, body: WebhookChange, change: Writing) -> Response:
     """Change a webhook; only what is sent."""

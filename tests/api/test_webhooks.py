@@ -1,5 +1,6 @@
 """/v1/webhooks, in the envelope the contract gives to these calls."""
 
+import asyncio
 import base64
 import socket
 from datetime import timedelta
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.anyio
 
 PATH = "/v1/webhooks"
 HOOK = {"url": "https://hook.example/in", "events": ["appointment.*"]}
+ELSEWHERE = "https://hook.example/elsewhere"
 KEPT = (
     "id",
     "name",
@@ -99,8 +101,10 @@ def wrong(response: httpx.Response, field: str) -> str:
     return reason
 
 
-async def make(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
-    made: dict[str, Any] = succeeded(await client.post(PATH, json=HOOK | fields), 201)
+async def make(
+    client: httpx.AsyncClient, headers: dict[str, str] | None = None, **fields: Any
+) -> dict[str, Any]:
+    made: dict[str, Any] = succeeded(await client.post(PATH, json=HOOK | fields, headers=headers), 201)
     return made
 
 
@@ -198,7 +202,7 @@ async def test_a_webhooks_life(client: httpx.AsyncClient, clock: StoppedClock) -
     assert made["id"].startswith("whk_")
     assert secret.startswith("whsec_")
     assert len(signing_key(secret)) == 32
-    second = await make(client)
+    second = await make(client, url=ELSEWHERE)
     assert second["secret"] != secret
     assert (second.pop("secret"), second["name"]) != (secret, "CRM")
     assert succeeded(await client.get(PATH)) == [made, second]
@@ -234,7 +238,7 @@ async def test_dry_run_makes_nothing(client: httpx.AsyncClient) -> None:
 async def test_a_replay_does_not_show_the_secret_again(
     client: httpx.AsyncClient, db: Database, path: str, status: int
 ) -> None:
-    before = await make(client)
+    before = await make(client, url=ELSEWHERE)
 
     async def call() -> httpx.Response:
         headers = {"Idempotency-Key": "order 66"}
@@ -380,7 +384,7 @@ async def test_every_failure_is_in_the_envelope(
     sent = {"Content-Type": "text/plain"}
     failed(await client.post(PATH, content=b"{}", headers=sent), 415, "UNSUPPORTED_MEDIA_TYPE")
     reused = {"Idempotency-Key": "1"}
-    await client.post(PATH, json=HOOK, headers=reused)
+    await make(client, url=ELSEWHERE, headers=reused)
     failed(await client.post(PATH, json=HOOK | {"name": "x"}, headers=reused), 422, "IDEMPOTENCY_KEY_REUSED")
 
     revoked = await db.write(keys.create, org.id, name=None, scopes=["read"], lifetime=None, now=clock.now())
@@ -557,7 +561,7 @@ async def test_private_addresses_may_be_allowed_for_development(url: str, clock:
 async def test_a_webhook_gets_the_events_it_names_from_then_on(client: httpx.AsyncClient, org: Org) -> None:
     await book(client, org, 1)
     wanting = {
-        each: await make(client, events=each.split(","))
+        each: await make(client, url=f"{ELSEWHERE}/{each}", events=each.split(","))
         for each in ("*", "appointment.*", "calendar.created,appointment.cancelled", "webhook.disabled")
     }
     booked = await book(client, org, 2)
@@ -602,7 +606,7 @@ async def test_a_webhook_gets_the_events_it_names_from_then_on(client: httpx.Asy
 async def test_deliveries_are_listed_page_by_page_newest_first(
     client: httpx.AsyncClient, db: Database, clock: StoppedClock, org: Org
 ) -> None:
-    made, other = await make(client), await make(client)
+    made, other = await make(client), await make(client, url=ELSEWHERE)
     for day in range(1, 6):
         await book(client, org, day)
         await number(client)
@@ -654,7 +658,7 @@ async def test_deliveries_are_listed_page_by_page_newest_first(
 
 
 async def test_one_delivery_is_replayed(client: httpx.AsyncClient, clock: StoppedClock, org: Org) -> None:
-    made, other = await make(client), await make(client)
+    made, other = await make(client), await make(client, url=ELSEWHERE)
     await book(client, org, 1)
     await number(client)
     [first] = await listed(client, made)
@@ -709,7 +713,7 @@ async def test_a_time_is_replayed_from_its_first_second_to_before_its_last(
 
 
 async def test_a_test_is_told_to_one_webhook_only(client: httpx.AsyncClient) -> None:
-    made, other = await make(client, name="CRM"), await make(client, events=["*"])
+    made, other = await make(client, name="CRM"), await make(client, url=ELSEWHERE, events=["*"])
     for _ in range(2):
         delivery = succeeded(await client.post(f"{PATH}/{made['id']}/test"))
         assert (delivery["event"], delivery["status"], delivery["attempts"]) == ("webhook.test", "pending", 0)
@@ -791,7 +795,112 @@ async def test_there_may_be_so_many(client: httpx.AsyncClient, org: Org, db: Dat
         tx.execute(insert(receivers), copies)
 
     await db.write(fill)
-    last = await make(client)
-    failed(await client.post(PATH, json=HOOK), 409, "CONFLICT")
+    last = await make(client, url=ELSEWHERE)
+    failed(await client.post(PATH, json=HOOK | {"url": f"{ELSEWHERE}/too"}), 409, "CONFLICT")
     succeeded(await client.delete(f"{PATH}/{last['id']}"))
+    await make(client, url=ELSEWHERE)
+
+
+# One webhook to one URL.
+
+SPELLINGS = [
+    "https://hook.example/in",
+    "HTTPS://HOOK.Example/in",
+    "https://hook.example:443/in",
+    "https://hook.example./in",
+    "https://hook.example/x/../in",
+    "https://hook.example/./in",
+    "https://hook.example/%69n",
+    "https://hook.example/in?",
+]
+OTHERS = [
+    "http://hook.example/in",
+    "https://hook.example:8443/in",
+    "https://other.example/in",
+    "https://hook.example/in/",
+    "https://hook.example/IN",
+    "https://hook.example/in?a=b",
+    "https://hook.example/in?a=B",
+    "https://hook.example//in",
+    "https://hook.example/%2Fin",
+]
+
+
+async def test_the_same_url_twice_is_refused_however_it_is_spelled(
+    app: FastAPI, client: httpx.AsyncClient, db: Database, clock: StoppedClock, org: Org
+) -> None:
+    made = await make(client)
+    for url in SPELLINGS:
+        for dry_run in ("true", "false"):
+            wish = {"url": url, "events": ["calendar.created"], "secret": "sixteen-letters!"}
+            error = failed(
+                await client.post(PATH, json=wish, params={"dry_run": dry_run}), 409, "ALREADY_EXISTS"
+            )
+            assert error["details"] == {"webhook_id": made["id"]}
+            assert made["id"] in error["message"]
+            assert "PATCH its events" in error["message"]
+    others = [await make(client, url=url) for url in OTHERS]
+    assert [each["url"] for each in others] == OTHERS
+    for path in ("https://bare.example", "https://query.example?a=b"):
+        await make(client, url=path)
+        slashed = path.replace(".example", ".example/")
+        failed(await client.post(PATH, json=HOOK | {"url": slashed}), 409, "ALREADY_EXISTS")
+    # Of another organization it may be.
+    other = await make_org(db, clock.now())
+    async with client_of(app, other.key) as theirs:
+        await make(theirs)
+    assert len(succeeded(await client.get(PATH))) == 1 + len(OTHERS) + 2
+
+
+async def test_an_inactive_webhook_has_its_url_until_it_is_deleted(client: httpx.AsyncClient) -> None:
+    made = await make(client)
+    succeeded(await client.patch(f"{PATH}/{made['id']}", json={"active": False}))
+    error = failed(await client.post(PATH, json=HOOK), 409, "ALREADY_EXISTS")
+    assert "PATCH it active" in error["message"]
+    succeeded(await client.delete(f"{PATH}/{made['id']}"))
     await make(client)
+
+
+async def test_a_webhook_cant_be_given_the_url_of_another(client: httpx.AsyncClient) -> None:
+    made, other = await make(client), await make(client, url=ELSEWHERE)
+    path = f"{PATH}/{other['id']}"
+    for url in SPELLINGS:
+        error = failed(await client.patch(path, json={"url": url, "name": "x"}), 409, "ALREADY_EXISTS")
+        assert error["details"] == {"webhook_id": made["id"]}
+    assert succeeded(await client.get(path)) == {
+        name: value for name, value in other.items() if name != "secret"
+    }
+    # Its own, in another spelling, and one that has become free.
+    for url in (ELSEWHERE.replace("hook", "HOOK"), f"{ELSEWHERE}/too", ELSEWHERE):
+        assert succeeded(await client.patch(path, json={"url": url}))["url"] == url
+    failed(await client.patch(f"{PATH}/whk_none", json={"url": HOOK["url"]}), 404, "NOT_FOUND")
+
+
+async def test_two_of_old_with_one_url_stay_and_can_be_changed(
+    client: httpx.AsyncClient, db: Database, org: Org
+) -> None:
+    made = await make(client)
+
+    def copy(tx: Tx) -> None:
+        row = dict(tx.execute(select(receivers).where(receivers.c.org_id == org.id)).one()._mapping)
+        tx.execute(insert(receivers), row | {"id": "whk_old"})
+
+    await db.write(copy)
+    for id_ in (made["id"], "whk_old"):
+        wish = {"url": HOOK["url"], "events": ["*"], "active": True}
+        assert succeeded(await client.patch(f"{PATH}/{id_}", json=wish))["events"] == ["*"]
+
+
+async def test_of_those_who_want_one_url_at_once_one_gets_it(client: httpx.AsyncClient) -> None:
+    for number in range(5):
+        url = f"{ELSEWHERE}/{number}"
+        first, second = await make(client, url=f"{url}/a"), await make(client, url=f"{url}/b")
+        responses = await asyncio.gather(
+            *(client.post(PATH, json=HOOK | {"url": url}) for _ in range(3)),
+            *(client.patch(f"{PATH}/{each['id']}", json={"url": url}) for each in (first, second)),
+        )
+        refusals = [each for each in responses if each.status_code == 409]
+        assert len(refusals) == 4
+        for each in refusals:
+            failed(each, 409, "ALREADY_EXISTS")
+        assert [each["url"] for each in succeeded(await client.get(PATH))].count(url) == 1

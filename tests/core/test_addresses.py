@@ -1,6 +1,9 @@
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kalends.core.addresses import is_public
+from kalends.core.addresses import destination, is_public
 
 SPECIAL_IPV4 = {
     "0.0.0.0": "this host",
@@ -129,3 +132,43 @@ def test_an_ipv6_address_that_stands_for_an_ipv4_one_is_judged_by_that(form: str
 def test_what_is_no_address_is_an_error_and_never_public(text: str) -> None:
     with pytest.raises(ValueError, match="does not appear to be"):
         is_public(text)
+
+
+SEGMENTS = st.lists(st.sampled_from(["a", "A", "", ".", "..", "%61", "%2f", "%2F", "~", "%7e"]), max_size=5)
+URLS = st.builds(
+    lambda scheme, host, port, path, query: f"{scheme}://{host}{port}{path}{query}",
+    st.sampled_from(["http", "HTTP", "https"]),
+    st.sampled_from(["hook.example", "HOOK.example", "other.example", "[::1]"]),
+    st.sampled_from(["", ":80", ":443", ":0443", ":8080"]),
+    SEGMENTS.map(lambda segments: "/" + "/".join(segments)) | st.just(""),
+    st.sampled_from(["", "?a=b", "?A=b", "?a=%62"]),
+)
+
+
+@given(URLS, URLS)
+def test_urls_have_one_destination_where_requests_go_the_same_way(one: str, other: str) -> None:
+    """As the client of HTTP goes, which leaves escapes as they are."""
+
+    def way(url: str) -> tuple[str, str, int, bytes]:
+        sent = httpx.URL(url)
+        port = sent.port or {"http": 80, "https": 443}[sent.scheme]
+        return sent.scheme, sent.host, port, sent.raw_path
+
+    if way(one) == way(other):
+        assert destination(one) == destination(other)
+    elif "%" not in one + other:
+        assert destination(one) != destination(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://a.example/%7Eb", "https://a.example/~b"),
+        ("https://a.example/%2fb", "https://a.example/%2Fb"),
+        ("https://a.example?b=%63", "https://a.example/?b=c"),
+        ("https://a.example/b?", "https://a.example/b"),
+        ("https://a.example./b", "https://a.example/b"),
+    ],
+)
+def test_urls_that_are_one_by_rfc_3986(one: str, other: str) -> None:
+    assert destination(one) == destination(other)

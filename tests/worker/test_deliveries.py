@@ -823,8 +823,8 @@ async def test_every_connection_is_guarded_however_the_address_is_spelled(
     hosts += ["localhost", "LOCALHOST.", "mapped.example", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"]
     hosts += ["[64:ff9b::7f00:1]", "[fe80::1%25lo]", "[fe80::1%lo]", "10.0.0.1", "169.254.169.254"]
     hooks = {
-        f"{scheme}://{host}": await careful.hook(url=f"{scheme}://{host}:{careful.receiver.port}/")
-        for host in hosts
+        f"{scheme}://{host}": await careful.hook(url=f"{scheme}://{host}:{careful.receiver.port}/{number}")
+        for number, host in enumerate(hosts)
         for scheme in ("http", "https")
     }
     await careful.happen()

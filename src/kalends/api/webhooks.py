@@ -56,7 +56,7 @@ async def list_page(
     "",
     status_code=201,
     response_model=NewWebhookAnswer,
-    responses=writing(errors.Conflict, shape=failure),
+    responses=writing(errors.Conflict, errors.AlreadyExists, shape=failure),
 )
 async def create(body: WebhookCreate, change: Writing) -> Response:
     """Ask to be told of events. The secret that signs them is shown this once."""
@@ -85,7 +85,7 @@ async def get(id: PathId, call: Reading) -> WebhookAnswer:
 @router.patch(
     "/{id}",
     response_model=WebhookAnswer,
-    responses=writing(errors.NotFound, shape=failure),
+    responses=writing(errors.NotFound, errors.AlreadyExists, shape=failure),
 )
 async def change_one(id: PathId, body: WebhookChange, change: Writing) -> Response:
     """Change a webhook; only what is sent."""

@@ -1,6 +1,8 @@
 """Where a server may send to on behalf of somebody it does not know."""
 
+import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
 
 _NAT64 = ip_network("64:ff9b::/96")
 _UNICAST = ip_network("2000::/3")
@@ -9,6 +11,9 @@ _SPECIAL = tuple(ip_network(block) for block in ("192.0.0.0/24", "192.88.99.0/24
 """In IANA's registries, too, but not known to every Python's `ipaddress`."""
 _WIRE_SERVER = ip_address("168.63.129.16")
 """Azure's metadata service, at an address that looks public."""
+_PORTS = {"http": 80, "https": 443}
+_ESCAPED = re.compile("%[0-9A-Fa-f]{2}")
+_PLAIN = re.compile("[A-Za-z0-9._~-]")
 
 
 def is_public(address: str) -> bool:
@@ -23,6 +28,35 @@ def is_public(address: str) -> bool:
         return False
     special = found.is_multicast or found == _WIRE_SERVER or any(found in block for block in _SPECIAL)
     return found.is_global and not special
+
+
+def destination(url: str) -> tuple[str, str, int | None, str, str]:
+    """Return where requests to an http or https URL go: scheme, host, port, path and query. They are the same
+    for all spellings of one URL (RFC 3986, section 6.2)."""
+    parts = urlsplit(url)
+    segments: list[str] = []
+    for segment in _unescaped(parts.path).split("/"):
+        if segment == "..":
+            segments = segments[:1] + segments[1:-1]
+        elif segment != ".":
+            segments.append(segment)
+    return (
+        parts.scheme,
+        (parts.hostname or "").rstrip("."),
+        parts.port or _PORTS.get(parts.scheme),
+        "/".join(segments) or "/",
+        _unescaped(parts.query),
+    )
+
+
+def _unescaped(text: str) -> str:
+    """Without escapes that are not needed; the others in capitals."""
+
+    def plain(escaped: re.Match[str]) -> str:
+        letter = chr(int(escaped[0][1:], 16))
+        return letter if _PLAIN.fullmatch(letter) else escaped[0].upper()
+
+    return _ESCAPED.sub(plain, text)
 
 
 def _inner(address: IPv6Address) -> IPv4Address | None:

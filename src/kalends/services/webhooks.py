@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 
-from kalends.core.errors import Conflict, Malformed, NotFound
+from kalends.core.addresses import destination
+from kalends.core.errors import AlreadyExists, Conflict, Malformed, NotFound
 from kalends.core.event_types import TEST_EVENT
 from kalends.core.hours import instant
 from kalends.db.database import AnyRow, Tx
@@ -29,9 +30,12 @@ _IS_WEBHOOK = receivers.c.kind == "webhook"
 
 
 def create(tx: Tx, org_id: str, wish: WebhookCreate, now: datetime, *, mail: bool) -> NewWebhook:
-    """Add a webhook; it is told of what happens from now on. Raises Conflict where there are enough."""
-    # What happened before has its number before, so it is not told.
+    """Add a webhook; it is told of what happens from now on. Raises AlreadyExists if another has its URL,
+    Conflict where there are enough."""
+    # What happened before has its number before, so it is not told. The head stays locked, so of two with one
+    # URL at once, the second finds the first.
     event_order.number_all(tx, org_id, now, mail=mail)
+    _must_be_new(tx, org_id, wish.url)
     mine = select(func.count()).select_from(receivers).where(receivers.c.org_id == org_id, _IS_WEBHOOK)
     if tx.execute(mine).scalar_one() >= MOST_WEBHOOKS:
         raise Conflict(f"There are {MOST_WEBHOOKS} webhooks, which is as many as there may be.")
@@ -66,8 +70,13 @@ def get(tx: Tx, org_id: str, webhook_id: str) -> Webhook:
 
 def change(tx: Tx, org_id: str, webhook_id: str, wish: WebhookChange, now: datetime) -> Webhook:
     """Change what is sent. One that is made active again gets what it missed. Raises NotFound, Malformed for
-    another value of what can't be changed."""
-    wish.must_agree(NewWebhook.model_validate(dict(_row(tx, org_id, webhook_id)._mapping)))
+    another value of what can't be changed, and AlreadyExists if another has the URL."""
+    if "url" in wish.sent():
+        event_order.lock_head(tx, org_id, now)  # of two at once, the second finds the first
+    row = _row(tx, org_id, webhook_id)
+    wish.must_agree(NewWebhook.model_validate(dict(row._mapping)))
+    if "url" in wish.sent() and destination(row.url) != destination(wish.url):
+        _must_be_new(tx, org_id, wish.url)
     values: dict[str, Any] = {**wish.sent(), "updated_at": now}
     if values.get("active"):
         values |= {"due_at": now, "disabled_reason": None, "failing_since": None}
@@ -75,6 +84,18 @@ def change(tx: Tx, org_id: str, webhook_id: str, wish: WebhookChange, now: datet
         values["rests_until"] = None  # something has been done about its silence
     _update(tx, org_id, webhook_id, values)
     return get(tx, org_id, webhook_id)
+
+
+def _must_be_new(tx: Tx, org_id: str, url: str) -> None:
+    """Raise AlreadyExists if a webhook is delivered to this URL: everything would arrive there twice."""
+    mine = (receivers.c.org_id == org_id, _IS_WEBHOOK)
+    for other in tx.execute(select(receivers.c.id, receivers.c.url, receivers.c.active).where(*mine)):
+        if destination(other.url) == destination(url):
+            told = "PATCH its events" if other.active else "PATCH it active, and its events"
+            raise AlreadyExists(
+                f"The webhook {other.id} goes to this URL already: {told}, or delete it first.",
+                webhook_id=other.id,
+            )
 
 
 def rotate(tx: Tx, org_id: str, webhook_id: str, now: datetime) -> NewWebhook:

@@ -362,8 +362,11 @@ async def refused_by_the_state(tour: Tour, room: str) -> None:
     wish = {"url": HOOK, "events": ["*"]}
     key = {"Idempotency-Key": "our-crm"}
     for number in range(MOST_WEBHOOKS):
-        await tour.ask("webhooks.create", wish, headers={} if number else key)
-    await tour.refuse("webhooks.create", "conflict", wish)
+        each = wish | {"url": f"{HOOK}/{number}"}
+        made = await tour.ask("webhooks.create", each if number else wish, headers={} if number else key)
+    await tour.refuse("webhooks.create", "conflict", wish | {"url": f"{HOOK}/more"})
+    for operation, path in (("webhooks.create", {}), ("webhooks.change_one", {"id": made["data"]["id"]})):
+        await tour.refuse(operation, "already_exists", wish, **path)
     await tour.refuse("webhooks.create", "idempotency_key_reused", wish | {"name": "CRM"}, headers=key)
 
 

@@ -10,9 +10,10 @@ from fastapi import FastAPI
 
 from kalends.db.database import Database
 from tests.api.conftest import client_of
+from tests.api.pages import open_page
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
-from tests.support.organizations import Org, stored
+from tests.support.organizations import Org, make_org, stored
 
 pytestmark = pytest.mark.anyio
 
@@ -267,6 +268,20 @@ async def test_an_appointment_of_any_status_may_be_sent_back(
         assert seen == changed
 
 
+@pytest.mark.parametrize("minutes", [0, 119, 120, 1_000])
+async def test_a_request_may_be_sent_back_before_and_after_it_has_lapsed(
+    app: FastAPI, clock: StoppedClock, minutes: int
+) -> None:
+    async with open_page(app, requiresConfirmation=True, confirmWithinHours=2) as page:
+        made = (await page.book())["appointment"]
+        clock.forward(minutes=minutes)
+        seen = await page.as_staff_see(made["id"])
+        assert seen["status"] == ("pending" if minutes < 120 else "cancelled")
+        path = f"{BASE}/appointments/{made['id']}"
+        again = answered(await page.staff.patch(path, json=seen), "appointment")
+        assert again == seen | {"updated_at": again["updated_at"]}
+
+
 async def test_an_appointment_whose_calendar_is_out_of_service_may_be_sent_back(
     client: httpx.AsyncClient, org: Org, clock: StoppedClock
 ) -> None:
@@ -315,8 +330,6 @@ async def test_rows_of_the_availability_go_on_with_their_ids(
 async def test_a_row_of_another_organizations_availability_is_a_new_one(
     app: FastAPI, client: httpx.AsyncClient, db: Database, clock: StoppedClock
 ) -> None:
-    from tests.support.organizations import make_org
-
     theirs: Any = answered(
         await client.put(f"{BASE}/availability", json={"schedules": [MONDAY]}), "schedules"
     )

@@ -73,10 +73,10 @@ def change(
         kind = offers.kind_of(tx, party.org_id, row.appointment_type_id)
         in_question = offers.calendars_for_moving(tx, kind, row.calendar_id, by_client=_is_client(party))
         placing.lock(tx, kind, [each.id for each in in_question], wish.check)
-    row = _locked(tx, party.org_id, appointment_id, now, link)
+    row, present = _locked(tx, party.org_id, appointment_id, now, link)
     if versions is not None and row.version not in versions:
         raise PreconditionFailed(version=row.version)
-    wish.must_agree(shown(row, now), party.timezone)
+    wish.must_agree(present, party.timezone)
     if _is_client(party) and _is_so_already(wish, row):
         return shown(row, now)
     before = fields_of(row)
@@ -103,16 +103,19 @@ def _new_start(row: AnyRow, wish: AppointmentChange, party: Party) -> datetime |
     return None if start == row.start_time else start
 
 
-def _locked(tx: Tx, org_id: str, appointment_id: str, now: datetime, link: Link | None) -> AnyRow:
-    """The row of an appointment, locked, and settled if it has lapsed. Raises NotFound, also if the link that
-    leads to it has ended."""
+def _locked(
+    tx: Tx, org_id: str, appointment_id: str, now: datetime, link: Link | None
+) -> tuple[AnyRow, Appointment]:
+    """The row of an appointment, locked, and settled if it has lapsed; and what was shown of it until now.
+    Raises NotFound, also if the link that leads to it has ended."""
     row = row_of(tx, org_id, appointment_id, locked=True)
     if link is not None:
         manage_links.must_be_good(tx, link)
+    present = shown(row, now)
     if row.expires_at is None or row.expires_at > now:
-        return row
+        return row, present
     lapses.settle_one(tx, row, now)
-    return row_of(tx, org_id, appointment_id)
+    return row_of(tx, org_id, appointment_id), present
 
 
 def _part_with(tx: Tx, row: AnyRow, address: str | None) -> None:

@@ -91,6 +91,7 @@ def serve(
         config = uvicorn.Config(
             "kalends.app:from_environment",
             factory=True,
+            proxy_headers=False,  # the application sees to them
             workers=workers,
             log_config=None,  # ours is set up by `configure`
             access_log=False,

@@ -45,7 +45,7 @@ class Running:
 
 
 class Server(Running):
-    """`kalends serve` on a free port of 127.0.0.1."""
+    """`kalends serve` on a free port, of 127.0.0.1 unless the options name a host."""
 
     def __init__(
         self, url: str, *options: str, log: Path | None = None, env: Mapping[str, str] | None = None
@@ -84,10 +84,17 @@ class Server(Running):
             with contextlib.suppress(httpx.TransportError):
                 if httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5).status_code == 200:
                     facts = json.loads(self.process.stdout.readline())
-                    assert facts["url"] == f"http://127.0.0.1:{self.port}"
+                    assert facts["url"] == f"http://{self._shown()}:{self.port}"
                     return self
             time.sleep(0.02)
         raise AssertionError("the server did not get ready")
+
+    def _shown(self) -> str:
+        """The host it names as its own."""
+        if "--host" not in self.options:
+            return "127.0.0.1"
+        host = self.options[self.options.index("--host") + 1]
+        return f"[{host}]" if ":" in host else host
 
 
 @contextlib.contextmanager

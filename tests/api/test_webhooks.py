@@ -68,7 +68,7 @@ def succeeded(response: httpx.Response, status: int = 200) -> Any:
     assert response.status_code == status, response.text
     body = response.json()
     assert body["success"] is True
-    assert body.keys() - {"next_cursor"} == {"success", "data"}
+    assert body.keys() - {"next_cursor", "pagination"} == {"success", "data"}
     return body["data"]
 
 
@@ -119,6 +119,64 @@ async def number(client: httpx.AsyncClient) -> list[dict[str, Any]]:
 async def listed(client: httpx.AsyncClient, made: dict[str, Any], **query: Any) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = succeeded(await client.get(f"{PATH}/{made['id']}/deliveries", params=query))
     return found
+
+
+async def test_the_list_comes_in_pages(client: httpx.AsyncClient) -> None:
+    async def page(**query: Any) -> tuple[list[str], dict[str, int]]:
+        response = await client.get(PATH, params=query)
+        assert list(response.json()) == ["success", "data", "pagination"]
+        return [each["id"] for each in succeeded(response)], response.json()["pagination"]
+
+    assert await page() == ([], {"page": 1, "limit": 50, "total": 0})
+    ids = [(await make(client, name=f"{n}"))["id"] for n in range(53)]
+    assert await page() == (ids[:50], {"page": 1, "limit": 50, "total": 53})
+    assert await page(page=2) == (ids[50:], {"page": 2, "limit": 50, "total": 53})
+    assert await page(page=1, limit=100) == (ids, {"page": 1, "limit": 100, "total": 53})
+    assert await page(limit=1, page=53) == (ids[52:], {"page": 53, "limit": 1, "total": 53})
+    for beyond in (3, 2**63, 10**30):
+        assert await page(page=beyond) == ([], {"page": beyond, "limit": 50, "total": 53})
+    walked = [each for n in range(1, 9) for each in (await page(page=n, limit=7))[0]]
+    assert walked == ids
+    # What was deleted leaves no gap.
+    succeeded(await client.delete(f"{PATH}/{ids[0]}"))
+    assert await page(limit=2) == (ids[1:3], {"page": 1, "limit": 2, "total": 52})
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("page=0", "page"),
+        ("page=-1", "page"),
+        ("page=one", "page"),
+        ("page=", "page"),
+        ("page=1.5", "page"),
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=all", "limit"),
+        ("page=0&limit=0", "page"),
+    ],
+)
+async def test_a_page_there_can_t_be_is_a_validation_error(
+    client: httpx.AsyncClient, query: str, field: str
+) -> None:
+    error = failed(await client.get(f"{PATH}?{query}"), 400, "VALIDATION_ERROR")
+    assert error["details"]["field"] == field
+    assert error["details"]["reason"]
+    assert error["message"].startswith(field)
+
+
+async def test_a_list_is_of_ones_own_webhooks(
+    app: FastAPI, client: httpx.AsyncClient, db: Database, clock: StoppedClock
+) -> None:
+    mine = await make(client)
+    stranger = await make_org(db, clock.now())
+    async with client_of(app, stranger.key) as theirs:
+        await make(theirs)
+        await make(theirs)
+        assert (await theirs.get(PATH)).json()["pagination"]["total"] == 2
+    response = await client.get(PATH)
+    assert response.json()["pagination"]["total"] == 1
+    assert [each["id"] for each in succeeded(response)] == [mine["id"]]
 
 
 async def test_a_webhooks_life(client: httpx.AsyncClient, clock: StoppedClock) -> None:

@@ -159,6 +159,22 @@ async def test_availability_and_its_error(walked: tuple[httpx.AsyncClient, Org])
     assert error.json()["error"] == "day_of_week, start_time, and end_time are required"
 
 
+async def test_lists_outside_the_calendar(walked: tuple[httpx.AsyncClient, Org]) -> None:
+    client, _ = walked
+    hook = {"url": "https://93.184.215.14/in", "events": ["*"]}
+    made = [(await client.post("/v1/webhooks", json=hook)).json()["data"] for _ in range(3)]
+    answer = (await client.get("/v1/webhooks")).json()
+    assert [each["id"] for each in answer["data"]] == [each["id"] for each in made]
+    holds(answer, {"success": True, "pagination": {"page": 1, "limit": 50, "total": 3}})
+    second = (await client.get("/v1/webhooks", params={"page": 2, "limit": 2})).json()
+    assert [each["id"] for each in second["data"]] == [made[2]["id"]]
+    assert second["pagination"] == {"page": 2, "limit": 2, "total": 3}
+    error = (await client.get("/v1/webhooks", params={"limit": 101})).json()
+    assert error["success"] is False
+    assert error["error"]["code"] == "VALIDATION_ERROR"
+    assert error["error"]["details"]["field"] == "limit"
+
+
 async def test_the_conventions(walked: tuple[httpx.AsyncClient, Org]) -> None:
     client, _ = walked
     response = await client.get("/v1/calendar/appointments")

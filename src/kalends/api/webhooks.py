@@ -20,6 +20,7 @@ from kalends.schemas.webhooks import (
     DeliveriesAnswer,
     DeliveryAnswer,
     NewWebhookAnswer,
+    Pagination,
     Replay,
     Replayed,
     ReplayedAnswer,
@@ -36,9 +37,19 @@ _READING = reading(errors.NotFound, shape=failure)
 
 
 @router.get("", name="list", responses=reading(shape=failure))
-async def list_all(call: Reading) -> WebhooksAnswer:
-    """List the webhooks, oldest first."""
-    return WebhooksAnswer.of(await call.db.read(webhooks.all_of, call.org_id))
+async def list_page(
+    call: Reading,
+    page: Annotated[int, Query(ge=1, description="From 1 on; one beyond the last is empty.")] = 1,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> WebhooksAnswer:
+    """List the webhooks, oldest first, page by page."""
+    # So few are all there may be that a page is cut from all of them.
+    every = await call.db.read_one(webhooks.all_of, call.org_id)
+    before = (page - 1) * limit
+    return WebhooksAnswer(
+        data=every[before : before + limit],
+        pagination=Pagination(page=page, limit=limit, total=len(every)),
+    )
 
 
 @router.post(

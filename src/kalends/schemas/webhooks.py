@@ -177,10 +177,19 @@ class NewWebhookAnswer(Success):
     data: NewWebhook
 
 
+class Pagination(Answer):
+    """Which page it is, and of how many things in all."""
+
+    page: int
+    limit: int
+    total: int
+
+
 class WebhooksAnswer(Success):
-    """All webhooks, oldest first."""
+    """A page of webhooks, oldest first."""
 
     data: list[Webhook]
+    pagination: Pagination
 
 
 class DeliveryAnswer(Success):

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import gc
+import os
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp
 
 from kalends import VERSION, zone_data
 from kalends.api import (
@@ -39,6 +41,7 @@ from kalends.api.head import Head
 from kalends.api.key_use import KeyUse
 from kalends.api.last_net import LastNet
 from kalends.api.prefix import Prefix
+from kalends.api.proxies import Proxies
 from kalends.api.rate_limits import RateLimits
 from kalends.api.request_log import RequestLog
 from kalends.clock import Clock, SystemClock
@@ -145,11 +148,11 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     return app
 
 
-def from_environment() -> FastAPI:
-    """The application of a server process, by the settings in its environment."""
+def from_environment() -> ASGIApp:
+    """The application of a server process, by the settings and behind the proxies of its environment."""
     settings = Settings()
     configure(settings.log_level)
-    return create_app(settings)
+    return Proxies(create_app(settings), trusted=os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"))
 
 
 def _middleware(settings: Settings) -> list[Middleware]:

@@ -99,7 +99,7 @@ def serve(
         config = uvicorn.Config(
             "kalends.serving:application",
             factory=True,
-            proxy_headers=False,  # `application` sees to them
+            proxy_headers=False,  # the application sees to them
             workers=workers,
             log_config=None,  # ours is set up by `configure`
             access_log=False,

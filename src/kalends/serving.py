@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
-from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from kalends import demo as the_demo
 from kalends import tracing, zone_data
 from kalends import worker as working
-from kalends.api.proxies import Proxies
 from kalends.api.rate_limits import RateLimits
 from kalends.clock import SystemClock
 from kalends.core.errors import Malformed
@@ -97,7 +95,7 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         announce(Facts(f"http://{shown}:{listener.getsockname()[1]}", demo, zone_data.choose()))
         config = uvicorn.Config(
-            "kalends.serving:application",
+            "kalends.app:from_environment",
             factory=True,
             proxy_headers=False,  # the application sees to them
             workers=workers,
@@ -120,13 +118,6 @@ def begin(settings: Settings) -> None:
     configure(settings.log_level)
     for sentence in unknown_names():
         log.warning("unknown setting", what=sentence)
-
-
-def application() -> ASGIApp:
-    """The application of a server process, behind the proxies that its environment trusts."""
-    from kalends.app import from_environment  # only servers need it, and it takes a second to import
-
-    return Proxies(from_environment(), trusted=os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"))
 
 
 def work(settings: Settings, *, announce: Callable[[], None]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TextIO, cast
 
 import structlog
 
+_MOST_KNOWN = 1_000
 _ROW_VALUES = re.compile(r"^.*\bDETAIL:.*$", re.MULTILINE)
 
 
@@ -41,6 +42,25 @@ class _StandardError:
             sys.stderr.flush()
 
 
+class _SeldomRepeated(logging.Filter):
+    """Lets a warning of a library through once an hour, whatever it fills in. Errors with a trace always."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING or record.exc_info:
+            return True
+        which, now = (record.name, str(record.msg)), _seconds()
+        if which in self._told and now - self._told[which] < AGAIN_SECONDS:
+            return False
+        if len(self._told) >= _MOST_KNOWN:
+            self._told.clear()
+        self._told[which] = now
+        return True
+
+
 def configure(level: str) -> None:
     """Write what is at least as severe as `level` ("info", …), ours and the libraries' alike."""
     severity = logging.getLevelNamesMapping()[level.upper()]
@@ -51,6 +71,7 @@ def configure(level: str) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(_StandardError())
+    handler.addFilter(_SeldomRepeated())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,

@@ -3,10 +3,13 @@
 A span is named by the route's template and never by the path: paths hold ids, and secrets of clients' links.
 """
 
+import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from kalends.telemetry import Outage
 
 _NAMES = ("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES")
 _WHERE_TO = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -25,7 +28,9 @@ class Tracing:
 
         named = {} if any(name in os.environ for name in _NAMES) else {"service.name": "kalends"}
         self._provider = TracerProvider(resource=Resource.create(named))
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        exporter = OTLPSpanExporter()
+        exporter.export = _telling(exporter.export)  # type: ignore[method-assign]
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("kalends")
 
     @contextmanager
@@ -48,6 +53,24 @@ class Tracing:
     def close(self) -> None:
         """Send what is left."""
         self._provider.shutdown()
+
+
+def _telling(export: Callable[..., Any]) -> Callable[..., Any]:
+    """Export as `export` does, and let the log tell of a collector that takes nothing, once, in place of the
+    exporter's own line for each attempt."""
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
+    outage = Outage("traces are not sent", "traces are sent again")
+
+    def telling(spans: Any) -> Any:
+        result = export(spans)
+        if result.name == "SUCCESS":
+            outage.works()
+        else:
+            named = next(name for name in reversed(_WHERE_TO) if os.environ.get(name))
+            outage.fails(f"The collector takes no spans. Is it up, and is {named} right?")
+        return result
+
+    return telling
 
 
 def tracing() -> Tracing | None:

@@ -1,6 +1,7 @@
 """What Prometheus and OpenTelemetry are told."""
 
 import asyncio
+import json
 import os
 import subprocess
 import threading
@@ -397,12 +398,20 @@ async def test_no_spans_where_that_is_said(
 
 
 @pytest.mark.anyio
-async def test_a_collector_that_is_away_harms_nobody(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_collector_that_is_away_harms_nobody_and_is_told_once(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"http://127.0.0.1:{free_port()}/v1/traces")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1")
     async with traced(url) as (app, client, _):
         assert app.state.context.tracing is not None
-        assert (await client.get("/healthz")).status_code == 200
+        for _ in range(3):
+            assert (await client.get("/healthz")).status_code == 200
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    [told_] = [line for line in lines if line["event"] != "request"]
+    assert (told_["event"], told_["level"]) == ("traces are not sent", "warning")
+    assert "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" in told_["cause"]
 
 
 def test_without_the_packages_one_sentence_says_what_to_do(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What the log tells of what fails: when it begins, hourly while it goes on, and when it works again."""
 
 import json
+import logging
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -97,6 +98,24 @@ def test_what_fails_and_works_by_turns_is_told_once_a_minute(told: Told, seconds
     seconds[0] += 61
     outage.fails("no answer")  # it stays so: that is told
     assert [line["event"] for line in told()] == ["it fails"]
+
+
+def test_a_librarys_warning_is_told_once_an_hour_and_a_trace_always(told: Told, seconds: list[float]) -> None:
+    library = logging.getLogger(f"library.{seconds[0]}.{id(seconds)}")
+    telemetry.configure("info")
+    for number in range(5):
+        library.warning("failed, trying again in %s s", number)
+        seconds[0] += 60
+    library.warning("something else")
+    assert [line["event"] for line in told()] == ["failed, trying again in 0 s", "something else"]
+    seconds[0] += 3_600
+    library.warning("failed, trying again in %s s", 9)
+    for _ in range(2):
+        try:
+            raise RuntimeError("odd")
+        except RuntimeError:
+            library.exception("a defect")
+    assert [line["event"] for line in told()] == ["failed, trying again in 9 s", "a defect", "a defect"]
 
 
 # The mail server.

@@ -387,8 +387,8 @@ async def test_a_repeated_booking_books_once_and_has_a_link_that_works(
         "manage_token": fresh,
         "manage_url": f"http://kalends.test{LINKS}/{fresh}",
     }
-    refused(await page.client.get(f"{LINKS}/{works}"), 404, "not_found")
-    answered(await page.client.get(f"{LINKS}/{fresh}"), "appointment")
+    for token in (works, fresh):
+        answered(await page.client.get(f"{LINKS}/{token}"), "appointment")
     assert await rows(db, page.org_id) == 1
     # Two at once are one as well.
     later = {"start_time": "2024-01-26T14:00:00Z"}
@@ -398,7 +398,7 @@ async def test_a_repeated_booking_books_once_and_has_a_link_that_works(
     links = await asyncio.gather(
         *(page.client.get(f"{LINKS}/{answer.json()['manage_token']}") for answer in answers)
     )
-    assert sorted(link.status_code for link in links) == [200] + [404] * 7
+    assert [link.status_code for link in links] == [200] * 8
     assert await rows(db, page.org_id) == 2
 
 

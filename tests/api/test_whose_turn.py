@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from kalends.services import offers
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
 from tests.support.desk import Desk, at, week
@@ -120,6 +121,26 @@ async def test_a_client_moves_to_whose_turn_it_is_where_its_own_is_taken(
     link = f"/v1/public/appointments/{made['manage_token']}/reschedule"
     answered(await desk.client.post(link, json={"start_time": at("10:00", WEEKS[3])}), "appointment")
     assert (await desk.get(made["appointment"]))["calendar_id"] == third
+
+
+async def test_turns_are_looked_up_where_calendars_are_equals_only(
+    desk: Desk, clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+    look_up = offers.last_booked
+
+    def counted(tx: Any, org_id: str, calendar_ids: list[str], now: Any) -> Any:
+        asked.append(calendar_ids)
+        return look_up(tx, org_id, calendar_ids, now)
+
+    monkeypatch.setattr(offers, "last_booked", counted)
+    await desk.booked(at("10:00", WEEKS[0]), check="all")
+    first, second, third = await rooms(desk, clock, 3)
+    await desk.booked(at("11:00", WEEKS[0]), calendar_id=second)
+    await desk.booked(at("12:00", WEEKS[0]))  # the third has none
+    assert asked == []
+    await desk.booked(at("14:00", WEEKS[0]))
+    assert asked == [[first, second, third]]
 
 
 async def test_bookings_at_once_go_round_too(desk: Desk, clock: StoppedClock) -> None:

@@ -29,6 +29,7 @@ from kalends.services import history as appointment_history
 
 router = APIRouter(prefix="/v1/calendar/appointments", tags=["appointments"], route_class=JsonRoute)
 
+_ABSENT = ManageLinkCreate()
 _TIMES = (errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime)
 _CHANGE: dict[str, Any] = {
     "response_model": AppointmentAnswer,
@@ -122,10 +123,9 @@ async def history(id: PathId, call: Reading) -> HistoryAnswer:
     response_model=ManageLinkAnswer,
     responses=writing(errors.NotFound),
 )
-async def manage_link(id: PathId, change: Writing, body: ManageLinkCreate | None = None) -> Response:
+async def manage_link(id: PathId, change: Writing, body: ManageLinkCreate = _ABSENT) -> Response:
     """Make a new secret link by which the client can see, cancel and move the appointment. Those before stop
     working, unless `keep_others` says otherwise."""
-    keep_others = body is not None and body.keep_others
 
     def with_link(token: str) -> ManageLinkAnswer:
         return ManageLinkAnswer(manage_url=change.link(token), manage_token=token)
@@ -138,7 +138,7 @@ async def manage_link(id: PathId, change: Writing, body: ManageLinkCreate | None
 
     # A token is stored nowhere, so a replay makes one more link, and ends none: it changes nothing else.
     return await change.keeping(without_link, with_new_link).make(
-        with_link, manage_links.renew, change.org_id, id, change.now, keep_others=keep_others
+        with_link, manage_links.renew, change.org_id, id, change.now, keep_others=body.keep_others
     )
 
 

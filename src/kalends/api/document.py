@@ -148,7 +148,7 @@ def _simplify(made: dict[str, Any]) -> None:
         for parameter in operation.get("parameters", ()):
             parameter["schema"] = not_null(plain(parameter["schema"]))
         for content in operation.get("requestBody", {}).get("content", {}).values():
-            content["schema"] = not_null(plain(content["schema"]))
+            content["schema"] = plain(content["schema"])
         for response in operation["responses"].values():
             for content in response.get("content", {}).values():
                 content["schema"] = plain(content["schema"])

@@ -20,11 +20,7 @@ def plain(schema: Schema) -> Schema:
 
 
 def not_null(schema: Schema) -> Schema:
-    """Return a plain schema without null: in a path, a query or a header there is none, and a body that may
-    be absent is not null either."""
-    if _NULL in (options := schema.get("oneOf", ())):
-        one: Schema = next(each for each in options if each != _NULL)
-        return {word: said for word, said in schema.items() if word != "oneOf"} | one
+    """Return a plain schema without null: in a path, a query or a header there is none."""
     if not isinstance(schema.get("type"), list):
         return schema
     types = [each for each in schema["type"] if each != "null"]

@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -13,7 +13,8 @@ from fastapi import FastAPI
 from hypothesis import strategies as st
 
 from kalends.app import create_app
-from kalends.core.hours import moment, stamp, zone_names
+from kalends.core.hours import Override, Schedule, day_number, moment, stamp, zone_names
+from kalends.core.intervals import Intervals
 from kalends.settings import Settings
 from tests.api.conftest import client_of
 from tests.core.slow import DAY, HOUR, MINUTE, a_clock
@@ -83,6 +84,38 @@ class Plan:
     calendars: list[CalendarPlan]
     bookings: list[Booking]
     holds: list[Holding]
+
+
+def followed(plan: Plan) -> Schedule:
+    """The hours that the plan's type follows."""
+    chosen = None if plan.follows is None else plan.schedules[plan.follows % len(plan.schedules) :][:1]
+    hours = chosen[0] if chosen else plan.own
+    weekly: list[list[tuple[int, int]]] = [[] for _ in range(7)]
+    for window in hours.windows:
+        if window.get("is_active", True) and window.get("for", "this") == "this":
+            weekly[window["day_of_week"]].append(_edges_of(window))
+    return Schedule(
+        hours.zone or plan.zone,
+        [Intervals(day) for day in weekly],
+        [
+            Override(
+                *(
+                    day_number(date.fromisoformat(override.get(name, override.get("date"))))
+                    for name in ("start_date", "end_date")
+                ),
+                Intervals(_edges_of(window) for window in override["windows"]),
+            )
+            for override in hours.overrides
+        ],
+    )
+
+
+def _edges_of(window: Body) -> tuple[int, int]:
+    start, end = (
+        sum(int(part) * unit for part, unit in zip(window[name].split(":"), (HOUR, MINUTE, 1), strict=True))
+        for name in ("start_time", "end_time")
+    )
+    return start, end
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from kalends.core.hours import moment, seconds, stamp
 from tests.api.conftest import client_of
-from tests.api.practices import Plan, Practice, application, open_practice, plans
-from tests.core.slow import DAY, HOUR, MINUTE, at
+from tests.api.practices import Plan, Practice, application, followed, open_practice, plans
+from tests.core.slow import DAY, HOUR, MINUTE, SlowHours, at, lasting
 from tests.support.answers import refused
 from tests.support.clock import StoppedClock
 from tests.support.desk import Desk, window
@@ -129,10 +129,16 @@ class Law:
         high = seconds(self.plan.end) if end is None else end
         slots = await self.asker.slots(stamp(moment(low)), stamp(moment(high)))
         found = {at(slot["start_time"]): frozenset(slot.get("calendar_ids", ())) for slot in slots}
-        length = self.plan.kind["durationMinutes"] * MINUTE
-        assert [at(slot["end_time"]) - length for slot in slots] == sorted(found)
+        assert [at(slot["end_time"]) - self.length(at(slot["start_time"])) for slot in slots] == sorted(found)
         assert all(low <= each < high for each in found)
         return found
+
+    def length(self, start: int) -> int:
+        """How long an appointment is, in seconds."""
+        usual = int(self.plan.kind["durationMinutes"]) * MINUTE
+        length = lasting(SlowHours(followed(self.plan)), usual, start)
+        self.seen["odd"] += length != usual
+        return length
 
     async def check(self) -> None:
         before = await self.listed()
@@ -159,7 +165,7 @@ class Law:
         """On which calendar, where that is told."""
         booked = response.json().get("appointment")
         assert booked, response.text
-        assert at(booked["start_time"]) == start
+        assert (at(booked["start_time"]), at(booked["end_time"])) == (start, start + self.length(start))
         calendar = str(booked.get("calendar_id", ""))
         assert calendar in (listed[start] or {""})
         self.seen["booked"] += 1

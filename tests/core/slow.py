@@ -3,8 +3,9 @@
 And schedules to try, with ranges of time that lie mostly where clocks change.
 """
 
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -133,6 +134,37 @@ class SlowHours:
         return [each for each in covering if each.last - each.first == fewest][-1].windows
 
 
+def is_whole_day(slow: SlowHours, day: int) -> bool:
+    return slow._windows_of(day) == Intervals([(0, DAY)])
+
+
+def lasting(slow: SlowHours, duration: int, start: int) -> int:
+    """How many seconds an appointment lasts from a start: whole days are calendar days where all that it
+    touches are open from 00:00 to 24:00. Only where offsets are whole minutes."""
+    if duration % DAY:
+        return duration
+    zone, days = slow.schedule.zone, timedelta(seconds=duration)
+    wall = wall_of(zone, start).replace(tzinfo=None)
+    if day_of(zone, start - 1) < wall.date() and beginning_of(zone, wall.date()) == start:
+        until = datetime.combine(wall.date(), time()) + days
+        first, end = wall.date(), beginning_of(zone, until.date())
+    else:
+        until = wall + days
+        first, end = wall.date(), int((until.replace(tzinfo=ZoneInfo(zone)) - EPOCH).total_seconds())
+    last = (until - timedelta(seconds=1)).date()
+    touched = range((first - EPOCH.date()).days, (last - EPOCH.date()).days + 1)
+    return end - start if all(is_whole_day(slow, day) for day in touched) else duration
+
+
+@lru_cache(maxsize=4_096)
+def beginning_of(zone: str, day: date) -> int:
+    """The first instant at which the wall clock shows a day, or a later one because it leaves that out."""
+    midnight = int((datetime.combine(day, time(), UTC) - EPOCH).total_seconds())
+    return next(
+        each for each in range(midnight - 2 * DAY, midnight + 2 * DAY, MINUTE) if day_of(zone, each) >= day
+    )
+
+
 # What to try.
 
 _edges = st.one_of(
@@ -166,6 +198,13 @@ def a_schedule(draw: st.DrawFn, zone: str, near: int) -> Schedule:
         draw(_week),
         [Override(today + first, today + first + more, day) for first, more, day in draw(_overrides)],
     )
+
+
+def an_open_schedule(draw: st.DrawFn, zone: str, near: int) -> Schedule:
+    """Whole days, perhaps but for an override around an instant."""
+    schedule = a_schedule(draw, zone, near)
+    changed = schedule.overrides[:1] if draw(_either) else ()
+    return replace(schedule, weekly=[Intervals([(0, DAY)])] * 7, overrides=changed)
 
 
 @lru_cache(maxsize=2_048)
@@ -224,9 +263,19 @@ def a_clock(draw: st.DrawFn, years: st.SearchStrategy[int] = _recent_years) -> t
     return zone, at(f"{year}-01-01T00:00Z") + draw(_hours_of_a_year) * HOUR
 
 
-def a_clock_of_whole_minutes(draw: st.DrawFn) -> tuple[str, int]:
-    """As `a_clock`, where every offset from a week before to a week after is a whole number of minutes."""
-    zone, near = a_clock(draw)
+def a_change(draw: st.DrawFn) -> tuple[str, int]:
+    """A zone whose clocks change in an odd way, and when they do."""
+    zone, year = draw(_odd_places)
+    found = changes(zone, year)
+    assume(found)
+    return zone, draw(st.sampled_from(found))
+
+
+def a_clock_of_whole_minutes(
+    draw: st.DrawFn, clock: Callable[[st.DrawFn], tuple[str, int]] = a_clock
+) -> tuple[str, int]:
+    """As `clock`, where every offset from a week before to a week after is a whole number of minutes."""
+    zone, near = clock(draw)
     for second in range(near - 7 * DAY, near + 8 * DAY, DAY):
         assume(offset_of(zone, second) % MINUTE == 0)
     return zone, near

@@ -17,7 +17,7 @@ TWO = datetime(2024, 1, 25, 14, tzinfo=UTC)
 
 
 def test_occupy_adds_the_buffers_around_the_appointment() -> None:
-    assert occupy(TWO, duration=60, buffer_before=5, buffer_after=15) == Occupancy(
+    assert occupy(TWO, length=3_600, buffer_before=5, buffer_after=15) == Occupancy(
         start=TWO,
         end=TWO.replace(hour=15),
         busy_start=TWO.replace(hour=13, minute=55),
@@ -26,7 +26,8 @@ def test_occupy_adds_the_buffers_around_the_appointment() -> None:
 
 
 def test_occupy_never_exceeds_the_longest_busy_time() -> None:
-    taken = occupy(TWO, duration=10_080, buffer_before=1_440, buffer_after=1_440)
+    a_day_twice = 8 * 24 * 3_600
+    taken = occupy(TWO, length=a_day_twice, buffer_before=1_440, buffer_after=1_440)
     assert taken.busy_end - taken.busy_start == MAX_BUSY
 
 
@@ -40,7 +41,7 @@ def test_occupy_never_exceeds_the_longest_busy_time() -> None:
 )
 def test_occupy_refuses_what_falls_off_the_calendar(start: datetime, before: int, after: int) -> None:
     with pytest.raises(InvalidTime):
-        occupy(start, duration=60, buffer_before=before, buffer_after=after)
+        occupy(start, length=3_600, buffer_before=before, buffer_after=after)
 
 
 ALLOWED = {

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalends.core.hours import Override, day_number
+from kalends.core.hours import Override, Schedule, day_number, odd_days
 from kalends.core.intervals import Intervals, Span
 from kalends.core.rules import Calendar, Period, Reason, Terms
 from kalends.core.slots import Offer, steps
@@ -20,12 +20,17 @@ from tests.core.slow import (
     LAST,
     MINUTE,
     SlowHours,
+    a_change,
+    a_clock,
     a_clock_of_whole_minutes,
     a_range,
     a_schedule,
+    an_open_schedule,
     at,
     daily,
     day_of,
+    is_whole_day,
+    lasting,
     wall_of,
     windows,
 )
@@ -62,6 +67,10 @@ def an_offer(
         booked=[at(each) for each in booked],
         now=at(now),
     )
+
+
+def replace_terms(offer: Offer, **terms: Any) -> Offer:
+    return replace(offer, terms=replace(offer.terms, **terms))
 
 
 def found(offer: Offer, start: str, end: str) -> str:
@@ -210,6 +219,134 @@ def test_a_calendar_s_hours_are_in_its_own_zone() -> None:
     around = replace(FREE, schedule=daily("America/New_York", "00:00-24:00"))
     offer = an_offer(around, duration=2 * HOUR, schedule=daily("UTC", "03:00-06:00"))
     assert found(offer, "2024-06-03T00:00Z", "2024-06-04T00:00Z") == "03 03:00 04:00"
+
+
+# Whole days.
+
+
+@pytest.mark.parametrize(
+    ("zone", "days", "start", "end"),
+    [
+        ("Europe/Berlin", 1, "2024-03-29T23:00Z", "2024-03-30T23:00Z"),
+        ("Europe/Berlin", 1, "2024-03-30T23:00Z", "2024-03-31T22:00Z"),
+        ("Europe/Berlin", 1, "2024-03-31T22:00Z", "2024-04-01T22:00Z"),
+        ("Europe/Berlin", 1, "2024-10-26T22:00Z", "2024-10-27T23:00Z"),
+        ("Europe/Berlin", 7, "2024-03-24T23:00Z", "2024-03-31T22:00Z"),
+        ("Europe/Berlin", 7, "2024-10-21T22:00Z", "2024-10-28T23:00Z"),
+        ("Australia/Lord_Howe", 1, "2024-10-05T13:30Z", "2024-10-06T13:00Z"),
+        ("Australia/Lord_Howe", 1, "2024-04-06T13:00Z", "2024-04-07T13:30Z"),
+        # From nine in the morning to nine in the morning, and from the second 02:30 to the next 02:30.
+        ("Europe/Berlin", 1, "2024-03-30T08:00Z", "2024-03-31T07:00Z"),
+        ("Europe/Berlin", 1, "2024-10-26T07:00Z", "2024-10-27T08:00Z"),
+        ("Europe/Berlin", 1, "2024-10-27T01:30Z", "2024-10-28T01:30Z"),
+        ("Europe/Berlin", 1, "2024-10-26T00:30Z", "2024-10-27T00:30Z"),
+        # 02:30 is skipped the next day.
+        ("Europe/Berlin", 1, "2024-03-30T01:30Z", "2024-03-31T01:30Z"),
+        # Midnight is skipped: the day begins at 01:00, and ends where the next one begins.
+        ("America/Sao_Paulo", 1, "2018-11-03T03:00Z", "2018-11-04T03:00Z"),
+        ("America/Sao_Paulo", 1, "2018-11-04T03:00Z", "2018-11-05T02:00Z"),
+        ("America/Sao_Paulo", 2, "2018-11-03T03:00Z", "2018-11-05T02:00Z"),
+        ("Asia/Beirut", 1, "2024-03-30T22:00Z", "2024-03-31T21:00Z"),
+        # Midnight is repeated: the day begins at the first ...
+        ("America/Havana", 1, "2024-11-02T04:00Z", "2024-11-03T04:00Z"),
+        ("America/Havana", 1, "2024-11-03T04:00Z", "2024-11-04T05:00Z"),
+        ("America/Havana", 1, "2024-11-03T05:00Z", "2024-11-04T05:00Z"),
+        # ... or the hour before midnight is.
+        ("America/Sao_Paulo", 1, "2018-02-17T02:00Z", "2018-02-18T03:00Z"),
+        ("America/St_Johns", 1, "2006-10-28T02:30Z", "2006-10-29T02:30Z"),
+        ("America/St_Johns", 1, "2006-10-29T02:30Z", "2006-10-30T03:30Z"),
+        # Samoa left out 30 December 2011, and Kwajalein had most of a day twice.
+        ("Pacific/Apia", 1, "2011-12-29T10:00Z", "2011-12-30T10:00Z"),
+        ("Pacific/Apia", 2, "2011-12-29T10:00Z", "2011-12-30T10:00Z"),
+        ("Pacific/Apia", 1, "2011-12-30T10:00Z", "2011-12-31T10:00Z"),
+        ("Pacific/Kwajalein", 1, "1969-09-29T13:00Z", "1969-10-01T12:00Z"),
+    ],
+)
+def test_whole_days_are_calendar_days(zone: str, days: int, start: str, end: str) -> None:
+    schedule = daily(zone, "00:00-24:00")
+    odd = odd_days(schedule, days, at(start), at(start) + 1)
+    terms = replace(TERMS, duration=days * DAY, interval=30 * MINUTE, schedule=schedule, odd=odd)
+    assert terms.length(at(start)) == at(end) - at(start)
+    assert lasting(SlowHours(schedule), days * DAY, at(start)) == at(end) - at(start)
+
+
+def test_whole_days_end_where_the_next_ones_begin() -> None:
+    """All days of a year, in every zone: none overlaps the next, and none leaves a gap."""
+    for zone in ("Europe/Berlin", "America/Sao_Paulo", "Australia/Lord_Howe", "Africa/Casablanca"):
+        start, end = at("2017-12-20T00:00Z"), at("2019-01-10T00:00Z")
+        schedule = daily(zone, "00:00-12:00", "12:00-24:00")
+        odd = odd_days(schedule, 1, start, end)
+        offer = an_offer(now="2017-01-01T00:00Z", duration=DAY, interval=DAY, schedule=schedule, odd=odd)
+        starts = list(offer.search(start, end))
+        assert len(starts) in (386, 387)
+        assert [each + offer.terms.length(each) for each in starts[:-1]] == starts[1:]
+
+
+def test_days_that_are_not_open_from_midnight_to_midnight_are_24_hours() -> None:
+    day = day_number(date(2024, 3, 31))
+    around = daily("Europe/Berlin", "00:00-24:00")
+    start, end = at("2024-03-30T00:00Z"), at("2024-04-02T00:00Z")
+
+    def lengths(schedule: Schedule, days: int, *starts: str) -> list[int]:
+        terms = replace(TERMS, duration=days * DAY, odd=odd_days(schedule, days, start, end))
+        return [terms.length(at(each)) - days * DAY for each in starts]
+
+    midnight, nine = "2024-03-30T23:00Z", "2024-03-30T08:00Z"
+    assert lengths(around, 1, midnight, nine) == [-HOUR, -HOUR]
+    assert lengths(daily("Europe/Berlin", "00:00-23:59"), 1, midnight, nine) == [0, 0]
+    closed = replace(around, overrides=[Override(day, day, Intervals())])
+    assert lengths(closed, 1, midnight, nine) == [0, 0]
+    later = replace(around, overrides=[Override(day + 1, day + 1, windows("09:00-17:00"))])
+    assert lengths(later, 1, midnight, nine) == [-HOUR, -HOUR]
+    assert lengths(later, 2, midnight) == [0]
+    opened = replace(daily("Europe/Berlin"), overrides=[Override(day, day, windows("00:00-24:00"))])
+    assert lengths(opened, 1, midnight, nine) == [-HOUR, 0]
+
+
+def test_steps_of_whole_days_are_calendar_days() -> None:
+    """Not the 24th hour of a day of 25; but where the day is not whole, they are counted in real minutes."""
+    terms: dict[str, Any] = {"now": "2024-01-01T00:00Z", "duration": HOUR, "interval": DAY}
+    offer = an_offer(schedule=daily("Europe/Berlin", "00:00-24:00"), **terms)
+    assert found(offer, "2024-10-26T00:00Z", "2024-10-28T00:00Z") == "26 22:00, 27 23:00"
+    assert codes(offer, "2024-10-27T22:00Z") == ["off_grid"]
+    assert found(replace_terms(offer, interval=2 * DAY), "2024-10-26T00:00Z", "2024-10-28T00:00Z") == (
+        "26 22:00, 27 23:00"
+    )
+    almost = an_offer(schedule=daily("Europe/Berlin", "00:00-23:59"), **terms)
+    assert found(almost, "2024-10-26T00:00Z", "2024-10-28T00:00Z") == "26 22:00, 27 23:00"
+    first = day_number(date(2024, 10, 26))
+    joined = replace(
+        daily("Europe/Berlin", "00:00-24:00"), overrides=[Override(first, first, windows("09:00-24:00"))]
+    )
+    offer = an_offer(schedule=joined, **terms)
+    assert found(offer, "2024-10-26T00:00Z", "2024-10-28T00:00Z") == "26 07:00, 27 07:00 23:00"
+
+
+def test_an_odd_day_is_free_or_taken_as_long_as_it_is() -> None:
+    """The 31st of March has 23 hours in Berlin: a booking of the next day does not touch it."""
+    around = daily("Europe/Berlin", "00:00-24:00")
+    start, end = at("2024-03-28T00:00Z"), at("2024-04-03T00:00Z")
+    terms: dict[str, Any] = {
+        "now": "2024-01-01T00:00Z",
+        "duration": DAY,
+        "interval": DAY,
+        "schedule": around,
+        "odd": odd_days(around, 1, start, end),
+    }
+    taken = replace(FREE, busy=between("2024-03-31T22:00Z 2024-04-01T22:00Z"))
+    beside = "28 23:00, 29 23:00, 30 23:00, 01 22:00"
+    assert found(an_offer(taken, **terms), "2024-03-28T00:00Z", "2024-04-02T00:00Z") == beside
+    # A minute of buffer does.
+    offer = an_offer(taken, buffer_after=MINUTE, **terms)
+    assert found(offer, "2024-03-30T00:00Z", "2024-04-02T00:00Z") == "01 22:00"
+    assert the_only_reason(offer, "2024-03-30T23:00Z").code == "conflict"
+    # A calendar's own hours only take away.
+    own = replace(FREE, schedule=daily("Europe/Berlin", "00:00-24:00"))
+    assert found(an_offer(own, **terms), "2024-03-30T00:00Z", "2024-04-01T00:00Z") == "30 23:00, 31 22:00"
+    own = replace(FREE, schedule=replace(own.schedule, weekly=daily("x", "00:00-23:59").weekly))
+    assert found(an_offer(own, **terms), "2024-03-30T00:00Z", "2024-04-01T00:00Z") == ""
+    by_utc = replace(FREE, schedule=daily("UTC", "00:00-24:00"))
+    assert found(an_offer(by_utc, **terms), "2024-03-30T00:00Z", "2024-04-01T00:00Z") == "30 23:00, 31 22:00"
 
 
 # What is not, and why.
@@ -567,7 +704,7 @@ def test_all_of_an_appointment_lies_within_the_years_1_to_9999(
     ],
 )
 def test_steps(grid: list[Span], interval: int, allowed: list[Span], points: list[int]) -> None:
-    assert steps(grid, interval, Intervals(allowed)) == points
+    assert steps([(*span, interval) for span in grid], Intervals(allowed)) == points
 
 
 _lengths = st.lists(st.tuples(st.integers(0, 6), st.integers(1, 15)), max_size=6)
@@ -587,7 +724,7 @@ def test_steps_agree_with_every_point(
 ) -> None:
     spans = _one_after_the_other(grid, 0)
     wanted = Intervals(_one_after_the_other(allowed, start))
-    assert steps(spans, interval, wanted) == [
+    assert steps([(*span, interval) for span in spans], wanted) == [
         point for begin, end in spans for point in range(begin, end, interval) if point in wanted
     ]
 
@@ -603,6 +740,7 @@ class SlowOffer:
         self.zone = self.terms.schedule.zone
         self.hours = SlowHours(self.terms.schedule)
         self.own = {each.id: SlowHours(each.schedule) for each in offer.calendars if each.schedule}
+        self._lengths: dict[int, int] = {}
         self.booked = {
             period: Counter(self.period_of(period, each) for each in offer.booked) for period in PERIODS
         }
@@ -652,7 +790,7 @@ class SlowOffer:
         if calendar.schedule and not self.is_open(self.own[calendar.id], start):
             codes.append("outside_hours")
         begin = start - self.terms.buffer_before
-        end = start + self.terms.duration + self.terms.buffer_after
+        end = start + self.length(start) + self.terms.buffer_after
         if any(begin < until and since < end for since, until in calendar.busy):
             codes.append("conflict")
         return codes
@@ -660,11 +798,23 @@ class SlowOffer:
     def is_off_grid(self, start: int) -> bool | None:
         """None where there is no grid."""
         counted_from = self.hours.counted_from(start - start % MINUTE)
-        return None if counted_from is None else (start - counted_from) % self.terms.interval != 0
+        if counted_from is None:
+            return None
+        run = self.hours.run_at(start)
+        assert run is not None
+        begins_a_day = run * MINUTE % DAY == 0
+        if self.terms.interval % DAY == 0 and begins_a_day and is_whole_day(self.hours, run * MINUTE // DAY):
+            return start != counted_from
+        return (start - counted_from) % self.terms.interval != 0
 
     def is_open(self, hours: SlowHours, start: int) -> bool:
-        minutes = range(start - start % MINUTE, start + self.terms.duration, MINUTE)
+        minutes = range(start - start % MINUTE, start + self.length(start), MINUTE)
         return all(hours.is_open(each) for each in minutes)
+
+    def length(self, start: int) -> int:
+        if start not in self._lengths:
+            self._lengths[start] = lasting(self.hours, self.terms.duration, start)
+        return self._lengths[start]
 
     def free(self, start: int) -> list[str]:
         if self.is_off_grid(start) is not False or self.against(start):
@@ -690,6 +840,9 @@ _bookings = st.lists(
     st.one_of(st.integers(-2 * 1_440, 2 * 1_440), st.integers(-40 * 1_440, 40 * 1_440)), max_size=8
 )
 _week_start = st.integers(0, 6)
+_some_days = st.sampled_from([1, 1, 1, 2, 3])
+_long_steps = st.sampled_from([60, 90, 360, 720, 1_440, 1_440, 1_440, 2_880])
+_mostly = st.sampled_from([True, True, True, False])
 
 
 def _a_calendar(draw: st.DrawFn, id_: str, near: int) -> Calendar:
@@ -707,9 +860,10 @@ def _a_calendar(draw: st.DrawFn, id_: str, near: int) -> Calendar:
 
 
 @st.composite
-def _searches(draw: st.DrawFn, longest: int) -> tuple[Offer, int, int]:
-    """An offer, and the range to search."""
-    zone, near = a_clock_of_whole_minutes(draw)
+def _searches(draw: st.DrawFn, longest: int, *, of_days: bool = False) -> tuple[Offer, int, int]:
+    """An offer, and the range to search; perhaps of appointments that last whole days, mostly where these are
+    open."""
+    zone, near = a_clock_of_whole_minutes(draw, a_change if of_days and draw(_mostly) else a_clock)
     what_fails = draw(_what_fails)
     calendars = [_a_calendar(draw, id_, near) for id_ in draw(_ids)]
     if what_fails == "calendar":
@@ -730,13 +884,32 @@ def _searches(draw: st.DrawFn, longest: int) -> tuple[Offer, int, int]:
         requires_confirmation=draw(st.booleans()),
         schedule=a_schedule(draw, zone, near),
     )
+    start, end = a_range(draw, near, longest=longest)
+    if of_days:
+        days, schedule = draw(_some_days), terms.schedule
+        if draw(_mostly):
+            schedule = an_open_schedule(draw, zone, near)
+            calendars = [
+                replace(each, schedule=each.schedule and an_open_schedule(draw, each.schedule.zone, near))
+                for each in calendars
+            ]
+        if draw(_mostly):  # long appointments hardly ever fit between others
+            calendars = [replace(each, busy=Intervals([*each.busy][:1])) for each in calendars]
+            now, terms = -30 * 1_440, replace(terms, caps={}, max_days_ahead=None)
+        terms = replace(
+            terms,
+            duration=days * DAY,
+            interval=draw(_long_steps) * MINUTE,
+            schedule=schedule,
+            odd=odd_days(schedule, days, start, end),
+        )
     offer = Offer(
         terms,
         calendars=[] if what_fails == "all calendars" else calendars,
         booked=[near + each * MINUTE for each in draw(_bookings)],
         now=near + now * MINUTE + draw(_odd),
     )
-    return offer, *a_range(draw, near, longest=longest)
+    return offer, start, end
 
 
 @pytest.mark.parametrize("examples", [200, pytest.param(10_000, marks=pytest.mark.torture)])
@@ -758,7 +931,7 @@ def test_search_agrees_with_every_minute(examples: int) -> None:
     assert fruitful > examples // 10
 
 
-@pytest.mark.parametrize("examples", [150, pytest.param(6_000, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("examples", [200, pytest.param(6_000, marks=pytest.mark.torture)])
 def test_a_start_is_listed_or_there_are_reasons(examples: int) -> None:
     told: Counter[str] = Counter()
     fruitful = 0
@@ -792,8 +965,39 @@ def test_a_start_is_listed_or_there_are_reasons(examples: int) -> None:
     assert len(told) > 5
 
 
+@pytest.mark.parametrize("examples", [200, pytest.param(6_000, marks=pytest.mark.torture)])
+def test_search_and_verdict_agree_with_every_minute_about_whole_days(examples: int) -> None:
+    lengths: Counter[int] = Counter()
+
+    @settings(max_examples=examples)
+    @given(searched=_searches(50 * HOUR, of_days=True))
+    def agree(searched: tuple[Offer, int, int]) -> None:
+        offer, start, end = searched
+        slow = SlowOffer(offer)
+        minutes = range(start + -start % MINUTE, end, MINUTE)
+        listed = offer.search(start, end)
+        expected = {each: free for each in minutes if (free := slow.free(each))}
+        assert list(listed.items()) == list(expected.items())
+        for each in [*minutes[:: len(minutes) // 20 + 1], *list(listed)[:10]]:
+            length = slow.length(each)
+            assert offer.terms.length(each) == length
+            # As bookings are judged: by what they take.
+            taking = replace(offer, terms=replace(offer.terms, duration=length, odd=()))
+            for verdict in (offer.verdict(each), taking.verdict(each)):
+                assert verdict.free == listed.get(each, [])
+                assert bool(verdict.reasons) != bool(verdict.free)
+        lengths.update({slow.length(each) - offer.terms.duration for each in listed})
+
+    agree()
+    assert sum(lengths.values()) > examples // 4
+    assert min(lengths) < 0 < max(lengths), lengths
+
+
 @settings(max_examples=100)
-@given(searched=_searches(40 * HOUR), cuts=st.lists(st.floats(0, 1), min_size=1, max_size=4))
+@given(
+    searched=_searches(40 * HOUR) | _searches(40 * HOUR, of_days=True),
+    cuts=st.lists(st.floats(0, 1), min_size=1, max_size=4),
+)
 def test_answers_do_not_depend_on_how_a_range_is_split(
     searched: tuple[Offer, int, int], cuts: list[float]
 ) -> None:

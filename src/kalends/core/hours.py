@@ -3,15 +3,16 @@
 Rules and people speak wall-clock times in an IANA zone; facts are UTC instants in whole seconds.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 from kalends.core.errors import AmbiguousTime, InvalidTime, NonexistentTime
-from kalends.core.intervals import Intervals, Span
+from kalends.core.intervals import ENDLESS, Intervals, Span
 
 _NOT_PLACES = frozenset({"localtime", "Factory"})
 """Names some systems list that depend on the machine, not on a place."""
@@ -146,10 +147,11 @@ class Schedule:
 @dataclass(frozen=True, slots=True)
 class Hours:
     """A schedule's hours as instants: when it is `open`, and the spans, in order and together the same time,
-    from whose starts offered times are counted."""
+    from whose starts offered times are counted. `days` has the starts of those spans that are whole days."""
 
     open: Intervals
     grid: Sequence[Span]
+    days: Set[int] = frozenset()
 
 
 def hours(schedule: Schedule, start: int, end: int) -> Hours:
@@ -169,15 +171,60 @@ def hours(schedule: Schedule, start: int, end: int) -> Hours:
         for (since, until), offset in pieces
         for begin, finish, number in _clipped(runs, since + offset, until + offset)
     ]
+    whole = {number for begin, finish, number in runs if begin % DAY == 0 and finish - begin == DAY}
     grid: list[Span] = []
+    days: set[int] = set()
     latest = None
     for begin, finish, number in found:
         if grid and number == latest and grid[-1][1] == begin:
             grid[-1] = (grid[-1][0], finish)
         else:
             grid.append((begin, finish))
+            if number in whole:
+                days.add(begin)
         latest = number
-    return Hours(Intervals(grid), grid)
+    return Hours(Intervals(grid), grid, days)
+
+
+def odd_days(schedule: Schedule, days: int, start: int, end: int) -> Sequence[tuple[Intervals, int]]:
+    """The starts from which `days` calendar days are not so many times 24 hours, by how long they are in
+    seconds; right for starts within the instants `[start, end)`.
+
+    They last until the wall clock shows the same time again, so many days later; from the moment at which a
+    day begins, until a day begins. That is said of whole days only: all that are touched are open from 00:00
+    to 24:00.
+    """
+    span = days * DAY
+    pieces = _pieces(schedule.zone, start - 4 * DAY, end + span + 4 * DAY)
+    if len(pieces) < 2:
+        return []
+    first, last = start // DAY - 2, end // DAY + 2
+    whole = ((0, DAY),)
+    walls = Intervals(
+        (day * DAY, (day + 1) * DAY)
+        for day, windows in _days(schedule, first, last + days)
+        if tuple(windows) == whole
+    ).starts(span)
+
+    beginnings: dict[int, int] = {}
+    for day in range(first, last + 1):
+        begin = _first_showing(pieces, day * DAY)
+        if day * DAY in walls and begin < _first_showing(pieces, (day + 1) * DAY):  # else it was left out
+            beginnings[begin] = _first_showing(pieces, (day + days) * DAY) - begin
+
+    found: dict[int, list[Span]] = defaultdict(list)
+    others = ~Intervals((begin, begin + 1) for begin in beginnings)
+    for (since, until), offset in pieces:
+        for (low, high), then in _readings(pieces):
+            if then == offset:
+                continue
+            fitting = walls & Intervals([(max(since + offset, low - span), min(until + offset, high - span))])
+            starts = Intervals((begin - offset, finish - offset) for begin, finish in fitting)
+            found[span + offset - then] += starts & others
+    for begin, length in beginnings.items():
+        if length != span:
+            found[length].append((begin, begin + 1))
+    return [(Intervals(spans), length) for length, spans in found.items() if spans]
 
 
 def local_days(zone: str, first: int, last: int) -> Intervals:
@@ -227,14 +274,10 @@ def day_named(number: int) -> date:
 
 def _runs(schedule: Schedule, first: int, last: int) -> list[tuple[int, int, int]]:
     """The runs of hours of some days, on the wall, numbered."""
-    changed = _changed(schedule.overrides, first, last)
     runs: list[tuple[int, int, int]] = []
     whole_day_before = False
-    for day in range(first, last + 1):
+    for day, windows in _days(schedule, first, last):
         midnight = day * DAY
-        windows = changed.get(day)
-        if windows is None:
-            windows = schedule.weekly[(day + 4) % 7]  # 1970-01-01 was a Thursday
         spans = list(windows)
         for start, end in spans:
             begin, finish = midnight + start, midnight + end
@@ -244,6 +287,14 @@ def _runs(schedule: Schedule, first: int, last: int) -> list[tuple[int, int, int
                 runs.append((begin, finish, len(runs)))
         whole_day_before = spans == [(0, DAY)]
     return runs
+
+
+def _days(schedule: Schedule, first: int, last: int) -> Iterator[tuple[int, Intervals]]:
+    """Some days, both included, and the hours of each in seconds after midnight."""
+    changed = _changed(schedule.overrides, first, last)
+    for day in range(first, last + 1):
+        windows = changed.get(day)
+        yield day, schedule.weekly[(day + 4) % 7] if windows is None else windows  # 1970 began on a Thursday
 
 
 def _changed(overrides: Iterable[Override], first: int, last: int) -> Mapping[int, Intervals]:
@@ -275,6 +326,25 @@ def _pieces(zone: str, low: int, high: int) -> list[tuple[Span, int]]:
                 pieces.append(((begin, finish), offset))
         year += 1
     return pieces
+
+
+def _first_showing(pieces: Sequence[tuple[Span, int]], wall: int) -> int:
+    """The first instant at which the wall clock shows `wall`, or a later time because it skips that."""
+    for (since, until), offset in pieces:
+        if wall < until + offset:
+            return max(since, wall - offset)
+    return pieces[-1][0][1]
+
+
+def _readings(pieces: Sequence[tuple[Span, int]]) -> Iterator[tuple[Span, int]]:
+    """Spans of wall-clock time, by the offset they are read with: what is skipped with the one before, and
+    what comes twice as what comes first (RFC 5545, section 3.3.5)."""
+    low = -ENDLESS
+    for ((_, until), offset), (_, following) in pairwise(pieces):
+        high = until + max(offset, following)
+        yield (low, high), offset
+        low = high
+    yield (low, ENDLESS), pieces[-1][1]
 
 
 @lru_cache(maxsize=4096)

@@ -66,6 +66,10 @@ class Intervals:
                 found.append((low, high))
         return Intervals._of(found)
 
+    def __or__(self, other: "Intervals") -> "Intervals":
+        """What is in either."""
+        return Intervals([*self._spans, *other._spans])
+
     def __sub__(self, other: "Intervals") -> "Intervals":
         """What is in this one only."""
         return self & ~other

@@ -17,7 +17,9 @@ CONFIRMATION_EXPIRED = "confirmation_expired"
 
 MAX_DURATION_MINUTES = 7 * 24 * 60
 MAX_BUFFER_MINUTES = 24 * 60
-MAX_BUSY = timedelta(minutes=MAX_DURATION_MINUTES + 2 * MAX_BUFFER_MINUTES)
+_PUT_BACK = timedelta(days=1)
+"""Clocks were never put back by more: by so much calendar days may be longer than 24 hours each."""
+MAX_BUSY = timedelta(minutes=MAX_DURATION_MINUTES + 2 * MAX_BUFFER_MINUTES) + _PUT_BACK
 """No appointment occupies its calendar longer: a search for overlaps need look back no further."""
 
 
@@ -32,13 +34,13 @@ class Occupancy:
     busy_end: datetime
 
 
-def occupy(start: datetime, *, duration: int, buffer_before: int, buffer_after: int) -> Occupancy:
-    """What an appointment at `start` (a UTC instant) takes; the others are minutes.
+def occupy(start: datetime, *, length: int, buffer_before: int, buffer_after: int) -> Occupancy:
+    """What an appointment at `start` (a UTC instant) takes that lasts `length` seconds; buffers are minutes.
 
     Raises InvalidTime where any of it would fall outside the years 1 to 9999.
     """
     try:
-        end = start + timedelta(minutes=duration)
+        end = start + timedelta(seconds=length)
         return Occupancy(
             start,
             end,

@@ -6,7 +6,7 @@ Times are instants in whole seconds since 1970, lengths are seconds; sets are ri
 
 from calendar import monthrange
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -36,7 +36,11 @@ _FOREVER = 5_000_000
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What an appointment type asks of a booking. `week_start` is the day weeks begin on: 0 for Sunday … 6
-    for Saturday."""
+    for Saturday.
+
+    An appointment lasts `duration`, except from the starts in `odd` (calendar days of 23 or 25 hours), which
+    are told by length.
+    """
 
     is_active: bool
     duration: int
@@ -49,6 +53,24 @@ class Terms:
     week_start: int
     schedule: Schedule
     requires_confirmation: bool = False
+    odd: Sequence[tuple[Intervals, int]] = ()
+
+    @property
+    def longest(self) -> int:
+        """No appointment lasts longer."""
+        return max([self.duration, *(length for _, length in self.odd)])
+
+    def length(self, start: int) -> int:
+        """How long an appointment lasts that begins at `start`."""
+        return next((length for starts, length in self.odd if start in starts), self.duration)
+
+    def fitting(self, allows: Callable[[int], Intervals]) -> Intervals:
+        """The starts that are allowed for the length an appointment has there; `allows` says which are for a
+        length."""
+        fit = allows(self.duration)
+        for starts, length in self.odd:
+            fit = (fit - starts) | (starts & allows(length))
+        return fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +111,7 @@ def of_type(terms: Terms, open_: Hours, booked: Sequence[int], now: int, start: 
         ),
         _notice(terms, now),
         Rule(
-            open_.open.starts(terms.duration) & _representable(terms),
+            terms.fitting(open_.open.starts) & terms.fitting(lambda length: _representable(terms, length)),
             lambda _: Reason("outside_hours", "It is outside the opening hours.", {"timezone": zone}),
         ),
     ]
@@ -98,10 +120,18 @@ def of_type(terms: Terms, open_: Hours, booked: Sequence[int], now: int, start: 
     return rules + [_cap(terms, period, most, booked) for period, most in terms.caps.items()]
 
 
+def grid(terms: Terms, open_: Hours) -> Iterator[tuple[int, int, int]]:
+    """The spans from whose starts offered times are counted, and by which step. Where whole days are open, a
+    step of whole days is one of calendar days: only the beginnings of days are offered."""
+    by_day = terms.interval % DAY == 0
+    for begin, finish in open_.grid:
+        yield begin, finish, finish - begin if by_day and begin in open_.days else terms.interval
+
+
 def on_grid(terms: Terms, open_: Hours, start: int) -> Reason | None:
     """What speaks against a start within the hours that is not on the grid of offered times."""
-    for begin, finish in open_.grid:
-        if begin <= start < finish and (start - begin) % terms.interval:
+    for begin, finish, step in grid(terms, open_):
+        if begin <= start < finish and (start - begin) % step:
             minutes = terms.interval // 60
             return Reason(
                 "off_grid",
@@ -122,20 +152,22 @@ def of_calendar(terms: Terms, calendar: Calendar, start: int, end: int) -> list[
         rules.append(Rule(NEVER, lambda _: Reason("calendar_not_serving", sentence, named)))
     if calendar.schedule is not None:
         zone = calendar.schedule.zone
-        own = hours(calendar.schedule, start, end + terms.duration).open.starts(terms.duration)
+        own = terms.fitting(hours(calendar.schedule, start, end + terms.longest).open.starts)
         told = named | {"timezone": zone}
         sentence = "It is outside the calendar's own hours."
         rules.append(Rule(own, lambda _: Reason("outside_hours", sentence, told)))
     # Seconds are whole, so a start conflicts from one second after the last that still fits before.
-    needed = terms.duration + terms.buffer_after
-    taken = calendar.busy.grown(before=needed - 1, after=terms.buffer_before)
-    rules.append(Rule(~taken, lambda _: Reason("conflict", "The time is taken, buffers included.", named)))
+    reach = terms.buffer_after - 1
+    free = terms.fitting(
+        lambda length: ~calendar.busy.grown(before=length + reach, after=terms.buffer_before)
+    )
+    rules.append(Rule(free, lambda _: Reason("conflict", "The time is taken, buffers included.", named)))
     return rules
 
 
-def _representable(terms: Terms) -> Intervals:
+def _representable(terms: Terms, length: int) -> Intervals:
     """Where all of an appointment, buffers included, lies within the years 1 to 9999."""
-    last = LAST_SECOND - terms.duration - terms.buffer_after
+    last = LAST_SECOND - length - terms.buffer_after
     return Intervals([(FIRST_SECOND + terms.buffer_before, last + 1)])
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kalends.core.hours import hours
-from kalends.core.intervals import Intervals, Span
-from kalends.core.rules import Calendar, Reason, Rule, Terms, of_calendar, of_type, on_grid
+from kalends.core.intervals import Intervals
+from kalends.core.rules import Calendar, Reason, Rule, Terms, grid, of_calendar, of_type, on_grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,14 @@ class Offer:
 
     def search(self, start: int, end: int) -> Mapping[int, Sequence[str]]:
         """Every bookable start in `[start, end)`, in order, with the calendars that could take it."""
-        open_ = hours(self.terms.schedule, start, end + self.terms.duration)
+        open_ = hours(self.terms.schedule, start, end + self.terms.longest)
         rules = of_type(self.terms, open_, self.booked, self.now, start, end)
         allowed = _all_of(Intervals([(start, end)]), rules)
+        offered = list(grid(self.terms, open_))
         found: dict[int, list[str]] = {}
         for calendar in self.calendars if allowed else ():
             free = _all_of(allowed, of_calendar(self.terms, calendar, start, end))
-            for each in steps(open_.grid, self.terms.interval, free):
+            for each in steps(offered, free):
                 if each in found:
                     found[each].append(calendar.id)
                 else:
@@ -43,7 +44,7 @@ class Offer:
 
     def verdict(self, start: int) -> Verdict:
         """Whether a start can be booked, judged by every rule."""
-        open_ = hours(self.terms.schedule, start, start + self.terms.duration)
+        open_ = hours(self.terms.schedule, start, start + self.terms.length(start))
         of_the_type = of_type(self.terms, open_, self.booked, self.now, start, start + 1)
         reasons = [rule.against(start) for rule in of_the_type if start not in rule.allows]
         if (odd := on_grid(self.terms, open_, start)) is not None:
@@ -64,12 +65,13 @@ class Offer:
         return Verdict([] if reasons else free, reasons)
 
 
-def steps(grid: Iterable[Span], interval: int, allowed: Intervals) -> list[int]:
-    """The allowed points of a grid that starts anew with every span, in one sweep."""
+def steps(grid: Iterable[tuple[int, int, int]], allowed: Intervals) -> list[int]:
+    """The allowed points of a grid of spans, each with its step, that starts anew with every span; in one
+    sweep."""
     found: list[int] = []
     spans = iter(allowed)
     low, high = next(spans, (0, 0))
-    for begin, end in grid:
+    for begin, end, interval in grid:
         while low < high and low < end:
             if high > begin:
                 first = begin if low <= begin else low + (begin - low) % interval

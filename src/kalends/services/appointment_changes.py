@@ -185,7 +185,7 @@ def _wished(
     before = fields_of(row)
     after = before | _details(tx, row, wish) | _status(before, wish, now)
     if kind is not None and (start := _new_start(row, wish, party)) is not None:
-        taken = placing.occupation(kind, start)
+        taken = placing.occupation(tx, kind, start)
         after |= {
             "start_time": taken.start,
             "end_time": taken.end,

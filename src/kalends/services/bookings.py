@@ -61,8 +61,10 @@ def by_staff_at_once(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datet
         found = tx.execute(_NAMED, wanted | {"calendar": wish.calendar_id}).all()
     if len(found) != 1 or not (found[0].is_active and found[0].calendar_is_active):
         return None
+    if offers.is_of_days(found[0]):
+        return None  # how long it is depends on the hours
     kind, party = found[0], parties.staff(caller)
-    taken = placing.occupation(kind, instant(wish.start_time, caller.timezone))
+    taken = placing.occupation(tx, kind, instant(wish.start_time, caller.timezone))
     return _store(tx, party, kind, _row(party, kind, Place(kind.calendar_id, taken), wish, (), now), wish)
 
 
@@ -86,7 +88,7 @@ def book(
             raise HoldGone("The time of this hold has begun, so nobody could confirm it; choose another.")
     else:
         in_question = offers.calendars_of(tx, kind, wish.calendar_id)
-        taken = placing.occupation(kind, start)
+        taken = placing.occupation(tx, kind, start)
         place = placing.place(tx, kind, in_question, taken, wish.check, now)
     row = _row(party, kind, place, wish, answers, now)
     booked = _store(tx, party, kind, row, wish, promised=wish.hold_id is not None)

@@ -27,7 +27,7 @@ def hold(tx: Tx, party: Party, wish: HoldCreate, now: datetime) -> Hold:
     start = instant(wish.start_time, party.timezone)
     kind = offers.kind_of(tx, party.org_id, wish.appointment_type_id)
     in_question = offers.calendars_of(tx, kind, wish.calendar_id)
-    taken = placing.occupation(kind, start)
+    taken = placing.occupation(tx, kind, start)
     place = placing.place(tx, kind, in_question, taken, wish.check, now)
     row = {
         "org_id": party.org_id,

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, and_, bindparam, exists, func, literal_column, or_, select, true
 
 from kalends.core.errors import NotFound
-from kalends.core.hours import Override, Schedule, day_named, day_number, moment, seconds
+from kalends.core.hours import Override, Schedule, day_named, day_number, moment, odd_days, seconds
 from kalends.core.intervals import Intervals
 from kalends.core.lifecycle import MAX_BUSY, Occupancy
 from kalends.core.rules import Calendar, Period, Terms, span_of_periods
@@ -96,6 +96,7 @@ def offer(
     wanted |= {each.schedule_id: each.schedule_timezone for each in in_question if each.schedule_id}
     known = _schedules(tx, kind, wanted, start, end)
     duration, before, after = _lengths(kind, taking)
+    followed = known[kind.followed_id]
     terms = Terms(
         is_active=kind.is_active,
         duration=duration,
@@ -106,10 +107,11 @@ def offer(
         max_days_ahead=kind.max_days_ahead,
         caps=_caps(kind),
         week_start=kind.week_start,
-        schedule=known[kind.followed_id],
+        schedule=followed,
         requires_confirmation=kind.requires_confirmation,
+        odd=() if taking is not None else _odd(kind, followed, start, end),
     )
-    needed = (start - terms.buffer_before, end + terms.duration + terms.buffer_after)
+    needed = (start - terms.buffer_before, end + terms.longest + terms.buffer_after)
     busy = _busy(tx, kind.org_id, [each.id for each in in_question], *needed, now, moving)
     return Offer(
         terms,
@@ -126,6 +128,26 @@ def offer(
         _booked(tx, kind, counted(kind, start, end), now, moving),
         seconds(now),
     )
+
+
+def is_of_days(kind: AnyRow) -> bool:
+    """Whether the type lasts whole days, which may be calendar days of 23 or 25 hours: its hours decide."""
+    return bool(kind.duration_minutes * _MINUTE % _DAY == 0)
+
+
+def length(tx: Tx, kind: AnyRow, start: int) -> int:
+    """How many seconds an appointment of the type lasts that begins at `start`, in seconds since 1970."""
+    if is_of_days(kind):
+        wanted = {kind.followed_id: kind.followed_timezone}
+        followed = _schedules(tx, kind, wanted, start, start + 1)[kind.followed_id]
+        for starts, seconds_ in _odd(kind, followed, start, start + 1):
+            if start in starts:
+                return seconds_
+    return int(kind.duration_minutes * _MINUTE)
+
+
+def _odd(kind: AnyRow, followed: Schedule, start: int, end: int) -> Sequence[tuple[Intervals, int]]:
+    return odd_days(followed, kind.duration_minutes * _MINUTE // _DAY, start, end) if is_of_days(kind) else ()
 
 
 def _caps(kind: AnyRow) -> Mapping[Period, int]:

@@ -79,11 +79,11 @@ def lock(tx: Tx, kind: AnyRow, calendar_ids: Sequence[str], check: Check) -> Non
     lock_calendars(tx, kind.org_id, calendar_ids)
 
 
-def occupation(kind: AnyRow, start: datetime) -> Occupancy:
+def occupation(tx: Tx, kind: AnyRow, start: datetime) -> Occupancy:
     """What an appointment of this type takes. Raises InvalidTime."""
     return occupy(
         start,
-        duration=kind.duration_minutes,
+        length=offers.length(tx, kind, seconds(start)),
         buffer_before=kind.buffer_before_minutes,
         buffer_after=kind.buffer_after_minutes,
     )

@@ -33,16 +33,17 @@ def search(tx: Tx, org_id: str, timezone: str, query: SlotsQuery, now: datetime)
         raise Malformed(f"from and to must not be more than {MOST_DAYS} days apart.")
     kind = offers.kind_of(tx, org_id, query.appointment_type_id)
     in_question = offers.calendars_of(tx, kind, query.calendar_id)
-    found = offers.offer(tx, kind, in_question, start, end, now).search(start, end)
-    length = kind.duration_minutes * 60
+    offer = offers.offer(tx, kind, in_question, start, end, now)
+    found = offer.search(start, end)
+    ends = [at + offer.terms.length(at) for at in found]
     slots: list[Slot] = [
-        {"start_time": stamp(moment(at)), "end_time": stamp(moment(at + length)), "calendar_ids": list(free)}
-        for at, free in found.items()
+        {"start_time": stamp(moment(at)), "end_time": stamp(moment(until)), "calendar_ids": list(free)}
+        for (at, free), until in zip(found.items(), ends, strict=True)
     ]
     if query.timezone is not None:
-        for at, slot in zip(found, slots, strict=True):
+        for at, until, slot in zip(found, ends, slots, strict=True):
             slot["local_start_time"] = local_stamp(at, query.timezone)
-            slot["local_end_time"] = local_stamp(at + length, query.timezone)
+            slot["local_end_time"] = local_stamp(until, query.timezone)
     return SlotsAnswer.model_construct(slots=slots, timezone=query.timezone or timezone)
 
 
@@ -54,7 +55,7 @@ def explain(tx: Tx, org_id: str, timezone: str, query: ExplainQuery, now: dateti
     start = instant(query.start_time, timezone)
     kind = offers.kind_of(tx, org_id, query.appointment_type_id)
     in_question = offers.calendars_of(tx, kind, query.calendar_id)
-    verdict = placing.judge(tx, kind, in_question, placing.occupation(kind, start), "all", now)
+    verdict = placing.judge(tx, kind, in_question, placing.occupation(tx, kind, start), "all", now)
     wanted = Wanted(org_id, kind.id, start, now, query.calendar_id)
     return Explanation(
         bookable=bool(verdict.free),

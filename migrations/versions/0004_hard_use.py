@@ -8,6 +8,7 @@ Revises: 0003
 
 import unicodedata
 
+import holidays
 import sqlalchemy as sa
 from alembic import op
 
@@ -89,6 +90,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("appointment_id IS NOT NULL"),
         sqlite_where=sa.text("appointment_id IS NOT NULL"),
     )
+    _name_sources_of_holidays()
     op.create_table(
         "zone_data",
         sa.Column("version", sa.Text(), nullable=False),
@@ -158,3 +160,28 @@ def _fold_addresses() -> None:
 
 def _folded(address: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", address).casefold())
+
+
+def _name_sources_of_holidays() -> None:
+    """DE and DEU are one source, and so are DE-BY, de-by and DE-Bayern. What stands twice stays as it is."""
+    tx = op.get_bind()
+    rename = sa.text(
+        "UPDATE overrides SET holiday = :after WHERE holiday = :before AND NOT EXISTS "
+        "(SELECT 1 FROM overrides AS other WHERE other.org_id = overrides.org_id "
+        "AND other.schedule_id = overrides.schedule_id AND other.start_date = overrides.start_date "
+        "AND other.holiday = :after)"
+    )
+    for before in tx.execute(sa.text("SELECT DISTINCT holiday FROM overrides WHERE holiday IS NOT NULL")):
+        if (after := _source(before.holiday)) != before.holiday:
+            tx.execute(rename, {"before": before.holiday, "after": after})
+
+
+def _source(spelt: str) -> str:
+    country, _, part = spelt.partition("-")
+    try:
+        known = holidays.country_holidays(country)
+    except NotImplementedError:
+        return spelt
+    parts = {each.casefold(): each for each in known.subdivisions}
+    parts |= {name.casefold(): each for name, each in known.subdivisions_aliases.items()}
+    return "-".join(each for each in (known.country, parts.get(part.casefold(), part)) if each)

@@ -263,6 +263,25 @@ async def test_holidays_close_their_days_once_and_each_can_be_removed(client: ht
     assert len(await listed(client, "/overrides", "overrides")) == len(days) - 1
 
 
+async def test_however_a_country_is_spelled_its_holidays_close_a_day_once(client: httpx.AsyncClient) -> None:
+    async def added(**wish: Any) -> list[dict[str, Any]]:
+        response = await client.post(
+            f"{BASE}/overrides/holidays", json={"country": "DE", "year": 2027} | wish
+        )
+        return answered(response, "overrides")  # type: ignore[return-value]
+
+    days = await added()
+    assert days[0]["reason"] == "Neujahr"
+    for country in ("DEU", "de", " Deu "):
+        assert await added(country=country) == days
+    assert await listed(client, "/overrides", "overrides") == days
+    answered(await client.patch("/v1/organization", json={"language": "en-GB"}), "organization")
+    assert await added() == days, "what is there stays as it is named"
+    assert (await added(year=2028))[0]["reason"] == "New Year's Day"
+    said = await client.post(f"{BASE}/overrides/holidays", json={"country": "LK", "year": 2100})
+    assert refused(said, 400, "invalid_request")["details"] == {"first_year": 2003, "last_year": 2026}
+
+
 async def test_a_calendars_life(
     client: httpx.AsyncClient, org: Org, clock: StoppedClock, db: Database
 ) -> None:

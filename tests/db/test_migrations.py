@@ -160,6 +160,13 @@ async def test_hard_use_finds_old_addresses_ends_old_requests_and_opens_the_week
             times |= {"busy_start": moment(hour), "busy_end": moment(hour + 1), "overlap_allowed": False}
             booked = {"id": f"apt_{hour}", "client_email": email, "status": status, "expires_at": expires}
             tx.execute(insert(table["appointments"]).values(whose | client | times | booked))
+        default = {"id": "sched_1", "timezone": None, "is_default": True}
+        tx.execute(insert(table["schedules"]).values(mine | default))
+        for day, source in ((1, "DEU"), (2, "DE"), (2, "DEU"), (3, "DE-by"), (4, "XX-YY"), (5, None)):
+            date = f"2027-01-0{day}"
+            closed = {"id": f"ovr_{day}_{source}", "org_id": "org_1", "schedule_id": "sched_1", "windows": []}
+            dates = {"start_date": date, "end_date": date, "holiday": source}
+            tx.execute(insert(table["overrides"]).values(closed | dates | made))
 
     def found(tx: Tx) -> list[tuple[Any, ...]]:
         columns = metadata.tables["appointments"].c
@@ -167,6 +174,10 @@ async def test_hard_use_finds_old_addresses_ends_old_requests_and_opens_the_week
             select(columns.client_email, columns.client_email_folded, columns.expires_at).order_by(columns.id)
         )
         return [(row[0], row[1], row[2] and (row[2] - NOW).total_seconds() / 3_600) for row in rows]
+
+    def sources(tx: Tx) -> list[tuple[Any, ...]]:
+        columns = metadata.tables["overrides"].c
+        return [tuple(row) for row in tx.execute(select(columns.id, columns.holiday).order_by(columns.id))]
 
     def week(tx: Tx, first_day: int) -> int:
         organizations = metadata.tables["organizations"]
@@ -182,6 +193,14 @@ async def test_hard_use_finds_old_addresses_ends_old_requests_and_opens_the_week
             ("ANNA@example.com", "anna@example.com", 2),
             (None, None, 2),
             ("anna@example.com", "anna@example.com", None),
+        ]
+        assert await database.read(sources) == [
+            ("ovr_1_DEU", "DE"),
+            ("ovr_2_DE", "DE"),
+            ("ovr_2_DEU", "DEU"),
+            ("ovr_3_DE-by", "DE-BY"),
+            ("ovr_4_XX-YY", "XX-YY"),
+            ("ovr_5_None", None),
         ]
         assert await database.write(week, 6) == 6
         with pytest.raises(IntegrityError):

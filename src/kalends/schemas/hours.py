@@ -258,6 +258,10 @@ class HolidaysCreate(Request):
     )
     must_have = ("country", "year")
 
-    country: Annotated[str, Field(pattern="^[A-Za-z]{2,3}$", description="ISO 3166-1, such as DE.")]
-    subdivision: Annotated[str | None, Field(max_length=20, description="ISO 3166-2, such as BY.")] = None
+    country: Annotated[
+        str, Field(pattern="^[A-Za-z]{2,3}$", description="ISO 3166-1 in two or three letters, such as DE.")
+    ]
+    subdivision: Annotated[
+        str | None, Field(max_length=64, description="ISO 3166-2, such as BY or DE-BY, or its name.")
+    ] = None
     year: Annotated[int, Field(ge=1970, le=2100), WHOLE]

@@ -6,16 +6,15 @@ A schedule of None is the organization's default one.
 from datetime import date, datetime
 from typing import Any
 
-import holidays
 from sqlalchemy import delete, insert, select, update
 
 from kalends.core.errors import Malformed, NotFound
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import overrides
+from kalends.db.tables import organizations, overrides
 from kalends.db.verbs import insert_new
 from kalends.ids import new_id
 from kalends.schemas.hours import HolidaysCreate, Override, OverrideChange, OverrideCreate
-from kalends.services import schedules
+from kalends.services import public_holidays, schedules
 
 
 def create(tx: Tx, org_id: str, schedule: str | None, wish: OverrideCreate, now: datetime) -> Override:
@@ -81,21 +80,15 @@ def remove(tx: Tx, org_id: str, schedule: str | None, override_id: str) -> str:
 def add_holidays(
     tx: Tx, org_id: str, schedule: str | None, wish: HolidaysCreate, now: datetime
 ) -> list[Override]:
-    """Close the public holidays of a year (from the library `holidays`); again changes nothing.
+    """Close the public holidays of a year, named in the organization's language, or else in the country's;
+    again changes nothing.
 
-    Raises Malformed for a country or subdivision that the library does not know.
+    Raises Malformed for an unknown country or subdivision, and for a year that nothing is known of.
     """
     owner = _schedule(tx, org_id, schedule)
-    try:
-        days = holidays.country_holidays(
-            wish.country.upper(), subdiv=wish.subdivision, years=wish.year, observed=True
-        )
-    except NotImplementedError:
-        raise Malformed(
-            "The country or its subdivision is not known (ISO 3166, such as DE and BY)."
-        ) from None
-    source = "-".join(part for part in (wish.country.upper(), wish.subdivision) if part)
-    for day, name in sorted(days.items()):
+    language = tx.execute(select(organizations.c.language).where(organizations.c.id == org_id)).scalar()
+    source, days = public_holidays.of_year(wish.country, wish.subdivision, wish.year, language)
+    for day, name in days.items():
         insert_new(
             tx,
             overrides,

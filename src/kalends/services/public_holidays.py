@@ -1,0 +1,74 @@
+"""Public holidays, from the library `holidays`: what it knows of a country, whatever the server's language.
+
+Countries and subdivisions are ISO 3166 codes in any usual spelling; a source names them in one: DE, or DE-BY.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import date
+
+import holidays
+
+from kalends.core.errors import Malformed
+
+
+def of_year(
+    country: str, subdivision: str | None, year: int, language: str | None
+) -> tuple[str, Mapping[date, str]]:
+    """Return the source and the public holidays of a year by date, named in `language` (BCP 47) if the
+    library has the country's names in it, else in the country's own.
+
+    Raises Malformed for an unknown country or subdivision, and for a year that the library knows nothing of.
+    """
+    known = _known(country)
+    code = str(known.country)
+    part = _subdivision(known, {code, country.upper()}, subdivision)
+    if not known.start_year <= year <= known.end_year:
+        raise Malformed(
+            f"The public holidays of {code} are known for the years {known.start_year} to {known.end_year}, "
+            f"not for {year}; add the days as overrides.",
+            first_year=known.start_year,
+            last_year=known.end_year,
+        )
+    named_in = _language(known, language)
+    found = holidays.country_holidays(code, subdiv=part, years=year, observed=True, language=named_in)
+    return "-".join(filter(None, (code, part))), dict(sorted(found.items()))
+
+
+def _known(country: str) -> holidays.HolidayBase:
+    try:
+        return holidays.country_holidays(country.upper())
+    except NotImplementedError:
+        raise Malformed(
+            f"The country '{country}' is not known; send its ISO 3166-1 code, such as DE.",
+            fields=[{"field": "country", "reason": "is not known"}],
+        ) from None
+
+
+def _subdivision(known: holidays.HolidayBase, codes: Collection[str], wanted: str | None) -> str | None:
+    """Return a subdivision's code as the library has it: sent with one of the country's codes or without, in
+    any case, or by its name."""
+    if not wanted:
+        return None
+    spellings = {code.casefold(): code for code in known.subdivisions}
+    spellings |= {name.casefold(): code for name, code in known.subdivisions_aliases.items()}
+    spellings |= {f"{each}-{name}".casefold(): code for name, code in spellings.items() for each in codes}
+    code = spellings.get(wanted.casefold())
+    if code is None:
+        there = ", ".join(known.subdivisions)
+        raise Malformed(
+            f"The subdivision '{wanted}' of {known.country} is not known; "
+            + (f"known are {there}." if there else "it has none."),
+            fields=[{"field": "subdivision", "reason": "is not known"}],
+            subdivisions=list(known.subdivisions),
+        )
+    return code
+
+
+def _language(known: holidays.HolidayBase, tag: str | None) -> str | None:
+    """Return the language of names: always one by name, since the library else takes the server's own."""
+    wanted = (tag or "").replace("-", "_").lower()
+    base = wanted.partition("_")[0]
+    own = known.default_language
+    spoken = [each for each in known.supported_languages if each.lower().partition("_")[0] == base]
+    exact = [each for each in spoken if each.lower() == wanted]
+    return next(iter(exact or ([own] if own in spoken else spoken)), own)

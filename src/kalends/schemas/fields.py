@@ -16,7 +16,8 @@ from kalends.core.text import INVISIBLE, LONGEST_NAME, in_lines, is_blank, one_l
 # What JSON Schema can say of these fields; the validators below say it with better sentences.
 _HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 _NO_NUL = r"^[^\x00]*$"
-_NOT_BLANK = rf"^[^\x00]*[^{INVISIBLE}][^\x00]*$"
+_NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
+_VISIBLE = rf"^[^\x00]*[^{INVISIBLE}][^\x00]*$"
 _PHONE = r"^\+?([ ().\-/]*[0-9]){3,20}[ ().\-/]*((x|ext\.?|#) ?[0-9]{1,8})?$"
 _CLOCK = r"^((0[0-9]|1[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?|24:00(:00)?)$"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -104,13 +105,13 @@ Id = Annotated[
 """An id is never altered: any string may be asked for."""
 Name = Annotated[
     str,
-    Field(min_length=1, max_length=LONGEST_NAME, json_schema_extra={"pattern": _NOT_BLANK}),
+    Field(min_length=1, max_length=LONGEST_NAME, json_schema_extra={"pattern": _VISIBLE}),
     AfterValidator(_no_nul),
     ONE_LINE,
 ]
 Label = Annotated[
     str,
-    Field(min_length=1, max_length=500, json_schema_extra={"pattern": _NOT_BLANK}),
+    Field(min_length=1, max_length=500, json_schema_extra={"pattern": _VISIBLE}),
     AfterValidator(_no_nul),
     ONE_LINE,
 ]

@@ -33,7 +33,7 @@ SAFE = {"cache-control", "content-language", "content-length", "content-type", "
 """What pages may read of any answer (Fetch, section 2.2.2, CORS-safelisted response-header names)."""
 BROWSERS = {"content-length", "host", "origin"}
 """What is read and pages can't set (Fetch, section 2.2.2, forbidden request-headers)."""
-PROXIES = {"x-forwarded-for"}
+PROXIES = {"x-forwarded-for", "x-forwarded-proto"}
 """What proxies say and pages don't."""
 
 

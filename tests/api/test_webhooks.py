@@ -372,8 +372,8 @@ async def test_every_failure_is_in_the_envelope(
     for unknown in ("/x/y", "/x/y/z", f"/{made['id']}/nothing", "/"):
         failed(await client.get(PATH + unknown), 404, "NOT_FOUND")
     for method, known, allowed in (
-        ("PUT", PATH, "GET, POST"),
-        ("POST", path, "DELETE, GET, PATCH"),
+        ("PUT", PATH, "GET, HEAD, POST"),
+        ("POST", path, "DELETE, GET, HEAD, PATCH"),
         ("GET", f"{path}/test", "POST"),
     ):
         response = await client.request(method, known)

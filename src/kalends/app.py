@@ -53,7 +53,7 @@ from kalends.services import keys, manage_links, organizations
 from kalends.services.feeds import find as find_feeds
 from kalends.services.slots import next_available_for_each
 from kalends.settings import Settings
-from kalends.telemetry import Outage, configure
+from kalends.telemetry import configure
 from kalends.tracing import tracing
 from kalends.worker import tell_zone_data, work
 
@@ -66,8 +66,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        outage = Outage("the database can't be used", "the database can be used again")
-        database = open_database(settings.database_url, pool_size=settings.database_pool_size, outage=outage)
+        database = open_database(settings.database_url, pool_size=settings.database_pool_size, told=True)
         key_use = KeyUse(database)
         pace = Pace()
         metrics, traces = Metrics() if settings.metrics else None, tracing()

@@ -263,10 +263,11 @@ def mail_test(
         host = _with_database(settings, lambda database: database.read(organizations.row_of, org)).name
     server = f"{settings.smtp_host}:{settings.smtp_port}"
     outcome = asyncio.run(_try_out(settings, address, host))
-    answer = " ".join((outcome.answer or outcome.error or "").split())
+    answer = " ".join((outcome.answer or "").split())
     if not outcome.succeeded:
         trouble = outcome.trouble or f"The mail server {server} refuses this mail."
-        raise Malformed(f"{trouble} (It says: {' '.join(filter(None, [str(outcome.code or ''), answer]))})")
+        said = f"It says: {outcome.code} {answer}" if outcome.code is not None else outcome.error
+        raise Malformed(f"{trouble} ({said})")
     shown = {"address": address, "server": server, "answer": answer}
     _say(shown, f"The mail server {server} took the mail to {address}. Now see whether it arrives.", as_json)
 

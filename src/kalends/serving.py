@@ -26,7 +26,7 @@ from kalends.db.database import Database
 from kalends.db.opening import open_database
 from kalends.metrics import SHARED, Metrics
 from kalends.settings import Settings, unknown_names
-from kalends.telemetry import Outage, configure, log
+from kalends.telemetry import configure, log
 
 GRACE_SECONDS = 30
 """How long requests in flight may take to finish when the server is told to stop."""
@@ -129,8 +129,7 @@ def work(settings: Settings, *, announce: Callable[[], None]) -> None:
     async def run() -> None:
         async with opened(settings.database_url) as first:
             await ready(first)
-        outage = Outage("the database can't be used", "the database can be used again")
-        database = open_database(settings.database_url, pool_size=5, outage=outage)
+        database = open_database(settings.database_url, pool_size=5, told=True)
         try:
             announce()
             clock, metrics, version = SystemClock(), None, zone_data.choose()

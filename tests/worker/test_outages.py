@@ -307,8 +307,7 @@ def look(tx: Tx) -> Any:
 
 async def test_a_database_that_is_away_is_one_warning_and_one_word_when_it_is_back(told: Told) -> None:
     with Postgres.start() as postgres:
-        outage = Outage("the database can't be used", "the database can be used again")
-        database = open_database(postgres.url("postgres"), pool_size=2, outage=outage)
+        database = open_database(postgres.url("postgres"), pool_size=2, told=True)
         try:
             await database.migrate()
             postgres.down()
@@ -334,8 +333,7 @@ async def test_a_file_that_is_away_is_one_warning_and_one_word_when_it_is_back(
     told: Told, tmp_path: Path, sqlite_template: Path
 ) -> None:
     path = tmp_path / "folder" / "k.db"
-    outage = Outage("the database can't be used", "the database can be used again")
-    database = open_database(f"sqlite:///{path}", pool_size=2, outage=outage)
+    database = open_database(f"sqlite:///{path}", pool_size=2, told=True)
     try:
         for _ in range(20):
             with pytest.raises(Unavailable):

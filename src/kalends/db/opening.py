@@ -11,13 +11,14 @@ from kalends.db.sqlite import SqliteDatabase
 from kalends.telemetry import Outage
 
 
-def open_database(url: str, *, pool_size: int, outage: Outage | None = None) -> Database:
+def open_database(url: str, *, pool_size: int, told: bool = False) -> Database:
     """The database at `url`: `sqlite:///relative.db`, `sqlite:////absolute.db`, or
-    `postgresql://user@host/db` with whatever libpq allows in it. Connects only when first used. `outage` is
-    told when it can't be used, and when it can again.
+    `postgresql://user@host/db` with whatever libpq allows in it. Connects only when first used. If `told`,
+    the log tells when it can't be used, and when it can again.
 
     Raises ValueError, with a sentence for the operator, where the URL is neither.
     """
+    outage = Outage("the database can't be used", "the database can be used again") if told else None
     scheme = url.partition("://")[0]
     if scheme in ("postgresql", "postgres"):
         return PostgresDatabase(url, pool_size=pool_size, outage=outage)

@@ -33,6 +33,8 @@ SAFE = {"cache-control", "content-language", "content-length", "content-type", "
 """What pages may read of any answer (Fetch, section 2.2.2, CORS-safelisted response-header names)."""
 BROWSERS = {"content-length", "host", "origin"}
 """What is read and pages can't set (Fetch, section 2.2.2, forbidden request-headers)."""
+FOLLOWED = {"location"}
+"""What browsers act upon before a page sees the answer."""
 PROXIES = {"x-forwarded-for", "x-forwarded-proto"}
 """What proxies say and pages don't."""
 
@@ -221,7 +223,7 @@ def test_what_the_code_names_is_in_the_two_lists() -> None:
     assert {"authorization", "if-none-match", "test-clock"} <= read
     assert read <= {*accepted, *BROWSERS, *PROXIES}
     assert {"allow", "etag", "retry-after", "x-request-id"} <= sent
-    assert sent <= {*accepted, *exposed, *SAFE, *PROXIES}
+    assert sent <= {*accepted, *exposed, *SAFE, *FOLLOWED, *PROXIES}
 
 
 def _read(tree: ast.AST) -> Iterator[str]:

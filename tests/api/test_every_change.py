@@ -16,7 +16,7 @@ from kalends.db.tables import metadata
 from kalends.settings import Settings
 from tests.api.conftest import client_of
 from tests.api.pages import LINKS
-from tests.api.test_isolation import MONDAY, OPERATIONS, House, example
+from tests.api.test_isolation import MAIL, MONDAY, OPERATIONS, House, example
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
@@ -24,7 +24,7 @@ from tests.support.organizations import Org, make_org
 pytestmark = pytest.mark.anyio
 
 WEBHOOKS = "/v1/webhooks"
-HOOK = {"url": "https://93.184.215.14/in", "events": ["*"]}
+HOOK = {"url": "https://93.184.215.14/other", "events": ["*"]}
 SECRETS = ("secret", "url", "manage_url", "manage_token")
 AT = "2024-01-22T{}:00:00Z"
 """On the Monday on which there are hours."""
@@ -103,7 +103,7 @@ class Scene:
 @pytest.fixture
 async def scene(own_url: str) -> AsyncIterator[Scene]:
     clock = StoppedClock()
-    app = create_app(Settings(database_url=own_url, worker=False), clock=clock)
+    app = create_app(Settings(database_url=own_url, worker=False, **MAIL), clock=clock)
     async with app.router.lifespan_context(app):
         org = await make_org(app.state.context.database, clock.now())
         async with client_of(app, org.key) as staff:

@@ -11,7 +11,7 @@ from kalends.app import create_app
 from kalends.settings import Settings
 from kalends.telemetry import configure
 from tests.api.conftest import client_of
-from tests.api.test_isolation import OPERATIONS, House
+from tests.api.test_isolation import MAIL, OPERATIONS, House
 from tests.support.clock import StoppedClock
 from tests.support.organizations import make_org
 
@@ -32,7 +32,7 @@ COUNTED = ("x-request-id", "x-ratelimit-remaining")
 
 @pytest.fixture
 async def house(url: str) -> AsyncIterator[House]:
-    app = create_app(Settings(database_url=url, worker=False, metrics=True), clock=StoppedClock())
+    app = create_app(Settings(database_url=url, worker=False, metrics=True, **MAIL), clock=StoppedClock())
     async with app.router.lifespan_context(app):
         org = await make_org(app.state.context.database, StoppedClock().now())
         async with client_of(app, org.key) as client:

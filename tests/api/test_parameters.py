@@ -24,7 +24,17 @@ async def test_an_unknown_parameter_is_refused_with_those_there_are(client: http
     answer = refused(response, 400, "invalid_request")
     assert answer["error"].startswith("client_phone is no query parameter of this call; did you mean client_")
     known = [
-        *("status", "from", "to", "limit", "cursor", "appointment_type_id", "calendar_id", "client_email"),
+        *(
+            "status",
+            "from",
+            "to",
+            "overlapping",
+            "limit",
+            "cursor",
+            "appointment_type_id",
+            "calendar_id",
+            "client_email",
+        ),
         *("updated_since", "order"),
     ]
     assert answer["details"]["parameters"] == known
@@ -128,22 +138,3 @@ async def test_every_call_under_v1_but_files_refuses_them() -> None:
     ]
     assert len(calls) > 50
     assert [each.path for each in calls if not isinstance(each, JsonRoute)] == []
-
-
-async def test_webhooks_come_in_pages_as_the_originals_lists_do(client: httpx.AsyncClient) -> None:
-    for number in range(3):
-        hook = {"url": "https://93.184.216.34/", "events": ["*"], "name": f"{number}"}
-        assert (await client.post("/v1/webhooks", json=hook)).status_code == 201
-    whole = (await client.get("/v1/webhooks")).json()
-    assert (whole.keys(), len(whole["data"])) == ({"success", "data"}, 3)
-    first = (await client.get("/v1/webhooks", params={"page": 1, "limit": 2})).json()
-    second = (await client.get("/v1/webhooks", params={"page": 2, "limit": 2})).json()
-    assert first == {
-        "success": True,
-        "data": whole["data"][:2],
-        "pagination": {"page": 1, "limit": 2, "total": 3},
-    }
-    assert second["data"] == whole["data"][2:]
-    assert (await client.get("/v1/webhooks", params={"page": 1})).json()["pagination"]["limit"] == 50
-    for wrong in ({"limit": 0}, {"limit": 101}, {"page": 0}):
-        assert (await client.get("/v1/webhooks", params=wrong)).status_code == 400

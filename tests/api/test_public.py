@@ -203,7 +203,9 @@ async def test_a_client_books_for_the_client_only(page: Page, db: Database) -> N
     for what, names in (("appointments", pushed), ("holds", ("check", "calendar_id", "org_id"))):
         for name in names:
             body = refused(await page.post(what, **{name: pushed[name]}), 400, "invalid_request")
-            assert body["error"].startswith(f"{name} can't be set here. What can: appointment_type_id, ")
+            assert body["error"].startswith(
+                f"{name} can't be set here. These can be set: appointment_type_id, "
+            )
     assert (await page.staff.get(APPOINTMENTS)).json()["appointments"] == []
     booked = await page.book(utm_source="mail", crm_reference={"id": 5})
     seen = await page.as_staff_see(booked["appointment"]["id"])

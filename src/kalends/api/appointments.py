@@ -11,7 +11,6 @@ from kalends.api.errors import UNBOOKABLE, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.api.links import keeping_no_link
 from kalends.core import errors
-from kalends.db.database import Tx
 from kalends.schemas.appointments import (
     AppointmentAnswer,
     AppointmentChange,
@@ -130,14 +129,7 @@ async def manage_link(id: PathId, change: Writing, body: ManageLinkCreate = _ABS
     def with_link(token: str) -> ManageLinkAnswer:
         return ManageLinkAnswer(manage_url=change.link(token), manage_token=token)
 
-    def without_link(_answer: str) -> str:
-        return ManageLinkAnswer(manage_url=None, manage_token=None).model_dump_json()
-
-    def with_new_link(tx: Tx, _answer: str) -> str:
-        return with_link(manage_links.issue(tx, change.org_id, id, change.now)).model_dump_json()
-
-    # A token is stored nowhere, so a replay makes one more link, and ends none: it changes nothing else.
-    return await change.keeping(without_link, with_new_link).make(
+    return await keeping_no_link(change, ManageLinkAnswer).make(
         with_link, manage_links.renew, change.org_id, id, change.now, keep_others=body.keep_others
     )
 

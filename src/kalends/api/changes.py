@@ -62,21 +62,28 @@ class Change(Call):
         super().__init__(request, host)
         self._key = request.headers.get("idempotency-key")
         if self._key is not None and not re.fullmatch(_KEY, self._key):
-            raise Malformed("Idempotency-Key must have 1 to 255 printable ASCII characters.")
-        dry_run = request.query_params.get("dry_run", "false")
-        if dry_run not in ("true", "false"):
-            raise Malformed("dry_run must be true or false.")
-        self.rehearsed = dry_run == "true"
+            raise _wrong("Idempotency-Key", "must have 1 to 255 printable ASCII characters")
+        dry_run = request.query_params.getlist("dry_run")
+        if len(dry_run) > 1 or not {"true", "false"}.issuperset(dry_run):
+            raise _wrong("dry_run", "must be true or false, and sent once")
+        self.rehearsed = dry_run == ["true"]
         self._event: str | None = None
         self._status = 200
         self._keep: Callable[[str], str] = str
         self._revive: Callable[[Tx, str], str] = lambda _tx, answer: answer
+        self._rehearse: Callable[[str], str] = str
 
-    def keeping(self, keep: Callable[[str], str], revive: Callable[[Tx, str], str] | None = None) -> Self:
-        """For an answer that holds a secret: `keep` makes what is stored of it and what a rehearsal answers,
-        and `revive` what a replay answers from that."""
+    def keeping(
+        self,
+        keep: Callable[[str], str],
+        revive: Callable[[Tx, str], str] | None = None,
+        rehearse: Callable[[str], str] | None = None,
+    ) -> Self:
+        """For an answer that holds a secret: `keep` makes what is stored of it, `revive` what a replay makes
+        of that, and `rehearse` what a rehearsal answers: what is kept, if nothing else is said."""
         self._keep = keep
         self._revive = revive or self._revive
+        self._rehearse = rehearse or keep
         return self
 
     @property
@@ -144,7 +151,7 @@ class Change(Call):
         if self.rehearsed:
             self.request.scope["state"]["made"] = "rehearsed"
             # A secret of what is undone would be good for nothing.
-            return self._json(self._keep(await self.db.rehearse(unit)))
+            return self._json(self._rehearse(await self.db.rehearse(unit)))
         ticket = await self._named()
         if ticket is None:
             return self._json(await self.db.write(unit))
@@ -189,6 +196,10 @@ class Change(Call):
                 return refusal
             refusal.details = {**refusal.details, "next_available": found or []}
         return refusal
+
+
+def _wrong(field: str, reason: str) -> Malformed:
+    return Malformed(f"{field} {reason}.", fields=[{"field": field, "reason": reason}])
 
 
 async def _fingerprint(request: Request) -> bytes:

@@ -1,5 +1,7 @@
 """`/docs`: the OpenAPI document, for people; and the way to it."""
 
+from urllib.parse import urlsplit
+
 from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.requests import Request
@@ -14,9 +16,9 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/")
 async def enter(request: Request) -> Response:
-    """Lead whoever has only the server's address to the documentation: relatively, so that it is right behind
-    a proxy's prefix, too, unless the prefix is known."""
-    known = context_of(request.scope).public_url
+    """Lead whoever has only the server's address to the documentation, on the same host: relatively, so that
+    it is right behind a proxy's prefix, too, unless the prefix is known."""
+    known = urlsplit(context_of(request.scope).public_url).path
     return Response(status_code=307, headers={"Location": f"{known}/docs" if known else "docs"})
 
 

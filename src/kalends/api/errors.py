@@ -179,10 +179,32 @@ def _field(location: Sequence[str | int]) -> str:
     return ".".join(str(part) for part in location[1:]) or _BODY
 
 
+_REASONS = {
+    "missing": "is required",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "dict_type": "must be an object",
+    "list_type": "must be a list",
+    "string_type": "must be a string",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "too_short": "must have at least {min_length}",
+    "too_long": "must have at most {max_length}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+}
+"""What is said of a field that is wrong, in plain words; of what is not here, Pydantic says it."""
+
+
 def _reason(problem: Mapping[str, Any]) -> str:
+    if (plain := _REASONS.get(problem["type"])) is not None:
+        return plain.format(**problem.get("ctx", {}))
     message: str = problem["msg"]
-    if problem["type"] == "missing":
-        return "is required"
     for opening in ("Input should", "Value should", "String should", "List should"):
         if message.startswith(opening):
             return message.removeprefix(opening.partition(" ")[0] + " ")

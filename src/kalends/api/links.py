@@ -1,32 +1,38 @@
-"""Bookings that are answered with the client's secret link."""
+"""Answers that hold the secret link of an appointment's client."""
 
 from typing import TypeVar
 
 from kalends.api.changes import Change
 from kalends.db.database import Tx
-from kalends.schemas.appointments import BookedByStaffAnswer
+from kalends.ids import digest
+from kalends.schemas.appointments import BookedByStaffAnswer, ManageLinkAnswer
 from kalends.schemas.public import BookedAnswer
 from kalends.services import manage_links
 
 C = TypeVar("C", bound=Change)
+NOTHING_KEPT = '{"manage_url": null, "manage_token": null}'
+"""In place of the empty text that 0.1.0 kept of a link for staff before it kept digests."""
 
 
-def keeping_no_link(change: C, shape: type[BookedAnswer | BookedByStaffAnswer]) -> C:
-    """Have a change keep its answer, of this shape, without the link, which is stored nowhere. A replay makes
-    one more, unless the appointment has another e-mail address by then. The links that the client was given
-    or mailed meanwhile go on working."""
+def keeping_no_link(change: C, shape: type[BookedAnswer | BookedByStaffAnswer | ManageLinkAnswer]) -> C:
+    """Have a change keep its answer, of this shape, with the link's digest in place of its token, which is
+    stored nowhere. A replay makes one more link as long as that one works: a link that was ended, by staff or
+    with the e-mail address that it was for, is not brought back. A rehearsal has none."""
+
+    def with_digest(answer: str) -> str:
+        told = shape.model_validate_json(answer)
+        assert told.manage_token is not None
+        kept = {"manage_url": None, "manage_token": digest(told.manage_token).hex()}
+        return told.model_copy(update=kept).model_dump_json()
+
+    def with_one_more(tx: Tx, answer: str) -> str:
+        kept = shape.model_validate_json(answer or NOTHING_KEPT)
+        token = manage_links.issue_beside(tx, bytes.fromhex(kept.manage_token or ""), change.now)
+        link = {"manage_url": None if token is None else change.link(token), "manage_token": token}
+        return kept.model_copy(update=link).model_dump_json()
 
     def without_link(answer: str) -> str:
-        kept = shape.model_validate_json(answer)
-        return kept.model_copy(update={"manage_url": None, "manage_token": None}).model_dump_json()
+        told = shape.model_validate_json(answer)
+        return told.model_copy(update={"manage_url": None, "manage_token": None}).model_dump_json()
 
-    def with_new_link(tx: Tx, answer: str) -> str:
-        kept = shape.model_validate_json(answer)
-        booked = kept.appointment
-        token = manage_links.issue_for(tx, change.org_id, booked.id, booked.client_email, change.now)
-        if token is None:
-            return answer
-        told = {"manage_url": change.link(token), "manage_token": token}
-        return kept.model_copy(update=told).model_dump_json()
-
-    return change.keeping(without_link, with_new_link)
+    return change.keeping(with_digest, with_one_more, without_link)

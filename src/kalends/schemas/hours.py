@@ -20,6 +20,11 @@ class Hours(Request):
     """From a time of day to a later one."""
 
     must_have: ClassVar[Sequence[str]] = ("start_time", "end_time")
+    refuses = True
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (Availability,)
 
     start_time: ClockTime
     end_time: ClockTime
@@ -64,13 +69,10 @@ class Window(Hours):
 class AvailabilityCreate(Window, Change):
     """A weekly window of the organization's own hours."""
 
+    refuses = False
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"day_of_week": 1, "start_time": "09:00:00", "end_time": "17:00:00"}]}
     )
-
-    @classmethod
-    def known(cls) -> Sequence[type[BaseModel] | str]:
-        return (Availability,)
 
     appointment_type_id: Id | None = Field(default=None, description="Opens it for this type only.")
     is_active: bool = True

@@ -47,11 +47,12 @@ def _bound(value: Any) -> Any:
 def _statuses(value: Any) -> Any:
     sent = value if isinstance(value, list) else [value]  # ?status=a&status=b means a,b
     names = [name.strip() for each in sent for name in str(each).split(",") if name.strip()]
-    if unknown := [name for name in names if name not in STATUSES]:
+    unknown = [name for name in names if name not in STATUSES]
+    if unknown or not names:
         raise PydanticCustomError(
             "status",
             "must be one or several of {all}, not {unknown}",
-            {"all": ", ".join(STATUSES), "unknown": unknown[0][:40]},
+            {"all": ", ".join(STATUSES), "unknown": unknown[0][:40] if unknown else "none"},
         )
     return tuple(names)
 
@@ -150,6 +151,8 @@ def _event_cursor(value: Any) -> Any:
 def _event_names(value: Any) -> Any:
     sent = value if isinstance(value, list) else [value]
     names = [name.strip() for each in sent for name in str(each).split(",") if name.strip()]
+    if not names:
+        raise PydanticCustomError("event", "must name events, such as appointment.* (see docs/events.md)")
     if unknown := [name for name in names if name != TEST_EVENT and not is_filter(name)]:
         raise PydanticCustomError(
             "event", "names no event: {unknown} (see docs/events.md)", {"unknown": unknown[0][:40]}

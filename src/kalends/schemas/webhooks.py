@@ -75,11 +75,8 @@ class WebhookChange(Change):
     """What is to be changed of a webhook."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"active": False}]})
-    why_not: ClassVar[Mapping[str, str]] = {
-        "secret": "POST …/{id}/rotate-secret makes a new one",
-        "disabled_reason": "it follows from active; send active",
-        "failing_since": "it follows from active; send active",
-    }
+    why_not: ClassVar[Mapping[str, str]] = {"secret": "POST …/{id}/rotate-secret makes a new one"}
+    moves = frozenset({"disabled_reason", "failing_since"})
 
     @classmethod
     def known(cls) -> Sequence[type[BaseModel] | str]:

@@ -1,6 +1,6 @@
 """What every message has in common."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import cache
 from typing import Any, ClassVar, Literal, Self, cast
 
@@ -13,9 +13,11 @@ from kalends.core.text import is_blank
 from kalends.schemas.fields import as_moment
 
 _MEANWHILE = "it was changed since it was read; read it again, or send only what is to change"
-_WHY_UNCHANGEABLE = {"id": "it names another one than is to be changed"} | dict.fromkeys(
-    ("version", "updated_at", "updatedAt"), _MEANWHILE
-)
+_STAMPS = ("version", "updated_at", "updatedAt")
+"""What grows with every change: whoever sends back what was read before sends an earlier one."""
+_WHY_UNCHANGEABLE = {"id": "it names another one than is to be changed"} | dict.fromkeys(_STAMPS, _MEANWHILE)
+_ELSEWHERE = "dry_run"
+_DRY_RUN = "is a query parameter: ?dry_run=true"
 UNSENT: Any = None
 """The default of a field that stays as it is unless it is sent; `Request.sent` tells which were."""
 
@@ -72,6 +74,8 @@ class Request(BaseModel):
         strays = body.keys() - _settable(cls)
         if not (missing or strays):
             return body
+        if _ELSEWHERE in strays:  # it would be done for real
+            raise PydanticCustomError("wrong_names", "has wrong names", {"wrong": {_ELSEWHERE: _DRY_RUN}})
         meant = {name: right for name in strays if (right := _meant(cls, name)) is not None}
         if missing:
             wrong = dict.fromkeys(missing, "is required") | _misspelt(meant)
@@ -98,7 +102,7 @@ class Request(BaseModel):
         """Return what is said of a name that can't be set here: why not, and what can."""
         why = cls.why_not.get(name) or (None if cls.refuses else _WHY_UNCHANGEABLE.get(name))
         because = f": {why}" if why else ""
-        return f"can't be set here{because}. What can: {', '.join(_in_order(cls))}"
+        return f"can't be set here{because}. These can be set: {', '.join(_in_order(cls))}"
 
 
 class Change(Request):
@@ -106,6 +110,8 @@ class Change(Request):
     accepted as it is, and refused if it is to be something else (`must_agree`)."""
 
     _shown: dict[str, Any] = PrivateAttr(default_factory=dict)
+    moves: ClassVar[Set[str]] = frozenset()
+    """Of what an answer shows, what changes by itself: whatever is sent of it says nothing."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -119,20 +125,28 @@ class Change(Request):
         """Return what was sent under a name that can't be set; None if nothing was."""
         return self._shown.get(name)
 
-    def must_agree(self, present: BaseModel, zone: str = "UTC", *, within: str = "") -> None:
-        """Raise Malformed if the body gives another value than the `present` one to anything that can't be
-        set. Naive times are read in `zone`, an IANA name. `within` is the path of the body's own place."""
+    def must_agree(self, *shown: BaseModel, zone: str = "UTC", within: str = "") -> None:
+        """Raise Malformed if the body gives another value to anything that can't be set than it has in one of
+        `shown`: as it is, and as the change makes it. Naive times are read in `zone`, an IANA name. `within`
+        is the path of the body's own place."""
         if not self._shown:
             return
-        now = present.model_dump(mode="json", by_alias=True)
+        values = [each.model_dump(mode="json", by_alias=True) for each in shown]
         wrong = {
             within + name: self.refusal_of(name)
             for name, value in self._shown.items()
-            if not _agrees(value, now.get(name), zone)
+            if name not in self.moves and not any(_fits(name, value, each.get(name), zone) for each in values)
         }
         if wrong:
             fields = [{"field": name, "reason": reason} for name, reason in wrong.items()]
             raise Malformed(f"{fields[0]['field']} {fields[0]['reason']}", fields=fields)
+
+
+def _fits(name: str, sent: Any, present: Any, zone: str) -> bool:
+    """Return whether a value is the present one, or, of what grows with every change, an earlier one."""
+    if name in _STAMPS and isinstance(sent, type(present)) and not isinstance(sent, bool):
+        return bool(sent <= present) or _agrees(sent, present, zone)
+    return _agrees(sent, present, zone)
 
 
 def _agrees(sent: Any, present: Any, zone: str) -> bool:

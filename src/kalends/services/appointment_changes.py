@@ -76,11 +76,11 @@ def change(
     row, present = _locked(tx, party.org_id, appointment_id, now, link)
     if versions is not None and row.version not in versions:
         raise PreconditionFailed(version=row.version)
-    wish.must_agree(present, party.timezone)
     if _is_client(party) and _is_so_already(wish, row):
         return shown(row, now)
     before = fields_of(row)
     after = _wished(tx, party, kind, row, wish, now)
+    wish.must_agree(present, with_fields(row, after), zone=party.timezone)
     if after == before:
         return shown(row, now)
     if kind is not None and _takes_time(before, after):

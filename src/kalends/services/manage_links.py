@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, delete, insert, select
 
 from kalends.core.caller import Link
-from kalends.core.contacts import is_replaced
 from kalends.core.errors import NotFound
 from kalends.db.database import Tx
 from kalends.db.tables import appointments, manage_links, organizations
@@ -26,11 +25,14 @@ def renew(tx: Tx, org_id: str, appointment_id: str, now: datetime, *, keep_other
     return issue(tx, org_id, appointment_id, now)
 
 
-def issue_for(tx: Tx, org_id: str, appointment_id: str, address: str | None, now: datetime) -> str | None:
-    """Return one more link's token for the client with this e-mail address; None, and nothing is made, if the
-    appointment has another address by now. Raises NotFound."""
-    row = row_of(tx, org_id, appointment_id, locked=True)
-    return None if is_replaced(address, row.client_email) else issue(tx, org_id, appointment_id, now)
+def issue_beside(tx: Tx, other: bytes, now: datetime) -> str | None:
+    """Return the token of one more link beside the one with this digest; None, and nothing is made, if that
+    one has ended."""
+    found = select(manage_links.c.org_id, manage_links.c.appointment_id).where(manage_links.c.digest == other)
+    if (link := tx.execute(found).first()) is None:
+        return None
+    row_of(tx, link.org_id, link.appointment_id, locked=True)  # whoever ends links holds this lock
+    return None if tx.execute(found).first() is None else issue(tx, link.org_id, link.appointment_id, now)
 
 
 def drop(tx: Tx, org_id: str, appointment_id: str) -> None:

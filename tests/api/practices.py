@@ -88,7 +88,7 @@ class Plan:
 
 def followed(plan: Plan) -> Schedule:
     """The hours that the plan's type follows."""
-    chosen = None if plan.follows is None else plan.schedules[plan.follows % len(plan.schedules) :][:1]
+    chosen = [] if plan.follows is None else plan.schedules[plan.follows % max(1, len(plan.schedules)) :][:1]
     hours = chosen[0] if chosen else plan.own
     weekly: list[list[tuple[int, int]]] = [[] for _ in range(7)]
     for window in hours.windows:

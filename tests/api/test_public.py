@@ -685,7 +685,18 @@ async def test_a_repeated_booking_has_no_link_once_the_address_is_another(page: 
     assert again.json() == first | {"manage_url": None, "manage_token": None}
     answered(await page.client.get(f"{LINKS}/{fresh}"), "appointment")
     refused(await page.client.get(f"{LINKS}/{first['manage_token']}"), 404, "not_found")
-    # Other capitals are the same address, and so is the old one again.
+    # A link that was ended stays ended, also if the old address comes back.
     answered(await page.staff.patch(path, json={"client_email": "JANE@example.com"}), "appointment")
-    token = (await page.post("appointments", key)).json()["manage_token"]
-    answered(await page.client.get(f"{LINKS}/{token}"), "appointment")
+    assert (await page.post("appointments", key)).json()["manage_token"] is None
+
+
+async def test_a_repeated_booking_has_no_link_once_staff_have_ended_the_first(page: Page) -> None:
+    key = {"Idempotency-Key": "mine"}
+    first = (await page.post("appointments", key)).json()
+    path = f"{APPOINTMENTS}/{first['appointment']['id']}"
+    answered(await page.staff.patch(path, json={"client_email": "JANE@example.com"}), "appointment")
+    second = (await page.post("appointments", key)).json()
+    for token in (first["manage_token"], second["manage_token"]):
+        answered(await page.client.get(f"{LINKS}/{token}"), "appointment")
+    await page.staff.post(f"{path}/manage-link")
+    assert (await page.post("appointments", key)).json() == first | {"manage_url": None, "manage_token": None}

@@ -195,6 +195,7 @@ class Lives(RuleBasedStateMachine):
             wanted = replace(wanted, notes=notes)
         if start is not None:
             body["start_time"] = stamp(BASE + timedelta(minutes=start))
+        if start is not None and start != one.start:  # else it stays as long as it is
             moved = self.taken(start)
             wanted = replace(wanted, start=moved.start, end=moved.end, busy=moved.busy)
             if one.status == "pending" and one.asked is not None:

@@ -132,7 +132,7 @@ async def test_the_list_comes_in_pages(client: httpx.AsyncClient) -> None:
         return [each["id"] for each in succeeded(response)], response.json()["pagination"]
 
     assert await page() == ([], {"page": 1, "limit": 50, "total": 0})
-    ids = [(await make(client, name=f"{n}"))["id"] for n in range(53)]
+    ids = [(await make(client, url=f"{HOOK['url']}/{n}"))["id"] for n in range(53)]
     assert await page() == (ids[:50], {"page": 1, "limit": 50, "total": 53})
     assert await page(page=2) == (ids[50:], {"page": 2, "limit": 50, "total": 53})
     assert await page(page=1, limit=100) == (ids, {"page": 1, "limit": 100, "total": 53})
@@ -175,8 +175,8 @@ async def test_a_list_is_of_ones_own_webhooks(
     mine = await make(client)
     stranger = await make_org(db, clock.now())
     async with client_of(app, stranger.key) as theirs:
-        await make(theirs)
-        await make(theirs)
+        for name in ("a", "b"):
+            await make(theirs, url=f"{HOOK['url']}/{name}")
         assert (await theirs.get(PATH)).json()["pagination"]["total"] == 2
     response = await client.get(PATH)
     assert response.json()["pagination"]["total"] == 1

@@ -161,8 +161,8 @@ async def test_availability_and_its_error(walked: tuple[httpx.AsyncClient, Org])
 
 async def test_lists_outside_the_calendar(walked: tuple[httpx.AsyncClient, Org]) -> None:
     client, _ = walked
-    hook = {"url": "https://93.184.215.14/in", "events": ["*"]}
-    made = [(await client.post("/v1/webhooks", json=hook)).json()["data"] for _ in range(3)]
+    hooks = [{"url": f"https://93.184.215.14/{name}", "events": ["*"]} for name in "abc"]
+    made = [(await client.post("/v1/webhooks", json=hook)).json()["data"] for hook in hooks]
     answer = (await client.get("/v1/webhooks")).json()
     assert [each["id"] for each in answer["data"]] == [each["id"] for each in made]
     holds(answer, {"success": True, "pagination": {"page": 1, "limit": 50, "total": 3}})

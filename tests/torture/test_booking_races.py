@@ -882,7 +882,7 @@ def working(url: str, log: Path) -> Iterator[None]:
     try:
         yield
         assert process.stdout
-        assert json.loads(process.stdout.readline()) == {"worker": True}
+        assert json.loads(process.stdout.readline())["worker"] is True
         process.terminate()
         assert process.wait(timeout=30) == 0, log.read_text()
         assert not log.read_text()

@@ -303,17 +303,19 @@ async def test_a_letter_that_was_taken_and_not_sent_is_sent_to_nobody(opening: O
 
 
 async def test_a_cancellation_that_waits_is_made_up_for(opening: Opening) -> None:
-    """The stranger was told of the visit, but not yet of its cancellation."""
+    """The stranger was told of the visit, but not yet of its cancellation; and who is meant, of nothing."""
     async with opening() as p:
         await p.book()
         await p.mails()
         p.mailbox.refusals.append("451 not now")
-        await p.change(status="cancelled")
+        await p.change(status="cancelled", cancellation_reason="We are ill.")
         assert await p.mails() == []
         await p.change(client_email=NEW)
-        mails = await p.mails()
-        assert told(mails) == [(OLD, FORMER)]
-        assert Calendar.from_ical(mails[0].calendar)["METHOD"] == "CANCEL"
+        mails = sorted(await p.mails(), key=lambda mail: told([mail]))
+        assert told(mails) == sorted([(NEW, CANCELLED), (OLD, FORMER)])
+        assert all(Calendar.from_ical(mail.calendar)["METHOD"] == "CANCEL" for mail in mails)
+        said = {told([mail])[0][0]: "We are ill." in mail.part("text/plain") for mail in mails}
+        assert said == {NEW: True, OLD: False}
         await p.change(status="confirmed")
         assert told(await p.mails()) == [(NEW, CONFIRMED)]
 

@@ -38,6 +38,10 @@ def _blank_is_null(value: Any) -> Any:
     return None if isinstance(value, str) and is_blank(value) else value
 
 
+def _empty_is_null(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
 def _one_line(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -147,7 +151,7 @@ contract's own example is not a number of any."""
 
 Language = Annotated[
     Annotated[str, Field(max_length=35), AfterValidator(_language)] | None,
-    BeforeValidator(_blank_is_null),
+    BeforeValidator(_empty_is_null),
     WithJsonSchema(
         {
             "type": _NULLABLE_TEXT,

@@ -27,7 +27,10 @@ class Mail(Answer):
     id: str
     event_id: str
     event: str
-    audience: str = Field(description="Whom it is for: `client`, `staff`, or `reminder` (the client, later).")
+    audience: str = Field(
+        description="Whom it is for: `client`, `staff`, `reminder` (the client, later), or `former` (whoever "
+        "the client's address led to before it was changed)."
+    )
     appointment_id: str | None
     to: str | None = Field(description="The address of the last attempt; null before the first.")
     status: MailStatus = Field(

@@ -62,6 +62,9 @@ def _occasion(kind: str, told: Appointment, previous: dict[str, Any], by: str) -
             return None
         case "rescheduled" | "updated" if stands and _is_told_anew(told, previous):
             return "requested" if told.status == "pending" else "confirmed"
+        case "updated" if told.status == "cancelled" and _is_told_anew(told, previous):
+            # Nobody but a stranger may know of it.
+            return "expired" if told.cancellation_reason == CONFIRMATION_EXPIRED else "cancelled"
         case "rescheduled" if stands:
             return "requested" if told.status == "pending" else "moved"
         case "cancelled":

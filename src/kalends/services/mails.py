@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, insert, or_, select, update
 
+from kalends.core.contacts import is_same
 from kalends.core.errors import Conflict, NotFound
 from kalends.core.hours import stamp
 from kalends.db.database import AnyRow, Tx
@@ -79,7 +80,7 @@ def _must_be_wanted(tx: Tx, org_id: str, row: AnyRow, now: datetime) -> None:
     [present] = appointments.locked(tx, org_id, [told.id], now)
     if row.audience in (CLIENT, STAFF) and _moved_on(told, present, row.audience):
         raise Conflict(
-            "The appointment was changed since this mail, so it stays unsent; a later mail tells how it is.",
+            "The appointment was changed since this mail, so it is not sent again; a later one tells all.",
             appointment_id=told.id,
         )
     written = letters.write(tx, org_id, row, present, now)
@@ -97,7 +98,7 @@ def _must_be_wanted(tx: Tx, org_id: str, row: AnyRow, now: datetime) -> None:
 
 def _moved_on(told: Appointment, present: Appointment, audience: str) -> bool:
     """Whether a mail would say what is no longer so, or to an address that is no longer the client's."""
-    if audience == CLIENT and told.client_email != present.client_email:
+    if audience == CLIENT and not is_same(told.client_email, present.client_email):
         return True
     return (told.status, told.start_time) != (present.status, present.start_time)
 

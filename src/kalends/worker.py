@@ -16,6 +16,7 @@ from kalends.core.errors import Refusal, Unavailable
 from kalends.core.hours import stamp
 from kalends.core.messages import Message, Outcome
 from kalends.core.pacing import granted, is_last, pause
+from kalends.db import migrating
 from kalends.db.database import Database, Tx
 from kalends.delivery.mail import Postman
 from kalends.delivery.webhooks import Poster
@@ -91,7 +92,12 @@ class Worker:
             await asyncio.gather(*self._delivering, return_exceptions=True)
 
     async def take_events(self) -> None:
-        """Number what has happened, and begin to deliver to everybody who is due."""
+        """Number what has happened, and begin to deliver to everybody who is due.
+
+        Raises SchemaOutdated if the schema is not this version's: what was delivered could not be recorded,
+        and would be delivered again and again.
+        """
+        await self._database.read(migrating.check)
         mail = self._postman is not None
         for org_id in await self._database.read(event_order.waiting):
             await self._of_one(org_id, event_order.number, org_id, self._clock.now(), mail=mail, wait=False)

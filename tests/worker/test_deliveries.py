@@ -18,10 +18,11 @@ from sqlalchemy import insert, select, text
 
 from kalends import worker as working
 from kalends.clock import SystemClock
-from kalends.core.errors import Unavailable
+from kalends.core.errors import SchemaOutdated, Unavailable
 from kalends.core.hours import stamp
 from kalends.core.messages import Outcome
 from kalends.core.pacing import RETRIES
+from kalends.db import migrating
 from kalends.db.database import Database, Tx
 from kalends.db.tables import events, receivers
 from kalends.delivery import webhooks as posting
@@ -213,6 +214,24 @@ async def test_a_delivery_is_what_is_documented_and_every_byte_of_it_is_signed(
     late = {"webhook-timestamp": str(int(now.timestamp()) + 1)}
     for headers in ({"webhook-id": "evt_1"}, late):
         assert not is_standard(got, hook.secret, headers=headers)
+
+
+async def test_a_worker_beside_another_schema_delivers_nothing(desk: Desk) -> None:
+    """It could not record what it delivered, and would deliver it again and again."""
+
+    def be_at(tx: Tx, revision: str | None) -> None:
+        tx.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{revision}'")
+
+    await desk.hook("/in")
+    await desk.happen("apt_1")
+    await desk.db.write(be_at, "0003")
+    try:
+        with pytest.raises(SchemaOutdated):
+            await desk.turn()
+    finally:
+        await desk.db.write(be_at, migrating.newest())
+    assert desk.receiver.got == []
+    assert await desk.turn() == 1
 
 
 async def test_for_a_day_after_a_rotation_both_secrets_sign(desk: Desk) -> None:

@@ -190,21 +190,21 @@ class BookedAnswer(ClientAppointmentAnswer):
     """What was booked, and the secret link by which to see, cancel and move it."""
 
     manage_url: str | None = Field(
-        description="Null in a rehearsal, which books nothing, and in a replay if staff have changed the "
-        "client's address since."
+        description="Null in a rehearsal, which books nothing, and in a replay if the first link has ended."
     )
     manage_token: str | None = Field(description="The last part of the link, for a page of your own.")
 
 
 def changeable_until(appointment: Appointment, host: Host) -> datetime:
-    """Until when the client may cancel or move an appointment as it is now."""
-    return latest_change(
+    """Until when the client may cancel or move an appointment as it is now; a request while it waits."""
+    until = latest_change(
         appointment.status,
         appointment.start_time,
         appointment.created_at,
         notice_hours=host.client_notice_hours,
         grace_minutes=host.client_grace_minutes,
     )
+    return until if appointment.expires_at is None else min(until, appointment.expires_at)
 
 
 def host_summary(host: Host) -> HostSummary:

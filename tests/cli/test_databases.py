@@ -196,6 +196,8 @@ async def test_a_server_that_is_no_postgresql() -> None:
     async def refuse_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(8)
         writer.write(b"N")
+        await writer.drain()
+        writer.close()
 
     for behaviour, query, words in (
         (hang_up, "", "the connection broke off"),

@@ -16,6 +16,7 @@ from kalends_client.models import (
     AppointmentsAnswer,
     AppointmentStatus,
     BookedAnswer,
+    BookedByStaffAnswer,
     Cancellation,
     ClientAppointmentAnswer,
     ClientBooking,
@@ -37,7 +38,7 @@ def by_key(client: AuthenticatedClient, type_id: str) -> None:
         client_email="jane@example.com",
     )
     booked = appointments_create.sync(client=client, body=wish)
-    assert isinstance(booked, AppointmentAnswer), booked
+    assert isinstance(booked, BookedByStaffAnswer), booked
     made = booked.appointment
     assert (made.start_time, made.end_time) == (START, START + HOUR)
     assert made.client_name == "Jane Doe"

@@ -152,8 +152,9 @@ async def test_a_reason_is_nobodys_duty(page: Page) -> None:
 async def test_bad_bodies_change_nothing(page: Page, link: Link) -> None:
     for action in ("cancel", "reschedule"):
         path = f"{link.path}/{action}"
-        if action == "reschedule":
-            refused(await page.client.post(path), 400, "missing_fields")
+        refused(
+            await page.client.post(path), 400, "missing_fields" if action == "reschedule" else "invalid_json"
+        )
         refused(await page.client.post(path, json=[]), 400, "invalid_json")
         refused(
             await page.client.post(path, content=b"x", headers={"Content-Type": "a/b"}),
@@ -165,10 +166,6 @@ async def test_bad_bodies_change_nothing(page: Page, link: Link) -> None:
     refused(await link.reschedule("tomorrow"), 400, "invalid_time")
     assert refused(await link.reschedule(" "), 400, "missing_fields")["error"] == "start_time is required"
     assert (await link.seen())["version"] == 1
-
-
-async def test_a_cancellation_needs_no_body(page: Page, link: Link) -> None:
-    assert answered(await page.client.post(f"{link.path}/cancel"), "appointment")["status"] == "cancelled"
 
 
 @pytest.mark.parametrize("hours", [0, 48])

@@ -21,9 +21,6 @@ from kalends.services import booking_page
 router = APIRouter(prefix="/v1/public/appointments", tags=["manage"], route_class=JsonRoute)
 
 
-_ABSENT = Cancellation()
-
-
 @router.get("/{token}", responses=public_reading())
 async def get(visit: ByLink) -> ClientAppointmentAnswer:
     """Show the appointment."""
@@ -36,7 +33,7 @@ async def get(visit: ByLink) -> ClientAppointmentAnswer:
     response_model=ClientAppointmentAnswer,
     responses=public_writing(errors.TooLate, errors.IllegalTransition),
 )
-async def cancel(change: WritingByLink, body: Cancellation = _ABSENT) -> Response:
+async def cancel(body: Cancellation, change: WritingByLink) -> Response:
     """Cancel the appointment; again changes nothing."""
     return await change.make(_said(change), booking_page.cancel, change.by, body.reason, change.now)
 

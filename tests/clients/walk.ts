@@ -93,7 +93,9 @@ same(booked.data.appointment.client_email, null);
 const again = await visitor.POST("/v1/public/{slug}/appointments", { params: page_of, body: booking });
 same(again.error?.code, "hold_gone");
 
-const link = { path: { token: booked.data.manage_token } };
+const token = booked.data.manage_token;
+if (token === null) throw new Error("only a rehearsal has no link");
+const link = { path: { token } };
 const seen = await visitor.GET("/v1/public/appointments/{token}", { params: link });
 same(seen.data?.appointment, booked.data.appointment);
 

@@ -112,6 +112,7 @@ same(booked.appointment.clientEmail, null);
 same(await codeOf(open.publicBook({ slug: "demo", clientBooking })), "hold_gone");
 
 const token = booked.manageToken;
+if (token === null) throw new Error("only a rehearsal has no link");
 same((await manage.manageGet({ token })).appointment, booked.appointment);
 const gone = await manage.manageCancel({ token, cancellation: { reason: "I am ill." } });
 same(gone.appointment.status, "cancelled");

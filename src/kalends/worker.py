@@ -97,13 +97,13 @@ class Worker:
         Raises SchemaOutdated if the schema is not this version's: what was delivered could not be recorded,
         and would be delivered again and again.
         """
-        await self._database.read(migrating.check)
         mail = self._postman is not None
         for org_id in await self._database.read(event_order.waiting):
             await self._of_one(org_id, event_order.number, org_id, self._clock.now(), mail=mail, wait=False)
         busy = self._pace is not None and self._pace.is_busy
         most = (MOST_WHILE_BUSY if busy else MOST_RECEIVERS) - len(self._delivering)
         if most > 0 and await self._database.read(deliveries.is_due, self._clock.now(), mail=mail):
+            await self._database.read(migrating.check)
             for lease in await self._database.write(deliveries.lease, self._clock.now(), most, mail=mail):
                 task = asyncio.create_task(self._deliver(lease))
                 self._delivering.add(task)

@@ -37,9 +37,6 @@ class JsonRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         parameters = _parameters(self.dependant)
-        for each in (self.openapi_extra or {}).get("parameters", ()):
-            if each["in"] == "query" and each["name"] not in parameters:
-                parameters.append(each["name"])
 
         async def strictly(request: Request) -> Response:
             if request.scope["query_string"]:

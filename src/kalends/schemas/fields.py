@@ -39,6 +39,7 @@ def _blank_is_null(value: Any) -> Any:
 
 
 def _empty_is_null(value: Any) -> Any:
+    """As `_blank_is_null`, for a field whose pattern judges what can't be seen."""
     return None if isinstance(value, str) and not value.strip() else value
 
 

@@ -376,3 +376,20 @@ _RECORD = (
     # What was tried before its time (the type's reminders were made earlier) has been due since then.
     .values(due_since=case((deliveries.c.due_since > _TRIED_AT, _TRIED_AT), else_=deliveries.c.due_since))
 )
+SHOWN_DELIVERIES = select(
+    deliveries.c.id,
+    deliveries.c.event_id,
+    events.c.type.label("event"),
+    deliveries.c.status,
+    deliveries.c.attempts,
+    deliveries.c.due_at.label("next_attempt_at"),
+    deliveries.c.last_attempt_at,
+    deliveries.c.answer_code,
+    deliveries.c.answer,
+    deliveries.c.error,
+    deliveries.c.latency_ms,
+    deliveries.c.created_at,
+).join_from(
+    deliveries, events, (events.c.org_id == deliveries.c.org_id) & (events.c.id == deliveries.c.event_id)
+)
+"""What staff see of deliveries, to a webhook or by mail."""

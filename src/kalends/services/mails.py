@@ -14,6 +14,7 @@ from kalends.db.tables import deliveries, events, receivers
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.mails import Mail, MailsAnswer, MailsQuery
 from kalends.services import appointments, event_order, letters, manage_links
+from kalends.services.deliveries import SHOWN_DELIVERIES
 from kalends.services.event_order import CLIENT, MAIL, PENDING, STAFF
 
 
@@ -111,24 +112,9 @@ def _shown(row: AnyRow) -> Mail:
     return Mail.model_validate(dict(row._mapping))
 
 
-_TOLD_BY = (events.c.org_id == deliveries.c.org_id) & (events.c.id == deliveries.c.event_id)
-_MAILS = select(
-    deliveries.c.id,
-    deliveries.c.event_id,
-    events.c.type.label("event"),
-    deliveries.c.audience,
-    deliveries.c.appointment_id,
-    deliveries.c.address.label("to"),
-    deliveries.c.status,
-    deliveries.c.attempts,
-    deliveries.c.due_at.label("next_attempt_at"),
-    deliveries.c.last_attempt_at,
-    deliveries.c.answer_code,
-    deliveries.c.answer,
-    deliveries.c.error,
-    deliveries.c.latency_ms,
-    deliveries.c.created_at,
-).join_from(deliveries, events, _TOLD_BY)
+_MAILS = SHOWN_DELIVERIES.add_columns(
+    deliveries.c.audience, deliveries.c.appointment_id, deliveries.c.address.label("to")
+)
 _REPLAYED = select(
     deliveries.c.id.label("mail_id"),
     deliveries.c.audience,
@@ -141,4 +127,6 @@ _REPLAYED = select(
     events.c.type,
     events.c.payload,
     events.c.subject_id,
-).join_from(deliveries, events, _TOLD_BY)
+).join_from(
+    deliveries, events, (events.c.org_id == deliveries.c.org_id) & (events.c.id == deliveries.c.event_id)
+)

@@ -17,7 +17,7 @@ from kalends.ids import new_id, new_webhook_secret
 from kalends.schemas.appointments import Actor
 from kalends.schemas.webhooks import Delivery, NewWebhook, Replay, Webhook, WebhookChange, WebhookCreate
 from kalends.services import event_order
-from kalends.services.deliveries import old_secrets
+from kalends.services.deliveries import SHOWN_DELIVERIES, old_secrets
 from kalends.services.events import row as event_row
 
 ROTATION = timedelta(hours=24)
@@ -142,7 +142,7 @@ def deliveries_of(
 ) -> list[Delivery]:
     """Deliveries, newest first, from before one of them on. Raises NotFound for the webhook."""
     _row(tx, org_id, webhook_id)
-    wanted = _DELIVERIES.where(deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
+    wanted = SHOWN_DELIVERIES.where(deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
     if status is not None:
         wanted = wanted.where(deliveries.c.status == status)
     if before is not None:
@@ -218,7 +218,7 @@ def test(tx: Tx, org_id: str, webhook_id: str, actor: Actor, now: datetime, *, m
         deliveries.c.receiver_id == webhook_id,
         deliveries.c.event_id == made["id"],
     )
-    return _delivery(tx.execute(_DELIVERIES.where(*mine)).one())
+    return _delivery(tx.execute(SHOWN_DELIVERIES.where(*mine)).one())
 
 
 def _deliver(tx: Tx, org_id: str, webhook_id: str, event: AnyRow, now: datetime) -> Delivery:
@@ -230,7 +230,7 @@ def _deliver(tx: Tx, org_id: str, webhook_id: str, event: AnyRow, now: datetime)
         deliveries.c.receiver_id == webhook_id,
         deliveries.c.id == made["id"],
     )
-    return _delivery(tx.execute(_DELIVERIES.where(*mine)).one())
+    return _delivery(tx.execute(SHOWN_DELIVERIES.where(*mine)).one())
 
 
 def _row(tx: Tx, org_id: str, webhook_id: str) -> AnyRow:
@@ -257,19 +257,3 @@ def _delivery(row: AnyRow) -> Delivery:
 
 
 _EVENTS = select(events.c.id, events.c.type, events.c.subject_id, events.c.seq)
-_DELIVERIES = select(
-    deliveries.c.id,
-    deliveries.c.event_id,
-    events.c.type.label("event"),
-    deliveries.c.status,
-    deliveries.c.attempts,
-    deliveries.c.due_at.label("next_attempt_at"),
-    deliveries.c.last_attempt_at,
-    deliveries.c.answer_code,
-    deliveries.c.answer,
-    deliveries.c.error,
-    deliveries.c.latency_ms,
-    deliveries.c.created_at,
-).join_from(
-    deliveries, events, (events.c.org_id == deliveries.c.org_id) & (events.c.id == deliveries.c.event_id)
-)

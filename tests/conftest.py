@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -17,6 +18,7 @@ from kalends.clock import SystemClock
 from kalends.db.database import Database
 from kalends.db.opening import open_database
 from kalends.telemetry import configure
+from tests.support.mailbox import Mailbox
 from tests.support.organizations import Org, make_org
 
 settings.register_profile(
@@ -103,6 +105,22 @@ def own_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     path = tmp_path / "own.db"
     shutil.copy(request.getfixturevalue("sqlite_template"), path)
     return f"sqlite:///{path}"
+
+
+@pytest.fixture
+async def mailbox() -> AsyncIterator[Mailbox]:
+    mailbox = Mailbox()
+    await mailbox.open()
+    yield mailbox
+    await mailbox.close()
+
+
+@pytest.fixture
+def opening(own_url: str, mailbox: Mailbox) -> object:
+    """A practice that is to be opened, with mails: `tests.support.practice.Opening`."""
+    from tests.support.practice import practice  # which needs what is here
+
+    return partial(practice, own_url, mailbox)
 
 
 @pytest.fixture

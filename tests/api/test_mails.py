@@ -1,8 +1,5 @@
 """`/v1/mails`: what became of mails, and sending one once more."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
-from functools import partial
 from typing import Any
 
 import pytest
@@ -16,10 +13,9 @@ from kalends.services import mails
 from tests.services.test_appointment_lists import analyze
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
-from tests.support.mailbox import Mailbox
 from tests.support.organizations import make_org
 from tests.support.plans import plan
-from tests.support.practice import DESK, Practice, practice
+from tests.support.practice import DESK, Opening, Practice
 from tests.worker.test_mail import links_of
 
 pytestmark = pytest.mark.anyio
@@ -27,21 +23,6 @@ pytestmark = pytest.mark.anyio
 MAILS = "/v1/mails"
 JANE = "jane@example.com"
 NO_REMINDER = {"reminderHours": None}
-
-Opening = Callable[..., AbstractAsyncContextManager[Practice]]
-
-
-@pytest.fixture
-async def mailbox() -> AsyncIterator[Mailbox]:
-    mailbox = Mailbox()
-    await mailbox.open()
-    yield mailbox
-    await mailbox.close()
-
-
-@pytest.fixture
-def opening(own_url: str, mailbox: Mailbox) -> Opening:
-    return partial(practice, own_url, mailbox)
 
 
 async def listed(p: Practice, **query: Any) -> list[dict[str, Any]]:

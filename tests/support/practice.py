@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -29,6 +30,8 @@ APPOINTMENTS = "/v1/calendar/appointments"
 BASE = "https://book.example"
 DESK = "desk@clinic.example"
 SENDER = "booking@clinic.example"
+Opening = Callable[..., AbstractAsyncContextManager["Practice"]]
+"""Opens a practice in a database of its own, whose mails go to a mailbox."""
 
 
 @dataclass

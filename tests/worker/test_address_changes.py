@@ -2,8 +2,7 @@
 them, and whoever has the new one is told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -17,7 +16,7 @@ from kalends.db.tables import manage_links
 from kalends.services import deliveries, event_order, event_pages
 from tests.support.answers import refused
 from tests.support.mailbox import Mailbox, Received
-from tests.support.practice import APPOINTMENTS, BASE, Practice, practice
+from tests.support.practice import APPOINTMENTS, BASE, Opening, Practice, practice
 
 pytestmark = pytest.mark.anyio
 
@@ -25,16 +24,6 @@ OLD, NEW = "jane@example.com", "jane.doe@example.com"
 FRIDAY = "2024-01-26T14:00:00Z"
 CONFIRMED, CANCELLED = "Your appointment is confirmed", "Your appointment was cancelled"
 FORMER = "No longer under this e-mail address"
-
-Opening = Callable[..., AbstractAsyncContextManager[Practice]]
-
-
-@pytest.fixture
-async def mailbox() -> AsyncIterator[Mailbox]:
-    mailbox = Mailbox()
-    await mailbox.open()
-    yield mailbox
-    await mailbox.close()
 
 
 @pytest.fixture

@@ -4,11 +4,9 @@ server refuses them or is away."""
 import asyncio
 import ssl
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import getaddresses
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,28 +29,13 @@ from tests.support.clock import StoppedClock
 from tests.support.letters import NOON, letter
 from tests.support.mailbox import Mailbox, Received
 from tests.support.organizations import make_org
-from tests.support.practice import APPOINTMENTS, BASE, DESK, SENDER, Practice, practice
+from tests.support.practice import APPOINTMENTS, BASE, DESK, SENDER, Opening, Practice, practice
 
 pytestmark = pytest.mark.anyio
 
 JANE = "jane@example.com"
 ON_THURSDAY = "Tax Consultation, Thursday, January 25, 2024, 2:00 PM (Coordinated Universal Time, UTC)"
 TO_BE_CONFIRMED = {"requiresConfirmation": True, "confirmWithinHours": 12}
-
-Opening = Callable[..., AbstractAsyncContextManager[Practice]]
-
-
-@pytest.fixture
-async def mailbox() -> AsyncIterator[Mailbox]:
-    mailbox = Mailbox()
-    await mailbox.open()
-    yield mailbox
-    await mailbox.close()
-
-
-@pytest.fixture
-def opening(own_url: str, mailbox: Mailbox) -> Opening:
-    return partial(practice, own_url, mailbox)
 
 
 def told(mails: list[Received], address: str) -> list[str]:

@@ -156,6 +156,33 @@ async def test_whatever_is_shown_may_be_sent_back_with_another_name(
     assert (await shown(client, own))[name] == "Other"
 
 
+@things
+async def test_what_was_kept_may_be_sent_back_after_a_change_of_ones_own(
+    client: httpx.AsyncClient, org: Org, clock: StoppedClock, make: Make
+) -> None:
+    """A page that reads once and saves twice: the stamps it has are earlier ones by then."""
+    method, path, made, own = await make(client, org)
+    name = next(each for each in ("client_name", "name", "reason") if each in made)
+    for value in ("One", "Two"):
+        clock.forward(minutes=1)
+        response = await client.request(method, path, json=made | {name: value})
+        assert response.status_code == 200, response.text
+    assert (await shown(client, own))[name] == "Two"
+
+
+async def test_an_end_that_follows_from_the_new_start_may_be_sent_with_it(
+    client: httpx.AsyncClient, org: Org
+) -> None:
+    """As calendar widgets do when something is dragged."""
+    method, path, _, own = await by_id(client, org)
+    moved = {"start_time": "2024-01-26T10:00:00Z", "end_time": "2024-01-26T11:00:00Z"}
+    odd = moved | {"end_time": "2024-01-26T11:07:00Z"}
+    refused(await client.request(method, path, json=odd), 400, "invalid_request")
+    response = await client.request(method, path, json=moved)
+    assert response.status_code == 200, response.text
+    assert (await shown(client, own))["end_time"] == moved["end_time"]
+
+
 def another(value: Any) -> Any:
     if isinstance(value, bool):
         return not value

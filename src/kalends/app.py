@@ -38,6 +38,7 @@ from kalends.api.document import document, operation_id
 from kalends.api.errors import HANDLERS
 from kalends.api.gate import Gate
 from kalends.api.head import Head
+from kalends.api.kept_files import KeptFiles
 from kalends.api.key_use import KeyUse
 from kalends.api.last_net import LastNet
 from kalends.api.prefix import Prefix
@@ -53,6 +54,7 @@ from kalends.services import keys, manage_links, organizations
 from kalends.services.feeds import find as find_feeds
 from kalends.services.slots import next_available_for_each
 from kalends.settings import Settings
+from kalends.shares import Share, Shares
 from kalends.telemetry import configure
 from kalends.tracing import tracing
 from kalends.worker import tell_zone_data, work
@@ -80,6 +82,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             links=Batches(database, manage_links.find),
             feeds=Batches(database, find_feeds),
             suggestions=Batches(database, next_available_for_each),
+            suggestions_for_clients=Batches(database, next_available_for_each),
+            shares=Shares(),
+            files=KeptFiles(Share(1, patience=10)),
             public_url=settings.public_url,
             public_requests_per_hour=settings.public_requests_per_hour,
             webhooks_allow_private=settings.webhooks_allow_private,

@@ -704,7 +704,7 @@ def test_all_of_an_appointment_lies_within_the_years_1_to_9999(
     ],
 )
 def test_steps(grid: list[Span], interval: int, allowed: list[Span], points: list[int]) -> None:
-    assert steps([(*span, interval) for span in grid], Intervals(allowed)) == points
+    assert list(steps([(*span, interval) for span in grid], Intervals(allowed))) == points
 
 
 _lengths = st.lists(st.tuples(st.integers(0, 6), st.integers(1, 15)), max_size=6)
@@ -724,7 +724,7 @@ def test_steps_agree_with_every_point(
 ) -> None:
     spans = _one_after_the_other(grid, 0)
     wanted = Intervals(_one_after_the_other(allowed, start))
-    assert steps([(*span, interval) for span in spans], wanted) == [
+    assert list(steps([(*span, interval) for span in spans], wanted)) == [
         point for begin, end in spans for point in range(begin, end, interval) if point in wanted
     ]
 

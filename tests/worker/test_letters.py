@@ -21,6 +21,7 @@ from kalends.core.hours import zone_names
 from kalends.delivery import calendar_files
 from kalends.delivery.letters import LANGUAGES, language_of, written
 from kalends.delivery.plain_text import one_line
+from kalends.schemas.appointments import Appointment
 from kalends.schemas.letters import Letter
 from tests.support.letters import NOON, appointment, letter
 
@@ -436,11 +437,17 @@ def test_calendar_programs_read_the_instant_that_is_meant(start: datetime, zone:
         assert told.dt.replace(tzinfo=rules).astimezone(UTC) == instant
 
 
+def feed_of(host: str, appointments: list[Appointment], zone: str) -> bytes:
+    years = {each.start_time.year for each in appointments}
+    file = calendar_files.Feed(host, zone, (min(years), max(years)))
+    return file.whole(file.part([each]) for each in appointments)
+
+
 @settings(max_examples=60)
 @given(name=NASTY, notes=NASTY, host=NASTY)
 def test_what_people_typed_stays_in_its_field(name: str, notes: str, host: str) -> None:
     about = appointment(client_name=name, client_notes=notes)
-    feed = calendar_files.feed(host, [about, about.model_copy(update={"id": "apt_2"})], "Europe/Berlin")
+    feed = feed_of(host, [about, about.model_copy(update={"id": "apt_2"})], "Europe/Berlin")
     invitation = calendar_files.invitation(
         about, host, "Europe/Berlin", method="REQUEST", organizer=SENDER, url=None
     )
@@ -547,7 +554,7 @@ def test_a_cancelled_appointment_leaves_the_time_free() -> None:
         about = appointment(status=status)
         for content in (
             calendar_files.own(about, "Clinic", "UTC"),
-            calendar_files.feed("Clinic", [about], "UTC"),
+            feed_of("Clinic", [about], "UTC"),
             calendar_files.invitation(about, "Clinic", "UTC", method="CANCEL", organizer=SENDER, url=None),
         ):
             [event] = Calendar.from_ical(content).events

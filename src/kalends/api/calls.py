@@ -4,8 +4,9 @@ There is one dependency per handler, not one per thing it needs: FastAPI walks a
 and six cost as much as a query.
 """
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Concatenate
 
 from fastapi import Path, Security
 from fastapi.openapi.models import HTTPBearer
@@ -16,7 +17,9 @@ from kalends.api.context import context_of
 from kalends.core.caller import Caller, Host
 from kalends.core.errors import InvalidTime, Malformed
 from kalends.core.hours import instant
+from kalends.db.database import P, T, Tx
 from kalends.schemas.fields import as_moment
+from kalends.shares import Share
 
 
 class Call:
@@ -36,6 +39,18 @@ class Call:
         self.timezone = host.timezone
         self.db = self.context.database
         self.now = _now(request, host, self.context.clock.now())
+
+    async def look(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
+        """Run a unit that reads and may take long, within the share of the server that is for such calls.
+
+        Raises Unavailable where too many of them wait.
+        """
+        async with self._share:
+            return await self.db.read(unit, *args, **kw)
+
+    @property
+    def _share(self) -> Share:
+        return self.context.shares.staff
 
     @property
     def real_now(self) -> datetime:

@@ -13,7 +13,8 @@ from starlette.responses import Response
 from kalends.api.calls import Call, Scoped, caller_of
 from kalends.api.json_body import JsonRequest
 from kalends.core.caller import Caller, Host
-from kalends.core.errors import Malformed, Unavailable, Unbookable
+from kalends.core.errors import Malformed, Unavailable, Unbookable, Wanted
+from kalends.db.batches import Batches
 from kalends.db.database import P, T, Tx
 from kalends.schemas.wire import Answer
 from kalends.services import events, idempotency
@@ -186,12 +187,16 @@ class Change(Call):
     def _ticket(self, key: str, fingerprint: bytes) -> Ticket:
         return Ticket(self.org_id, key, fingerprint)
 
+    @property
+    def _suggestions(self) -> Batches[Wanted, list[str]]:
+        return self.context.suggestions
+
     async def _with_alternatives(self, refusal: Unbookable) -> Unbookable:
         """The refusal, with what could be had instead. That is looked up after the refused transaction, and
         once for all who wanted the same at the same time, so that losers of a race hold nobody up."""
         if refusal.wanted is not None:
             try:
-                found = await self.context.suggestions.get(refusal.wanted)
+                found = await self._suggestions.get(refusal.wanted)
             except Unavailable:  # the refusal stands, whatever became of the database since
                 return refusal
             refusal.details = {**refusal.details, "next_available": found or []}

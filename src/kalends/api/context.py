@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from starlette.types import Scope
 
+from kalends.api.kept_files import KeptFiles
 from kalends.api.key_use import KeyUse
 from kalends.api.rate_limits import RateLimits
 from kalends.clock import Clock
@@ -13,6 +14,7 @@ from kalends.db.batches import Batches
 from kalends.db.database import Database
 from kalends.metrics import Metrics
 from kalends.pace import Pace
+from kalends.shares import Shares
 from kalends.tracing import Tracing
 
 
@@ -27,6 +29,9 @@ class Context:
     links: Batches[bytes, Link]
     feeds: Batches[bytes, FeedLink]
     suggestions: Batches[Wanted, list[str]]
+    suggestions_for_clients: Batches[Wanted, list[str]]
+    shares: Shares
+    files: KeptFiles
     public_url: str
     public_requests_per_hour: int
     webhooks_allow_private: bool

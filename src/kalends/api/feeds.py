@@ -1,14 +1,15 @@
 """`/v1/calendar/feeds`: addresses for calendar programs; and what they read there."""
 
-import asyncio
 import hashlib
 import re
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kalends import VERSION, zone_data
 from kalends.api.calls import Call, PathId, Reading
 from kalends.api.changes import ETAG, Deleting, Writing
 from kalends.api.context import context_of
@@ -16,11 +17,13 @@ from kalends.api.errors import deleting, public_reading, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.api.visits import ByLink
 from kalends.core import errors
+from kalends.core.caller import FeedLink
 from kalends.delivery import calendar_files
 from kalends.ids import digest
 from kalends.schemas.feeds import FeedCreate, FeedsAnswer, NewFeedAnswer
 from kalends.schemas.wire import Deleted
 from kalends.services import booking_page, feeds
+from kalends.services.feeds import Contents
 
 MEDIA_TYPE = "text/calendar"
 _FILE: dict[int | str, dict[str, Any]] = {
@@ -81,10 +84,20 @@ async def feed(request: Request, token: Annotated[str, Path(max_length=100)]) ->
         raise errors.NotFound("There is no such feed, or no longer.")
     request.scope["state"]["org_id"] = link.host.org_id
     call = Call(request, link.host)
-    found, names = await call.db.read(feeds.appointments_of, link, call.now)
-    # A busy practice's feed takes seconds to write, in which others want to be served.
-    content = await asyncio.to_thread(calendar_files.feed, link.name, found, link.host.timezone, names)
-    return _file(request, content)
+    tag = _tag_of(link, await call.db.read(feeds.contents, link, call.now))
+    if _is_known(request, tag):
+        return _unchanged(tag)
+    return _file(*await call.context.files.get(tag, partial(_written, call, link)))
+
+
+async def _written(call: Call, link: FeedLink) -> tuple[str, bytes]:
+    def file(contents: Contents) -> calendar_files.Feed:
+        return calendar_files.Feed(link.name, link.host.timezone, contents.years, contents.calendars)
+
+    contents, parts = await call.db.read(
+        feeds.written, link, call.now, lambda contents, some: file(contents).part(some)
+    )
+    return _tag_of(link, contents), file(contents).whole(parts)
 
 
 @files.get(
@@ -97,16 +110,36 @@ async def feed(request: Request, token: Annotated[str, Path(max_length=100)]) ->
 async def appointment(request: Request, visit: ByLink) -> Response:
     """Read an appointment by its client's secret link, for a calendar program."""
     found = await visit.db.read(booking_page.own, visit.by, visit.now)
-    return _file(request, calendar_files.own(found, visit.visited.name, visit.timezone))
+    content = calendar_files.own(found, visit.visited.name, visit.timezone)
+    tag = _tag(content)
+    return _unchanged(tag) if _is_known(request, tag) else _file(tag, content)
 
 
-def _file(request: Request, content: bytes) -> Response:
-    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    known = re.findall(r'"[^"]*"', request.headers.get("if-none-match", ""))
-    if tag in known:
-        return Response(status_code=304, headers=headers)
-    return Response(content, media_type=MEDIA_TYPE, headers=headers)
+def _tag_of(link: FeedLink, contents: Contents) -> str:
+    """Whatever a feed's bytes depend on is in its tag, so that it is known before they are written."""
+    host = link.host
+    parts = (VERSION, zone_data.choose(), host.org_id, link.calendar_id, link.name, host.timezone)
+    return _tag(repr((*parts, contents.digest)).encode())
+
+
+def _tag(told: bytes) -> str:
+    return f'"{hashlib.sha256(told).hexdigest()[:32]}"'
+
+
+def _is_known(request: Request, tag: str) -> bool:
+    return tag in re.findall(r'"[^"]*"', request.headers.get("if-none-match", ""))
+
+
+def _unchanged(tag: str) -> Response:
+    return Response(status_code=304, headers=_headers(tag))
+
+
+def _file(tag: str, content: bytes) -> Response:
+    return Response(content, media_type=MEDIA_TYPE, headers=_headers(tag))
+
+
+def _headers(tag: str) -> dict[str, str]:
+    return {"ETag": tag, "Cache-Control": "private, no-cache"}
 
 
 def _without_url(answer: str) -> str:

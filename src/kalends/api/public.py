@@ -1,6 +1,6 @@
 """`/v1/public/{slug}`: what an organization's clients can see and book, without a key."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
@@ -41,22 +41,18 @@ async def page(visit: Visiting) -> BookingPage:
     "/{slug}/slots", response_model=ClientSlotsAnswer, name="slots", responses=public_reading(*_TIMES)
 )
 async def search(query: Annotated[ClientSlotsQuery, Query()], visit: Visiting) -> Response:
-    """List every start that can be booked."""
+    """List every start that can be booked; the first 5,000, if there are more, and the `next` one."""
     asked = SlotsQuery.model_construct(**dict(query))
-    found = await visit.db.read(slots.search, visit.org_id, visit.timezone, asked, visit.now)
     # How many calendars there are is nobody's business.
-    told: list[Any] = [
-        {name: at for name, at in slot.items() if name != "calendar_ids"} for slot in found.slots
-    ]
-    answer = ClientSlotsAnswer.model_construct(slots=told, timezone=found.timezone)
-    return Response(answer.model_dump_json(), media_type="application/json")
+    found = await visit.look(slots.search, visit.org_id, visit.timezone, asked, visit.now, naming=False)
+    return Response(found, media_type="application/json")
 
 
 @router.get("/{slug}/slots/explain", responses=public_reading(*_TIMES))
 async def explain(query: Annotated[ClientExplainQuery, Query()], visit: Visiting) -> Explanation:
     """Tell whether a start can be booked; if not, why not, and what could be had instead."""
     asked = ExplainQuery.model_construct(**dict(query))
-    told = await visit.db.read(slots.explain, visit.org_id, visit.timezone, asked, visit.now)
+    told = await visit.look(slots.explain, visit.org_id, visit.timezone, asked, visit.now)
     return told.model_copy(update={"reasons": for_clients(told.reasons)})
 
 

@@ -20,12 +20,13 @@ _RESPONSES = reading(errors.NotFound, errors.InvalidTime, errors.NonexistentTime
 
 @router.get("", response_model=SlotsAnswer, responses=_RESPONSES)
 async def search(query: Annotated[SlotsQuery, Query()], call: Reading) -> Response:
-    """List every start that can be booked with `check: all`, and the calendars that could take it."""
-    found = await call.db.read(slots.search, call.org_id, call.timezone, query, call.now)
-    return Response(found.model_dump_json(), media_type="application/json")
+    """List every start that can be booked with `check: all`, and the calendars that could take it; the first
+    5,000 or fewer, if there are more, and the `next` one."""
+    found = await call.look(slots.search, call.org_id, call.timezone, query, call.now)
+    return Response(found, media_type="application/json")
 
 
 @router.get("/explain", responses=_RESPONSES)
 async def explain(query: Annotated[ExplainQuery, Query()], call: Reading) -> Explanation:
     """Tell whether a start can be booked with `check: all`; if not, every rule that speaks against it."""
-    return await call.db.read(slots.explain, call.org_id, call.timezone, query, call.now)
+    return await call.look(slots.explain, call.org_id, call.timezone, query, call.now)

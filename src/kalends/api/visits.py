@@ -10,10 +10,12 @@ from kalends.api.calls import NO_NUL, Call
 from kalends.api.changes import Change
 from kalends.api.context import context_of
 from kalends.core.caller import Host, Link
-from kalends.core.errors import NotFound, Unbookable
+from kalends.core.errors import NotFound, Unbookable, Wanted
+from kalends.db.batches import Batches
 from kalends.ids import digest
 from kalends.services import manage_links
 from kalends.services.idempotency import Ticket
+from kalends.shares import Share
 
 Slug = Annotated[str, Path(max_length=63, pattern=NO_NUL, description="The organization's.")]
 Token = Annotated[str, Path(max_length=100, description="The last part of the client's link.")]
@@ -26,6 +28,10 @@ class Visit(Call):
         super().__init__(request, visited)
         self.visited = visited
 
+    @property
+    def _share(self) -> Share:
+        return self.context.shares.clients
+
 
 class ClientChange(Change):
     """A change by a client, who is told why something is refused, but not what others have booked."""
@@ -37,6 +43,10 @@ class ClientChange(Change):
     def _ticket(self, key: str, fingerprint: bytes) -> Ticket:
         # Clients do not know of each other, so the names they give requests may be the same.
         return Ticket(self.org_id, f"client:{fingerprint.hex()}:{key}", fingerprint)
+
+    @property
+    def _suggestions(self) -> Batches[Wanted, list[str]]:
+        return self.context.suggestions_for_clients  # staff don't wait for strangers
 
     async def _with_alternatives(self, refusal: Unbookable) -> Unbookable:
         refusal = await super()._with_alternatives(refusal)

@@ -28,6 +28,8 @@ from kalends.core.hours import (
 from kalends.core.intervals import ENDLESS, EVER, NEVER, Intervals
 
 Period = Literal["day", "week", "month"]
+Step = tuple[int, int, int]
+"""A span `[start, end)` from whose start offered times are counted, and the step from one to the next."""
 HOUR = 3_600
 _FOREVER = 5_000_000
 """More days than the calendar has."""
@@ -120,7 +122,7 @@ def of_type(terms: Terms, open_: Hours, booked: Sequence[int], now: int, start: 
     return rules + [_cap(terms, period, most, booked) for period, most in terms.caps.items()]
 
 
-def grid(terms: Terms, open_: Hours) -> Iterator[tuple[int, int, int]]:
+def grid(terms: Terms, open_: Hours) -> Iterator[Step]:
     """The spans from whose starts offered times are counted, and by which step. Where whole days are open, a
     step of whole days is one of calendar days: only the beginnings of days are offered."""
     by_day = terms.interval % DAY == 0

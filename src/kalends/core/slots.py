@@ -1,11 +1,12 @@
 """What can be booked, and what stands against the rest."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from kalends.core.hours import hours
 from kalends.core.intervals import Intervals
-from kalends.core.rules import Calendar, Reason, Rule, Terms, grid, of_calendar, of_type, on_grid
+from kalends.core.rules import Calendar, Reason, Rule, Step, Terms, grid, of_calendar, of_type, on_grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +27,29 @@ class Offer:
     booked: Sequence[int]
     now: int
 
-    def search(self, start: int, end: int) -> Mapping[int, Sequence[str]]:
-        """Every bookable start in `[start, end)`, in order, with the calendars that could take it."""
+    def starts(self, start: int, end: int, most: int) -> Sequence[int]:
+        """The first bookable starts in `[start, end)`, in order, and so many at most."""
+        offered, free = self._free(start, end)
+        return list(islice(steps(offered, _any_of(free)), most))
+
+    def search(self, start: int, end: int, most: int | None = None) -> Mapping[int, Sequence[str]]:
+        """The bookable starts in `[start, end)`, in order, with the calendars that could take each; the first
+        ones, if there are more than `most`."""
+        offered, free = self._free(start, end)
+        found: dict[int, list[str]] = {each: [] for each in islice(steps(offered, _any_of(free)), most)}
+        asked = Intervals([(start, next(reversed(found), start) + 1)])
+        for calendar, mine in zip(self.calendars, free, strict=True):
+            for each in steps(offered, mine & asked):
+                found[each].append(calendar.id)
+        return found
+
+    def _free(self, start: int, end: int) -> tuple[Sequence[Step], Sequence[Intervals]]:
+        """The grid of offered starts, and when each calendar could take one that lies in `[start, end)`."""
         open_ = hours(self.terms.schedule, start, end + self.terms.longest)
         rules = of_type(self.terms, open_, self.booked, self.now, start, end)
         allowed = _all_of(Intervals([(start, end)]), rules)
-        offered = list(grid(self.terms, open_))
-        found: dict[int, list[str]] = {}
-        for calendar in self.calendars if allowed else ():
-            free = _all_of(allowed, of_calendar(self.terms, calendar, start, end))
-            for each in steps(offered, free):
-                if each in found:
-                    found[each].append(calendar.id)
-                else:
-                    found[each] = [calendar.id]
-        return found if len(self.calendars) < 2 else dict(sorted(found.items()))
+        free = [_all_of(allowed, of_calendar(self.terms, each, start, end)) for each in self.calendars]
+        return list(grid(self.terms, open_)), free
 
     def verdict(self, start: int) -> Verdict:
         """Whether a start can be booked, judged by every rule."""
@@ -65,21 +74,23 @@ class Offer:
         return Verdict([] if reasons else free, reasons)
 
 
-def steps(grid: Iterable[tuple[int, int, int]], allowed: Intervals) -> list[int]:
+def steps(grid: Iterable[Step], allowed: Intervals) -> Iterator[int]:
     """The allowed points of a grid of spans, each with its step, that starts anew with every span; in one
     sweep."""
-    found: list[int] = []
     spans = iter(allowed)
     low, high = next(spans, (0, 0))
     for begin, end, interval in grid:
         while low < high and low < end:
             if high > begin:
                 first = begin if low <= begin else low + (begin - low) % interval
-                found.extend(range(first, min(high, end), interval))
+                yield from range(first, min(high, end), interval)
             if high > end:
                 break
             low, high = next(spans, (0, 0))
-    return found
+
+
+def _any_of(free: Sequence[Intervals]) -> Intervals:
+    return free[0] if len(free) == 1 else Intervals(span for each in free for span in each)
 
 
 def _all_of(allowed: Intervals, rules: Sequence[Rule]) -> Intervals:

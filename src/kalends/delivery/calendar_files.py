@@ -1,6 +1,6 @@
 """Appointments as iCalendar (RFC 5545): files, feeds, and parts of mails."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -24,6 +24,7 @@ _STATUS: dict[Status, str] = {
 }
 _REFRESH = timedelta(minutes=15)
 """How often calendar programs are asked to read a feed again."""
+_END = b"END:VCALENDAR\r\n"
 _EARLY, _LATE = 3, 9996
 """Beyond these years some zones have no local time."""
 
@@ -36,22 +37,36 @@ class _Place:
     spelled: Timezone
 
 
-def feed(
-    name: str, appointments: Iterable[Appointment], zone: str, calendars: Mapping[str, str] | None = None
-) -> bytes:
-    """What staff's calendar programs show: every appointment with its client, never internal notes. Each says
-    whose it is, by the names of `calendars` (by id), if those are given."""
-    found, whose = list(appointments), calendars or {}
-    calendar, place = _calendar(name), _place(zone, found)
-    calendar.add("refresh-interval", _REFRESH, parameters={"VALUE": "DURATION"})  # RFC 7986, section 5.7
-    calendar.add("x-published-ttl", vDuration(_REFRESH))  # the same to Outlook
-    events = []
-    for each in found:
-        summary = f"{each.appointment_type.name}: {each.client_name}"
-        if each.calendar_id in whose:
-            summary += f" – {whose[each.calendar_id]}"
-        events.append(_event(each, summary, _contact(each), place))
-    return _written(calendar, place, events)
+class Feed:
+    """What staff's calendar programs show: every appointment with its client, never internal notes. It is
+    written a part at a time, since a busy practice's takes seconds."""
+
+    def __init__(
+        self, name: str, zone: str, years: tuple[int, int] | None, calendars: Mapping[str, str] | None = None
+    ) -> None:
+        """`years` are the first and the last of its appointments. Each says whose it is, by the names of
+        `calendars` (by id), if those are given."""
+        self._name = name
+        self._place = None if years is None else _place(zone, *years)
+        self._whose = calendars or {}
+
+    def part(self, appointments: Iterable[Appointment]) -> bytes:
+        """Write some appointments."""
+        return b"".join(self._event(each).to_ical() for each in appointments)
+
+    def whole(self, parts: Iterable[bytes]) -> bytes:
+        """Put the parts together."""
+        calendar = _calendar(self._name)
+        calendar.add("refresh-interval", _REFRESH, parameters={"VALUE": "DURATION"})  # RFC 7986, section 5.7
+        calendar.add("x-published-ttl", vDuration(_REFRESH))  # the same to Outlook
+        frame = _written(calendar, self._place, [])
+        return b"".join((frame.removesuffix(_END), *parts, _END))
+
+    def _event(self, appointment: Appointment) -> Event:
+        summary = f"{appointment.appointment_type.name}: {appointment.client_name}"
+        if appointment.calendar_id in self._whose:
+            summary += f" – {self._whose[appointment.calendar_id]}"
+        return _event(appointment, summary, _contact(appointment), self._place)
 
 
 def own(appointment: Appointment, host: str, zone: str, *, method: str | None = None) -> bytes:
@@ -59,7 +74,7 @@ def own(appointment: Appointment, host: str, zone: str, *, method: str | None = 
     calendar = _calendar(host)
     if method is not None:
         calendar.add("method", method)
-    place = _place(zone, [appointment])
+    place = _place_of(zone, appointment)
     event = _event(appointment, f"{appointment.appointment_type.name}, {host}", None, place)
     return _written(calendar, place, [event])
 
@@ -77,7 +92,7 @@ def invitation(
     lower SEQUENCE said (RFC 5546)."""
     calendar = _calendar(host)
     calendar.add("method", method)
-    place = _place(zone, [appointment])
+    place = _place_of(zone, appointment)
     event = _event(appointment, f"{appointment.appointment_type.name}, {host}", url, place)
     sender = vCalAddress(mailto(organizer))
     sender.params["CN"] = vText(one_line(host))
@@ -128,15 +143,15 @@ def reason_of(appointment: Appointment) -> str | None:
     return None if reason == CONFIRMATION_EXPIRED else reason
 
 
-def _place(zone: str, appointments: Sequence[Appointment]) -> _Place | None:
-    """The zone in which these appointments are told; None where they are told in UTC: where nothing says how
-    the clocks change, and at the ends of the calendar."""
-    if not appointments:
-        return None
-    first = min(each.start_time for each in appointments).year
-    last = max(each.end_time for each in appointments).year
+def _place(zone: str, first: int, last: int) -> _Place | None:
+    """The zone in which appointments of these years are told; None where they are told in UTC: where nothing
+    says how the clocks change, and at the ends of the calendar."""
     spelled = spelled_out(zone, first, last) if first > _EARLY and last < _LATE else None
     return None if spelled is None else _Place(ZoneInfo(zone), spelled)
+
+
+def _place_of(zone: str, appointment: Appointment) -> _Place | None:
+    return _place(zone, appointment.start_time.year, appointment.end_time.year)
 
 
 def _local(instant: datetime, place: _Place | None) -> datetime:

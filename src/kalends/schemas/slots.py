@@ -5,10 +5,18 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from kalends.schemas.wire import Answer
+from kalends.schemas.wire import UNSENT, Answer
 
 _LOCAL = Field(description="The same on the clock of the `timezone` asked for, with its offset.")
 _UTC = Field(json_schema_extra={"format": "date-time"})
+_Next = Annotated[
+    str,
+    Field(
+        description="The first start that found no place in this answer, which has 5,000 slots at most, or "
+        "fewer if each names many calendars: ask again with it as `from`. Left out if there are no more.",
+        json_schema_extra={"format": "date-time"},
+    ),
+]
 
 
 class ClientSlot(TypedDict):
@@ -31,6 +39,7 @@ class SlotsAnswer(Answer):
 
     slots: list[Slot]
     timezone: str = Field(description="The zone asked for, or else the organization's.")
+    next: _Next = UNSENT
 
 
 class ClientSlotsAnswer(Answer):
@@ -38,6 +47,7 @@ class ClientSlotsAnswer(Answer):
 
     slots: list[ClientSlot]
     timezone: str = Field(description="The zone asked for, or else the organization's.")
+    next: _Next = UNSENT
 
 
 class Explanation(Answer):

@@ -1,15 +1,20 @@
 """Calendar feeds: what calendar programs read at a secret address."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import and_, delete, insert, select
+from sqlalchemy import ColumnElement, and_, delete, func, insert, literal, select, tuple_
 
 from kalends.core.caller import FeedLink
 from kalends.core.errors import NotFound
-from kalends.db.database import Tx
-from kalends.db.tables import appointments, feeds, organizations
+from kalends.core.hours import DAY, moment, seconds
+from kalends.db.aside import aside
+from kalends.db.columns import UtcDateTime
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import appointment_types, appointments, feeds, organizations
 from kalends.db.tables import calendars as calendars_
+from kalends.db.verbs import in_seconds
 from kalends.ids import digest, new_id, new_token
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.feeds import Feed, FeedCreate
@@ -17,7 +22,20 @@ from kalends.services import calendars
 from kalends.services.appointments import SHOWN, shown
 from kalends.services.organizations import host_of
 
-PAST, AHEAD = timedelta(days=30), timedelta(days=365)
+PAST_DAYS, AHEAD_DAYS = 30, 365
+_SLICE = 200
+"""Appointments that are read and written at a time, so that others have their turn in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a feed has, without the appointments themselves. `digest` is another one if anything in it is;
+    `years` are the first and the last of its appointments, if it has any; `calendars` has the names of the
+    calendars by id, if it takes names to tell whose an appointment is."""
+
+    digest: str
+    years: tuple[int, int] | None
+    calendars: Mapping[str, str]
 
 
 def create(tx: Tx, org_id: str, wish: FeedCreate, now: datetime) -> tuple[Feed, str]:
@@ -64,20 +82,61 @@ def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, FeedLink]:
     return {row.digest: FeedLink(host_of(row), row.calendar_id, row.calendar_name) for row in rows}
 
 
-def appointments_of(tx: Tx, link: FeedLink, now: datetime) -> tuple[list[Appointment], Mapping[str, str]]:
-    """Return the appointments of the last 30 and the next 365 days, cancelled ones too, by start; and the
-    names of the calendars by id, if it takes names to tell whose an appointment is. The days are whole, so
-    that nothing changes from one hour to the next unless something has changed."""
-    today = datetime(now.year, now.month, now.day, tzinfo=UTC)
-    wanted = SHOWN.where(
+def contents(tx: Tx, link: FeedLink, now: datetime) -> Contents:
+    """Look at what a feed has: the appointments of the last 30 and the next 365 days, cancelled ones too. The
+    days are whole, so that nothing changes from one hour to the next unless something has changed."""
+    lapsed = func.count().filter(appointments.c.expires_at <= now)
+    # Every change raises a version, and none can undo what it did to all of these sums.
+    sums = tx.execute(
+        select(
+            func.min(appointments.c.start_time),
+            func.max(appointments.c.end_time),
+            func.count(),
+            func.sum(appointments.c.version),
+            func.sum(in_seconds(tx, appointments.c.start_time)),
+            func.sum(in_seconds(tx, appointments.c.updated_at)),
+            lapsed,
+        ).where(~appointments.c.is_hold, *_within(link, now))
+    ).one()
+    mine = select(appointment_types.c.id, appointment_types.c.name)
+    types = tx.execute(mine.where(appointment_types.c.org_id == link.host.org_id).order_by("id")).all()
+    names = {} if link.calendar_id is not None else _names(tx, link)
+    first, last, *counted = sums
+    told = [str(each) for each in (*counted, *types, *sorted(names.items()))]
+    years = None if first is None else (first.year, last.year)
+    return Contents(digest("\n".join(told)).hex(), years, names)
+
+
+def written(
+    tx: Tx, link: FeedLink, now: datetime, write: Callable[[Contents, Sequence[Appointment]], bytes]
+) -> tuple[Contents, list[bytes]]:
+    """Have all appointments of a feed written, by start and some at a time; with what the feed has at that
+    moment."""
+    found = contents(tx, link, now)
+    first = SHOWN.where(*_within(link, now)).order_by(*_PLACE).limit(_SLICE)
+
+    def part(rows: Sequence[AnyRow]) -> bytes:
+        return write(found, [shown(row, now) for row in rows])
+
+    parts: list[bytes] = []
+    rows = tx.execute(first).all()
+    while rows:
+        parts.append(aside(tx, part, rows))
+        last = tuple_(literal(rows[-1].start_time, UtcDateTime()), literal(rows[-1].id))
+        rows = tx.execute(first.where(tuple_(*_PLACE) > last)).all() if len(rows) == _SLICE else []
+    return found, parts
+
+
+def _within(link: FeedLink, now: datetime) -> list[ColumnElement[bool]]:
+    today = seconds(now) // DAY
+    wanted = [
         appointments.c.org_id == link.host.org_id,
-        appointments.c.start_time >= today - PAST,
-        appointments.c.start_time < today + AHEAD + timedelta(days=1),
-    )
+        appointments.c.start_time >= moment((today - PAST_DAYS) * DAY),
+        appointments.c.start_time < moment((today + AHEAD_DAYS + 1) * DAY),
+    ]
     if link.calendar_id is not None:
-        wanted = wanted.where(appointments.c.calendar_id == link.calendar_id)
-    rows = tx.execute(wanted.order_by(appointments.c.start_time, appointments.c.id))
-    return [shown(row, now) for row in rows], {} if link.calendar_id is not None else _names(tx, link)
+        wanted.append(appointments.c.calendar_id == link.calendar_id)
+    return wanted
 
 
 def _names(tx: Tx, link: FeedLink) -> Mapping[str, str]:
@@ -85,3 +144,6 @@ def _names(tx: Tx, link: FeedLink) -> Mapping[str, str]:
     mine = select(calendars_.c.id, calendars_.c.name).where(calendars_.c.org_id == link.host.org_id)
     names = {row.id: row.name for row in tx.execute(mine)}
     return names if len(names) > 1 else {}
+
+
+_PLACE = (appointments.c.start_time, appointments.c.id)

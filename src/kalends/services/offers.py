@@ -23,7 +23,7 @@ from kalends.db.tables import (
     type_calendars,
     windows,
 )
-from kalends.db.verbs import in_seconds
+from kalends.db.verbs import all_in_seconds
 from kalends.schemas.appointment_types import BookingQuestion
 
 _DAY = 86_400
@@ -121,7 +121,7 @@ def offer(
                 is_active=each.is_active,
                 serves=each.serves,
                 schedule=known[each.schedule_id] if each.schedule_id else None,
-                busy=Intervals(busy[each.id]),
+                busy=Intervals(busy.get(each.id, ())),
             )
             for each in in_question
         ],
@@ -215,11 +215,14 @@ def _busy(
     now: datetime,
     moving: str | None,
 ) -> Mapping[str, list[tuple[int, int]]]:
-    """By calendar, when it is busy within `[start, end)`."""
-    busy: dict[str, list[tuple[int, int]]] = {id_: [] for id_ in calendar_ids}
-    begins, ends = in_seconds(tx, appointments.c.busy_start), in_seconds(tx, appointments.c.busy_end)
+    """By calendar, when it is busy within `[start, end)`, if it is."""
     rows = tx.execute(
-        select(appointments.c.calendar_id, begins, ends).where(
+        select(
+            appointments.c.calendar_id,
+            all_in_seconds(tx, appointments.c.busy_start),
+            all_in_seconds(tx, appointments.c.busy_end),
+        )
+        .where(
             appointments.c.org_id == org_id,
             appointments.c.calendar_id.in_(calendar_ids),
             appointments.c.overlap_allowed.in_((False, True)),  # so that the index is entered at the times
@@ -227,10 +230,9 @@ def _busy(
             appointments.c.busy_start > moment(start - _SLACK),
             *_counting(now, moving),
         )
+        .group_by(appointments.c.calendar_id)
     )
-    for calendar_id, begin, finish in rows:
-        busy[calendar_id].append((begin, finish))
-    return busy
+    return {calendar_id: list(zip(begins, ends, strict=True)) for calendar_id, begins, ends in rows}
 
 
 def _booked(
@@ -239,14 +241,14 @@ def _booked(
     """The starts of the type's active appointments within a span."""
     if span is None:
         return ()
-    starts = select(in_seconds(tx, appointments.c.start_time)).where(
+    starts = select(all_in_seconds(tx, appointments.c.start_time)).where(
         appointments.c.org_id == kind.org_id,
         appointments.c.appointment_type_id == kind.id,
         appointments.c.start_time >= moment(span[0]),
         appointments.c.start_time < moment(span[1]),
         *_counting(now, moving),
     )
-    return tx.execute(starts).scalars().all()
+    return tx.execute(starts).scalar() or ()
 
 
 def in_week(

@@ -11,6 +11,7 @@ from kalends.core.hours import seconds, stamp
 from kalends.core.lifecycle import Check, Occupancy, occupy
 from kalends.core.rules import Reason, week_of
 from kalends.core.slots import Verdict
+from kalends.db.aside import aside
 from kalends.db.claims import in_the_way, lock_calendars, lock_type
 from kalends.db.database import AnyRow, Tx
 from kalends.services import lapses, offers
@@ -103,7 +104,7 @@ def judge(
     if check == "all":
         start = seconds(taken.start)
         offer = offers.offer(tx, kind, in_question, start, start + 1, now, moving=moving, taking=taken)
-        found = offer.verdict(start)
+        found = aside(tx, offer.verdict, start)
         conflicts = [
             each
             for reason in found.reasons

@@ -6,21 +6,31 @@ from datetime import datetime
 from kalends.core.errors import Malformed, NotFound, Wanted
 from kalends.core.hours import begin_of, end_of, instant, local_stamp, moment, seconds, stamp
 from kalends.core.rules import HOUR
+from kalends.core.slots import Offer
+from kalends.db.aside import aside
 from kalends.db.database import Tx
 from kalends.schemas.queries import ExplainQuery, SlotsQuery
-from kalends.schemas.slots import Explanation, Slot, SlotsAnswer
+from kalends.schemas.slots import ClientSlot, ClientSlotsAnswer, Explanation, Slot, SlotsAnswer
+from kalends.schemas.wire import UNSENT
 from kalends.services import offers, placing
 
 MOST_DAYS = 92
+MOST_SLOTS = 5_000
+"""Of one answer."""
+MOST_NAMED = 100_000
+"""Names of calendars in one answer: where many could take each slot, it has fewer of them."""
 _DAY = 86_400
 _SUGGESTIONS = 5
 _LOOK_AHEAD = (7, 28, 57)
 """The days in which other starts are looked for, a part at a time: most often the first part has enough."""
 
 
-def search(tx: Tx, org_id: str, timezone: str, query: SlotsQuery, now: datetime) -> SlotsAnswer:
-    """Every start that can be booked, `from` ≤ start < `to`. `timezone` is the organization's: the zone of
-    bare dates and naive times.
+def search(
+    tx: Tx, org_id: str, timezone: str, query: SlotsQuery, now: datetime, *, naming: bool = True
+) -> str:
+    """Every start that can be booked, `from` ≤ start < `to`, or the first of them and where the `next` one
+    lies, as JSON: a SlotsAnswer, or if the calendars are not to be named, a ClientSlotsAnswer. `timezone` is
+    the organization's: the zone of bare dates and naive times.
 
     Raises NotFound for an unknown type or calendar, Malformed for a range that is reversed or too long,
     InvalidTime.
@@ -34,17 +44,41 @@ def search(tx: Tx, org_id: str, timezone: str, query: SlotsQuery, now: datetime)
     kind = offers.kind_of(tx, org_id, query.appointment_type_id)
     in_question = offers.calendars_of(tx, kind, query.calendar_id)
     offer = offers.offer(tx, kind, in_question, start, end, now)
-    found = offer.search(start, end)
-    ends = [at + offer.terms.length(at) for at in found]
-    slots: list[Slot] = [
-        {"start_time": stamp(moment(at)), "end_time": stamp(moment(until)), "calendar_ids": list(free)}
-        for (at, free), until in zip(found.items(), ends, strict=True)
-    ]
-    if query.timezone is not None:
-        for at, until, slot in zip(found, ends, slots, strict=True):
-            slot["local_start_time"] = local_stamp(at, query.timezone)
-            slot["local_end_time"] = local_stamp(until, query.timezone)
-    return SlotsAnswer.model_construct(slots=slots, timezone=query.timezone or timezone)
+    return aside(tx, _named if naming else _nameless, offer, start, end, timezone, query.timezone)
+
+
+def _named(offer: Offer, start: int, end: int, timezone: str, asked: str | None) -> str:
+    most = min(MOST_SLOTS, MOST_NAMED // max(1, len(offer.calendars)))
+    found = offer.search(start, end, most + 1)
+    slots, following = _page(offer, list(found), most, asked)
+    named: list[Slot] = [{**slot, "calendar_ids": list(found[at])} for at, slot in slots]
+    answer = SlotsAnswer.model_construct(slots=named, timezone=asked or timezone, next=following or UNSENT)
+    return answer.model_dump_json(exclude_none=True)
+
+
+def _nameless(offer: Offer, start: int, end: int, timezone: str, asked: str | None) -> str:
+    slots, following = _page(offer, offer.starts(start, end, MOST_SLOTS + 1), MOST_SLOTS, asked)
+    told = [slot for _, slot in slots]
+    answer = ClientSlotsAnswer.model_construct(
+        slots=told, timezone=asked or timezone, next=following or UNSENT
+    )
+    return answer.model_dump_json(exclude_none=True)
+
+
+def _page(
+    offer: Offer, starts: Sequence[int], most: int, asked: str | None
+) -> tuple[list[tuple[int, ClientSlot]], str | None]:
+    """So many slots at most, each by its start, and the first of the starts that find no place."""
+    slots = [(at, _slot(at, at + offer.terms.length(at), asked)) for at in starts[:most]]
+    return slots, stamp(moment(starts[most])) if len(starts) > most else None
+
+
+def _slot(start: int, end: int, asked: str | None) -> ClientSlot:
+    slot: ClientSlot = {"start_time": stamp(moment(start)), "end_time": stamp(moment(end))}
+    if asked is not None:
+        slot["local_start_time"] = local_stamp(start, asked)
+        slot["local_end_time"] = local_stamp(end, asked)
+    return slot
 
 
 def explain(tx: Tx, org_id: str, timezone: str, query: ExplainQuery, now: datetime) -> Explanation:
@@ -76,13 +110,12 @@ def next_available(tx: Tx, wanted: Wanted) -> list[str]:
     found: list[int] = []
     for days in _LOOK_AHEAD:
         end = start + days * _DAY
-        found += offers.offer(tx, kind, in_question, start, end, wanted.now, moving=wanted.moving).search(
-            start, end
-        )
-        if len(found) >= _SUGGESTIONS:
+        offer = offers.offer(tx, kind, in_question, start, end, wanted.now, moving=wanted.moving)
+        found += aside(tx, offer.starts, start, end, _SUGGESTIONS - len(found))
+        if len(found) == _SUGGESTIONS:
             break
         start = end
-    return [stamp(moment(at)) for at in found[:_SUGGESTIONS]]
+    return [stamp(moment(at)) for at in found]
 
 
 def next_available_for_each(tx: Tx, wanted: Sequence[Wanted]) -> dict[Wanted, list[str]]:

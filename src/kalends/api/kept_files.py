@@ -1,0 +1,46 @@
+"""Files that take long to write, kept for whoever asks next."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from kalends.shares import Share
+
+MOST_BYTES = 32 * 1024 * 1024
+
+
+class KeptFiles:
+    """Files by their tags, the last used ones, in the memory of this process. They are written one at a time,
+    and once for all who ask for the same meanwhile."""
+
+    def __init__(self, turn: Share, *, most_bytes: int = MOST_BYTES) -> None:
+        """Whoever writes has the `turn`."""
+        self._turn = turn
+        self._most_bytes = most_bytes
+        self._files: OrderedDict[str, bytes] = OrderedDict()
+        self._bytes = 0
+
+    async def get(self, tag: str, write: Callable[[], Awaitable[tuple[str, bytes]]]) -> tuple[str, bytes]:
+        """Return the file with this tag, or have it written: it may have got another tag by then.
+
+        Raises Unavailable where too many files are to be written.
+        """
+        if (known := self._known(tag)) is not None:
+            return tag, known
+        async with self._turn:
+            if (known := self._known(tag)) is not None:
+                return tag, known
+            tag, content = await write()
+            self._keep(tag, content)
+            return tag, content
+
+    def _known(self, tag: str) -> bytes | None:
+        if (content := self._files.get(tag)) is not None:
+            self._files.move_to_end(tag)
+        return content
+
+    def _keep(self, tag: str, content: bytes) -> None:
+        self._bytes += len(content) - len(self._files.get(tag, b""))
+        self._files[tag] = content
+        while self._bytes > self._most_bytes:
+            _, oldest = self._files.popitem(last=False)
+            self._bytes -= len(oldest)

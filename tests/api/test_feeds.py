@@ -13,11 +13,13 @@ from sqlalchemy import select
 
 from kalends.db.database import Database, Tx
 from kalends.db.tables import feeds, idempotency_keys, manage_links
+from kalends.delivery import calendar_files
 from kalends.ids import digest
 from kalends.services import lapses
 from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
+from tests.support.desk import week
 from tests.support.organizations import Org, make_org
 
 pytestmark = pytest.mark.anyio
@@ -330,6 +332,78 @@ async def test_what_has_not_changed_is_not_sent_again(client: httpx.AsyncClient,
             assert changed.status_code == 200
             assert changed.headers["etag"] != tag
             assert changed.content != first.content
+
+
+async def test_a_long_feed_is_whole_and_written_once(
+    app: FastAPI, client: httpx.AsyncClient, org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several parts: a part has 200 appointments."""
+    starts = [datetime(2024, 1, 25, tzinfo=UTC) + timedelta(hours=each // 3) for each in range(401)]
+    ids = [await book(client, org, start_time=at.isoformat(), check="none") for at in starts]
+    path = await subscribe(client)
+    assert list(await events_of(client, path)) == sorted(ids, key=lambda id_: (starts[ids.index(id_)], id_))
+    first = await client.get(path)
+    part, parts = calendar_files.Feed.part, []
+
+    def counted(feed: calendar_files.Feed, appointments: Any) -> bytes:
+        parts.append(len(some := list(appointments)))
+        return part(feed, some)
+
+    monkeypatch.setattr(calendar_files.Feed, "part", counted)
+    assert (await client.get(path, headers={"If-None-Match": first.headers["etag"]})).status_code == 304
+    assert (await client.get(path)).content == first.content
+    assert parts == []
+    await client.patch(f"{APPOINTMENTS}/{ids[7]}", json={"client_name": "Somebody else"})
+    assert len(await events_of(client, path)) == 401
+    assert parts == [200, 200, 1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["organization", "timezone", "type", "calendar", "moved", "moved away", "cancelled", "lapsed"],
+)
+async def test_whatever_changes_what_is_shown_changes_the_tag(
+    app: FastAPI, client: httpx.AsyncClient, org: Org, clock: StoppedClock, change: str
+) -> None:
+    await client.put(f"/v1/calendar/appointment-types/{org.type_id}", json={"requiresConfirmation": True})
+    await client.put("/v1/calendar/availability", json={"schedules": week("00:00-24:00")})
+    id_ = await book(client, org)
+    await client.post("/v1/calendar/calendars", json={"name": "Other"})  # so that calendars are told apart
+    slug = (await client.get("/v1/organization")).json()["organization"]["slug"]
+    async with client_of(app, None) as anybody:
+        asked = org.wish(start_time="2024-01-26T09:00:00Z")
+        assert (await anybody.post(f"/v1/public/{slug}/appointments", json=asked)).status_code == 200
+    path = await subscribe(client)
+    first = await client.get(path)
+    assert first.status_code == 200
+
+    async def patch(what: str, **fields: Any) -> None:
+        response = await client.patch(what, json=fields)
+        assert response.status_code == 200, response.text
+
+    match change:  # all within the same second, as a clock that stands has it
+        case "organization":
+            await patch("/v1/organization", name="Other")
+        case "timezone":
+            await patch("/v1/organization", timezone="Asia/Kathmandu")
+        case "type":
+            response = await client.put(f"/v1/calendar/appointment-types/{org.type_id}", json={"name": "B"})
+            assert response.status_code == 200
+        case "calendar":
+            await patch(f"/v1/calendar/calendars/{org.calendar_id}", name="Changed")
+        case "moved":
+            await patch(f"{APPOINTMENTS}/{id_}", start_time="2024-01-27T09:00:00Z")
+        case "moved away":
+            await patch(f"{APPOINTMENTS}/{id_}", start_time="2026-01-27T09:00:00Z")
+        case "cancelled":
+            await patch(f"{APPOINTMENTS}/{id_}", status="cancelled")
+        case "lapsed":
+            clock.at = datetime(2024, 1, 26, 9, tzinfo=UTC)
+    second = await client.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert second.status_code == 200
+    assert second.content != first.content
+    third = await client.get(path, headers={"If-None-Match": second.headers["etag"]})
+    assert third.status_code == 304
 
 
 async def test_a_client_reads_their_own_appointment_as_a_file(

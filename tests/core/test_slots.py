@@ -925,6 +925,8 @@ def test_search_agrees_with_every_minute(examples: int) -> None:
         minutes = range(start + -start % MINUTE, end, MINUTE)
         expected = {each: free for each in minutes if (free := slow.free(each))}
         assert list(offer.search(start, end).items()) == list(expected.items())
+        assert list(offer.search(start, end, 3).items()) == list(expected.items())[:3]
+        assert offer.starts(start, end, 3) == list(expected)[:3]
         fruitful += bool(expected)
 
     agree()

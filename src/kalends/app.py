@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import json
 import os
 from collections.abc import AsyncIterator
 
@@ -41,6 +42,7 @@ from kalends.api.head import Head
 from kalends.api.kept_files import KeptFiles
 from kalends.api.key_use import KeyUse
 from kalends.api.last_net import LastNet
+from kalends.api.once import Once
 from kalends.api.prefix import Prefix
 from kalends.api.proxies import Proxies
 from kalends.api.rate_limits import RateLimits
@@ -85,6 +87,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             suggestions_for_clients=Batches(database, next_available_for_each),
             shares=Shares(),
             files=KeptFiles(Share(1, patience=10)),
+            document=Once(lambda: json.dumps(app.openapi())),
             public_url=settings.public_url,
             public_requests_per_hour=settings.public_requests_per_hour,
             webhooks_allow_private=settings.webhooks_allow_private,
@@ -128,6 +131,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         redoc_url=None,
         static_url=docs.ASSETS,
     )
+    # FastAPI's own would write the document anew for everybody, in the event loop.
+    app.router.routes[:] = [each for each in app.routes if getattr(each, "path", None) != docs.ADDRESS]
     for feature in (
         appointments,
         appointment_types,

@@ -85,10 +85,12 @@ async def create(body: AppointmentCreate, change: Writing) -> Response:
     )
 
 
-@router.get("", name="list", responses=reading(*_TIMES))
-async def list_page(query: Annotated[AppointmentsQuery, Query()], call: Reading) -> AppointmentsAnswer:
+@router.get("", name="list", response_model=AppointmentsAnswer, responses=reading(*_TIMES))
+async def list_page(query: Annotated[AppointmentsQuery, Query()], call: Reading) -> Response:
     """List appointments, page by page: by start time, or by last change to catch up (`updated_since`)."""
-    return await call.db.read_one(appointment_lists.page, call.org_id, call.timezone, query, call.now)
+    return await call.listing(
+        query.limit, appointment_lists.page, call.org_id, call.timezone, query, call.now
+    )
 
 
 @router.get("/{id}", responses=reading(errors.NotFound) | {200: ETAG})

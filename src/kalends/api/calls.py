@@ -12,14 +12,20 @@ from fastapi import Path, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.requests import Request
+from starlette.responses import Response
 
 from kalends.api.context import context_of
 from kalends.core.caller import Caller, Host
 from kalends.core.errors import InvalidTime, Malformed
 from kalends.core.hours import instant
+from kalends.db.aside import aside
 from kalends.db.database import P, T, Tx
 from kalends.schemas.fields import as_moment
+from kalends.schemas.wire import Answer
 from kalends.shares import Share
+
+_LONG = 200
+"""A list of more is a long one."""
 
 
 class Call:
@@ -47,6 +53,17 @@ class Call:
         """
         async with self._share:
             return await self.db.read(unit, *args, **kw)
+
+    async def listing(
+        self, limit: int, unit: Callable[Concatenate[Tx, P], Answer], *args: P.args, **kw: P.kwargs
+    ) -> Response:
+        """Answer with what a unit lists, `limit` things at most; a long list as `look` does."""
+
+        def written(tx: Tx) -> str:
+            return aside(tx, unit(tx, *args, **kw).model_dump_json)
+
+        found = await (self.look(written) if limit > _LONG else self.db.read(written))
+        return Response(found, media_type="application/json")
 
     @property
     def _share(self) -> Share:

@@ -6,6 +6,7 @@ from starlette.types import Scope
 
 from kalends.api.kept_files import KeptFiles
 from kalends.api.key_use import KeyUse
+from kalends.api.once import Once
 from kalends.api.rate_limits import RateLimits
 from kalends.clock import Clock
 from kalends.core.caller import Caller, FeedLink, Host, Link
@@ -32,6 +33,7 @@ class Context:
     suggestions_for_clients: Batches[Wanted, list[str]]
     shares: Shares
     files: KeptFiles
+    document: Once[str]
     public_url: str
     public_requests_per_hour: int
     webhooks_allow_private: bool

@@ -1,4 +1,4 @@
-"""`/docs`: the OpenAPI document, for people; and the way to it."""
+"""`/docs` and `/openapi.json`: the OpenAPI document, for people and for programs; and the way to it."""
 
 from urllib.parse import urlsplit
 
@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from kalends.api.context import context_of
 
 ASSETS = "/docs/assets"
+ADDRESS = "/openapi.json"
 
 router = APIRouter(include_in_schema=False)
 
@@ -20,6 +21,12 @@ async def enter(request: Request) -> Response:
     it is right behind a proxy's prefix, too, unless the prefix is known."""
     known = urlsplit(context_of(request.scope).public_url).path
     return Response(status_code=307, headers={"Location": f"{known}/docs" if known else "docs"})
+
+
+@router.get(ADDRESS)
+async def document(request: Request) -> Response:
+    """Tell programs of every call."""
+    return Response(await context_of(request.scope).document.get(), media_type="application/json")
 
 
 @router.get("/docs")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -234,11 +235,15 @@ async def on_http(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request, fallback: Mapping[str, str] | None) -> dict[str, str]:
     """Every method known for this path; the router's own answer names those of one route only."""
-    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
-    fitting = [path for path in paths if compile_path(path)[0].fullmatch(request.url.path)]
-    fewest = min((path.count("{") for path in fitting), default=0)  # the most literal path is the one meant
-    methods = {method.upper() for path in fitting if path.count("{") == fewest for method in paths[path]}
-    if not methods:  # the document does not know it: files, of which the router says nothing, and pages
+    known = [(each.path or "", each.methods or set()) for each in iter_route_contexts(request.app.routes)]
+    fitting = [
+        (path.count("{"), methods)
+        for path, methods in known
+        if methods and compile_path(path)[0].fullmatch(request.url.path)
+    ]
+    fewest = min((wild for wild, _ in fitting), default=0)  # the most literal path is the one meant
+    methods = {method for wild, methods in fitting if wild == fewest for method in methods}
+    if not methods:  # files, of which the router says nothing
         methods = set((fallback or {}).get("Allow", "GET").split(", "))
     if "GET" in methods:
         methods.add("HEAD")

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from starlette.responses import Response
 
 from kalends.api.calls import Reading
 from kalends.api.errors import reading
@@ -15,10 +16,10 @@ from kalends.services import event_order, event_pages
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=JsonRoute)
 
 
-@router.get("", name="list", responses=reading(errors.CursorExpired))
-async def list_page(query: Annotated[EventsQuery, Query()], call: Reading) -> EventsAnswer:
+@router.get("", name="list", response_model=EventsAnswer, responses=reading(errors.CursorExpired))
+async def list_page(query: Annotated[EventsQuery, Query()], call: Reading) -> Response:
     """Read what happened after a cursor, in the order of commits. Whoever goes on with `next_cursor` misses
     nothing and sees nothing twice, whatever is being written meanwhile."""
     if await call.db.read_one(event_order.is_waiting, call.org_id):
         await call.db.write(event_order.number, call.org_id, call.real_now, mail=call.context.mail)
-    return await call.db.read(event_pages.page, call.org_id, query)
+    return await call.listing(query.limit, event_pages.page, call.org_id, query)

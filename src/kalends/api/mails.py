@@ -10,16 +10,16 @@ from kalends.api.changes import Writing
 from kalends.api.errors import reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
-from kalends.schemas.mails import MailAnswer, MailsAnswer, MailsQuery
+from kalends.schemas.mails import MailAnswer, MailsQuery
 from kalends.services import mails
 
 router = APIRouter(prefix="/v1/mails", tags=["mails"], route_class=JsonRoute)
 
 
 @router.get("", name="list", responses=reading())
-async def list_page(query: Annotated[MailsQuery, Query()], call: Reading) -> MailsAnswer:
+async def list_page(query: Annotated[MailsQuery, Query()], call: Reading) -> Response:
     """List mails, newest first: those to clients and to staff, and reminders that are to come."""
-    return await call.db.read(mails.page, call.org_id, query)
+    return await call.listing(query.limit, mails.page, call.org_id, query)
 
 
 @router.get("/{id}", responses=reading(errors.NotFound))

@@ -120,18 +120,16 @@ async def rotate_secret(id: PathId, change: Writing) -> Response:
     )
 
 
-@router.get("/{id}/deliveries", responses=_READING)
+@router.get("/{id}/deliveries", response_model=DeliveriesAnswer, responses=_READING)
 async def deliveries(
     id: PathId,
     call: Reading,
     status: Literal["pending", "delivered", "failed"] | None = None,
     cursor: Annotated[Id | None, Query(description="The `next_cursor` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-) -> DeliveriesAnswer:
+) -> Response:
     """List what was and is to be delivered, newest first."""
-    found = await call.db.read(webhooks.deliveries_of, call.org_id, id, status, cursor, limit + 1)
-    following = found[limit - 1].id if len(found) > limit else None
-    return DeliveriesAnswer(data=found[:limit], next_cursor=following)
+    return await call.listing(limit, webhooks.deliveries_of, call.org_id, id, status, cursor, limit)
 
 
 @router.post(

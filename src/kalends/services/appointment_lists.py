@@ -1,5 +1,6 @@
 """Lists of appointments, page by page."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -9,8 +10,9 @@ from kalends.core.contacts import folded
 from kalends.core.errors import Malformed
 from kalends.core.hours import begin_of, end_of, moment, seconds
 from kalends.core.lifecycle import MAX_DURATION_MINUTES
+from kalends.db.aside import aside
 from kalends.db.columns import UtcDateTime
-from kalends.db.database import Tx
+from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointments
 from kalends.schemas.appointments import AppointmentsAnswer
 from kalends.schemas.queries import AppointmentsQuery, Cursor
@@ -53,12 +55,18 @@ def page(tx: Tx, org_id: str, timezone: str, query: AppointmentsQuery, now: date
         *(appointments.c[name] < bound for name, bound in high.items()),
     )
     ordered = [column.asc() if query.order == "asc" else column.desc() for column in key]
-    rows = tx.execute(statement.order_by(*ordered).limit(query.limit + 1)).all()
+    rows = tx.execute(statement.order_by(*ordered).limit(query.limit + 1))
+    return aside(tx, lambda: _page(rows.all(), by, query, now))
+
+
+def _page(
+    rows: Sequence[AnyRow], by: Literal["start_time", "updated_at"], query: AppointmentsQuery, now: datetime
+) -> AppointmentsAnswer:
     following = None
     if len(rows) > query.limit:
         end = rows[query.limit - 1]
-        seconds = (end._mapping[by] - _EPOCH) // timedelta(seconds=1)
-        following = str(Cursor(by=by, order=query.order, at=seconds, id=end.id))
+        at = (end._mapping[by] - _EPOCH) // timedelta(seconds=1)
+        following = str(Cursor(by=by, order=query.order, at=at, id=end.id))
     return AppointmentsAnswer.model_construct(
         appointments=[shown(row, now) for row in rows[: query.limit]], next_cursor=following
     )

@@ -8,6 +8,7 @@ from sqlalchemy import delete, exists, or_, select, update
 
 from kalends.core.errors import CursorExpired
 from kalends.core.event_types import EVENTS, matches
+from kalends.db.aside import aside
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointments, deliveries, event_heads, events, organizations, receivers
 from kalends.ids import first_id_of
@@ -38,7 +39,9 @@ def page(tx: Tx, org_id: str, query: EventsQuery) -> EventsAnswer:
     rows = tx.execute(wanted.order_by(events.c.seq).limit(query.limit)).all()
     # Where the page is not full, nothing else of these types is there yet.
     last = rows[-1].seq if len(rows) == query.limit else max(after, known)
-    return EventsAnswer(events=[_shown(row) for row in rows], next_cursor=str(EventCursor(seq=last)))
+    return EventsAnswer.model_construct(
+        events=aside(tx, lambda: [_shown(row) for row in rows]), next_cursor=str(EventCursor(seq=last))
+    )
 
 
 def told(payload: str) -> dict[str, Any]:

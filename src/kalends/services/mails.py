@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, insert, or_, select, update
 from kalends.core.contacts import is_same
 from kalends.core.errors import Conflict, NotFound
 from kalends.core.hours import stamp
+from kalends.db.aside import aside
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, events, receivers
 from kalends.schemas.appointments import Appointment
@@ -27,9 +28,10 @@ def page(tx: Tx, org_id: str, query: MailsQuery) -> MailsAnswer:
         wanted = wanted.where(deliveries.c.appointment_id == query.appointment_id)
     if query.cursor is not None:
         wanted = wanted.where(deliveries.c.id < query.cursor)
-    rows = tx.execute(wanted.order_by(deliveries.c.id.desc()).limit(query.limit + 1)).all()
-    following = rows[query.limit - 1].id if len(rows) > query.limit else None
-    return MailsAnswer(mails=[_shown(row) for row in rows[: query.limit]], next_cursor=following)
+    rows = tx.execute(wanted.order_by(deliveries.c.id.desc()).limit(query.limit + 1))
+    found = aside(tx, lambda: [_shown(row) for row in rows])
+    following = found[query.limit - 1].id if len(found) > query.limit else None
+    return MailsAnswer.model_construct(mails=found[: query.limit], next_cursor=following)
 
 
 def get(tx: Tx, org_id: str, mail_id: str) -> Mail:

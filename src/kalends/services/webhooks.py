@@ -11,11 +11,20 @@ from kalends.core.addresses import destination
 from kalends.core.errors import AlreadyExists, Conflict, Malformed, NotFound
 from kalends.core.event_types import TEST_EVENT
 from kalends.core.hours import instant
+from kalends.db.aside import aside
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, events, receivers
 from kalends.ids import new_id, new_webhook_secret
 from kalends.schemas.appointments import Actor
-from kalends.schemas.webhooks import Delivery, NewWebhook, Replay, Webhook, WebhookChange, WebhookCreate
+from kalends.schemas.webhooks import (
+    DeliveriesAnswer,
+    Delivery,
+    NewWebhook,
+    Replay,
+    Webhook,
+    WebhookChange,
+    WebhookCreate,
+)
 from kalends.services import event_order
 from kalends.services.deliveries import SHOWN_DELIVERIES, old_secrets
 from kalends.services.events import row as event_row
@@ -139,16 +148,18 @@ def remove(tx: Tx, org_id: str, webhook_id: str, now: datetime) -> str:
 
 def deliveries_of(
     tx: Tx, org_id: str, webhook_id: str, status: str | None, before: str | None, limit: int
-) -> list[Delivery]:
-    """Deliveries, newest first, from before one of them on. Raises NotFound for the webhook."""
+) -> DeliveriesAnswer:
+    """A page of deliveries, newest first, from before one of them on. Raises NotFound for the webhook."""
     _row(tx, org_id, webhook_id)
     wanted = SHOWN_DELIVERIES.where(deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
     if status is not None:
         wanted = wanted.where(deliveries.c.status == status)
     if before is not None:
         wanted = wanted.where(deliveries.c.id < before)
-    rows = tx.execute(wanted.order_by(deliveries.c.id.desc()).limit(limit))
-    return [_delivery(row) for row in rows]
+    rows = tx.execute(wanted.order_by(deliveries.c.id.desc()).limit(limit + 1))
+    found = aside(tx, lambda: [_delivery(row) for row in rows])
+    following = found[limit - 1].id if len(found) > limit else None
+    return DeliveriesAnswer.model_construct(data=found[:limit], next_cursor=following)
 
 
 def replay_one(tx: Tx, org_id: str, webhook_id: str, delivery_id: str, now: datetime) -> Delivery:

@@ -22,30 +22,51 @@ async def test_turns_come_in_order_and_places_are_given_back() -> None:
     share, done = Share(1), []
 
     async def take(number: int) -> None:
-        async with share:
+        async with share.of("org"):
             done.append(number)
             await asyncio.sleep(0)
 
     await asyncio.gather(*(take(number) for number in range(20)))
     assert done == list(range(20))
-    with pytest.raises(ZeroDivisionError):
-        async with share:
-            raise ZeroDivisionError
-    async with share:  # whatever happened in it, the place was given back
+    for error in (ZeroDivisionError, TimeoutError):
+        with pytest.raises(error):
+            async with share.of("org"):
+                raise error
+    async with share.of("org"):  # whatever happened in it, the place was given back
         pass
 
 
 async def test_a_queue_has_an_end_and_a_wait_has_one() -> None:
     share = Share(1, queue=1, patience=0.05)
-    async with share:
-        waiting = asyncio.create_task(share.__aenter__())
+
+    async def take() -> None:
+        async with share.of("org"):
+            pass
+
+    async with share.of("org"):
+        waiting = asyncio.create_task(take())
         await asyncio.sleep(0)
         with pytest.raises(Unavailable, match="Too many"):  # at once: the queue is full
-            await share.__aenter__()
+            await take()
         with pytest.raises(Unavailable, match="Too many"):
             await waiting
-    async with share:
-        pass
+        await asyncio.sleep(0.1)  # whose turn has come may take longer than it waited
+    await take()
+
+
+async def test_an_organization_that_asks_for_much_leaves_a_place_to_the_others() -> None:
+    share, done = Share(2), []
+
+    async def take(org: str) -> None:
+        async with share.of(org):
+            done.append(org)
+            await asyncio.sleep(0.01)
+
+    rude = [asyncio.create_task(take("rude")) for _ in range(20)]
+    await asyncio.sleep(0)
+    await take("other")
+    assert done.count("rude") < 5
+    await asyncio.gather(*rude)
 
 
 async def test_staff_and_strangers_do_not_wait_for_each_other(
@@ -56,8 +77,8 @@ async def test_staff_and_strangers_do_not_wait_for_each_other(
     slug = (await client.get("/v1/organization")).json()["organization"]["slug"]
     asked = {"appointment_type_id": org.type_id}
     day = {"from": "2024-01-25", "to": "2024-01-25"}
-    taken = Share(1, queue=0)
-    async with client_of(app, None) as anybody, taken:
+    taken = Share(1, patience=0.01)
+    async with client_of(app, None) as anybody, taken.of("somebody"):
         for shares, theirs in ((Shares(clients=taken), True), (Shares(staff=taken), False)):
             app.state.context = replace(app.state.context, shares=shares)
             free, full = (client, anybody) if theirs else (anybody, client)
@@ -78,7 +99,7 @@ async def test_a_file_is_written_once_for_all_who_ask_for_it() -> None:
         written.append("tag")
         return "tag", b"content"
 
-    found = await asyncio.gather(*(files.get("tag", write) for _ in range(20)))
+    found = await asyncio.gather(*(files.get("org", "tag", write) for _ in range(20)))
     assert set(found) == {("tag", b"content")}
     assert written == ["tag"]
 
@@ -91,7 +112,7 @@ async def test_the_files_used_last_are_kept() -> None:
             written.append(tag)
             return tag, b"x" * size
 
-        assert await files.get(tag, write) == (tag, b"x" * size)
+        assert await files.get("org", tag, write) == (tag, b"x" * size)
 
     for tag in ("a", "b", "c", "a", "d", "a", "c", "b"):
         await get(tag)

@@ -51,7 +51,7 @@ class Call:
 
         Raises Unavailable where too many of them wait.
         """
-        async with self._share:
+        async with self._share.of(self.org_id):
             return await self.db.read(unit, *args, **kw)
 
     async def listing(

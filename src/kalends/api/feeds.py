@@ -87,7 +87,7 @@ async def feed(request: Request, token: Annotated[str, Path(max_length=100)]) ->
     tag = _tag_of(link, await call.db.read(feeds.contents, link, call.now))
     if _is_known(request, tag):
         return _unchanged(tag)
-    return _file(*await call.context.files.get(tag, partial(_written, call, link)))
+    return _file(*await call.context.files.get(call.org_id, tag, partial(_written, call, link)))
 
 
 async def _written(call: Call, link: FeedLink) -> tuple[str, bytes]:

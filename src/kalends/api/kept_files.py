@@ -9,8 +9,8 @@ MOST_BYTES = 32 * 1024 * 1024
 
 
 class KeptFiles:
-    """Files by their tags, the last used ones, in the memory of this process. They are written one at a time,
-    and once for all who ask for the same meanwhile."""
+    """Files by their tags, the last used ones, in the memory of this process. Those of an organization are
+    written one at a time, and once for all who ask for the same meanwhile."""
 
     def __init__(self, turn: Share, *, most_bytes: int = MOST_BYTES) -> None:
         """Whoever writes has the `turn`."""
@@ -19,14 +19,16 @@ class KeptFiles:
         self._files: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
 
-    async def get(self, tag: str, write: Callable[[], Awaitable[tuple[str, bytes]]]) -> tuple[str, bytes]:
-        """Return the file with this tag, or have it written: it may have got another tag by then.
+    async def get(
+        self, org_id: str, tag: str, write: Callable[[], Awaitable[tuple[str, bytes]]]
+    ) -> tuple[str, bytes]:
+        """Return an organization's file with this tag, or have it written: it may have got another tag by then.
 
         Raises Unavailable where too many files are to be written.
         """
         if (known := self._known(tag)) is not None:
             return tag, known
-        async with self._turn:
+        async with self._turn.of(org_id):
             if (known := self._known(tag)) is not None:
                 return tag, known
             tag, content = await write()

@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: run test torture lint package bench bench-list bench-slots bench-leaving clean
+.PHONY: run test torture lint package bench bench-list bench-slots bench-leaving bench-pressure clean
 
 run: .venv/run   ## install and serve the demo on http://127.0.0.1:8000
 	$(BIN)/kalends serve --demo --port $(PORT)
@@ -39,6 +39,9 @@ bench-leaving: .venv/dev   ## bookings with webhooks and mails beside bookings w
 
 bench-slots: .venv/dev   ## the search for free time: the engine alone, and over HTTP beside the list (a few minutes)
 	$(BIN)/python bench/slots.py
+
+bench-pressure: .venv/dev   ## what one rude client costs the others (ten minutes)
+	$(BIN)/python bench/pressure.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

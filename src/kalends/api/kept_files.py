@@ -22,7 +22,7 @@ class KeptFiles:
     async def get(
         self, org_id: str, tag: str, write: Callable[[], Awaitable[tuple[str, bytes]]]
     ) -> tuple[str, bytes]:
-        """Return an organization's file with this tag, or have it written: it may have got another tag by then.
+        """Return an organization's file with this tag, or have it written: it may have another by then.
 
         Raises Unavailable where too many files are to be written.
         """

@@ -1,6 +1,7 @@
 """Who asks for much takes a share of the server, and nobody else waits."""
 
 import asyncio
+import threading
 from dataclasses import replace
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from kalends.api.kept_files import KeptFiles
+from kalends.api.once import Once
 from kalends.core.errors import Unavailable
 from kalends.shares import Share, Shares
 from tests.api.conftest import client_of
@@ -120,3 +122,25 @@ async def test_the_files_used_last_are_kept() -> None:
     await get("too large", 4)
     await get("a")
     assert written[5:] == ["too large", "a"]
+
+
+async def test_what_is_the_same_for_all_is_made_once_and_not_in_the_event_loop() -> None:
+    threads = []
+
+    def make() -> str:
+        threads.append(threading.get_ident())
+        return "made"
+
+    once = Once(make)
+    impatient = asyncio.create_task(once.get())
+    await asyncio.sleep(0)
+    impatient.cancel()
+    assert await asyncio.gather(*(once.get() for _ in range(20))) == ["made"] * 20
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
+
+
+async def test_the_document_is_as_it_was(client: httpx.AsyncClient, app: FastAPI) -> None:
+    first, second = await client.get("/openapi.json"), await client.get("/openapi.json")
+    assert first.json() == app.openapi()
+    assert (first.content, first.headers["content-type"]) == (second.content, "application/json")

@@ -14,6 +14,7 @@ from kalends.db.database import Database
 from kalends.metrics import Metrics
 from kalends.pace import Pace
 from kalends.tracing import Tracing
+from kalends.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Context:
     public_requests_per_hour: int
     webhooks_allow_private: bool
     mail: bool
+    vault: Vault
     metrics: Metrics | None
     tracing: Tracing | None
     pace: Pace

@@ -6,7 +6,7 @@ them as their makers, and appointments and their history are never erased.
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, delete, exists, select, tuple_
+from sqlalchemy import bindparam, delete, exists, literal, select, tuple_
 
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointments, idempotency_keys, manage_links, organizations, zone_data
@@ -64,9 +64,8 @@ def old_links(tx: Tx, now: datetime, after: Place | None) -> tuple[list[bytes], 
     )
     if after is not None:
         made_at, digest = after
-        wanted = wanted.where(
-            tuple_(manage_links.c.created_at, manage_links.c.digest) > tuple_(made_at, digest)
-        )
+        place = tuple_(literal(made_at, manage_links.c.created_at.type), digest)
+        wanted = wanted.where(tuple_(manage_links.c.created_at, manage_links.c.digest) > place)
     rows = tx.execute(
         wanted.order_by(manage_links.c.created_at, manage_links.c.digest).limit(_MOST_AT_ONCE)
     ).all()
@@ -94,9 +93,9 @@ def forget_holds(tx: Tx, now: datetime) -> int:
     some = (
         select(appointments.c.org_id, appointments.c.id)
         .where(
-            appointments.c.expires_at.is_not(None),  # so that the index of what lapses is read
+            appointments.c.expires_at.is_not(None),  # so that the index of what lapses is read, and no other
             appointments.c.is_hold,
-            appointments.c.id < first_id_of("hold", now - SANDBOXES_KEPT),
+            appointments.c.id.concat("") < first_id_of("hold", now - SANDBOXES_KEPT),
             exists().where(organizations.c.id == appointments.c.org_id, organizations.c.sandbox),
         )
         .limit(_MOST_AT_ONCE)

@@ -117,7 +117,8 @@ def test_commands_talk_to_people_too(empty_url: str) -> None:
     assert "not shown again" in key.stdout
     table = kalends(empty_url, "key", "list", "--org", "acme").stdout.splitlines()
     assert table[0].split() == [
-        *("id", "prefix", "name", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at")
+        *("id", "prefix", "name", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at"),
+        "created_by",
     ]
     assert len(table) == 2
     assert kalends(empty_url, "org", "list").stdout.count("acme") == 1

@@ -173,7 +173,7 @@ def _taken(slug: str, *, former: bool, how: str = "") -> AlreadyExists:
             f"The slug '{slug}' was another organization's and stays reserved for it, since its links are "
             f"out there; choose another{how}."
         )
-    return AlreadyExists(f"There is already an organization with the slug '{slug}'; choose another{how}.")
+    return AlreadyExists(f"There is already an organization with the slug '{slug}'.")
 
 
 def hosts(tx: Tx, asked: Sequence[str]) -> Mapping[str, Host]:

@@ -92,6 +92,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             public_requests_per_hour=settings.public_requests_per_hour,
             webhooks_allow_private=settings.webhooks_allow_private,
             mail=settings.mail,
+            vault=settings.vault,
             metrics=metrics,
             tracing=traces,
             pace=pace,

@@ -21,8 +21,11 @@ from kalends.core.plans import DEFAULT
 from kalends.db import migrating
 from kalends.db.database import Database, P, T, Tx
 from kalends.delivery.mail import Postman
-from kalends.services import keys, organizations
+from kalends.schemas.organizations import Made
+from kalends.services import keys, organizations, revocation
+from kalends.services.makers import maker_of
 from kalends.settings import Settings, unknown_names, wrong_values
+from kalends.vault import new_key
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 org_app = typer.Typer(help="Make and list organizations.", no_args_is_help=True, rich_markup_mode=None)
@@ -229,18 +232,69 @@ def key_create(
 def key_list(org: Org, as_json: Json = False) -> None:
     """List an organization's API keys."""
     fields = ("id", "prefix", "name", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at")
-    shown = [{field: _plain(getattr(row, field)) for field in fields} for row in _write(keys.all_of, org)]
-    _say({"keys": shown}, _table(shown), as_json)
+    made = [(row, maker_of(row)) for row in _write(keys.all_of, org)]
+    rows = [({field: _plain(getattr(row, field)) for field in fields}, maker) for row, maker in made]
+    shown = [row | {"created_by": maker and maker.model_dump()} for row, maker in rows]
+    text = _table([row | {"created_by": maker and (maker.id or maker.kind)} for row, maker in rows])
+    _say({"keys": shown}, text, as_json)
 
 
 @key_app.command("revoke")
 def key_revoke(
     key_id: Annotated[str, typer.Argument(help="The key's id, as `kalends key list` shows it.")],
+    with_made: Annotated[
+        bool,
+        typer.Option(
+            "--with-made",
+            help="Revoke and delete all it has made, too: keys, what those have made, feeds and webhooks.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Revoke an API key, from its next request on."""
-    since = stamp(_write(keys.revoke, key_id, _now()))
-    _say({"id": key_id, "revoked_at": since}, f"{key_id} is revoked since {since}.", as_json)
+    """Revoke an API key, from its next request on.
+
+    What it has made goes on working unless it is taken along, and is listed.
+    """
+    now = _now()
+
+    async def revoke(database: Database) -> revocation.Revoked:
+        while with_made and await database.write(revocation.empty, key_id, now) > 0:
+            pass
+        return await database.write(revocation.revoke, key_id, now, real_now=now, with_made=with_made)
+
+    done = _with_database(_settings(tell=True), revoke)
+    since = _plain(done.key.revoked_at)
+    lines = [f"{key_id} is revoked since {since}."]
+    if done.still_standing != Made():
+        lines += [
+            "What it has made goes on working (--with-made takes it along):",
+            *_listed(done.still_standing),
+        ]
+    if done.taken_along != Made():
+        lines += ["What it had made is gone with it:", *_listed(done.taken_along)]
+    shown = {
+        "id": key_id,
+        "revoked_at": since,
+        "still_standing": done.still_standing.model_dump(mode="json"),
+        "taken_along": done.taken_along.model_dump(mode="json"),
+    }
+    _say(shown, "\n".join(lines), as_json)
+
+
+def _listed(made: Made) -> list[str]:
+    """A line for each thing that keys have made."""
+    return [
+        *(f"  key {each.id}  {each.name or '-'}" for each in made.keys),
+        *(f"  feed {each.id}  {each.calendar_id or 'all calendars'}" for each in made.feeds),
+        *(f"  webhook {each.id}  {each.url}" for each in made.webhooks),
+    ]
+
+
+@app.command("secrets-key")
+def secrets_key(as_json: Json = False) -> None:
+    """Make a key for KALENDS_SECRETS_KEY, which encrypts the secrets of webhooks. It is kept nowhere."""
+    key = new_key()
+    _say({"key": key}, key, as_json)
 
 
 @mail_app.command("test")

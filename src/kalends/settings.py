@@ -10,6 +10,8 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from kalends.vault import Vault, read_key
+
 PREFIX = "KALENDS_"
 _FILE = ".env"
 _ORIGIN = r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+"
@@ -86,6 +88,17 @@ class Settings(BaseSettings):
         default="",
         description="The address mails come from, such as booking@clinic.example; goes with the host.",
     )
+    secrets_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Encrypts the secrets of webhooks in the database: 32 bytes in base64, such as "
+        "`kalends secrets-key` prints. Keep a copy apart from the database; without a key they stand there "
+        "in clear.",
+    )
+    secrets_key_before: SecretStr = Field(
+        default=SecretStr(""),
+        description="The key of before, while the worker encrypts everything anew; several are separated by "
+        "commas.",
+    )
     metrics: bool = Field(
         default=False,
         description="Whether /metrics tells Prometheus how the server does; to anybody who asks.",
@@ -100,6 +113,25 @@ class Settings(BaseSettings):
         if self.smtp_host and not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", self.smtp_from):
             raise ValueError("KALENDS_SMTP_FROM must be an e-mail address where KALENDS_SMTP_HOST is set")
         return self
+
+    @property
+    def vault(self) -> Vault:
+        """What encrypts and decrypts secrets in the database."""
+        keys = _keys(self.secrets_key)
+        return Vault(keys[0] if keys else None, _keys(self.secrets_key_before))
+
+    @field_validator("secrets_key")
+    @classmethod
+    def _one_key(cls, value: SecretStr) -> SecretStr:
+        if len(_keys(value)) > 1:
+            raise ValueError("must be one key; those of before go into KALENDS_SECRETS_KEY_BEFORE")
+        return value
+
+    @field_validator("secrets_key_before")
+    @classmethod
+    def _all_keys(cls, value: SecretStr) -> SecretStr:
+        _keys(value)
+        return value
 
     @property
     def mail(self) -> bool:
@@ -134,6 +166,11 @@ class Settings(BaseSettings):
         if not all(re.fullmatch(_ORIGIN, origin) for origin in origins):
             raise ValueError("must be * or origins such as https://book.example, separated by commas")
         return origins
+
+
+def _keys(value: SecretStr) -> list[bytes]:
+    """The keys that are separated by commas. Raises ValueError if one is none."""
+    return [read_key(each) for each in value.get_secret_value().split(",") if each.strip()]
 
 
 def wrong_values(error: ValidationError) -> str:

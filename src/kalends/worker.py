@@ -8,8 +8,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Set
-from datetime import timedelta
-from typing import Concatenate, ParamSpec
+from datetime import datetime, timedelta
+from typing import Concatenate, ParamSpec, TypeVar
 
 from kalends.clock import Clock
 from kalends.core.errors import Refusal, Unavailable
@@ -23,12 +23,22 @@ from kalends.delivery.webhooks import Poster
 from kalends.metrics import Metrics
 from kalends.pace import Pace
 from kalends.schemas.letters import Letter
-from kalends.services import deliveries, event_order, event_pages, lapses, zone_data
+from kalends.services import (
+    deliveries,
+    event_order,
+    event_pages,
+    expiry,
+    lapses,
+    webhook_secrets,
+    zone_data,
+)
 from kalends.services.deliveries import Batch, Due, Lease, Tried
 from kalends.settings import Settings
 from kalends.telemetry import Outage, Outages, log
+from kalends.vault import CLEAR, SealedError, Vault
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 EVENTS_SECONDS = 0.5
 LAPSES_SECONDS = 5
@@ -44,12 +54,16 @@ POST_SECONDS, MAIL_SECONDS, BATCH_SECONDS = 0.003, 0.012, 0.01
 rounded up."""
 UNIT_SECONDS, EVENT_SECONDS = 0.002, 0.0005
 """The same of numbering or forgetting events, and of each of them."""
+SLICE_SECONDS = 0.1
+"""The same of sealing some secrets anew."""
 TURN_SECONDS = 20
 """For so long a receiver has its place to itself, however much there is for it, when places are short."""
 RECORD_SECONDS = 2
 """How long what was delivered may stay unrecorded: if the worker dies meanwhile, it is delivered again."""
 RECORD_PAUSES = (0.5, 1, 2, 4)
 """How long to wait before the database is asked again to record it."""
+UNREADABLE = timedelta(seconds=60)
+"""How long a webhook is left alone whose secret can't be read."""
 _DEFECT = "a defect: please report it with this trace"
 
 
@@ -64,6 +78,7 @@ class Worker:
         postman: Postman | None,
         *,
         events_kept: timedelta,
+        vault: Vault = CLEAR,
         metrics: Metrics | None = None,
         pace: Pace | None = None,
     ) -> None:
@@ -74,9 +89,11 @@ class Worker:
         self._metrics = metrics
         self._pace = pace
         self._events_kept = events_kept
+        self._vault = vault
         self._delivering: set[asyncio.Task[None]] = set()
         self._silences: dict[str, int] = {}
         self._webhooks = Outages("a webhook fails", "a webhook works again")
+        self._sealed = Outages("a webhook's secret can't be read", "a webhook's secret can be read again")
         self._defects = Outages(_DEFECT, "what had a defect works", logging.ERROR)
 
     async def run(self) -> None:
@@ -117,11 +134,49 @@ class Worker:
         return total
 
     async def forget(self) -> None:
-        """Remove events that have been kept long enough."""
-        before = self._clock.now() - self._events_kept
+        """Seal secrets anew that are in clear or under a key of before, and remove what has been kept long
+        enough: events, answers, links, holds of sandboxes, old secrets, versions of the zone data."""
+        now = self._clock.now()
+        for name in sorted(self._vault.outdated):
+            after: str | None = ""
+            while after is not None:
+                after = await self._some(None, webhook_secrets.seal_anew, self._vault, name, after, now)
+        for unit in (expiry.forget_answers, expiry.forget_holds, webhook_secrets.forget_old):
+            while await self._some(0, unit, now):
+                pass
+        await self._some(0, expiry.forget_zone_data, now)
+        before = now - self._events_kept
         for org_id in await self._database.read(event_pages.organizations_of):
             while await self._of_one(org_id, event_pages.forget, org_id, before, self._clock.now()):
                 pass
+        await self._forget_links(now)
+
+    async def _forget_links(self, now: datetime) -> None:
+        """Remove clients' links that have ended long ago. They are looked for without holding up others."""
+        place: expiry.Place | None = None
+        while True:
+            ended, place = await self._database.read(expiry.old_links, now, place)
+            if ended:
+                await self._some(0, expiry.forget_links, ended, now)
+            else:
+                await self._rest(UNIT_SECONDS)
+            if place is None:
+                return
+
+    async def _some(self, none: T, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
+        """What concerns some rows of many organizations: whatever happens, other kinds of rows have their
+        turn. `none` where it failed."""
+        done = none
+        try:
+            done = await self._database.write(unit, *args, **kw)
+        except Unavailable:
+            pass  # the database tells so itself
+        except Exception as error:  # noqa: BLE001 - as said
+            self._defects.fails(unit.__name__, type(error).__name__, unit=unit.__name__, exc_info=True)
+        else:
+            self._defects.works(unit.__name__, unit=unit.__name__)
+        await self._rest(UNIT_SECONDS + (EVENT_SECONDS * done if isinstance(done, int) else SLICE_SECONDS))
+        return done
 
     async def _of_one(
         self, org_id: str, unit: Callable[Concatenate[Tx, P], int], *args: P.args, **kw: P.kwargs
@@ -152,12 +207,17 @@ class Worker:
             while wait is None and (self._has_places() or _seconds() - began < TURN_SECONDS):
                 await self._rest(BATCH_SECONDS)
                 fresh_until = _seconds() + deliveries.FRESH[lease.kind].total_seconds()
-                batch = await self._database.write(deliveries.take, lease, self._clock.now())
+                batch = await self._database.write(deliveries.take, lease, self._clock.now(), self._vault)
                 if batch is None:
                     break
+                self._sealed.works(lease.receiver_id, **_webhook(lease))
                 wait = await self._deliver_batch(lease, batch, fresh_until)
         except Unavailable:
             pass  # as above
+        except SealedError as error:
+            # Nothing was tried, so nothing is lost: it goes on when the right key is set.
+            self._sealed.fails(lease.receiver_id, str(error), **_webhook(lease))
+            wait = UNREADABLE
         except Exception as error:  # noqa: BLE001 - the other receivers go on
             which = {"org_id": lease.org_id, "receiver_id": lease.receiver_id}
             self._defects.fails(f"{which}", type(error).__name__, **which, exc_info=True)
@@ -217,7 +277,7 @@ class Worker:
     def _tell(self, lease: Lease, due: Due, outcome: Outcome) -> None:
         """Let the log tell of webhooks that fail (of the mail server it is the postman who knows), and of
         what nobody will try again."""
-        which = {"org_id": lease.org_id, "webhook_id": lease.receiver_id}
+        which = _webhook(lease)
         if outcome.succeeded:
             self._webhooks.works(lease.receiver_id, **which)
             return
@@ -260,6 +320,10 @@ class Worker:
             self._defects.fails("leases", type(error).__name__, exc_info=True)
 
 
+def _webhook(lease: Lease) -> dict[str, str]:
+    return {"org_id": lease.org_id, "webhook_id": lease.receiver_id}
+
+
 def _seconds() -> float:
     return asyncio.get_running_loop().time()
 
@@ -280,7 +344,17 @@ async def work(
     postman = Postman(settings) if settings.mail else None
     try:
         kept = timedelta(days=settings.events_kept_days)
-        await Worker(database, clock, poster, postman, events_kept=kept, metrics=metrics, pace=pace).run()
+        worker = Worker(
+            database,
+            clock,
+            poster,
+            postman,
+            events_kept=kept,
+            vault=settings.vault,
+            metrics=metrics,
+            pace=pace,
+        )
+        await worker.run()
     finally:
         await poster.close()
         if postman is not None:

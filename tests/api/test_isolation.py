@@ -72,7 +72,9 @@ SCOPES = {"GET": "read", "POST": "write", "PUT": "write", "PATCH": "write", "DEL
 
 def scope_of(method: str, operation: dict[str, Any]) -> str:
     tag = operation["tags"][0]
-    if tag == "keys" and operation["operationId"] != "keys.current":
+    if operation["operationId"] == "organization.change" or (
+        tag == "keys" and operation["operationId"] != "keys.current"
+    ):
         return "admin"
     if tag == "holds":  # to give time back is no more than to take it
         return "write"

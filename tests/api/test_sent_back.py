@@ -189,7 +189,7 @@ def another(value: Any) -> Any:
     return value + 1 if isinstance(value, int) else {"id": "another"}
 
 
-MOVING = {"disabled_reason", "failing_since"}
+MOVING = {"disabled_reason", "failing_since", "former_slugs"}
 """What changes by itself: whatever is sent of it says nothing."""
 
 

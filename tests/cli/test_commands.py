@@ -9,9 +9,16 @@ from typing import Any
 
 import pytest
 
+from kalends.clock import SystemClock
 from kalends.db import migrating
+from kalends.db.database import Tx
 from kalends.db.opening import open_database
-from kalends.services import organizations
+from kalends.ids import digest
+from kalends.schemas.feeds import FeedCreate
+from kalends.schemas.queries import EventsQuery
+from kalends.schemas.webhooks import WebhookCreate
+from kalends.services import event_order, event_pages, events, feeds, keys, organizations, webhooks
+from kalends.vault import read_key
 from tests.support.server import KALENDS
 
 
@@ -110,7 +117,8 @@ def test_commands_talk_to_people_too(empty_url: str) -> None:
     assert "not shown again" in key.stdout
     table = kalends(empty_url, "key", "list", "--org", "acme").stdout.splitlines()
     assert table[0].split() == [
-        *("id", "prefix", "name", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at")
+        *("id", "prefix", "name", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at"),
+        "created_by",
     ]
     assert len(table) == 2
     assert kalends(empty_url, "org", "list").stdout.count("acme") == 1
@@ -198,3 +206,79 @@ def test_an_outdated_schema_is_said_and_left_alone(empty_url: str) -> None:
     done = kalends(empty_url, "org", "list")
     assert done.returncode == 1
     assert "run `kalends migrate`" in done.stderr
+
+
+def test_a_key_is_revoked_with_what_it_made(empty_url: str) -> None:
+    said(empty_url, "migrate")
+    org = said(empty_url, "org", "create", "Praxis Müller")
+    first, second = (
+        said(empty_url, *("key", "create", "--org", org["id"], "--name", name, "--scope", "admin"))
+        for name in ("First", "Second")
+    )
+    operator = {"kind": "operator", "id": None, "name": None}
+    listed = said(empty_url, "key", "list", "--org", org["id"])["keys"]
+    assert [each["created_by"] for each in listed] == [operator] * 2
+    made = asyncio.run(_let_make(empty_url, org["id"], first["key"]))
+    nothing: dict[str, Any] = {"keys": [], "feeds": [], "webhooks": []}
+
+    told = kalends(empty_url, "key", "revoke", first["id"])
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "--with-made" in told.stdout
+    assert all(id_ in told.stdout for id_ in made.values())
+    revoked = said(empty_url, "key", "revoke", first["id"])
+    assert revoked.keys() == {"id", "revoked_at", "still_standing", "taken_along"}
+    standing = {kind: [each["id"] for each in things] for kind, things in revoked["still_standing"].items()}
+    assert standing == {kind: [made[kind]] for kind in nothing}
+    assert revoked["taken_along"] == nothing
+    gone = said(empty_url, "key", "revoke", first["id"], "--with-made")
+    assert gone["still_standing"] == nothing
+    taken = {kind: [each["id"] for each in things] for kind, things in gone["taken_along"].items()}
+    assert taken == standing
+    text = kalends(empty_url, "key", "list", "--org", org["id"]).stdout
+    assert "operator" in text
+    assert first["id"] in text.splitlines()[-1], "the key that it made names it"
+
+    happened = asyncio.run(_events(empty_url, org["id"]))
+    created, revocations = ("key.created", "operator"), ("key.revoked", "operator")
+    assert [each for each in happened if each[1] == "operator"] == [
+        *(created, created, revocations, revocations),
+        *(("feed.deleted", "operator"), ("webhook.deleted", "operator")),
+    ]
+    assert second["id"] not in str(gone)
+
+
+def test_a_key_for_secrets_is_made(empty_url: str) -> None:
+    one, other = (said(empty_url, "secrets-key")["key"] for _ in range(2))
+    assert one != other
+    assert len(read_key(one)) == 32
+    assert len(read_key(kalends(empty_url, "secrets-key").stdout)) == 32
+
+
+async def _let_make(url: str, org_id: str, key: str) -> dict[str, str]:
+    """A key, a feed and a webhook, made with this key: their ids."""
+
+    def make(tx: Tx) -> dict[str, str]:
+        by, now = events.actor(keys.find(tx, [digest(key)])[digest(key)]), SystemClock().now()
+        wish = WebhookCreate(url="https://example.com/hook", events=["*"])
+        return {
+            "keys": keys.create(tx, org_id, name="Third", lifetime=None, now=now, by=by)["id"],
+            "feeds": feeds.create(tx, org_id, FeedCreate(), by, now)[0].id,
+            "webhooks": webhooks.create(tx, org_id, wish, now, mail=False, by=by).id,
+        }
+
+    database = open_database(url, pool_size=1)
+    try:
+        return await database.write(make)
+    finally:
+        await database.close()
+
+
+async def _events(url: str, org_id: str) -> list[tuple[str, str]]:
+    """The kinds of an organization's events, and whose they are."""
+    database = open_database(url, pool_size=1)
+    try:
+        await database.write(event_order.number, org_id, SystemClock().now(), mail=False)
+        page = await database.read(event_pages.page, org_id, EventsQuery.model_validate({"limit": 100}))
+        return [(each.type, each.actor.kind) for each in page.events if each.actor]
+    finally:
+        await database.close()

@@ -213,3 +213,67 @@ async def test_hard_use_finds_old_addresses_ends_old_requests_and_opens_the_week
         assert await database.write(week, 6) == 6
     finally:
         await database.close()
+
+
+async def test_records_lose_nothing_and_know_nobody_of_before(empty_url: str) -> None:
+    def fill(tx: Tx) -> None:
+        migrating.upgrade(tx, "0004")
+        table, made = metadata.tables, {"created_at": NOW, "updated_at": NOW}
+        for number in (1, 2):
+            org = {"id": f"org_{number}", "name": "Old", "slug": f"old-{number}", "timezone": "UTC"}
+            rules = {"week_start": 1, "plan": "starter", "sandbox": False}
+            tx.execute(insert(table["organizations"]).values(org | rules | made))
+        mine = {"org_id": "org_1", "created_at": NOW}
+        key = {"id": "key_1", "digest": b"key", "prefix": "vst_", "scopes": ["admin"]}
+        tx.execute(insert(table["api_keys"]).values(mine | key))
+        tx.execute(insert(table["feeds"]).values(mine | {"id": "feed_1", "digest": b"feed"}))
+        hook = {"id": "whk_1", "kind": "webhook", "url": "https://example.com", "events": ["*"]}
+        secrets = {"secret": "whsec_new", "old_secret": "whsec_old", "old_secret_until": NOW}
+        webhook = (
+            table["receivers"].insert().values(mine | hook | secrets | {"active": True, "updated_at": NOW})
+        )
+        tx.execute(webhook)
+        kept = {"key": "once", "fingerprint": b"x", "answer": "{}"}
+        tx.execute(insert(table["idempotency_keys"]).values(mine | kept))
+
+    def found(tx: Tx) -> list[tuple[Any, ...]]:
+        table = metadata.tables
+        receivers, slugs = table["receivers"].c, table["slugs"].c
+        return [
+            *(tuple(tx.execute(select(table[name].c.id, table[name].c.created_by)).one()) for name in MAKERS),
+            tuple(tx.execute(select(receivers.secret, receivers.old_secret, receivers.sealed_by)).one()),
+            *map(tuple, tx.execute(select(slugs.org_id, slugs.slug, slugs.given_up_at).order_by(slugs.slug))),
+            tuple(tx.execute(select(table["idempotency_keys"].c.key)).one()),
+        ]
+
+    def seal(tx: Tx, name: str) -> None:
+        tx.execute(update(metadata.tables["receivers"]).values(sealed_by=name))
+
+    database = open_database(empty_url, pool_size=1)
+    try:
+        await database.write(fill)
+        await database.migrate()
+        expected = [
+            ("key_1", None),
+            ("feed_1", None),
+            ("whk_1", None),
+            ("whsec_new", "whsec_old", ""),
+            ("org_1", "old-1", None),
+            ("org_2", "old-2", None),
+            ("once",),
+        ]
+        assert await database.read(found) == expected
+        assert await database.read(differences) == []
+        # What is encrypted, an older version could not read.
+        await database.write(seal, "a key")
+        with pytest.raises(RuntimeError, match="KALENDS_SECRETS_KEY_BEFORE"):
+            await database.write(migrating.downgrade, "0004")
+        await database.write(seal, "")
+        await database.write(migrating.downgrade, "0004")
+        await database.migrate()
+        assert await database.read(found) == expected
+    finally:
+        await database.close()
+
+
+MAKERS = ("api_keys", "feeds", "receivers")

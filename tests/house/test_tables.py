@@ -10,11 +10,16 @@ DIRECTORIES = {
     "pk_organizations",
     "pk_zone_data",
     "uq_organizations_slug",
+    "uq_slugs_slug",
     "uq_api_keys_digest",
     "uq_manage_links_digest",
     "uq_feeds_digest",
     "ix_appointments_expires_at",
     "ix_receivers_due_at",
+    "ix_receivers_sealed_by",
+    "ix_receivers_old_secret_until",
+    "ix_idempotency_keys_created_at",
+    "ix_manage_links_created_at",
 }
 
 

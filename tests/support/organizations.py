@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, true
+from sqlalchemy import delete, func, select, true
 
 from kalends.clock import SystemClock
 from kalends.core.caller import Caller
@@ -83,6 +83,7 @@ def _make(
         tx, name="Test", slug=slug, timezone=timezone, requests_per_hour=requests_per_hour, now=now
     )
     key = keys.create(tx, row["id"], name="Test key", scopes=scopes, lifetime=None, now=now)["key"]
+    tx.execute(delete(events).where(events.c.org_id == row["id"]))  # tests begin with nothing told
     made = appointment_types.create(tx, row["id"], AppointmentTypeCreate.model_validate(kind), now)
     calendar = tx.execute(select(calendars.c.id).where(calendars.c.org_id == row["id"])).scalar_one()
     return Org(row["id"], key, keys.find(tx, [digest(key)])[digest(key)], made.id, calendar)

@@ -12,6 +12,7 @@ from sqlalchemy import delete
 from kalends.db.tables import type_calendars
 from kalends.demo import ORG_ID
 from kalends.services import event_order
+from kalends.services.organizations import MOST_FORMER_SLUGS
 from kalends.services.webhooks import MOST_WEBHOOKS
 from tests.support.receiver import Receiver
 from tests.support.tour import FRIDAY, HOOK, JANE, LIMIT, START, TYPE, Tour
@@ -50,6 +51,7 @@ async def whole(tour: Tour) -> None:
     await refused_at_the_gate(tour)
     await refused_by_the_state(tour, room)
     await too_late(tour)
+    await moved(tour)
 
 
 async def health(tour: Tour) -> None:
@@ -377,3 +379,13 @@ async def too_late(tour: Tour) -> None:
     tour.clock.forward(days=6)
     await tour.refuse("manage.cancel", "too_late", {}, **link)
     await tour.refuse("manage.reschedule", "too_late", {"start_time": "2024-02-01T10:00:00Z"}, **link)
+
+
+async def moved(tour: Tour) -> None:
+    """An organization takes other slugs, until it may give up no more."""
+    await tour.ask("organization.change", {"slug": "demo-tax"})
+    await tour.refuse("public.page", "moved", slug="demo")
+    for number in range(1, MOST_FORMER_SLUGS):
+        await tour.ask("organization.change", {"slug": f"demo-{number}"})
+    await tour.refuse("organization.change", "conflict", {"slug": "demo-more"})
+    await tour.ask("organization.change", {"slug": "demo"})

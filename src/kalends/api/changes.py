@@ -16,6 +16,7 @@ from kalends.core.caller import Caller, Host
 from kalends.core.errors import Malformed, Unavailable, Unbookable, Wanted
 from kalends.db.batches import Batches
 from kalends.db.database import P, T, Tx
+from kalends.schemas.appointments import Actor
 from kalends.schemas.wire import Answer
 from kalends.services import events, idempotency
 from kalends.services.idempotency import Ticket
@@ -95,6 +96,11 @@ class Change(Call):
             return None
         return frozenset(int(tag) for tag in re.findall(r'"([0-9]{1,9})"', header))
 
+    @property
+    def actor(self) -> Actor:
+        """Who makes the change, where that is somebody with a key."""
+        return events.actor(self.caller)
+
     def answering(self, status: int) -> Self:
         """For a change that is answered with another status than 200."""
         self._status = status
@@ -173,7 +179,7 @@ class Change(Call):
             told = answer.model_dump(mode="json", by_alias=True)
             thing = next((each for each in told.values() if isinstance(each, dict)), told)
             subject = str(thing.get("id", self.org_id))
-            events.tell(tx, self.org_id, self._event, told, events.actor(self.caller), self.now, subject)
+            events.tell(tx, self.org_id, self._event, told, self.actor, self.now, subject)
         return answer.model_dump_json()
 
     def _json(self, body: str, *, replayed: bool = False) -> Response:

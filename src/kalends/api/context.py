@@ -17,6 +17,7 @@ from kalends.metrics import Metrics
 from kalends.pace import Pace
 from kalends.shares import Shares
 from kalends.tracing import Tracing
+from kalends.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Context:
     public_requests_per_hour: int
     webhooks_allow_private: bool
     mail: bool
+    vault: Vault
     metrics: Metrics | None
     tracing: Tracing | None
     pace: Pace

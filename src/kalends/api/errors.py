@@ -56,6 +56,7 @@ class InternalError(errors.Refusal):
 
 
 STATUS: Mapping[type[errors.Refusal], int] = {
+    errors.Moved: 308,
     errors.Malformed: 400,
     MissingFields: 400,
     MalformedJson: 400,
@@ -105,7 +106,10 @@ def answer(refusal: errors.Refusal, path: str, headers: Mapping[str, str] | None
     """A refusal as HTTP, in the shape the contract gives to errors under this path."""
     status = STATUS[type(refusal)]
     sent = dict(headers or {})
-    if status == 401:
+    if isinstance(refusal, errors.Moved):
+        # Not for good, as browsers would keep it: an organization may take its slug back.
+        sent |= {"Location": refusal.location, "Cache-Control": "no-store"}
+    elif status == 401:
         sent["WWW-Authenticate"] = "Bearer"
     elif status == 503:
         sent.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))

@@ -60,6 +60,7 @@ async def create(body: FeedCreate, change: Writing) -> Response:
         feeds.create,
         change.org_id,
         body,
+        change.actor,
         change.now,
     )
 
@@ -67,7 +68,7 @@ async def create(body: FeedCreate, change: Writing) -> Response:
 @feeds_of_staff.delete("/{id}", response_model=Deleted, responses=deleting())
 async def delete(id: PathId, change: Deleting) -> Response:
     """Delete a feed; its address stops working."""
-    return await change.make(Deleted.of, feeds.remove, change.org_id, id)
+    return await change.make(Deleted.of, feeds.remove, change.org_id, id, change.actor, change.now)
 
 
 @files.get(

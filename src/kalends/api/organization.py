@@ -1,27 +1,27 @@
 """`/v1/organization` and `/v1/keys`: the key's own organization, and its keys."""
 
 from datetime import timedelta
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from kalends.api.calls import PathId, Reading, Supervising
-from kalends.api.changes import Administering, Writing
+from kalends.api.changes import Administering
 from kalends.api.errors import deleting, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.db.database import Tx
 from kalends.schemas.organizations import (
     CurrentKeyAnswer,
-    Key,
-    KeyAnswer,
     KeyCreate,
     KeysAnswer,
     NewKeyAnswer,
     OrganizationAnswer,
     OrganizationChange,
+    RevokedKeyAnswer,
 )
-from kalends.services import keys, organizations
+from kalends.services import keys, organizations, revocation, webhooks
 
 router = APIRouter(route_class=JsonRoute)
 organization = APIRouter(prefix="/v1/organization", tags=["organization"], route_class=JsonRoute)
@@ -34,10 +34,15 @@ async def get(call: Reading) -> OrganizationAnswer:
     return OrganizationAnswer.of(await call.db.read_one(organizations.get, call.org_id))
 
 
-@organization.patch("", response_model=OrganizationAnswer, responses=writing(errors.AlreadyExists))
-async def change(body: OrganizationChange, change: Writing) -> Response:
-    """Change the organization; only what is sent. Another zone moves no appointment: instants stay."""
-    return await change.make(OrganizationAnswer.of, organizations.change, change.org_id, body, change.now)
+@organization.patch(
+    "", response_model=OrganizationAnswer, responses=writing(errors.AlreadyExists, errors.Conflict)
+)
+async def change(body: OrganizationChange, change: Administering) -> Response:
+    """Change the organization; only what is sent. Another zone moves no appointment: instants stay. A slug
+    that is given up leads on to the new one."""
+    return await change.telling("organization.updated").make(
+        OrganizationAnswer.of, organizations.change, change.org_id, body, change.now
+    )
 
 
 @own_keys.get("/current", responses=reading())
@@ -73,18 +78,39 @@ async def create(body: KeyCreate, change: Administering) -> Response:
         scopes=body.scopes,
         lifetime=lifetime,
         now=change.now,
+        by=change.actor,
     )
 
 
-@own_keys.delete("/{id}", response_model=KeyAnswer, responses=deleting())
-async def revoke(id: PathId, change: Administering) -> Response:
-    """Revoke a key, from its next request on; it stays in the list."""
-
-    def revoked(tx: Tx) -> Key:
-        keys.revoke(tx, id, change.now, org_id=change.org_id)
-        return keys.get(tx, change.org_id, id)
-
-    return await change.make(KeyAnswer.of, revoked)
+@own_keys.delete("/{id}", response_model=RevokedKeyAnswer, responses=deleting())
+async def revoke(
+    id: PathId,
+    change: Administering,
+    with_: Annotated[
+        Literal["made"] | None,
+        Query(
+            alias="with",
+            description="`made`: revoke and delete all that it has made, too, and what those keys have made.",
+        ),
+    ] = None,
+) -> Response:
+    """Revoke a key, from its next request on; it stays in the list. What it has made goes on working unless
+    it is taken along, and is told."""
+    if with_ is not None:
+        await change.ahead(revocation.empty, id, change.now, org_id=change.org_id)
+    return await change.make(
+        lambda done: RevokedKeyAnswer(
+            key=done.key, still_standing=done.still_standing, taken_along=done.taken_along
+        ),
+        revocation.revoke,
+        id,
+        change.now,
+        real_now=change.real_now,
+        org_id=change.org_id,
+        by=change.actor,
+        with_made=with_ is not None,
+        remove_webhook=webhooks.known if change.rehearsed else webhooks.remove,
+    )
 
 
 def _without_secret(answer: str) -> str:

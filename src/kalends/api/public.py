@@ -31,14 +31,17 @@ _TIMES = (errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime)
 _REFUSED = (*_TIMES, *UNBOOKABLE, errors.TypeInactive, errors.CalendarInactive, errors.CalendarNotServing)
 
 
-@router.get("/{slug}", responses=public_reading())
+@router.get("/{slug}", responses=public_reading(errors.Moved))
 async def page(visit: Visiting) -> BookingPage:
     """Show the organization and what can be booked there."""
     return await visit.db.read(booking_page.page, visit.visited)
 
 
 @router.get(
-    "/{slug}/slots", response_model=ClientSlotsAnswer, name="slots", responses=public_reading(*_TIMES)
+    "/{slug}/slots",
+    response_model=ClientSlotsAnswer,
+    name="slots",
+    responses=public_reading(errors.Moved, *_TIMES),
 )
 async def search(query: Annotated[ClientSlotsQuery, Query()], visit: Visiting) -> Response:
     """List every start that can be booked; the first 5,000, if there are more, and the `next` one."""
@@ -48,7 +51,7 @@ async def search(query: Annotated[ClientSlotsQuery, Query()], visit: Visiting) -
     return Response(found, media_type="application/json")
 
 
-@router.get("/{slug}/slots/explain", responses=public_reading(*_TIMES))
+@router.get("/{slug}/slots/explain", responses=public_reading(errors.Moved, *_TIMES))
 async def explain(query: Annotated[ClientExplainQuery, Query()], visit: Visiting) -> Explanation:
     """Tell whether a start can be booked; if not, why not, and what could be had instead."""
     asked = ExplainQuery.model_construct(**dict(query))
@@ -60,7 +63,7 @@ async def explain(query: Annotated[ClientExplainQuery, Query()], visit: Visiting
     "/{slug}/holds",
     name="hold",
     response_model=ClientHoldAnswer,
-    responses=public_writing(*_REFUSED),
+    responses=public_writing(errors.Moved, *_REFUSED),
 )
 async def hold(body: ClientHoldCreate, change: ClientWriting) -> Response:
     """Keep time while the client fills in the form."""
@@ -73,7 +76,7 @@ async def hold(body: ClientHoldCreate, change: ClientWriting) -> Response:
     )
 
 
-@router.delete("/{slug}/holds/{id}", response_model=Deleted, responses=public_deleting())
+@router.delete("/{slug}/holds/{id}", response_model=Deleted, responses=public_deleting(errors.Moved))
 async def release(id: PathId, change: ClientWriting) -> Response:
     """Give the time back."""
     return await change.make(Deleted.of, holds.release, change.org_id, id, change.now)
@@ -82,7 +85,7 @@ async def release(id: PathId, change: ClientWriting) -> Response:
 @router.post(
     "/{slug}/appointments",
     response_model=BookedAnswer,
-    responses=public_writing(*_REFUSED, errors.HoldGone, errors.HoldMismatch),
+    responses=public_writing(errors.Moved, *_REFUSED, errors.HoldGone, errors.HoldMismatch),
 )
 async def book(body: ClientBooking, change: ClientWriting) -> Response:
     """Book an appointment. The answer has the client's secret link to it; not in a rehearsal, which books

@@ -2,6 +2,7 @@
 whose token is."""
 
 from typing import Annotated, Any
+from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, Path
 from starlette.requests import Request
@@ -9,8 +10,9 @@ from starlette.requests import Request
 from kalends.api.calls import NO_NUL, Call
 from kalends.api.changes import Change
 from kalends.api.context import context_of
+from kalends.api.gate import PUBLIC
 from kalends.core.caller import Host, Link
-from kalends.core.errors import NotFound, Unbookable, Wanted
+from kalends.core.errors import Moved, NotFound, Unbookable, Wanted
 from kalends.db.batches import Batches
 from kalends.ids import digest
 from kalends.services import manage_links
@@ -100,7 +102,18 @@ async def _host(request: Request, slug: Slug) -> Host:
     if host is None:
         raise NotFound("There is no organization with this slug.")
     request.scope["state"]["org_id"] = host.org_id
+    if host.slug != slug:
+        raise Moved(host.slug, _location(request, slug, host.slug))
     return host
+
+
+def _location(request: Request, former: str, present: str) -> str:
+    """The same path and query under another slug, as the client reaches it: on the same origin, or a page of
+    another one could not follow; and below the path of the public URL, which the proxy takes off or we do."""
+    below = quote(request.scope["path"].removeprefix(f"{PUBLIC}{former}"))
+    query = request.scope["query_string"].decode("latin-1")
+    prefix = urlsplit(context_of(request.scope).public_url).path
+    return f"{prefix}{PUBLIC}{present}{below}{f'?{query}' if query else ''}"
 
 
 async def _link(request: Request, token: Token) -> Link:

@@ -29,7 +29,7 @@ from kalends.schemas.webhooks import (
     WebhookCreate,
     WebhooksAnswer,
 )
-from kalends.services import event_order, events, webhooks
+from kalends.services import event_order, webhooks
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=JsonRoute)
 
@@ -72,6 +72,8 @@ async def create(body: WebhookCreate, change: Writing) -> Response:
             body,
             change.real_now,
             mail=change.context.mail,
+            by=change.actor,
+            vault=change.context.vault,
         )
     )
 
@@ -91,7 +93,16 @@ async def change_one(id: PathId, body: WebhookChange, change: Writing) -> Respon
     """Change a webhook; only what is sent."""
     if "url" in body.sent():
         await _must_be_public(change, body.url)
-    return await change.make(WebhookAnswer.of, webhooks.change, change.org_id, id, body, change.real_now)
+    return await change.make(
+        WebhookAnswer.of,
+        webhooks.change,
+        change.org_id,
+        id,
+        body,
+        change.real_now,
+        by=change.actor,
+        vault=change.context.vault,
+    )
 
 
 @router.delete("/{id}", response_model=DeletedAnswer, responses=deleting(shape=failure))
@@ -105,6 +116,7 @@ async def delete(id: PathId, change: Deleting) -> Response:
         change.org_id,
         id,
         change.real_now,
+        by=change.actor,
     )
 
 
@@ -116,7 +128,13 @@ async def delete(id: PathId, change: Deleting) -> Response:
 async def rotate_secret(id: PathId, change: Writing) -> Response:
     """Make a new secret, which is shown this once. For 24 hours `webhook-signature` has both signatures."""
     return await change.keeping(_without_secret).make(
-        NewWebhookAnswer.of, webhooks.rotate, change.org_id, id, change.real_now
+        NewWebhookAnswer.of,
+        webhooks.rotate,
+        change.org_id,
+        id,
+        change.real_now,
+        by=change.actor,
+        vault=change.context.vault,
     )
 
 
@@ -174,9 +192,14 @@ async def replay(id: PathId, body: Replay, change: Writing) -> Response:
 async def test(id: PathId, change: Writing) -> Response:
     """Send a `webhook.test` event to this webhook only."""
     await _number(change)
-    actor = events.actor(change.caller)
     return await change.make(
-        DeliveryAnswer.of, webhooks.test, change.org_id, id, actor, change.real_now, mail=change.context.mail
+        DeliveryAnswer.of,
+        webhooks.test,
+        change.org_id,
+        id,
+        change.actor,
+        change.real_now,
+        mail=change.context.mail,
     )
 
 

@@ -4,6 +4,7 @@
     ├── Malformed ── InvalidTime ── NonexistentTime, AmbiguousTime
     ├── Unauthorized ── KeyExpired, KeyRevoked
     ├── ScopeMissing
+    ├── Moved
     ├── NotFound
     ├── Conflict ── InUse, IllegalTransition, AlreadyExists, HoldGone, HoldMismatch, TooLate
     │   └── Unbookable ── SlotTaken, OutsideHours, OffGrid, TooSoon, TooFarAhead, LimitReached, TypeInactive,
@@ -81,6 +82,16 @@ class ScopeMissing(Refusal):
     """The API key lacks a scope; `details.scope` names it."""
 
     code = "scope_missing"
+
+
+class Moved(Refusal):
+    """The organization has another slug now, `details.slug`: `Location` leads to the same call there."""
+
+    code = "moved"
+
+    def __init__(self, slug: str, location: str) -> None:
+        super().__init__(f"The organization's slug is '{slug}' now.", slug=slug)
+        self.location = location
 
 
 class NotFound(Refusal):

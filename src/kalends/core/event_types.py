@@ -28,8 +28,19 @@ OTHER_EVENTS = (
     "calendar.created",
     "calendar.updated",
     "calendar.deleted",
+    "webhook.created",
+    "webhook.updated",
+    "webhook.secret_rotated",
+    "webhook.deleted",
     "webhook.disabled",
+    "feed.created",
+    "feed.deleted",
+    "key.created",
+    "key.revoked",
+    "organization.updated",
 )
+OF_THEMSELVES = ("webhook.created", "webhook.updated", "webhook.secret_rotated")
+"""What a webhook is not told of itself, but of others only."""
 EVENTS = (*APPOINTMENT_EVENTS, *OTHER_EVENTS)
 TEST_EVENT = "webhook.test"
 """Made on request, and told to the webhook it tests only."""

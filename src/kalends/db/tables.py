@@ -76,6 +76,24 @@ organizations = Table(
 of mails to staff; null: not chosen yet."""
 
 
+class SlugColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    slug: Named[str] = Column(Text)
+    given_up_at: Named[datetime | None] = Column(UtcDateTime)
+
+
+slugs = Table(
+    "slugs",
+    metadata,
+    SlugColumns,
+    PrimaryKeyConstraint("org_id", "slug"),
+    UniqueConstraint("slug"),
+    ForeignKeyConstraint(["org_id"], ["organizations.id"]),
+)
+"""Whose each slug is: an organization's present one, which stands in its own row, too, and those it has given
+up. They stay its own, so nobody else gets them, and the links out there lead on to the present one."""
+
+
 class ApiKeyColumns(TypedColumns):
     org_id: Named[str] = Column(Text)
     id: Named[str] = Column(Text)
@@ -83,6 +101,7 @@ class ApiKeyColumns(TypedColumns):
     digest: Named[bytes] = Column(LargeBinary)
     prefix: Named[str] = Column(Text)
     scopes: Named[list[str]] = Column(JSON)
+    created_by: Named[str | None] = Column(Text)
     created_at: Named[datetime] = Column(UtcDateTime)
     expires_at: Named[datetime | None] = Column(UtcDateTime)
     revoked_at: Named[datetime | None] = Column(UtcDateTime)
@@ -97,6 +116,8 @@ api_keys = Table(
     UniqueConstraint("digest"),
     ForeignKeyConstraint(["org_id"], ["organizations.id"]),
 )
+"""`created_by`, here and elsewhere, is who made it, as JSON (`schemas.appointments.Actor`); null for what was
+made before that was kept."""
 
 
 class ScheduleColumns(TypedColumns):
@@ -401,6 +422,8 @@ manage_links = Table(
     PrimaryKeyConstraint("org_id", "appointment_id", "digest"),
     UniqueConstraint("digest"),
     ForeignKeyConstraint(["org_id", "appointment_id"], ["appointments.org_id", "appointments.id"]),
+    # For the worker, which looks through the old ones of all organizations.
+    Index("ix_manage_links_created_at", "created_at", "digest"),
 )
 """The secret links by which a client sees, cancels and moves an appointment, by their digests."""
 
@@ -471,6 +494,7 @@ class ReceiverColumns(TypedColumns):
     secret: Named[str] = Column(Text)
     old_secret: Named[str | None] = Column(Text)
     old_secret_until: Named[datetime | None] = Column(UtcDateTime)
+    sealed_by: Named[str] = Column(Text, server_default=text("''"))
     active: Named[bool] = Column(Boolean)
     disabled_reason: Named[str | None] = Column(Text)
     failing_since: Named[datetime | None] = Column(UtcDateTime)
@@ -478,6 +502,7 @@ class ReceiverColumns(TypedColumns):
     rests_until: Named[datetime | None] = Column(UtcDateTime)
     leased_by: Named[str | None] = Column(Text)
     leased_until: Named[datetime | None] = Column(UtcDateTime)
+    created_by: Named[str | None] = Column(Text)
     created_at: Named[datetime] = Column(UtcDateTime)
     updated_at: Named[datetime] = Column(UtcDateTime)
 
@@ -495,11 +520,26 @@ receivers = Table(
         postgresql_where=text("due_at IS NOT NULL"),
         sqlite_where=text("due_at IS NOT NULL"),
     ),
+    # For the worker: whose secrets are to be encrypted anew, and whose old ones no longer sign.
+    Index(
+        "ix_receivers_sealed_by",
+        "sealed_by",
+        "id",
+        postgresql_where=text("kind = 'webhook'"),
+        sqlite_where=text("kind = 'webhook'"),
+    ),
+    Index(
+        "ix_receivers_old_secret_until",
+        "old_secret_until",
+        postgresql_where=text("old_secret_until IS NOT NULL"),
+        sqlite_where=text("old_secret_until IS NOT NULL"),
+    ),
 )
 """Who is told of events: webhooks, and the mail of each organization. A worker that delivers to one leases
 it, so that its deliveries are made one after the other. `due_at` is when the next of them is to be made, but
-not before `rests_until`. Secrets must be known to sign with, so they are stored as they are; `old_secret` has
-those of before, the newest first."""
+not before `rests_until`. Secrets must be known to sign with, so they are encrypted, not digested: both by the
+key that `sealed_by` names (`vault`), and as they are if that is empty. `old_secret` has those of before, the
+newest first."""
 
 
 class DeliveryColumns(TypedColumns):
@@ -576,6 +616,7 @@ class FeedColumns(TypedColumns):
     id: Named[str] = Column(Text)
     calendar_id: Named[str | None] = Column(Text)
     digest: Named[bytes] = Column(LargeBinary)
+    created_by: Named[str | None] = Column(Text)
     created_at: Named[datetime] = Column(UtcDateTime)
 
 
@@ -605,7 +646,8 @@ idempotency_keys = Table(
     IdempotencyKeyColumns,
     PrimaryKeyConstraint("org_id", "key"),
     ForeignKeyConstraint(["org_id"], ["organizations.id"]),
-    Index("ix_idempotency_keys_org_id_created_at", "org_id", "created_at"),
+    # For the worker, which forgets what has expired.
+    Index("ix_idempotency_keys_created_at", "created_at"),
 )
 
 

@@ -15,11 +15,19 @@ from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 class Actor(Answer):
     """Who caused it."""
 
-    kind: Literal["api_key", "client", "system"] = Field(
-        description="`client`: without a key, by the booking page or a link; `system`: by itself, in time."
+    kind: Literal["api_key", "client", "system", "operator"] = Field(
+        description="`client`: without a key, by the booking page or a link; `system`: by itself, in time; "
+        "`operator`: by the command line of whoever runs the server."
     )
     id: str | None = Field(description="The key's id.")
     name: str | None = Field(description="The key's name.")
+
+
+Maker = Annotated[
+    Actor | None,
+    BeforeValidator(lambda stored: Actor.model_validate_json(stored) if isinstance(stored, str) else stored),
+    Field(description="Who made it; null for what was made before that was kept."),
+]
 
 
 def _answers(value: Any) -> Any:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kalends.schemas.appointments import Maker
 from kalends.schemas.fields import Id
 from kalends.schemas.wire import Answer, OneThing, Request
 
@@ -28,6 +29,7 @@ class Feed(Answer):
     id: str
     org_id: str
     calendar_id: str | None
+    created_by: Maker
     created_at: datetime
 
 

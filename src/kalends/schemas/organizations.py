@@ -6,7 +6,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kalends.schemas.appointments import Maker
+from kalends.schemas.feeds import Feed
 from kalends.schemas.fields import WHOLE, Email, Language, Name, Zone
+from kalends.schemas.webhooks import Webhook
 from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
 Scope = Literal["read", "write", "delete", "admin"]
@@ -20,12 +23,17 @@ class OrganizationChange(Change):
         ("plan", "requests_per_hour", "sandbox"), "whoever runs the server decides it"
     )
 
+    moves = frozenset({"former_slugs"})
+
     @classmethod
     def known(cls) -> Sequence[type[BaseModel] | str]:
         return (Organization, "organization")
 
     name: Name = UNSENT
-    slug: Annotated[str, Field(pattern="^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = UNSENT
+    slug: Annotated[str, Field(pattern="^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = Field(
+        default=UNSENT,
+        description="The one it had stays its own and leads on to this one. It may be taken back.",
+    )
     timezone: Zone = Field(
         default=UNSENT,
         description="Moves no appointment: instants stay, and rules are read in the new zone from now on.",
@@ -62,6 +70,9 @@ class Organization(Answer):
     id: str
     name: str
     slug: str
+    former_slugs: list[str] = Field(
+        description="Those it has given up, the first one first: they stay its own, and lead on to `slug`."
+    )
     timezone: str
     week_start: int
     client_notice_hours: int
@@ -107,16 +118,28 @@ class Key(Answer):
     name: str | None
     prefix: str = Field(description="How the secret begins, to tell keys apart.")
     scopes: list[Scope]
+    created_by: Maker
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None = Field(description="To the minute.")
 
 
-class KeyAnswer(OneThing):
-    """One key."""
+class Made(Answer):
+    """What keys have made that may outlive them."""
+
+    keys: list[Key] = Field(default=[], description="Those that are neither revoked nor expired.")
+    feeds: list[Feed] = Field(default=[])
+    webhooks: list[Webhook] = Field(default=[])
+
+
+class RevokedKeyAnswer(Answer):
+    """A revoked key, and what it has made, the keys among that in turn included. What was made before makers
+    were kept is not in it."""
 
     key: Key
+    still_standing: Made = Field(description="What goes on working; `?with=made` takes it along.")
+    taken_along: Made = Field(description="What was revoked or deleted with it.")
 
 
 class NewKeyAnswer(Answer):

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from kalends.core.event_types import is_filter
 from kalends.core.webhook_secrets import signing_key
+from kalends.schemas.appointments import Maker
 from kalends.schemas.fields import Moment, Name
 from kalends.schemas.wire import UNSENT, Answer, Change, Request
 
@@ -132,6 +133,7 @@ class Webhook(Answer):
         description="Why it was made inactive, where that was not by request."
     )
     failing_since: datetime | None = Field(description="Since when it has answered nothing but failures.")
+    created_by: Maker
     created_at: datetime
     updated_at: datetime
 

@@ -19,11 +19,12 @@ from kalends.db.tables import deliveries, events, organizations, receivers
 from kalends.ids import new_id
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.letters import Letter
-from kalends.services import appointments, letters, manage_links
+from kalends.services import appointments, letters, manage_links, webhook_secrets
 from kalends.services import events as outbox
 from kalends.services.event_order import PENDING
 from kalends.services.event_pages import told
 from kalends.telemetry import log
+from kalends.vault import CLEAR, Vault
 
 LEASES: Mapping[str, timedelta] = {"webhook": timedelta(seconds=20), "mail": timedelta(seconds=45)}
 """By kind: for so long nobody else delivers where a worker has died. It is renewed with every batch."""
@@ -124,16 +125,19 @@ def lag_seconds(tx: Tx, now: datetime, *, mail: bool) -> float:
     return max(0.0, *((now - each).total_seconds() for each in oldest if each is not None), 0.0)
 
 
-def take(tx: Tx, held: Lease, now: datetime) -> Batch | None:
+def take(tx: Tx, held: Lease, now: datetime, vault: Vault = CLEAR) -> Batch | None:
     """Keep a receiver for longer, and take its next deliveries; None where there are none, or where it was
-    lost, deleted or made inactive."""
+    lost, deleted or made inactive. Raises SealedError if the secrets that sign them can't be read."""
     until = now + LEASES[held.kind]
     renewed = update(receivers).where(*_held(held), receivers.c.active).values(leased_until=until)
     receiver = tx.execute(renewed.returning(*receivers.c)).first()
     due = None if receiver is None else _due(tx, held, now)
     if receiver is None or due is None:
         return None
-    return Batch(receiver.url, (receiver.secret, *old_secrets(receiver, now)), due)
+    if held.kind == "mail":
+        return Batch(receiver.url, (), due)
+    signing = webhook_secrets.present(receiver, vault), *webhook_secrets.former(receiver, now, vault)
+    return Batch(receiver.url, signing, due)
 
 
 def is_due(tx: Tx, now: datetime, *, mail: bool) -> bool:
@@ -323,11 +327,6 @@ def _disable(tx: Tx, held: Lease, why: str, now: datetime) -> None:
         log.warning("a webhook was made inactive", org_id=held.org_id, webhook_id=held.receiver_id, why=why)
         told_ = {"webhook": {**disabled._mapping, "reason": why}}
         outbox.tell(tx, held.org_id, "webhook.disabled", told_, outbox.SYSTEM, now, held.receiver_id)
-
-
-def old_secrets(receiver: AnyRow, now: datetime) -> Sequence[str]:
-    """The secrets of before that still sign, the newest first."""
-    return receiver.old_secret.split() if receiver.old_secret and receiver.old_secret_until > now else ()
 
 
 def _mine(held: Lease) -> tuple[Any, ...]:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from kalends.core.event_types import APPOINTMENT_EVENTS, TEST_EVENT, matches
+from kalends.core.event_types import APPOINTMENT_EVENTS, OF_THEMSELVES, TEST_EVENT, matches
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, event_heads, events, organizations, receivers
 from kalends.db.verbs import insert_new
@@ -189,6 +189,8 @@ def wants(webhook: AnyRow, event: AnyRow) -> bool:
     """Whether a webhook is to be told of an event."""
     if event.type == TEST_EVENT:
         return bool(event.subject_id == webhook.id)
+    if event.type in OF_THEMSELVES and event.subject_id == webhook.id:
+        return False
     return matches(event.type, webhook.events)
 
 

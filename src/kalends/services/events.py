@@ -20,6 +20,9 @@ CLIENT = Actor(kind="client", id=None, name=None)
 SYSTEM = Actor(kind="system", id=None, name=None)
 """Kalends itself, where time alone made something happen."""
 
+OPERATOR = Actor(kind="operator", id=None, name=None)
+"""Whoever runs the server, by the command line."""
+
 
 def actor(caller: Caller) -> Actor:
     """The caller as an event names it."""

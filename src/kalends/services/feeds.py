@@ -16,9 +16,10 @@ from kalends.db.tables import appointment_types, appointments, feeds, organizati
 from kalends.db.tables import calendars as calendars_
 from kalends.db.verbs import in_seconds
 from kalends.ids import digest, new_id, new_token
-from kalends.schemas.appointments import Appointment
+from kalends.schemas.appointments import Actor, Appointment
 from kalends.schemas.feeds import Feed, FeedCreate
-from kalends.services import calendars
+from kalends.schemas.wire import Deleted
+from kalends.services import calendars, events, makers
 from kalends.services.appointments import SHOWN, shown
 from kalends.services.organizations import host_of
 
@@ -38,9 +39,9 @@ class Contents:
     calendars: Mapping[str, str]
 
 
-def create(tx: Tx, org_id: str, wish: FeedCreate, now: datetime) -> tuple[Feed, str]:
+def create(tx: Tx, org_id: str, wish: FeedCreate, by: Actor, now: datetime) -> tuple[Feed, str]:
     """Make a feed; with the token of its address, which is told this once. Raises NotFound for an unknown
-    calendar."""
+    calendar, KeyRevoked if the key that makes it was revoked meanwhile."""
     if wish.calendar_id is not None and not calendars.known(tx, org_id, [wish.calendar_id]):
         raise NotFound("There is no calendar with this id.", field="calendar_id")
     token = new_token()
@@ -49,10 +50,13 @@ def create(tx: Tx, org_id: str, wish: FeedCreate, now: datetime) -> tuple[Feed, 
         "id": new_id("feed"),
         "calendar_id": wish.calendar_id,
         "digest": digest(token),
+        "created_by": makers.stamp(tx, org_id, by),
         "created_at": now,
     }
     tx.execute(insert(feeds), row)
-    return Feed.model_validate(row), token
+    feed = Feed.model_validate(row)
+    events.tell(tx, org_id, "feed.created", {"feed": feed.model_dump(mode="json")}, by, now, feed.id)
+    return feed, token
 
 
 def all_of(tx: Tx, org_id: str) -> list[Feed]:
@@ -61,11 +65,15 @@ def all_of(tx: Tx, org_id: str) -> list[Feed]:
     return [Feed.model_validate(dict(row._mapping)) for row in rows]
 
 
-def remove(tx: Tx, org_id: str, feed_id: str) -> str:
+def remove(tx: Tx, org_id: str, feed_id: str, by: Actor, now: datetime) -> str:
     """Delete a feed; its address is good no more. Its id. Raises NotFound."""
     mine = (feeds.c.org_id == org_id, feeds.c.id == feed_id)
-    if tx.execute(delete(feeds).where(*mine).returning(feeds.c.id)).first() is None:
+    row = tx.execute(delete(feeds).where(*mine).returning(*feeds.c)).first()
+    if row is None:
         raise NotFound("There is no feed with this id.")
+    was = Feed.model_validate(dict(row._mapping)).model_dump(mode="json")
+    told = Deleted.of(feed_id).model_dump() | {"feed": was}
+    events.tell(tx, org_id, "feed.deleted", told, by, now, feed_id)
     return feed_id
 
 

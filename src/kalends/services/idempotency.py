@@ -47,11 +47,8 @@ def once(
     answers that hold a secret, and `revive` what is given again. Raises IdempotencyKeyReused where the key
     stood for a different request.
     """
-    tx.execute(
-        delete(idempotency_keys).where(
-            idempotency_keys.c.org_id == ticket.org_id, idempotency_keys.c.created_at <= now - KEPT
-        )
-    )
+    # If its name was given long ago and the worker has not forgotten that yet, it is free again.
+    tx.execute(delete(idempotency_keys).where(*_named(ticket), idempotency_keys.c.created_at <= now - KEPT))
     new = {"org_id": ticket.org_id, "key": ticket.key, "fingerprint": ticket.fingerprint, "answer": None}
     if not insert_new(tx, idempotency_keys, new | {"created_at": now}):
         earlier = _answer(tx, ticket)

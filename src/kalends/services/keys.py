@@ -14,7 +14,9 @@ from kalends.db.batches import MOST_PER_STATEMENT
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import api_keys, organizations
 from kalends.ids import digest, new_api_key, new_id
+from kalends.schemas.appointments import Actor
 from kalends.schemas.organizations import Key
+from kalends.services import events, makers
 from kalends.services.organizations import row_of
 
 DEFAULT_SCOPES = ("read", "write", "delete")
@@ -38,12 +40,14 @@ def create(
     scopes: Sequence[str] = DEFAULT_SCOPES,
     lifetime: timedelta | None,
     now: datetime,
+    by: Actor = events.OPERATOR,
     secret: str | None = None,
 ) -> dict[str, Any]:
     """Make a key for an organization (its id or slug): its row, and the secret under `key`, this once.
 
     Raises NotFound for an unknown organization, Malformed for a bad name, an unknown scope or an expiry
-    beyond the year 9999. `secret` is for the demo, whose key everybody knows.
+    beyond the year 9999, KeyRevoked if the key that makes it was revoked meanwhile. `secret` is for
+    the demo, whose key everybody knows.
     """
     owner = row_of(tx, org)
     if unknown := [scope for scope in scopes if scope not in SCOPES]:
@@ -60,12 +64,14 @@ def create(
         "digest": digest(secret),
         "prefix": secret[:_SHOWN],
         "scopes": [scope for scope in SCOPES if scope in scopes],
+        "created_by": makers.stamp(tx, owner.id, by),
         "created_at": now,
         "expires_at": expires_at,
         "revoked_at": None,
         "last_used_at": None,
     }
     tx.execute(insert(api_keys), row)
+    _tell(tx, "key.created", shown(row), by, now)
     return row | {"key": secret}
 
 
@@ -85,27 +91,44 @@ def get(tx: Tx, org_id: str, key_id: str) -> Key:
     """One key of an organization. Raises NotFound."""
     row = tx.execute(select(api_keys).where(api_keys.c.org_id == org_id, api_keys.c.id == key_id)).first()
     if row is None:
-        raise NotFound("There is no API key with this id.")
+        raise no_key(key_id)
     return shown(dict(row._mapping))
 
 
-def revoke(tx: Tx, key_id: str, now: datetime, *, org_id: str | None = None) -> datetime:
+def revoke(
+    tx: Tx, key_id: str, now: datetime, *, org_id: str | None = None, by: Actor = events.OPERATOR
+) -> datetime:
     """Revoke a key from the next request on, and tell since when it is revoked; twice is once. The
     operator may revoke any key, an organization only its own (`org_id`).
 
     Raises NotFound for an unknown key.
     """
     mine = [api_keys.c.id == key_id] + ([api_keys.c.org_id == org_id] if org_id is not None else [])
-    tx.execute(update(api_keys).where(*mine, api_keys.c.revoked_at.is_(None)).values(revoked_at=now))
-    since = tx.execute(select(api_keys.c.revoked_at).where(*mine)).scalar()
-    if since is None:
-        raise NotFound(f"There is no API key with the id '{key_id}'.")
+    revoked = update(api_keys).where(*mine, api_keys.c.revoked_at.is_(None)).values(revoked_at=now)
+    is_new = tx.execute(revoked).rowcount > 0
+    row = tx.execute(select(api_keys).where(*mine)).first()
+    if row is None:
+        raise no_key(key_id)
+    if is_new:
+        _tell(tx, "key.revoked", shown(dict(row._mapping)), by, now)
+    since: datetime = row.revoked_at
     return since
+
+
+def no_key(key_id: str) -> NotFound:
+    """The refusal of a key that is not there."""
+    return NotFound(f"There is no API key with the id '{key_id}'.")
+
+
+def _tell(tx: Tx, kind: str, key: Key, by: Actor, now: datetime) -> None:
+    """Tell of a key, and not how its secret begins: that is for those who may list keys."""
+    told = {"key": key.model_dump(mode="json", exclude={"prefix"})}
+    events.tell(tx, key.org_id, kind, told, by, now, key.id)
 
 
 def note_use(tx: Tx, used: Mapping[tuple[str, str], datetime]) -> None:
     """Remember when keys, by (org_id, key id), were last used; never moves a time back."""
-    for (org_id, key_id), at in used.items():
+    for (org_id, key_id), at in sorted(used.items()):  # in one order, so that no two wait for each other
         tx.execute(
             update(api_keys)
             .where(

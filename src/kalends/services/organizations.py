@@ -7,15 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import insert, select, update
+from sqlalchemy import and_, insert, select, update
 
 from kalends.core.caller import Host
-from kalends.core.errors import AlreadyExists, Malformed, NotFound
+from kalends.core.errors import AlreadyExists, Conflict, Malformed, NotFound
 from kalends.core.hours import zone_names
 from kalends.core.plans import DEFAULT, REQUESTS_PER_HOUR, hourly_limit
 from kalends.core.text import named
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import calendars, organizations, schedules
+from kalends.db.tables import calendars, organizations, schedules, slugs
 from kalends.db.verbs import insert_new
 from kalends.ids import new_id
 from kalends.schemas.fields import Language
@@ -26,6 +26,8 @@ _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 MONDAY = 1
 CLIENT_NOTICE_HOURS = 24
 CLIENT_GRACE_MINUTES = 15
+MOST_FORMER_SLUGS = 20
+"""Of one organization: nobody else gets them."""
 RESERVED_SLUGS = frozenset({"appointments", "feeds"})
 """Names that mean something else where slugs stand in paths."""
 
@@ -70,6 +72,8 @@ def create(
         )
     if slug in RESERVED_SLUGS:
         raise AlreadyExists(f"The slug '{slug}' is taken; choose another (--slug).")
+    if (theirs := tx.execute(select(slugs.c.given_up_at).where(slugs.c.slug == slug)).first()) is not None:
+        raise _taken(slug, former=theirs.given_up_at is not None, how=" (--slug)")
     org_id = org_id or new_id("org")
     row = {
         "id": org_id,
@@ -87,8 +91,9 @@ def create(
         "created_at": now,
         "updated_at": now,
     }
-    if not insert_new(tx, organizations, row):
-        raise AlreadyExists(f"There is already an organization with the slug '{slug}'.")
+    # Of two at once, the second waits here for the first.
+    if not insert_new(tx, organizations, row) or not _claim(tx, org_id, slug):
+        raise _taken(slug, former=False, how=" (--slug)")
     common = {"org_id": org_id, "name": name, "is_default": True, "created_at": now, "updated_at": now}
     tx.execute(insert(calendars), common | {"id": calendar_id or new_id("cal"), "is_active": True})
     tx.execute(insert(schedules), common | {"id": new_id("sched")})
@@ -97,32 +102,86 @@ def create(
 
 def get(tx: Tx, org_id: str) -> Organization:
     """The organization as the API shows it."""
-    row = tx.execute(select(organizations).where(organizations.c.id == org_id)).one()
-    limit = hourly_limit(row.plan, row.requests_per_hour)
-    return Organization.model_validate({**row._mapping, "requests_per_hour": limit})
+    # In one statement, with a row for each former slug.
+    rows = tx.execute(
+        select(organizations, slugs.c.slug.label("former"))
+        .outerjoin_from(
+            organizations, slugs, and_(slugs.c.org_id == organizations.c.id, slugs.c.given_up_at.is_not(None))
+        )
+        .where(organizations.c.id == org_id)
+        .order_by(slugs.c.given_up_at, slugs.c.slug)
+    ).all()
+    limit = hourly_limit(rows[0].plan, rows[0].requests_per_hour)
+    former = [row.former for row in rows if row.former is not None]
+    shown = {**rows[0]._mapping, "requests_per_hour": limit, "former_slugs": former}
+    return Organization.model_validate(shown)
 
 
 def change(tx: Tx, org_id: str, wish: OrganizationChange, now: datetime) -> Organization:
-    """Change what is sent. Another zone moves no appointment. Raises AlreadyExists where a slug is taken,
-    Malformed for another value of what can't be changed."""
+    """Change what is sent. Another zone moves no appointment; a slug that is given up stays the
+    organization's own. Raises AlreadyExists where a slug is taken, Conflict where as many have been given up
+    as may be, Malformed for another value of what can't be changed."""
     sent = wish.sent()
     wish.must_agree(get(tx, org_id))
     if "slug" in sent:
-        if sent["slug"] in RESERVED_SLUGS:
-            raise AlreadyExists(f"The slug '{sent['slug']}' is taken; choose another.")
-        other = select(organizations.c.id).where(
-            organizations.c.slug == sent["slug"], organizations.c.id != org_id
-        )
-        if tx.execute(other).first() is not None:
-            raise AlreadyExists(f"There is already an organization with the slug '{sent['slug']}'.")
+        _change_slug(tx, org_id, sent["slug"], now)
     tx.execute(update(organizations).where(organizations.c.id == org_id).values(**sent, updated_at=now))
     return get(tx, org_id)
 
 
-def hosts(tx: Tx, slugs: Sequence[str]) -> Mapping[str, Host]:
-    """The organizations behind some slugs."""
-    rows = tx.execute(select(organizations).where(organizations.c.slug.in_(slugs)))
-    return {row.slug: host_of(row) for row in rows}
+def _change_slug(tx: Tx, org_id: str, slug: str, now: datetime) -> None:
+    """Make a slug the organization's present one, and keep the one it has as a former one."""
+    mine = select(organizations.c.slug).where(organizations.c.id == org_id)
+    present = tx.execute(
+        mine.with_for_update(key_share=True)
+    ).scalar_one()  # of two at once, one after another
+    if slug == present:
+        return
+    if slug in RESERVED_SLUGS:
+        raise AlreadyExists(f"The slug '{slug}' is taken; choose another.")
+    if not _claim(tx, org_id, slug):
+        theirs = tx.execute(select(slugs).where(slugs.c.slug == slug)).one()
+        if theirs.org_id != org_id:
+            raise _taken(slug, former=theirs.given_up_at is not None)
+        _mark(tx, org_id, slug, None)
+    _mark(tx, org_id, present, now)
+    former = select(slugs.c.slug).where(slugs.c.org_id == org_id, slugs.c.given_up_at.is_not(None))
+    known = tx.execute(former.order_by(slugs.c.given_up_at, slugs.c.slug)).scalars().all()
+    if len(known) > MOST_FORMER_SLUGS:
+        known = [each for each in known if each != present]
+        raise Conflict(
+            f"The organization has given up {MOST_FORMER_SLUGS} slugs, which stay reserved for it: that is "
+            f"as many as there may be. It may take one of them back: {', '.join(known)}.",
+            former_slugs=known,
+        )
+
+
+def _claim(tx: Tx, org_id: str, slug: str) -> bool:
+    """Make a slug the organization's own, unless it is anybody's; whether it was free. Of two at once, the
+    second waits for the first."""
+    return insert_new(tx, slugs, {"org_id": org_id, "slug": slug, "given_up_at": None})
+
+
+def _mark(tx: Tx, org_id: str, slug: str, given_up_at: datetime | None) -> None:
+    mine = (slugs.c.org_id == org_id, slugs.c.slug == slug)
+    tx.execute(update(slugs).where(*mine).values(given_up_at=given_up_at))
+
+
+def _taken(slug: str, *, former: bool, how: str = "") -> AlreadyExists:
+    if former:
+        return AlreadyExists(
+            f"The slug '{slug}' was another organization's and stays reserved for it, since its links are "
+            f"out there; choose another{how}."
+        )
+    return AlreadyExists(f"There is already an organization with the slug '{slug}'.")
+
+
+def hosts(tx: Tx, asked: Sequence[str]) -> Mapping[str, Host]:
+    """The organizations behind some slugs, present ones and former ones."""
+    found = select(organizations, slugs.c.slug.label("asked")).join_from(
+        slugs, organizations, organizations.c.id == slugs.c.org_id
+    )
+    return {row.asked: host_of(row) for row in tx.execute(found.where(slugs.c.slug.in_(asked)))}
 
 
 def host_of(row: AnyRow) -> Host:
@@ -144,8 +203,11 @@ def all_of(tx: Tx) -> Sequence[AnyRow]:
 
 
 def row_of(tx: Tx, org: str) -> AnyRow:
-    """The organization with this id or slug. Raises NotFound."""
-    found = select(organizations).where((organizations.c.id == org) | (organizations.c.slug == org))
+    """The organization with this id or slug, perhaps a former one. Raises NotFound."""
+    by_slug = select(slugs.c.org_id).where(slugs.c.slug == org)
+    found = select(organizations).where(
+        (organizations.c.id == org) | organizations.c.id.in_(by_slug.scalar_subquery())
+    )
     row = tx.execute(found).first()
     if row is None:
         raise NotFound(f"There is no organization with the id or slug '{org}'.")

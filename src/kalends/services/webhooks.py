@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import delete, func, insert, select, update
 
@@ -25,9 +26,10 @@ from kalends.schemas.webhooks import (
     WebhookChange,
     WebhookCreate,
 )
-from kalends.services import event_order
-from kalends.services.deliveries import SHOWN_DELIVERIES, old_secrets
-from kalends.services.events import row as event_row
+from kalends.services import event_order, makers, webhook_secrets
+from kalends.services import events as events_
+from kalends.services.deliveries import SHOWN_DELIVERIES
+from kalends.vault import CLEAR, SealedError, Vault
 
 ROTATION = timedelta(hours=24)
 """For so long after a rotation the old secret signs, too."""
@@ -38,9 +40,19 @@ _MOST_REPLAYED = 10_000
 _IS_WEBHOOK = receivers.c.kind == "webhook"
 
 
-def create(tx: Tx, org_id: str, wish: WebhookCreate, now: datetime, *, mail: bool) -> NewWebhook:
+def create(
+    tx: Tx,
+    org_id: str,
+    wish: WebhookCreate,
+    now: datetime,
+    *,
+    mail: bool,
+    by: Actor = events_.OPERATOR,
+    vault: Vault = CLEAR,
+) -> NewWebhook:
     """Add a webhook; it is told of what happens from now on. Raises AlreadyExists if another has its URL,
-    Conflict where there are enough."""
+    Conflict where there are enough, KeyRevoked if the key that makes it was revoked meanwhile."""
+    maker = makers.stamp(tx, org_id, by)
     # What happened before has its number before, so it is not told. The head stays locked, so of two with one
     # URL at once, the second finds the first.
     event_order.number_all(tx, org_id, now, mail=mail)
@@ -48,20 +60,23 @@ def create(tx: Tx, org_id: str, wish: WebhookCreate, now: datetime, *, mail: boo
     mine = select(func.count()).select_from(receivers).where(receivers.c.org_id == org_id, _IS_WEBHOOK)
     if tx.execute(mine).scalar_one() >= MOST_WEBHOOKS:
         raise Conflict(f"There are {MOST_WEBHOOKS} webhooks, which is as many as there may be.")
+    id_, secret = new_id("whk"), wish.secret or new_webhook_secret()
     row = {
         "org_id": org_id,
-        "id": new_id("whk"),
+        "id": id_,
         "kind": "webhook",
         "name": wish.name,
         "url": wish.url,
         "events": wish.events,
-        "secret": wish.secret or new_webhook_secret(),
         "active": True,
+        "created_by": maker,
         "created_at": now,
         "updated_at": now,
     }
-    tx.execute(insert(receivers), row)
-    return NewWebhook.model_validate(dict(_row(tx, org_id, str(row["id"]))._mapping))
+    tx.execute(insert(receivers), row | webhook_secrets.sealed(org_id, id_, vault, secret))
+    made = _row(tx, org_id, id_)
+    _tell(tx, org_id, "webhook.created", _shown(made), by, now)
+    return _with_secret(made, secret)
 
 
 def all_of(tx: Tx, org_id: str) -> list[Webhook]:
@@ -77,13 +92,22 @@ def get(tx: Tx, org_id: str, webhook_id: str) -> Webhook:
     return _shown(_row(tx, org_id, webhook_id))
 
 
-def change(tx: Tx, org_id: str, webhook_id: str, wish: WebhookChange, now: datetime) -> Webhook:
+def change(
+    tx: Tx,
+    org_id: str,
+    webhook_id: str,
+    wish: WebhookChange,
+    now: datetime,
+    *,
+    by: Actor = events_.OPERATOR,
+    vault: Vault = CLEAR,
+) -> Webhook:
     """Change what is sent. One that is made active again gets what it missed. Raises NotFound, Malformed for
     another value of what can't be changed, and AlreadyExists if another has the URL."""
     if "url" in wish.sent():
         event_order.lock_head(tx, org_id, now)  # of two at once, the second finds the first
     row = _row(tx, org_id, webhook_id)
-    wish.must_agree(NewWebhook.model_validate(dict(row._mapping)))
+    wish.must_agree(_with_secret(row, _present_secret(row, vault)))
     if "url" in wish.sent() and destination(row.url) != destination(wish.url):
         _must_be_new(tx, org_id, wish.url)
     values: dict[str, Any] = {**wish.sent(), "updated_at": now}
@@ -92,7 +116,9 @@ def change(tx: Tx, org_id: str, webhook_id: str, wish: WebhookChange, now: datet
     if values.keys() & {"url", "active"}:
         values["rests_until"] = None  # something has been done about its silence
     _update(tx, org_id, webhook_id, values)
-    return get(tx, org_id, webhook_id)
+    changed = get(tx, org_id, webhook_id)
+    _tell(tx, org_id, "webhook.updated", changed, by, now)
+    return changed
 
 
 def _must_be_new(tx: Tx, org_id: str, url: str) -> None:
@@ -107,19 +133,31 @@ def _must_be_new(tx: Tx, org_id: str, url: str) -> None:
             )
 
 
-def rotate(tx: Tx, org_id: str, webhook_id: str, now: datetime) -> NewWebhook:
-    """Give a new secret; the old one signs, too, for a day, as do those of before that still do. Raises
-    NotFound."""
+def rotate(
+    tx: Tx,
+    org_id: str,
+    webhook_id: str,
+    now: datetime,
+    *,
+    by: Actor = events_.OPERATOR,
+    vault: Vault = CLEAR,
+) -> NewWebhook:
+    """Give a new secret; the old one signs, too, for a day, as do those of before that still do. What can't
+    be read any more signs no more. Raises NotFound."""
     event_order.lock_head(tx, org_id, now)  # of two at once, the second keeps the first's
     row = _row(tx, org_id, webhook_id)
-    rotated = {
-        "secret": new_webhook_secret(),
-        "old_secret": " ".join([row.secret, *old_secrets(row, now)][:_MOST_SECRETS]),
-        "old_secret_until": now + ROTATION,
-        "updated_at": now,
-    }
-    _update(tx, org_id, webhook_id, rotated)
-    return NewWebhook.model_validate({**row._mapping, **rotated})
+    secret = new_webhook_secret()
+    try:
+        old = [webhook_secrets.present(row, vault), *webhook_secrets.former(row, now, vault)]
+    except SealedError:
+        old = []
+    kept = webhook_secrets.sealed(org_id, webhook_id, vault, secret, old[:_MOST_SECRETS])
+    until = {"old_secret_until": now + ROTATION if old else None}
+    # If it could not be read, it waits for this.
+    _update(tx, org_id, webhook_id, kept | until | {"rests_until": None, "updated_at": now})
+    rotated = _row(tx, org_id, webhook_id)
+    _tell(tx, org_id, "webhook.secret_rotated", _shown(rotated), by, now)
+    return _with_secret(rotated, secret)
 
 
 def empty(tx: Tx, org_id: str, webhook_id: str) -> int:
@@ -130,19 +168,20 @@ def empty(tx: Tx, org_id: str, webhook_id: str) -> int:
     return tx.execute(delete(deliveries).where(*mine, deliveries.c.id.in_(some))).rowcount
 
 
-def known(tx: Tx, org_id: str, webhook_id: str, _now: datetime) -> str:
+def known(tx: Tx, org_id: str, webhook_id: str, _now: datetime, *, by: Actor) -> str:
     """Return the webhook's id, as `remove` would, and remove nothing. Raises NotFound."""
     return str(_row(tx, org_id, webhook_id).id)
 
 
-def remove(tx: Tx, org_id: str, webhook_id: str, now: datetime) -> str:
+def remove(tx: Tx, org_id: str, webhook_id: str, now: datetime, *, by: Actor = events_.OPERATOR) -> str:
     """Delete a webhook with its deliveries; its id. Raises NotFound."""
     event_order.lock_head(tx, org_id, now)  # nobody makes deliveries for it meanwhile
-    _row(tx, org_id, webhook_id)
+    was = get(tx, org_id, webhook_id)
     tx.execute(
         delete(deliveries).where(deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
     )
     tx.execute(delete(receivers).where(receivers.c.org_id == org_id, receivers.c.id == webhook_id))
+    _tell(tx, org_id, "webhook.deleted", was, by, now, id=webhook_id, deleted=True)
     return webhook_id
 
 
@@ -221,7 +260,7 @@ def test(tx: Tx, org_id: str, webhook_id: str, actor: Actor, now: datetime, *, m
     if not webhook.active:
         raise Conflict("The webhook is not active; make it active first.")
     told = {"webhook": {"id": webhook.id, "name": webhook.name}, "actor": actor.model_dump()}
-    made = event_row(org_id, TEST_EVENT, json.dumps(told), now, subject=webhook_id)
+    made = events_.row(org_id, TEST_EVENT, json.dumps(told), now, subject=webhook_id)
     tx.execute(insert(events), made)
     event_order.number_all(tx, org_id, now, mail=mail)
     mine = (
@@ -261,6 +300,24 @@ def _update(tx: Tx, org_id: str, webhook_id: str, values: Mapping[str, Any]) -> 
 
 def _shown(row: AnyRow) -> Webhook:
     return Webhook.model_validate(dict(row._mapping))
+
+
+def _with_secret(row: AnyRow, secret: str | None) -> NewWebhook:
+    return NewWebhook.model_validate({**row._mapping, "secret": secret})
+
+
+def _present_secret(row: AnyRow, vault: Vault) -> str | None:
+    """The secret that signs; None if it can't be read."""
+    try:
+        return webhook_secrets.present(row, vault)
+    except SealedError:
+        return None
+
+
+def _tell(tx: Tx, org_id: str, kind: str, webhook: Webhook, by: Actor, now: datetime, **more: object) -> None:
+    """Tell of a webhook, but not its URL: many a URL is as good as a password, and others are told."""
+    told = webhook.model_dump(mode="json", exclude={"url"}) | {"host": urlsplit(webhook.url).hostname}
+    events_.tell(tx, org_id, kind, {**more, "webhook": told}, by, now, webhook.id)
 
 
 def _delivery(row: AnyRow) -> Delivery:

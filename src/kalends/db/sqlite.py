@@ -253,9 +253,8 @@ class SqliteDatabase:
 
 def _wait_for_file(tx: Tx, until: float) -> None:
     """Let the next statement wait for other processes' locks, but not longer than until that time."""
-    tenths = max(
-        0, math.ceil((until - time.monotonic()) * 10)
-    )  # so coarse that most of the time it is the same
+    # In tenths of a second, so that it is one of a few statements, which the driver has prepared.
+    tenths = max(0, math.ceil((until - time.monotonic()) * 10))
     tx.connection.cursor().execute(f"PRAGMA busy_timeout = {tenths * 100}")
 
 

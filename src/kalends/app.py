@@ -43,6 +43,7 @@ from kalends.api.last_net import LastNet
 from kalends.api.prefix import Prefix
 from kalends.api.proxies import Proxies
 from kalends.api.rate_limits import RateLimits
+from kalends.api.readiness import Readiness
 from kalends.api.request_log import RequestLog
 from kalends.clock import Clock, SystemClock
 from kalends.db.batches import Batches
@@ -89,6 +90,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             pace=pace,
             rate_limits=RateLimits(settings.rate_limit_storage),
             key_use=key_use,
+            readiness=Readiness(database, clock or SystemClock(), version),
         )
         # What start-up made lives as long as the process: no collection need look at it again.
         gc.collect()

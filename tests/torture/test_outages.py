@@ -1,11 +1,22 @@
-"""PostgreSQL goes away under load and comes back; nobody touches the server."""
+"""PostgreSQL goes away, under load or silently, and comes back; nobody touches the server."""
 
 import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from kalends.clock import SystemClock
+from kalends.core.errors import OutcomeUnknown, Unavailable
+from kalends.db import migrating, patience
+from kalends.db.batches import Batches
+from kalends.db.database import Database, Tx
 from kalends.db.opening import open_database
+from kalends.ids import digest
+from kalends.services import keys, organizations
 from tests.support.books import check_books
 from tests.support.load import Load
 from tests.support.organizations import Org, make_org
@@ -60,3 +71,67 @@ async def _prepare(url: str) -> Org:
         return await make_org(database, SystemClock().now())
     finally:
         await database.close()
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [1, pytest.param(patience.REQUEST_SECONDS, marks=pytest.mark.torture)],
+    ids=["impatient", "usual"],
+)
+def test_a_frozen_database_is_not_waited_for_longer_than_a_request_may(seconds: float) -> None:
+    """It answers nothing, and breaks no connection: as if its host were gone."""
+    with Postgres.start() as postgres:
+        asyncio.run(_freeze(postgres, seconds))
+
+
+async def _freeze(postgres: Postgres, seconds: float) -> None:
+    database = open_database(postgres.url("postgres"), pool_size=4)
+    try:
+        await database.migrate()
+        org = await make_org(database, SystemClock().now())
+        shared = Batches(database, keys.find)
+        which = digest(org.key)
+
+        async def ask(use: Callable[..., Any], unit: Callable[..., Any], *args: Any) -> Any:
+            with patience.limited(seconds):
+                await shared.get(which)
+                return await use(unit, *args)
+
+        def add(tx: Tx) -> None:
+            now = SystemClock().now()
+            organizations.create(tx, name="Another", slug=f"another-{uuid.uuid4().hex}", now=now)
+
+        uses: list[tuple[Any, ...]] = [
+            (database.read, migrating.check),
+            (database.read_one, keys.find, [which]),
+            (database.write, add),
+            (database.write_one, add),
+            (database.rehearse, add),
+        ]
+        everything = [each for each in uses for _ in range(4)]
+        await asyncio.gather(*(ask(*each) for each in uses))  # connections are open
+        began = time.monotonic()
+        with postgres.frozen():
+            # Some wait for an answer, some for a connection, and those after the first for a look-up.
+            inside = [database.read(lambda tx: tx.execute(text("SELECT 1")).scalar()) for _ in range(2)]
+            with patience.limited(seconds):
+                refused = await asyncio.gather(
+                    *(ask(*each) for each in everything), *inside, return_exceptions=True
+                )
+            took = time.monotonic() - began
+        assert {type(each) for each in refused} <= {Unavailable, OutcomeUnknown}, refused
+        print(f"refused after {took:.1f} s at the most")
+        assert took < seconds + 5, "a frozen server was waited for"
+        await asyncio.wait_for(_until_it_works(database), 30)
+    finally:
+        await database.close()
+
+
+async def _until_it_works(database: Database) -> None:
+    while True:
+        try:
+            await database.read(migrating.check)
+        except Unavailable:
+            await asyncio.sleep(0.1)
+        else:
+            return

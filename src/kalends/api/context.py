@@ -6,6 +6,7 @@ from starlette.types import Scope
 
 from kalends.api.key_use import KeyUse
 from kalends.api.rate_limits import RateLimits
+from kalends.api.readiness import Readiness
 from kalends.clock import Clock
 from kalends.core.caller import Caller, FeedLink, Host, Link
 from kalends.core.errors import Wanted
@@ -36,6 +37,7 @@ class Context:
     pace: Pace
     rate_limits: RateLimits
     key_use: KeyUse
+    readiness: Readiness
 
 
 def context_of(scope: Scope) -> Context:

@@ -140,6 +140,10 @@ class PostgresDatabase:
         timer = None if until is None else loop.call_at(until, use.end)
         try:
             return await greenlet_spawn(work, use)
+        except _DATABASE_ERRORS as error:
+            if use.ended:
+                raise TimeoutError from error
+            raise
         finally:
             if timer is not None:
                 timer.cancel()
@@ -226,18 +230,18 @@ class _Use:
 
     def __init__(self) -> None:
         self._driver: Any = None
-        self._ended = False
+        self.ended = False
 
     def of(self, tx: Tx) -> None:
         """Note which connection it is."""
         self._driver = tx.connection.driver_connection
-        if self._ended:
+        if self.ended:
             self.end()
 
     def end(self) -> None:
         """End the connection at once: whatever waits for its server fails, and so does the rollback, instead
         of waiting as long again."""
-        self._ended = True
+        self.ended = True
         if self._driver is not None:
             self._driver.terminate()
 

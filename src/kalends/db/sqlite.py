@@ -265,10 +265,13 @@ def _run_in_savepoint(tx: Tx, asked: _Asked, path: Path) -> None:
     try:
         asked.result = asked.run(tx)
     except Exception as error:  # noqa: BLE001 - it is handed to whoever asked
-        # Where the error ended the whole transaction (the disk is full, say), there is no savepoint to
-        # return to: that raises, and the whole group is answered with an error.
-        driver.execute("ROLLBACK TO unit")
         asked.error = _unavailable(error, path) or constraints.refusal_of(error) or error
+        try:
+            driver.execute("ROLLBACK TO unit")
+        except sqlite3.Error:
+            # The error ended the whole transaction (the disk is full, say), so there is no savepoint to
+            # return to, and it is the answer to the whole group.
+            raise asked.error from error
     if not asked.keep:
         driver.execute("ROLLBACK TO unit")
     driver.execute("RELEASE unit")

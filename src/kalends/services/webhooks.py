@@ -115,10 +115,12 @@ def rotate(tx: Tx, org_id: str, webhook_id: str, now: datetime) -> NewWebhook:
 
 def empty(tx: Tx, org_id: str, webhook_id: str) -> int:
     """Make a webhook inactive that is to be deleted, and remove some of its deliveries; how many."""
-    _update(tx, org_id, webhook_id, {"active": False})
     mine = (deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
     some = select(deliveries.c.id).where(*mine).limit(_MOST_REPLAYED)
-    return tx.execute(delete(deliveries).where(*mine, deliveries.c.id.in_(some))).rowcount
+    removed = tx.execute(delete(deliveries).where(*mine, deliveries.c.id.in_(some))).rowcount
+    # Locked last, as by `remove` and by a worker that records, so that nobody waits in a ring.
+    _update(tx, org_id, webhook_id, {"active": False})
+    return removed
 
 
 def known(tx: Tx, org_id: str, webhook_id: str, _now: datetime) -> str:

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as insert_into_postgres
 from sqlalchemy.exc import IntegrityError
 
+from kalends.core.hours import shifted
 from kalends.core.lifecycle import MAX_BUSY
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, appointments, calendars, events, organizations
@@ -142,10 +143,7 @@ def in_the_way(tx: Tx, appointment: Values, now: datetime, *, most: int = 10) ->
 
 
 def _reach(appointment: Values) -> Any:
-    try:
-        return appointment["busy_start"] - MAX_BUSY
-    except OverflowError:  # the first days of the year 1
-        return appointment["busy_start"].min.replace(tzinfo=appointment["busy_start"].tzinfo)
+    return shifted(appointment["busy_start"], -MAX_BUSY)
 
 
 _BLOCKERS = (

@@ -7,6 +7,7 @@ from sqlalchemy import and_, delete, insert, select
 
 from kalends.core.caller import FeedLink
 from kalends.core.errors import NotFound
+from kalends.core.hours import shifted
 from kalends.db.database import Tx
 from kalends.db.tables import appointments, feeds, organizations
 from kalends.db.tables import calendars as calendars_
@@ -71,8 +72,8 @@ def appointments_of(tx: Tx, link: FeedLink, now: datetime) -> tuple[list[Appoint
     today = datetime(now.year, now.month, now.day, tzinfo=UTC)
     wanted = SHOWN.where(
         appointments.c.org_id == link.host.org_id,
-        appointments.c.start_time >= today - PAST,
-        appointments.c.start_time < today + AHEAD + timedelta(days=1),
+        appointments.c.start_time >= shifted(today, -PAST),
+        appointments.c.start_time < shifted(today, AHEAD + timedelta(days=1)),
     )
     if link.calendar_id is not None:
         wanted = wanted.where(appointments.c.calendar_id == link.calendar_id)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, delete, select, update
 
 from kalends.core.errors import IdempotencyKeyReused
+from kalends.core.hours import shifted
 from kalends.db.database import Tx
 from kalends.db.tables import idempotency_keys
 from kalends.db.verbs import insert_new
@@ -49,7 +50,7 @@ def once(
     """
     tx.execute(
         delete(idempotency_keys).where(
-            idempotency_keys.c.org_id == ticket.org_id, idempotency_keys.c.created_at <= now - KEPT
+            idempotency_keys.c.org_id == ticket.org_id, idempotency_keys.c.created_at <= shifted(now, -KEPT)
         )
     )
     new = {"org_id": ticket.org_id, "key": ticket.key, "fingerprint": ticket.fingerprint, "answer": None}
@@ -65,7 +66,7 @@ def once(
 
 def is_done(tx: Tx, ticket: Ticket, now: datetime) -> bool:
     """Tell whether `once` would give an answer again. Raises IdempotencyKeyReused as it does."""
-    return _answer(tx, ticket, idempotency_keys.c.created_at > now - KEPT) is not None
+    return _answer(tx, ticket, idempotency_keys.c.created_at > shifted(now, -KEPT)) is not None
 
 
 def _answer(tx: Tx, ticket: Ticket, *rules: ColumnElement[bool]) -> str | None:

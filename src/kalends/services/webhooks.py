@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, insert, select, update
 from kalends.core.addresses import destination
 from kalends.core.errors import AlreadyExists, Conflict, Malformed, NotFound
 from kalends.core.event_types import TEST_EVENT
-from kalends.core.hours import instant
+from kalends.core.hours import instant, shifted
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, events, receivers
 from kalends.ids import new_id, new_webhook_secret
@@ -106,7 +106,7 @@ def rotate(tx: Tx, org_id: str, webhook_id: str, now: datetime) -> NewWebhook:
     rotated = {
         "secret": new_webhook_secret(),
         "old_secret": " ".join([row.secret, *old_secrets(row, now)][:_MOST_SECRETS]),
-        "old_secret_until": now + ROTATION,
+        "old_secret_until": shifted(now, ROTATION),
         "updated_at": now,
     }
     _update(tx, org_id, webhook_id, rotated)

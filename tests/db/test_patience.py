@@ -180,6 +180,20 @@ async def test_a_request_has_an_end_whatever_it_waits_for(opened: Opened, prefix
     assert f"{prefix}later" in await database.read(names, prefix)
 
 
+async def test_a_request_that_gets_on_may_go_on(opened: Opened, prefix: str) -> None:
+    database = opened()
+    with patience.limited(0.01):
+        await asyncio.sleep(0.05)
+        [refusal] = await outcomes([database.write(add, f"{prefix}a")])
+        assert isinstance(refusal, Unavailable)
+        patience.renew()
+        await database.write(add, f"{prefix}b")
+    assert patience.until() is None
+    patience.renew()
+    assert patience.until() is None, "what is no request has no end"
+    assert await database.read(names, prefix) == {f"{prefix}b"}
+
+
 async def test_a_request_does_not_wait_for_a_shared_look_up_longer_than_it_may(opened: Opened) -> None:
     database = opened()
     gate = Gate()

@@ -1,16 +1,21 @@
-"""PostgreSQL goes away, under load or silently, and comes back; nobody touches the server."""
+"""The database goes away, under load or silently, or is locked, and comes back; nobody touches the server."""
 
 import asyncio
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.wire import Connection
 from sqlalchemy import text
 
 from kalends.clock import SystemClock
 from kalends.core.errors import OutcomeUnknown, Unavailable
+from kalends.core.hours import stamp
 from kalends.db import migrating, patience
 from kalends.db.batches import Batches
 from kalends.db.database import Database, Tx
@@ -18,7 +23,7 @@ from kalends.db.opening import open_database
 from kalends.ids import digest
 from kalends.services import keys, organizations
 from tests.support.books import check_books
-from tests.support.load import Load
+from tests.support.load import PATH, Load
 from tests.support.organizations import Org, make_org
 from tests.support.postgres import Postgres
 from tests.support.server import serving
@@ -135,3 +140,49 @@ async def _until_it_works(database: Database) -> None:
             await asyncio.sleep(0.1)
         else:
             return
+
+
+@pytest.mark.parametrize(
+    ("bookings", "seconds"),
+    [(100, 7), pytest.param(500, 22, marks=pytest.mark.torture)],
+    ids=["7 seconds", "22 seconds"],
+)
+def test_a_file_that_another_program_locks_is_waited_for_five_seconds(
+    tmp_path: Path, bookings: int, seconds: float
+) -> None:
+    path = tmp_path / "locked.db"
+    url = f"sqlite:///{path}"
+    org = asyncio.run(_prepare(url))
+    with serving(url) as server:
+        asyncio.run(_book_while_locked(path, url, org, server.port, bookings, seconds))
+
+
+async def _book_while_locked(
+    path: Path, url: str, org: Org, port: int, bookings: int, seconds: float
+) -> None:
+    connections = [await Connection.open(port) for _ in range(bookings)]
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        first = datetime(2030, 1, 1, tzinfo=UTC)
+        wishes = [org.wish(start_time=stamp(first + timedelta(hours=i))) for i in range(bookings)]
+        asked = [
+            asyncio.create_task(each.post(PATH, wish, org.key))
+            for each, wish in zip(connections, wishes, strict=True)
+        ]
+        unlocked = asyncio.get_running_loop().time() + seconds
+        replies = await asyncio.gather(*asked)
+        assert {reply.status for reply in replies} == {503}
+        assert all("busy with another process" in reply.json()["error"] for reply in replies)
+        slowest = max(reply.seconds for reply in replies)
+        print(f"the last of {bookings} was refused after {slowest:.1f} s")
+        assert slowest < patience.WAIT_SECONDS + 5  # much less; but machines may be busy
+        await asyncio.sleep(unlocked - asyncio.get_running_loop().time())
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+    reply = await connections[0].post(PATH, wishes[0], org.key)
+    assert reply.status == 200
+    for each in connections:
+        await each.close()
+    assert await check_books(url, org, [reply.json()["appointment"]["id"]]) == 1, "what was refused was done"

@@ -32,6 +32,18 @@ def limited(seconds: float) -> Iterator[None]:
         _until.reset(token)
 
 
+def renew() -> None:
+    """Let the present request wait as long again: it gets on, by work that is stored piece by piece."""
+    if _until.get() is not None:
+        _until.set(asyncio.get_running_loop().time() + REQUEST_SECONDS)
+
+
 def until() -> float | None:
     """When the present request must have been answered, by the event loop's clock; None if this is none."""
     return _until.get()
+
+
+def is_over() -> bool:
+    """Whether the present request can't wait any longer, so nothing is begun for it."""
+    last = _until.get()
+    return last is not None and asyncio.get_running_loop().time() >= last

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from kalends.core.errors import OutcomeUnknown, SchemaOutdated, Unavailable
+from kalends.core.errors import OutcomeUnknown, Refusal, SchemaOutdated, Unavailable
 from kalends.db import constraints, migrating, patience, troubles
 from kalends.db.database import Overtaken, P, T, Tx
 from kalends.telemetry import Outage
@@ -131,6 +131,8 @@ class PostgresDatabase:
         """Run synchronous work over the engine, when its turn has come. All of it (the check-out, the
         unit, the commit) is one greenlet: awaiting each step by itself costs as much as a statement. When the
         request it is for has no time left, its connection is ended, whatever it waits for."""
+        if patience.is_over():
+            raise self._too_many()
         loop, until = asyncio.get_running_loop(), patience.until()
         if self._turn.locked():
             await self._wait_for_turn(loop.time() + self._wait_seconds, until, again=again)
@@ -202,9 +204,7 @@ class PostgresDatabase:
                     raise Unavailable(_IN_THE_WAY).telling(troubles.CHANGES_IN_THE_WAY) from None
             except _DATABASE_ERRORS as error:
                 refusal = constraints.refusal_of(error)
-                if attempt < (TRIES if refusal is None else TRIES_OF_KEYS) and (
-                    refusal is not None or _sqlstate(error) in _RETRYABLE
-                ):
+                if attempt < _tries(error, refusal, keep=keep):
                     continue
                 if refusal is not None:
                     raise refusal from None
@@ -252,6 +252,16 @@ def _leave_a_silent_server(failure: ExceptionContext) -> None:
         driver = failure.connection.connection.driver_connection
         if driver is not None:
             driver.terminate()
+
+
+def _tries(error: BaseException, refusal: Refusal | None, *, keep: bool) -> int:
+    """How often a unit is run at the most of which one run ended so."""
+    if refusal is not None:
+        return TRIES_OF_KEYS
+    if _sqlstate(error) in _RETRYABLE:
+        return TRIES
+    # What is to be kept may be stored where the connection was lost. What is not is run once more.
+    return 2 if not keep and _lost(error) and not _is_silence(error) else 1
 
 
 class _NotConnectedError(OSError):

@@ -130,7 +130,7 @@ class SqliteDatabase:
             migrating.upgrade(tx)
 
     async def _look(self, run: Callable[[Tx], R]) -> R:
-        if self._to_read >= self._most_waiting:
+        if patience.is_over() or self._to_read >= self._most_waiting:
             raise self._too_many()
         asked = _Asked(run, keep=False, wait_seconds=self._wait_seconds)
         with self._counting:
@@ -154,7 +154,7 @@ class SqliteDatabase:
     async def _enqueue(self, run: Callable[[Tx], R], *, keep: bool) -> R:
         if self._closed:
             raise Unavailable("The server is shutting down; nothing was changed.")
-        if self._waiting.qsize() >= self._most_waiting:
+        if patience.is_over() or self._waiting.qsize() >= self._most_waiting:
             raise self._too_many()
         if self._writing is None:
             self._writing = threading.Thread(target=self._write_forever, name="kalends-writer", daemon=True)

@@ -179,9 +179,8 @@ class SqliteDatabase:
 
     def _refuse(self, asked: _Asked) -> None:
         """Refuse a unit whose turn did not come in time. If it has begun, its answer is on its way."""
-        if asked.begin():
-            asked.error = self._busy() if self._locked_out else self._too_many()
-            asked.settle()
+        if asked.begin() and not asked.answer.done():
+            asked.answer.set_exception(self._busy() if self._locked_out else self._too_many())
 
     def _give_up(self, asked: _Asked) -> None:
         """Answer a request that can't wait any longer, whether or not its unit has begun."""
@@ -189,8 +188,7 @@ class SqliteDatabase:
             return
         unknown = not asked.begin() and asked.keep
         refusal: Unavailable = OutcomeUnknown() if unknown else Unavailable()
-        asked.error = refusal.telling(troubles.of_slow_file(self.path))
-        asked.settle()
+        asked.answer.set_exception(refusal.telling(troubles.of_slow_file(self.path)))
 
     def _too_many(self) -> Unavailable:
         refusal = Unavailable("The server is overloaded; nothing was changed.")

@@ -29,6 +29,8 @@ class Readiness:
         if self._proof is None or (self._proof.done() and loop.time() >= self._shared_until):
             # Not within the request that happens to begin it, as in `db.batches`.
             self._proof = asyncio.create_task(self._prove(), context=contextvars.Context())
+            # Whoever asked may have stopped waiting: that is no lost error.
+            self._proof.add_done_callback(lambda proof: proof.cancelled() or proof.exception())
         try:
             async with asyncio.timeout_at(patience.until()):
                 await asyncio.shield(self._proof)

@@ -46,6 +46,7 @@ from kalends.api.once import Once
 from kalends.api.prefix import Prefix
 from kalends.api.proxies import Proxies
 from kalends.api.rate_limits import RateLimits
+from kalends.api.readiness import Readiness
 from kalends.api.request_log import RequestLog
 from kalends.clock import Clock, SystemClock
 from kalends.db.batches import Batches
@@ -98,6 +99,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             pace=pace,
             rate_limits=RateLimits(settings.rate_limit_storage),
             key_use=key_use,
+            readiness=Readiness(database, clock or SystemClock(), version),
         )
         # What start-up made lives as long as the process: no collection need look at it again.
         gc.collect()

@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalends.core.errors import AmbiguousTime, InvalidTime, NonexistentTime
-from kalends.core.hours import day_start, instant, stamp, zone_names
+from kalends.core.hours import (
+    FIRST_SECOND,
+    LAST_SECOND,
+    day_start,
+    instant,
+    moment,
+    shifted,
+    stamp,
+    zone_names,
+)
 
 
 @pytest.mark.parametrize(
@@ -139,3 +148,15 @@ def test_day_start(day: str, zone: str, begins: str) -> None:
 def test_day_start_refuses_what_falls_off_the_calendar() -> None:
     with pytest.raises(InvalidTime):
         day_start(date(1, 1, 1), "Asia/Tokyo")
+
+
+def test_what_is_shifted_is_kept_within_the_calendar() -> None:
+    first, last = moment(FIRST_SECOND), moment(LAST_SECOND)
+    day = timedelta(days=1)
+    assert shifted(first, day) == first + day
+    assert shifted(last, -day) == last - day
+    assert shifted(first, -day) == first
+    assert shifted(first + day / 2, -day) == first
+    assert shifted(last, day) == last
+    assert shifted(last, timedelta.max) == last
+    assert shifted(last, timedelta.min) == first

@@ -156,16 +156,15 @@ def test_other_urls_are_refused_without_their_password(url: str) -> None:
 
 
 async def test_a_busy_sqlite_file_is_unavailable_and_recovers(
-    tmp_path: Any, sqlite_template: Any, prefix: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Any, sqlite_template: Any, prefix: str
 ) -> None:
     import shutil
     import sqlite3
 
-    from kalends.db import sqlite
+    from kalends.db.sqlite import SqliteDatabase
 
-    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 50)
     shutil.copy(sqlite_template, tmp_path / "k.db")
-    database = open_database(f"sqlite:///{tmp_path / 'k.db'}", pool_size=1)
+    database = SqliteDatabase(tmp_path / "k.db", readers=1, wait_seconds=0.1)
     other = sqlite3.connect(tmp_path / "k.db", isolation_level=None)
     try:
         other.execute("BEGIN IMMEDIATE")

@@ -14,6 +14,7 @@ from kalends.api.calls import Call, Scoped, caller_of
 from kalends.api.json_body import JsonRequest
 from kalends.core.caller import Caller, Host
 from kalends.core.errors import Malformed, Unavailable, Unbookable, Wanted
+from kalends.db import patience
 from kalends.db.batches import Batches
 from kalends.db.database import P, T, Tx
 from kalends.schemas.appointments import Actor
@@ -152,7 +153,7 @@ class Change(Call):
         if ticket is not None and await self.db.read(idempotency.is_done, ticket, self.real_now):
             return
         while await self.db.write(unit, *args, **kw):
-            pass
+            patience.renew()
 
     async def _make(self, unit: Callable[[Tx], str]) -> Response:
         if self.rehearsed:

@@ -8,6 +8,7 @@ from kalends.api.kept_files import KeptFiles
 from kalends.api.key_use import KeyUse
 from kalends.api.once import Once
 from kalends.api.rate_limits import RateLimits
+from kalends.api.readiness import Readiness
 from kalends.clock import Clock
 from kalends.core.caller import Caller, FeedLink, Host, Link
 from kalends.core.errors import Wanted
@@ -45,6 +46,7 @@ class Context:
     pace: Pace
     rate_limits: RateLimits
     key_use: KeyUse
+    readiness: Readiness
 
 
 def context_of(scope: Scope) -> Context:

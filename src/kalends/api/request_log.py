@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalends.api.context import context_of
 from kalends.core.caller import Caller
+from kalends.db import patience
 from kalends.telemetry import log
 
 _ACCEPTED = re.compile(r"[\x21-\x7e]{1,128}")
@@ -19,7 +20,8 @@ _ACCEPTED = re.compile(r"[\x21-\x7e]{1,128}")
 
 class RequestLog:
     """Pure ASGI, outermost; what is below it raises nothing. The line names the route's template, never the
-    path or the query, and who asked by ids: no personal data gets into the log."""
+    path or the query, and who asked by ids: no personal data gets into the log. How long a request may wait
+    for the database is counted from here."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -46,6 +48,7 @@ class RequestLog:
         context = context_of(scope)
         with (
             structlog.contextvars.bound_contextvars(request_id=request_id),
+            patience.limited(patience.REQUEST_SECONDS),
             nullcontext() if context.tracing is None else context.tracing.request(scope["headers"], told),
         ):
             await self._app(scope, receive, send_with_id)

@@ -50,6 +50,14 @@ def moment(second: int) -> datetime:
     return _EPOCH + timedelta(seconds=min(max(second, FIRST_SECOND), LAST_SECOND))
 
 
+def shifted(instant: datetime, by: timedelta) -> datetime:
+    """A UTC instant so much later, or earlier where `by` is negative, kept within the years 1 to 9999."""
+    try:
+        return instant + by
+    except OverflowError:
+        return moment(FIRST_SECOND if by < timedelta() else LAST_SECOND)
+
+
 def stamp(instant: datetime) -> str:
     """An instant as the API writes it: `YYYY-MM-DDTHH:MM:SSZ`. (`strftime` does not pad the year 1.)"""
     return instant.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

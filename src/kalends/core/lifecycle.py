@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from kalends.core.errors import IllegalTransition, InvalidTime
+from kalends.core.hours import shifted
 
 Status = Literal["pending", "confirmed", "completed", "cancelled", "no_show"]
 Source = Literal["manual", "booking_page"]
@@ -106,14 +107,8 @@ def latest_change(
     nobody, so it may be changed until its start."""
     if status == "pending":
         return start
-    try:
-        in_time = start - timedelta(hours=notice_hours)
-    except OverflowError:
-        in_time = datetime.min.replace(tzinfo=start.tzinfo)
-    try:
-        in_grace = booked + timedelta(minutes=grace_minutes)
-    except OverflowError:
-        in_grace = start
+    in_time = shifted(start, -timedelta(hours=notice_hours))
+    in_grace = shifted(booked, timedelta(minutes=grace_minutes))
     return min(max(in_time, in_grace), start) if grace_minutes else in_time
 
 
@@ -122,7 +117,4 @@ def confirm_by(asked: datetime, within_hours: int | None, start: datetime) -> da
     how many, and always before its time begins at `start`."""
     if within_hours is None:
         return start
-    try:
-        return min(asked + timedelta(hours=within_hours), start)
-    except OverflowError:
-        return start
+    return min(shifted(asked, timedelta(hours=within_hours)), start)

@@ -1,9 +1,12 @@
 """Asking one question for many."""
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from kalends.core.errors import Unavailable
+from kalends.db import patience
 from kalends.db.database import Database, Tx
 
 K = TypeVar("K")
@@ -26,13 +29,19 @@ class Batches(Generic[K, V]):
         self._running: asyncio.Task[None] | None = None
 
     async def get(self, key: K) -> V | None:
-        """The value under `key`, or None. Raises what the look-up raised."""
+        """The value under `key`, or None. Raises what the look-up raised, and Unavailable where the present
+        request can't wait for it any longer."""
         if (answer := self._asked.get(key)) is None:
             answer = self._asked[key] = asyncio.get_running_loop().create_future()
         if self._running is None:
-            self._running = asyncio.create_task(self._run())
-        # Others wait for the same answer, so one who gives up must not cancel it.
-        return await asyncio.shield(answer)
+            # Not within the request that begins it: how long that may wait is not how long others may.
+            self._running = asyncio.create_task(self._run(), context=contextvars.Context())
+        try:
+            async with asyncio.timeout_at(patience.until()):
+                # Others wait for the same answer, so one who gives up must not cancel it.
+                return await asyncio.shield(answer)
+        except TimeoutError:
+            raise Unavailable from None
 
     async def _run(self) -> None:
         try:

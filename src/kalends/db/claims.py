@@ -5,7 +5,7 @@ calendar. What staff forced stands outside that constraint, so the insert looks 
 """
 
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from datetime import datetime
 from typing import Any
 
@@ -23,9 +23,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as insert_into_postgres
 from sqlalchemy.exc import IntegrityError
 
+from kalends.core.hours import shifted
 from kalends.core.lifecycle import MAX_BUSY
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import appointment_types, appointments, calendars, events
+from kalends.db.tables import appointment_types, appointments, calendars, events, organizations
 
 Values = Mapping[str, Any]
 
@@ -61,7 +62,8 @@ def claim(tx: Tx, appointment: Values, event: Values | None, *, promised: bool =
 
     `appointment` and `event` are whole rows. One with `overlap_allowed` is stored whatever is in the way,
     one that was `promised` (by a hold) also over what staff forced upon it since.
-    What has lapsed is in the way until it is settled (`services.lapses`).
+    What has lapsed is in the way until it is settled (`services.lapses`). In a calendar that was deleted
+    meanwhile nothing is stored.
     """
     row = dict(appointment, reach=_reach(appointment), promised=promised)
     if tx.dialect.name == "postgresql":
@@ -95,10 +97,19 @@ def move(tx: Tx, appointment: Values) -> bool:
     return True
 
 
+def lock_settings(tx: Tx, org_id: str) -> None:
+    """Wait until nobody else changes the organization's calendars, types, schedules and hours, and keep it so
+    until the transaction ends: they refer to each other, and what one change looks at, another may change.
+    Bookings don't wait for it. This lock comes before all others. (On SQLite the writer is alone anyway.)"""
+    if tx.dialect.name == "sqlite":
+        return
+    mine = select(organizations.c.id).where(organizations.c.id == org_id)
+    tx.execute(mine.with_for_update(key_share=True))
+
+
 def lock_type(tx: Tx, org_id: str, type_id: str) -> None:
     """Wait until nobody else counts what is booked of this type, and keep it so until the transaction ends.
-    Whoever locks a type, calendars and appointments locks them in this order, so nobody waits in a ring. (On
-    SQLite the writer is alone anyway.)"""
+    Whoever locks a type, calendars and appointments locks them in this order, so nobody waits in a ring."""
     if tx.dialect.name == "sqlite":
         return
     tx.execute(
@@ -108,16 +119,18 @@ def lock_type(tx: Tx, org_id: str, type_id: str) -> None:
     )
 
 
-def lock_calendars(tx: Tx, org_id: str, calendar_ids: Collection[str]) -> None:
-    """Wait until nobody else takes time of these calendars, and keep it so until the transaction ends."""
+def lock_calendars(tx: Tx, org_id: str, calendar_ids: Collection[str]) -> Set[str]:
+    """Wait until nobody else takes time of these calendars, and keep it so until the transaction ends.
+    Returns those that were deleted by then; on SQLite none, since nothing changes while a unit runs."""
     if tx.dialect.name == "sqlite":
-        return
-    tx.execute(
-        select(calendars.c.id)
+        return frozenset()
+    locked = tx.execute(
+        select(calendars.c.id, calendars.c.deleted_at)
         .where(calendars.c.org_id == org_id, calendars.c.id.in_(calendar_ids))
         .order_by(calendars.c.id)
         .with_for_update(key_share=True)
     )
+    return {row.id for row in locked if row.deleted_at is not None}
 
 
 def in_the_way(tx: Tx, appointment: Values, now: datetime, *, most: int = 10) -> list[AnyRow]:
@@ -130,10 +143,7 @@ def in_the_way(tx: Tx, appointment: Values, now: datetime, *, most: int = 10) ->
 
 
 def _reach(appointment: Values) -> Any:
-    try:
-        return appointment["busy_start"] - MAX_BUSY
-    except OverflowError:  # the first days of the year 1
-        return appointment["busy_start"].min.replace(tzinfo=appointment["busy_start"].tzinfo)
+    return shifted(appointment["busy_start"], -MAX_BUSY)
 
 
 _BLOCKERS = (
@@ -169,7 +179,11 @@ _CLAIM_ON_SQLITE = (
 # though the statement's own snapshot does not; `ON CONFLICT` turns its refusal into no row, not an error.
 _CALENDAR = (
     select(calendars.c.id)
-    .where(calendars.c.org_id == _parameter("org_id"), calendars.c.id == _parameter("calendar_id"))
+    .where(
+        calendars.c.org_id == _parameter("org_id"),
+        calendars.c.id == _parameter("calendar_id"),
+        calendars.c.deleted_at.is_(None),  # asked again once it is locked
+    )
     .with_for_update(key_share=True)
     .cte("calendar")
 )

@@ -19,12 +19,19 @@ AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 """A row of whatever columns were asked for."""
 
 
+class Overtaken(Exception):  # noqa: N818 - it is no error: the unit is run again
+    """Raised by a unit if what it read before it got its locks is no longer so. The database runs it again,
+    on what there is now."""
+
+
 class Database(Protocol):
     """SQLite or PostgreSQL, with the same promises.
 
     Every method raises Unavailable where the database can't be reached, is full or stays busy, and
     OutcomeUnknown where the connection broke while a change was being committed. What the unit itself
-    raises comes through, and undoes all the unit did.
+    raises comes through, and undoes all the unit did; but for a key that another transaction violated or
+    took meanwhile: then the unit runs again, and if that does not help, NotFound, InUse or AlreadyExists is
+    raised (`db.constraints`). How long is waited is said in `db.patience`.
     """
 
     @property

@@ -2,45 +2,96 @@
 
 import asyncio
 import contextlib
+import math
 import queue
 import sqlite3
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Concatenate, TypeVar
 
 from sqlalchemy import URL, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from kalends.core.errors import Refusal, SchemaOutdated, Unavailable
-from kalends.db import migrating, troubles
+from kalends.core.errors import OutcomeUnknown, Refusal, SchemaOutdated, Unavailable
+from kalends.db import constraints, migrating, patience, troubles
 from kalends.db.database import P, T, Tx
 from kalends.telemetry import Outage
 
 R = TypeVar("R")
 
-BUSY_TIMEOUT_MS = 5_000
-"""How long a statement waits for another process's write before it is answered 503."""
 MOST_UNITS_PER_COMMIT = 128
-"""Bounds how long the first unit of a group waits for the last."""
+GROUP_SECONDS = 0.25
+"""Both bound how long the first unit of a group waits for the last: what is left goes into the next group."""
+
+
+class _Asked:
+    """A unit that waits for its turn, and whoever waits for its answer."""
+
+    __slots__ = ("_turn", "answer", "error", "keep", "loop", "result", "run", "wait_until")
+
+    def __init__(self, run: Callable[[Tx], Any], *, keep: bool, wait_seconds: float) -> None:
+        self.run = run
+        self.keep = keep
+        self.loop = asyncio.get_running_loop()
+        self.answer: asyncio.Future[Any] = self.loop.create_future()
+        self.wait_until = time.monotonic() + wait_seconds
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self._turn = threading.Lock()
+
+    def begin(self) -> bool:
+        """Tell whether the caller may decide about the unit, to run it or to refuse it. Only the first one
+        may, whichever thread it is: so nothing is done of which was said that it is not."""
+        return self._turn.acquire(blocking=False)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was begun or refused."""
+        return self._turn.locked()
+
+    def settle(self) -> None:
+        """Give the answer, in the event loop's thread."""
+        if self.answer.done():  # its request was cancelled, or could not wait
+            return
+        if self.error is None:
+            self.answer.set_result(self.result)
+        else:
+            self.answer.set_exception(self.error)
 
 
 class SqliteDatabase:
     """One file. All of this process's writes go to one thread, which takes every waiting unit into one
     transaction, each in a savepoint of its own, and answers them after the commit: with N writers
     waiting, N bookings share one fsync. Other processes are kept apart by `BEGIN IMMEDIATE`.
+
+    Whoever has waited too long is refused by the event loop, however long the threads wait for the file.
     """
 
-    def __init__(self, path: Path, *, readers: int, outage: Outage | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        readers: int,
+        outage: Outage | None = None,
+        wait_seconds: float = patience.WAIT_SECONDS,
+        most_waiting: int = patience.MOST_WAITING,
+    ) -> None:
         self.path = path
         self._outage = outage
-        self._reader = _engine(path, begin="BEGIN", pool_size=readers)
-        self._writer = _engine(path, begin="BEGIN IMMEDIATE", pool_size=1)
+        self._wait_seconds = wait_seconds
+        self._most_waiting = most_waiting
+        self._reader = _engine(path, begin="BEGIN", pool_size=readers, wait_seconds=wait_seconds)
+        self._writer = _engine(path, begin="BEGIN IMMEDIATE", pool_size=1, wait_seconds=wait_seconds)
         self._reading = ThreadPoolExecutor(readers, thread_name_prefix="kalends-reader")
-        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._to_read = 0
+        self._counting = threading.Lock()
+        self._waiting: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._writing: threading.Thread | None = None
+        self._locked_out = False
         self._closed = False
 
     @property
@@ -48,12 +99,7 @@ class SqliteDatabase:
         return self._waiting.qsize()
 
     async def read(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
-        def look() -> T:
-            with _refusing(self.path), self._reader.connect() as tx:
-                return unit(tx, *args, **kw)
-
-        looking = asyncio.get_running_loop().run_in_executor(self._reading, look)
-        return await troubles.noting(self._outage, looking)
+        return await troubles.noting(self._outage, self._look(lambda tx: unit(tx, *args, **kw)))
 
     read_one = read
 
@@ -83,95 +129,174 @@ class SqliteDatabase:
         with _refusing(self.path), self._writer.begin() as tx:
             migrating.upgrade(tx)
 
+    async def _look(self, run: Callable[[Tx], R]) -> R:
+        if patience.is_over() or self._to_read >= self._most_waiting:
+            raise self._too_many()
+        asked = _Asked(run, keep=False, wait_seconds=self._wait_seconds)
+        with self._counting:
+            self._to_read += 1
+        self._reading.submit(self._read, asked)
+        return await self._answer_of(asked)  # type: ignore[no-any-return]
+
+    def _read(self, asked: _Asked) -> None:
+        with self._counting:
+            self._to_read -= 1
+        if not asked.begin():
+            return
+        try:
+            with _refusing(self.path), self._reader.connect() as tx:
+                _wait_for_file(tx, asked.wait_until)
+                asked.result = asked.run(tx)
+        except BaseException as error:  # noqa: BLE001 - it is handed to whoever asked
+            asked.error = error
+        _answer([asked])
+
     async def _enqueue(self, run: Callable[[Tx], R], *, keep: bool) -> R:
         if self._closed:
             raise Unavailable("The server is shutting down; nothing was changed.")
+        if patience.is_over() or self._waiting.qsize() >= self._most_waiting:
+            raise self._too_many()
         if self._writing is None:
             self._writing = threading.Thread(target=self._write_forever, name="kalends-writer", daemon=True)
             self._writing.start()
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(run, keep, loop, loop.create_future())
-        self._waiting.put(waiting)
-        return await waiting.answer  # type: ignore[no-any-return]
+        asked = _Asked(run, keep=keep, wait_seconds=self._wait_seconds)
+        self._waiting.put(asked)
+        return await self._answer_of(asked)  # type: ignore[no-any-return]
+
+    async def _answer_of(self, asked: _Asked) -> Any:
+        until = patience.until()
+        timers = [asked.loop.call_later(self._wait_seconds, self._refuse, asked)]
+        if until is not None:
+            timers.append(asked.loop.call_at(until, self._give_up, asked))
+        try:
+            return await asked.answer
+        except asyncio.CancelledError:
+            asked.begin()  # so that nobody else does: nobody waits for it any more
+            raise
+        finally:
+            for timer in timers:
+                timer.cancel()
+
+    def _refuse(self, asked: _Asked) -> None:
+        """Refuse a unit whose turn did not come in time. If it has begun, its answer is on its way."""
+        if asked.begin() and not asked.answer.done():
+            asked.answer.set_exception(self._busy() if self._locked_out else self._too_many())
+
+    def _give_up(self, asked: _Asked) -> None:
+        """Answer a request that can't wait any longer, whether or not its unit has begun."""
+        if asked.answer.done():
+            return
+        unknown = not asked.begin() and asked.keep
+        refusal: Unavailable = OutcomeUnknown() if unknown else Unavailable()
+        asked.answer.set_exception(refusal.telling(troubles.of_slow_file(self.path)))
+
+    def _too_many(self) -> Unavailable:
+        refusal = Unavailable("The server is overloaded; nothing was changed.")
+        return refusal.telling(troubles.of_slow_file(self.path))
+
+    def _busy(self) -> Unavailable:
+        busy = sqlite3.OperationalError("database is locked")
+        busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        refusal = _unavailable(busy, self.path)
+        assert refusal is not None
+        return refusal
 
     def _write_forever(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            group = [first]
-            with contextlib.suppress(queue.Empty):
-                while len(group) < MOST_UNITS_PER_COMMIT:
-                    following = self._waiting.get_nowait()
-                    if following is None:
-                        self._waiting.put(None)
-                        break
-                    group.append(following)
+        due: deque[_Asked] = deque()
+        while self._fill(due):
+            begun: list[_Asked] = []
             try:
-                with _refusing(self.path), self._writer.begin() as tx:
-                    for waiting in group:
-                        _run_in_savepoint(tx, waiting, self.path)
+                self._write_group(due, begun)
             except BaseException as error:  # noqa: BLE001 - whatever it is, somebody is waiting for it
-                for waiting in group:
-                    waiting.error = error
-            _answer(group)
+                if not begun:  # the file could not be had, which is so for all of them
+                    begun += (asked for asked in due if asked.begin())
+                    due.clear()
+                for asked in begun:
+                    asked.error = error
+            _answer(begun)
+
+    def _fill(self, due: deque[_Asked]) -> bool:
+        """Have the next units due, without those that were refused meanwhile; wait until there is one. False
+        where there will be none any more."""
+        while True:
+            for _ in range(len(due)):
+                if not (asked := due.popleft()).is_over:
+                    due.append(asked)
+            while len(due) < MOST_UNITS_PER_COMMIT:
+                try:
+                    following = self._waiting.get_nowait() if due else self._waiting.get()
+                except queue.Empty:
+                    return True
+                if following is None:
+                    if due:
+                        self._waiting.put(None)
+                    return bool(due)
+                if not following.is_over:
+                    due.append(following)
+            return True
+
+    def _write_group(self, due: deque[_Asked], begun: list[_Asked]) -> None:
+        """Run units in one transaction until they have taken long enough, and commit it."""
+        with _refusing(self.path), self._writer.connect() as tx:
+            self._locked_out = True
+            _wait_for_file(tx, max(asked.wait_until for asked in due))
+            with tx.begin():
+                self._locked_out = False
+                enough = time.monotonic() + GROUP_SECONDS
+                while due and (not begun or time.monotonic() < enough):
+                    if (asked := due.popleft()).begin():
+                        begun.append(asked)
+                        _run_in_savepoint(tx, asked, self.path)
 
 
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    """A unit in the queue, and whoever waits for its answer."""
-
-    run: Callable[[Tx], Any]
-    keep: bool
-    loop: asyncio.AbstractEventLoop
-    answer: asyncio.Future[Any]
-    result: Any = None
-    error: BaseException | None = field(default=None)
-
-    def settle(self) -> None:
-        if self.answer.done():  # its request was cancelled
-            return
-        if self.error is None:
-            self.answer.set_result(self.result)
-        else:
-            self.answer.set_exception(self.error)
+def _wait_for_file(tx: Tx, until: float) -> None:
+    """Let the next statement wait for other processes' locks, but not longer than until that time."""
+    # In tenths of a second, so that it is one of a few statements, which the driver has prepared.
+    tenths = max(0, math.ceil((until - time.monotonic()) * 10))
+    tx.connection.cursor().execute(f"PRAGMA busy_timeout = {tenths * 100}")
 
 
-def _run_in_savepoint(tx: Tx, waiting: _Waiting, path: Path) -> None:
+def _run_in_savepoint(tx: Tx, asked: _Asked, path: Path) -> None:
     # The savepoint is spoken to the driver itself: through Core it would cost as much as a query.
     driver = tx.connection.cursor()
     driver.execute("SAVEPOINT unit")
     try:
-        waiting.result = waiting.run(tx)
+        asked.result = asked.run(tx)
     except Exception as error:  # noqa: BLE001 - it is handed to whoever asked
-        # Where the error ended the whole transaction (the disk is full, say), there is no savepoint to
-        # return to: that raises, and the whole group is answered with an error.
-        driver.execute("ROLLBACK TO unit")
-        waiting.error = _unavailable(error, path) or error
-    if not waiting.keep:
+        asked.error = _unavailable(error, path) or constraints.refusal_of(error) or error
+        try:
+            driver.execute("ROLLBACK TO unit")
+        except sqlite3.Error:
+            # The error ended the whole transaction (the disk is full, say), so there is no savepoint to
+            # return to, and it is the answer to the whole group.
+            raise asked.error from error
+    if not asked.keep:
         driver.execute("ROLLBACK TO unit")
     driver.execute("RELEASE unit")
 
 
-def _answer(group: list[_Waiting]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
-    for waiting in group:
-        by_loop.setdefault(waiting.loop, []).append(waiting)
+def _answer(group: list[_Asked]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Asked]] = {}
+    for asked in group:
+        by_loop.setdefault(asked.loop, []).append(asked)
     for loop, answered in by_loop.items():
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
             loop.call_soon_threadsafe(_settle, answered)
 
 
-def _settle(answered: list[_Waiting]) -> None:
-    for waiting in answered:
-        waiting.settle()
+def _settle(answered: list[_Asked]) -> None:
+    for asked in answered:
+        asked.settle()
 
 
-def _engine(path: Path, *, begin: str, pool_size: int) -> Engine:
+def _engine(path: Path, *, begin: str, pool_size: int, wait_seconds: float) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         poolclass=QueuePool,
         pool_size=pool_size,
         max_overflow=0,
         hide_parameters=True,  # error texts reach the log, where clients' names have no place
-        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
+        connect_args={"check_same_thread": False, "timeout": wait_seconds},
     )
 
     @event.listens_for(engine, "connect")

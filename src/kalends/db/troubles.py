@@ -103,6 +103,8 @@ _NETWORK: tuple[tuple[type[BaseException], tuple[str, str]], ...] = (
 )
 
 
+CHANGES_IN_THE_WAY = "Other changes were in the way, several times in a row."
+
 _STATES = {
     "28P01": f"Are user and password in {_URL} right?",
     "28000": f"Is the user in {_URL} right, and does pg_hba.conf there let it in?",
@@ -116,7 +118,7 @@ _STATES = {
 }
 _CLASSES = {
     "28": f"Is the user in {_URL} right, and does pg_hba.conf there let it in?",
-    "40": "Other changes were in the way, several times in a row.",
+    "40": CHANGES_IN_THE_WAY,
     "53": "Make room there: disk, memory or connections.",
     "57": "Somebody is stopping it; servers recover by themselves.",
     "58": "Something is missing or broken on its machine: see PostgreSQL's own log.",
@@ -140,6 +142,14 @@ def of_sqlite(error: sqlite3.Error, path: Path) -> str:
     """Why a SQLite file can't be used."""
     cause, advice = _of_file(error, path.absolute())
     return f"The server can't use its database file {path.absolute()}: {cause}. {advice}"
+
+
+def of_slow_file(path: Path) -> str:
+    """Why units of work wait too long for a SQLite file that no other process has locked."""
+    return (
+        f"Too many requests wait for the database file {path.absolute()}: there are too many, or its disk is "
+        "slow. More cores or a faster disk help; PostgreSQL has room for more."
+    )
 
 
 def _of_file(error: sqlite3.Error, path: Path) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import and_, delete, exists, func, insert, select, update
 
 from kalends.core.errors import InUse, NotFound
+from kalends.db.claims import lock_settings, lock_type
 from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, appointments, schedules, type_calendars, windows
 from kalends.ids import new_id
@@ -21,6 +22,7 @@ def create(
 
     Raises NotFound for an unknown schedule or calendar.
     """
+    lock_settings(tx, org_id)
     last = tx.execute(
         select(func.max(appointment_types.c.sort_order)).where(appointment_types.c.org_id == org_id)
     ).scalar()
@@ -59,6 +61,7 @@ def change(tx: Tx, org_id: str, type_id: str, wish: AppointmentTypeChange, now: 
     Raises NotFound for the type, its schedule or a calendar, Malformed for another value of what can't be
     changed.
     """
+    lock_settings(tx, org_id)
     wish.must_agree(get(tx, org_id, type_id))
     _check(tx, org_id, wish)
     sent = wish.model_dump(include=wish.model_fields_set - {"id", "calendar_ids"})
@@ -76,6 +79,8 @@ def change(tx: Tx, org_id: str, type_id: str, wish: AppointmentTypeChange, now: 
 
 def remove(tx: Tx, org_id: str, type_id: str, now: datetime) -> str:
     """Delete a type that was never booked; its id. Raises NotFound, InUse."""
+    lock_settings(tx, org_id)
+    lock_type(tx, org_id, type_id)  # before its holds, as whoever books does
     get(tx, org_id, type_id)
     tx.execute(
         delete(appointments).where(

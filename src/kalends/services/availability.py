@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 
 from kalends.core.errors import NotFound
+from kalends.db.claims import lock_settings
 from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, windows
 from kalends.ids import new_id
@@ -26,6 +27,7 @@ def all_of(tx: Tx, org_id: str) -> list[Availability]:
 
 def create(tx: Tx, org_id: str, wish: AvailabilityCreate, now: datetime) -> Availability:
     """Add a window. Raises NotFound for an unknown type."""
+    lock_settings(tx, org_id)
     return _add(tx, org_id, [wish], now, [None])[0]
 
 
@@ -35,6 +37,7 @@ def replace(tx: Tx, org_id: str, wishes: list[AvailabilityCreate], now: datetime
     Raises NotFound for an unknown type, Malformed for another value of what can't be changed; then nothing is
     changed.
     """
+    lock_settings(tx, org_id)
     present = {each.id: each for each in all_of(tx, org_id)}
     kept = [present.pop(str(wish.shown("id")), None) for wish in wishes]
     for place, (wish, window) in enumerate(zip(wishes, kept, strict=True)):
@@ -49,6 +52,7 @@ def replace(tx: Tx, org_id: str, wishes: list[AvailabilityCreate], now: datetime
 
 def remove(tx: Tx, org_id: str, window_id: str) -> str:
     """Delete a window; its id. Raises NotFound."""
+    lock_settings(tx, org_id)
     gone = tx.execute(
         delete(windows)
         .where(

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import delete, exists, insert, or_, select, update
 
 from kalends.core.errors import Conflict, InUse, NotFound
+from kalends.db.claims import lock_calendars, lock_settings
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, appointments, calendars, type_calendars
 from kalends.ids import new_id
@@ -15,6 +16,7 @@ from kalends.services import schedules
 
 def create(tx: Tx, org_id: str, wish: CalendarCreate, now: datetime) -> Calendar:
     """Add a calendar. Raises NotFound for an unknown schedule."""
+    lock_settings(tx, org_id)
     row = {
         "org_id": org_id,
         "id": new_id("cal"),
@@ -48,6 +50,7 @@ def get(tx: Tx, org_id: str, calendar_id: str) -> Calendar:
 def change(tx: Tx, org_id: str, calendar_id: str, wish: CalendarChange, now: datetime) -> Calendar:
     """Change what is sent. Raises NotFound for the calendar or its schedule, Malformed for another value of
     what can't be changed."""
+    lock_settings(tx, org_id)
     present = dict(_row(tx, org_id, calendar_id)._mapping)
     wish.must_agree(Calendar.model_validate(present))
     row = present | _values(tx, org_id, wish) | {"updated_at": now}
@@ -63,6 +66,8 @@ def remove(tx: Tx, org_id: str, calendar_id: str, now: datetime) -> str:
     Raises NotFound; Conflict for the default one; InUse where appointments lie ahead, or where a type has
     no other calendar.
     """
+    lock_settings(tx, org_id)
+    lock_calendars(tx, org_id, [calendar_id])  # nobody books there until it is decided
     row = _row(tx, org_id, calendar_id)
     if row.is_default:
         raise Conflict("The default calendar can't be deleted; every organization needs one.")

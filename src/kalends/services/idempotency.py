@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, delete, select, update
 
 from kalends.core.errors import IdempotencyKeyReused
+from kalends.core.hours import shifted
 from kalends.db.database import Tx
 from kalends.db.tables import idempotency_keys
 from kalends.db.verbs import insert_new
@@ -48,7 +49,8 @@ def once(
     stood for a different request.
     """
     # If its name was given long ago and the worker has not forgotten that yet, it is free again.
-    tx.execute(delete(idempotency_keys).where(*_named(ticket), idempotency_keys.c.created_at <= now - KEPT))
+    long_ago = idempotency_keys.c.created_at <= shifted(now, -KEPT)
+    tx.execute(delete(idempotency_keys).where(*_named(ticket), long_ago))
     new = {"org_id": ticket.org_id, "key": ticket.key, "fingerprint": ticket.fingerprint, "answer": None}
     if not insert_new(tx, idempotency_keys, new | {"created_at": now}):
         earlier = _answer(tx, ticket)
@@ -62,7 +64,7 @@ def once(
 
 def is_done(tx: Tx, ticket: Ticket, now: datetime) -> bool:
     """Tell whether `once` would give an answer again. Raises IdempotencyKeyReused as it does."""
-    return _answer(tx, ticket, idempotency_keys.c.created_at > now - KEPT) is not None
+    return _answer(tx, ticket, idempotency_keys.c.created_at > shifted(now, -KEPT)) is not None
 
 
 def _answer(tx: Tx, ticket: Ticket, *rules: ColumnElement[bool]) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import literal_column, select
 
 from kalends.core.contacts import is_replaced, is_same
+from kalends.core.hours import shifted
 from kalends.core.lifecycle import CONFIRMATION_EXPIRED
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, deliveries, events, organizations
@@ -149,7 +150,10 @@ def _is_still_news(told: Appointment, now: datetime) -> bool:
     it, before it ended: they may still wait for an answer, or wonder about it."""
     gone = told.cancelled_at
     return (
-        told.status == "cancelled" and gone is not None and gone < told.end_time and now < gone + STILL_NEWS
+        told.status == "cancelled"
+        and gone is not None
+        and gone < told.end_time
+        and now < shifted(gone, STILL_NEWS)
     )
 
 
@@ -166,7 +170,7 @@ def _reminder(
         return None
     if hours is None:
         return told.start_time  # unless the type wants reminders by then
-    due = told.start_time - timedelta(hours=hours)
+    due = shifted(told.start_time, -timedelta(hours=hours))
     if now < due:
         return due
     if told.updated_at > due:

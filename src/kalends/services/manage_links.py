@@ -7,6 +7,7 @@ from sqlalchemy import and_, delete, insert, select
 
 from kalends.core.caller import Link
 from kalends.core.errors import NotFound
+from kalends.core.hours import shifted
 from kalends.db.database import Tx
 from kalends.db.tables import appointments, manage_links, organizations
 from kalends.ids import digest, new_token
@@ -94,7 +95,4 @@ def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, Link]:
 
 
 def _expiry(end: datetime) -> datetime:
-    try:
-        return end + GOOD_AFTER_END
-    except OverflowError:
-        return datetime.max.replace(tzinfo=end.tzinfo)
+    return shifted(end, GOOD_AFTER_END)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 
 from kalends.core.errors import Malformed, NotFound
+from kalends.db.claims import lock_settings
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import organizations, overrides
 from kalends.db.verbs import insert_new
@@ -20,6 +21,7 @@ from kalends.services import public_holidays, schedules
 def create(tx: Tx, org_id: str, schedule: str | None, wish: OverrideCreate, now: datetime) -> Override:
     """Add days that differ. Raises NotFound for an unknown schedule, Malformed where they end before they
     start."""
+    lock_settings(tx, org_id)
     row = {
         "org_id": org_id,
         "id": new_id("ovr"),
@@ -60,6 +62,7 @@ def change(
 ) -> Override:
     """Change what is sent. Raises NotFound, Malformed where it would end before it starts and for another
     value of what can't be changed."""
+    lock_settings(tx, org_id)
     present = dict(_row(tx, org_id, schedule, override_id)._mapping)
     wish.must_agree(Override.model_validate(present))
     row = present | _values(wish) | {"updated_at": now}
@@ -72,6 +75,7 @@ def change(
 
 def remove(tx: Tx, org_id: str, schedule: str | None, override_id: str) -> str:
     """Delete an override; its id. Raises NotFound."""
+    lock_settings(tx, org_id)
     _row(tx, org_id, schedule, override_id)
     tx.execute(delete(overrides).where(overrides.c.org_id == org_id, overrides.c.id == override_id))
     return override_id
@@ -85,6 +89,7 @@ def add_holidays(
 
     Raises Malformed for an unknown country or subdivision, and for a year that nothing is known of.
     """
+    lock_settings(tx, org_id)
     owner = _schedule(tx, org_id, schedule)
     language = tx.execute(select(organizations.c.language).where(organizations.c.id == org_id)).scalar()
     source, days = public_holidays.of_year(wish.country, wish.subdivision, wish.year, language)

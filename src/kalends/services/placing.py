@@ -1,6 +1,6 @@
 """Finding a calendar that can take a time, under the locks that keep it so."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from kalends.core.rules import Reason, week_of
 from kalends.core.slots import Verdict
 from kalends.db.aside import aside
 from kalends.db.claims import in_the_way, lock_calendars, lock_type
-from kalends.db.database import AnyRow, Tx
+from kalends.db.database import AnyRow, Overtaken, Tx
 from kalends.services import lapses, offers
 
 _REFUSALS: Mapping[str, type[Unbookable]] = {
@@ -54,10 +54,12 @@ def place(
     where that is free, else the one with the fewest appointments of that week; of equals the one that was
     booked longest ago, and of those never booked the oldest.
 
-    Raises Unbookable with every reason.
+    Raises Unbookable with every reason; Overtaken if one of the calendars was deleted before it was locked.
     """
     ids = [each.id for each in in_question]
-    lock(tx, kind, ids, check)
+    # What is in a calendar that is out of service may be moved within it.
+    if lock(tx, kind, ids, check) - {None if moving is None else moving.calendar_id}:
+        raise Overtaken
     lapses.settle(tx, kind.org_id, ids, taken, now)
     start = seconds(taken.start)
     if check == "all" and (counted := offers.counted(kind, start, start + 1)):
@@ -73,11 +75,12 @@ def place(
     raise refusal(verdict.reasons, Wanted(kind.org_id, kind.id, taken.start, now, named, moved), taken)
 
 
-def lock(tx: Tx, kind: AnyRow, calendar_ids: Sequence[str], check: Check) -> None:
-    """Keep everybody else from taking time of these calendars, and from being counted where counts decide."""
+def lock(tx: Tx, kind: AnyRow, calendar_ids: Sequence[str], check: Check) -> Set[str]:
+    """Keep everybody else from taking time of these calendars, and from being counted where counts decide.
+    Returns those of the calendars that were deleted meanwhile."""
     if check == "all" and offers.is_capped(kind):
         lock_type(tx, kind.org_id, kind.id)
-    lock_calendars(tx, kind.org_id, calendar_ids)
+    return lock_calendars(tx, kind.org_id, calendar_ids)
 
 
 def occupation(tx: Tx, kind: AnyRow, start: datetime) -> Occupancy:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import delete, exists, insert, select, update
 
 from kalends.core.errors import InUse, NotFound
+from kalends.db.claims import lock_settings
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, calendars, organizations, overrides, schedules, windows
 from kalends.ids import new_id
@@ -15,6 +16,7 @@ from kalends.schemas.hours import Schedule, ScheduleChange, ScheduleCreate, Show
 
 def create(tx: Tx, org_id: str, wish: ScheduleCreate, now: datetime) -> Schedule:
     """Make a named schedule, in the organization's zone unless it has one of its own."""
+    lock_settings(tx, org_id)
     zone = select(organizations.c.timezone).where(organizations.c.id == org_id)
     row = {
         "org_id": org_id,
@@ -48,6 +50,7 @@ def get(tx: Tx, org_id: str, schedule_id: str) -> Schedule:
 def change(tx: Tx, org_id: str, schedule_id: str, wish: ScheduleChange, now: datetime) -> Schedule:
     """Change what is sent; windows are replaced as a whole. Raises NotFound, Malformed for another value of
     what can't be changed."""
+    lock_settings(tx, org_id)
     wish.must_agree(get(tx, org_id, schedule_id))
     sent = wish.sent()
     values = {field: sent[field] for field in ("name", "timezone") if field in sent}
@@ -65,6 +68,7 @@ def change(tx: Tx, org_id: str, schedule_id: str, wish: ScheduleChange, now: dat
 def remove(tx: Tx, org_id: str, schedule_id: str) -> str:
     """Delete a schedule, its windows and its overrides; its id. Raises NotFound, InUse where a type or a
     calendar follows it."""
+    lock_settings(tx, org_id)
     named(tx, org_id, schedule_id)
     for table, what in ((appointment_types, "appointment types"), (calendars, "calendars")):
         used = exists().where(table.c.org_id == org_id, table.c.schedule_id == schedule_id)

@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, insert, select, update
 from kalends.core.addresses import destination
 from kalends.core.errors import AlreadyExists, Conflict, Malformed, NotFound
 from kalends.core.event_types import TEST_EVENT
-from kalends.core.hours import instant
+from kalends.core.hours import instant, shifted
 from kalends.db.aside import aside
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, events, receivers
@@ -152,7 +152,7 @@ def rotate(
     except SealedError:
         old = []
     kept = webhook_secrets.sealed(org_id, webhook_id, vault, secret, old[:_MOST_SECRETS])
-    until = {"old_secret_until": now + ROTATION if old else None}
+    until = {"old_secret_until": shifted(now, ROTATION) if old else None}
     # If it could not be read, it waits for this.
     _update(tx, org_id, webhook_id, kept | until | {"rests_until": None, "updated_at": now})
     rotated = _row(tx, org_id, webhook_id)
@@ -162,10 +162,12 @@ def rotate(
 
 def empty(tx: Tx, org_id: str, webhook_id: str) -> int:
     """Make a webhook inactive that is to be deleted, and remove some of its deliveries; how many."""
-    _update(tx, org_id, webhook_id, {"active": False})
     mine = (deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
     some = select(deliveries.c.id).where(*mine).limit(_MOST_REPLAYED)
-    return tx.execute(delete(deliveries).where(*mine, deliveries.c.id.in_(some))).rowcount
+    removed = tx.execute(delete(deliveries).where(*mine, deliveries.c.id.in_(some))).rowcount
+    # Locked last, as by `remove` and by a worker that records, so that nobody waits in a ring.
+    _update(tx, org_id, webhook_id, {"active": False})
+    return removed
 
 
 def known(tx: Tx, org_id: str, webhook_id: str, _now: datetime, *, by: Actor) -> str:

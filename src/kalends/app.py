@@ -42,6 +42,7 @@ from kalends.api.key_use import KeyUse
 from kalends.api.last_net import LastNet
 from kalends.api.prefix import Prefix
 from kalends.api.proxies import Proxies
+from kalends.api.public_bookings import PublicBookings
 from kalends.api.rate_limits import RateLimits
 from kalends.api.request_log import RequestLog
 from kalends.clock import Clock, SystemClock
@@ -69,6 +70,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         database = open_database(settings.database_url, pool_size=settings.database_pool_size, told=True)
         key_use = KeyUse(database)
         pace = Pace()
+        rate_limits = RateLimits(settings.rate_limit_storage)
         metrics, traces = Metrics() if settings.metrics else None, tracing()
         if metrics is not None:
             metrics.zone_data(version)
@@ -87,8 +89,10 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             metrics=metrics,
             tracing=traces,
             pace=pace,
-            rate_limits=RateLimits(settings.rate_limit_storage),
+            rate_limits=rate_limits,
             key_use=key_use,
+            public_bookings=PublicBookings(rate_limits),
+            public_holds_per_address=settings.public_holds_per_address,
         )
         # What start-up made lives as long as the process: no collection need look at it again.
         gc.collect()

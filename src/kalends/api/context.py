@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from starlette.types import Scope
 
 from kalends.api.key_use import KeyUse
+from kalends.api.public_bookings import PublicBookings
 from kalends.api.rate_limits import RateLimits
 from kalends.clock import Clock
 from kalends.core.caller import Caller, FeedLink, Host, Link
@@ -36,6 +37,17 @@ class Context:
     pace: Pace
     rate_limits: RateLimits
     key_use: KeyUse
+    public_bookings: PublicBookings
+    public_holds_per_address: int
+
+    @property
+    def no_links(self) -> str | None:
+        """Why no links are mailed to clients, if none are: a sentence that says what is to be set."""
+        if not self.mail:
+            return "this server's operator has set no mail server (KALENDS_SMTP_HOST)."
+        if not self.public_url:
+            return "this server's operator has not set where links lead (KALENDS_PUBLIC_URL)."
+        return None
 
 
 def context_of(scope: Scope) -> Context:

@@ -34,10 +34,19 @@ async def get(call: Reading) -> OrganizationAnswer:
     return OrganizationAnswer.of(await call.db.read_one(organizations.get, call.org_id))
 
 
-@organization.patch("", response_model=OrganizationAnswer, responses=writing(errors.AlreadyExists))
+@organization.patch(
+    "", response_model=OrganizationAnswer, responses=writing(errors.AlreadyExists, errors.Conflict)
+)
 async def change(body: OrganizationChange, change: Writing) -> Response:
     """Change the organization; only what is sent. Another zone moves no appointment: instants stay."""
-    return await change.make(OrganizationAnswer.of, organizations.change, change.org_id, body, change.now)
+    return await change.make(
+        OrganizationAnswer.of,
+        organizations.change,
+        change.org_id,
+        body,
+        change.now,
+        no_links=change.context.no_links,
+    )
 
 
 @own_keys.get("/current", responses=reading())

@@ -10,7 +10,7 @@ from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, appointments, schedules, type_calendars, windows
 from kalends.ids import new_id
 from kalends.schemas.appointment_types import AppointmentType, AppointmentTypeChange, AppointmentTypeCreate
-from kalends.services import calendars, event_order
+from kalends.services import calendars, event_order, lapses
 from kalends.services.schedules import named
 
 
@@ -77,14 +77,7 @@ def change(tx: Tx, org_id: str, type_id: str, wish: AppointmentTypeChange, now: 
 def remove(tx: Tx, org_id: str, type_id: str, now: datetime) -> str:
     """Delete a type that was never booked; its id. Raises NotFound, InUse."""
     get(tx, org_id, type_id)
-    tx.execute(
-        delete(appointments).where(
-            appointments.c.org_id == org_id,
-            appointments.c.appointment_type_id == type_id,
-            appointments.c.is_hold,
-            appointments.c.expires_at <= now,
-        )
-    )
+    lapses.clear_holds(tx, org_id, type_id, now)
     booked = exists().where(appointments.c.org_id == org_id, appointments.c.appointment_type_id == type_id)
     if tx.execute(select(booked)).scalar():
         raise InUse("Appointments use this type, so it can't be deleted; set isActive: false instead.")

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import insert, select, update
 
 from kalends.core.caller import Host
-from kalends.core.errors import AlreadyExists, Malformed, NotFound
+from kalends.core.errors import AlreadyExists, Conflict, Malformed, NotFound
 from kalends.core.hours import zone_names
 from kalends.core.plans import DEFAULT, REQUESTS_PER_HOUR, hourly_limit
 from kalends.core.text import named
@@ -26,6 +26,7 @@ _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 MONDAY = 1
 CLIENT_NOTICE_HOURS = 24
 CLIENT_GRACE_MINUTES = 15
+PUBLIC_BOOKINGS_PER_HOUR = 200
 RESERVED_SLUGS = frozenset({"appointments", "feeds"})
 """Names that mean something else where slugs stand in paths."""
 
@@ -84,6 +85,8 @@ def create(
         "client_grace_minutes": CLIENT_GRACE_MINUTES,
         "notification_email": None,
         "language": language,
+        "clients_confirm_by_mail": False,
+        "public_bookings_per_hour": PUBLIC_BOOKINGS_PER_HOUR,
         "created_at": now,
         "updated_at": now,
     }
@@ -102,11 +105,20 @@ def get(tx: Tx, org_id: str) -> Organization:
     return Organization.model_validate({**row._mapping, "requests_per_hour": limit})
 
 
-def change(tx: Tx, org_id: str, wish: OrganizationChange, now: datetime) -> Organization:
-    """Change what is sent. Another zone moves no appointment. Raises AlreadyExists where a slug is taken,
-    Malformed for another value of what can't be changed."""
+def change(
+    tx: Tx, org_id: str, wish: OrganizationChange, now: datetime, *, no_links: str | None = None
+) -> Organization:
+    """Change what is sent. Another zone moves no appointment. `no_links` is why no links are mailed to
+    clients here, if none are.
+
+    Raises AlreadyExists where a slug is taken, Conflict if clients are to confirm by mail where no links are
+    mailed, Malformed for another value of what can't be changed.
+    """
     sent = wish.sent()
-    wish.must_agree(get(tx, org_id))
+    present = get(tx, org_id)
+    wish.must_agree(present)
+    if no_links is not None and sent.get("clients_confirm_by_mail") and not present.clients_confirm_by_mail:
+        raise Conflict(f"Clients can't confirm by mail: {no_links}", field="clients_confirm_by_mail")
     if "slug" in sent:
         if sent["slug"] in RESERVED_SLUGS:
             raise AlreadyExists(f"The slug '{sent['slug']}' is taken; choose another.")
@@ -135,6 +147,8 @@ def host_of(row: AnyRow) -> Host:
         sandbox=row.sandbox,
         client_notice_hours=row.client_notice_hours,
         client_grace_minutes=row.client_grace_minutes,
+        clients_confirm_by_mail=row.clients_confirm_by_mail,
+        public_bookings_per_hour=row.public_bookings_per_hour,
     )
 
 

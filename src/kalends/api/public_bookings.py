@@ -111,6 +111,6 @@ class PublicBookings:
 
 def _full(host: Host) -> str:
     return (
-        f"{host.name} can't take more bookings here in this hour; please try again later, or get in touch "
-        "with them."
+        "No more bookings are taken here in this hour; please try again later, or get in touch with "
+        f"{host.name}."
     )

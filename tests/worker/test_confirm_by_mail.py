@@ -493,3 +493,18 @@ async def test_nobody_confirms_what_is_anothers(opening: Opening) -> None:
             await by_link(p, token[:-1] + ("A" if token[-1] != "A" else "B"), "confirm"), 404, "not_found"
         )
         assert answered(await by_link(p, token, "confirm"), "appointment")["status"] == "confirmed"
+
+
+async def test_the_hold_that_is_used_gives_its_place_to_what_waits(opening: Opening) -> None:
+    async with opening() as p:
+        await by_mail(p)
+        starts = [f"2024-01-25T{hour:02}:00:00Z" for hour in range(5)]
+        held = []
+        for start in starts:
+            wish = {"appointment_type_id": p.org.type_id, "start_time": start}
+            held.append(answered(await p.client.post(f"/v1/public/{p.slug}/holds", json=wish), "hold")["id"])
+        refused(await post(p), 409, "too_many_holds")
+        for number, (start, id_) in enumerate(zip(starts, held, strict=True)):
+            address = f"client{number}@example.com"
+            assert (await post(p, start_time=start, hold_id=id_, client_email=address)).status_code == 200
+        refused(await post(p), 409, "too_many_holds")

@@ -73,7 +73,8 @@ class PublicBookings:
                 limit=limit,
             )
             raise
-        self._full.works(host.org_id, org_id=host.org_id)
+        if change.was_made:
+            self._full.works(host.org_id, org_id=host.org_id)
         return response
 
     async def move(

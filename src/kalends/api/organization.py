@@ -34,9 +34,7 @@ async def get(call: Reading) -> OrganizationAnswer:
     return OrganizationAnswer.of(await call.db.read_one(organizations.get, call.org_id))
 
 
-@organization.patch(
-    "", response_model=OrganizationAnswer, responses=writing(errors.AlreadyExists, errors.Conflict)
-)
+@organization.patch("", response_model=OrganizationAnswer, responses=writing(errors.AlreadyExists))
 async def change(body: OrganizationChange, change: Writing) -> Response:
     """Change the organization; only what is sent. Another zone moves no appointment: instants stay."""
     return await change.make(

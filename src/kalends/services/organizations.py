@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import insert, select, update
 
 from kalends.core.caller import Host
-from kalends.core.errors import AlreadyExists, Conflict, Malformed, NotFound
+from kalends.core.errors import AlreadyExists, Malformed, NotFound
 from kalends.core.hours import zone_names
 from kalends.core.plans import DEFAULT, REQUESTS_PER_HOUR, hourly_limit
 from kalends.core.text import named
@@ -111,14 +111,18 @@ def change(
     """Change what is sent. Another zone moves no appointment. `no_links` is why no links are mailed to
     clients here, if none are.
 
-    Raises AlreadyExists where a slug is taken, Conflict if clients are to confirm by mail where no links are
-    mailed, Malformed for another value of what can't be changed.
+    Raises AlreadyExists where a slug is taken, Malformed if clients are to confirm by mail where no links are
+    mailed, and for another value of what can't be changed.
     """
     sent = wish.sent()
     present = get(tx, org_id)
     wish.must_agree(present)
     if no_links is not None and sent.get("clients_confirm_by_mail") and not present.clients_confirm_by_mail:
-        raise Conflict(f"Clients can't confirm by mail: {no_links}", field="clients_confirm_by_mail")
+        reason = f"can't be true: {no_links}"
+        raise Malformed(
+            f"clients_confirm_by_mail {reason}",
+            fields=[{"field": "clients_confirm_by_mail", "reason": reason}],
+        )
     if "slug" in sent:
         if sent["slug"] in RESERVED_SLUGS:
             raise AlreadyExists(f"The slug '{sent['slug']}' is taken; choose another.")

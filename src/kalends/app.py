@@ -45,6 +45,7 @@ from kalends.api.last_net import LastNet
 from kalends.api.once import Once
 from kalends.api.prefix import Prefix
 from kalends.api.proxies import Proxies
+from kalends.api.public_bookings import PublicBookings
 from kalends.api.rate_limits import RateLimits
 from kalends.api.readiness import Readiness
 from kalends.api.request_log import RequestLog
@@ -74,6 +75,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         database = open_database(settings.database_url, pool_size=settings.database_pool_size, told=True)
         key_use = KeyUse(database)
         pace = Pace()
+        rate_limits = RateLimits(settings.rate_limit_storage)
         metrics, traces = Metrics() if settings.metrics else None, tracing()
         if metrics is not None:
             metrics.zone_data(version)
@@ -97,9 +99,11 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             metrics=metrics,
             tracing=traces,
             pace=pace,
-            rate_limits=RateLimits(settings.rate_limit_storage),
+            rate_limits=rate_limits,
             key_use=key_use,
             readiness=Readiness(database, clock or SystemClock(), version),
+            public_bookings=PublicBookings(rate_limits),
+            public_holds_per_address=settings.public_holds_per_address,
         )
         # What start-up made lives as long as the process: no collection need look at it again.
         gc.collect()

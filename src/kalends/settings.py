@@ -61,6 +61,12 @@ class Settings(BaseSettings):
         description="Requests per hour to the public booking API from one address (IPv6: one /64 network). "
         "What writes counts as ten.",
     )
+    public_holds_per_address: int = Field(
+        default=5,
+        ge=1,
+        description="Holds that may stand at once in one organization without a key from one address "
+        "(IPv6: one /64 network). Bookings that wait for their client's confirmation by mail count, too.",
+    )
     worker: bool = Field(
         default=True,
         description="Whether servers work off what happens without a request; "

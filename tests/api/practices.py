@@ -257,7 +257,10 @@ def plans(draw: st.DrawFn, *, longest: int = 8 * DAY) -> Plan:
 def application(url: str) -> Iterator[tuple[asyncio.Runner, FastAPI, StoppedClock]]:
     """An application on the database at `url`, and the loop in which it runs."""
     clock = StoppedClock()
-    config = Settings(database_url=url, worker=False, public_requests_per_hour=10_000_000)
+    many = 10_000_000
+    config = Settings(
+        database_url=url, worker=False, public_requests_per_hour=many, public_holds_per_address=many
+    )
     app = create_app(config, clock=clock)
     lifespan = app.router.lifespan_context(app)
     with asyncio.Runner() as runner:

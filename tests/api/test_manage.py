@@ -289,7 +289,7 @@ async def test_what_nobody_has_confirmed_is_withdrawn_or_moved_whenever(
 
 async def test_a_withdrawal_and_a_confirmation_at_once_leave_one_of_them(page: Page) -> None:
     await notice(page, 8760)
-    await page.change_type(minNoticeHours=0, requiresConfirmation=True)
+    await page.change_type(minNoticeHours=0, requiresConfirmation=True, maxOpenPerClient=None)
     for hour in range(9, 15):
         link = Link(page, await page.book(start_time=f"2024-01-25T{hour:02}:00:00Z"))
         confirmed, withdrawn = await asyncio.gather(

@@ -164,6 +164,7 @@ async def test_what_is_answered_to_a_booking(page: Page) -> None:
             "end_time": "2024-01-25T15:00:00Z",
             "status": "confirmed",
             "expires_at": None,
+            "to_be_confirmed_by": None,
             "client_name": "Jane Doe",
             "client_email": "jane@example.com",
             "client_phone": "+1 234 567",

@@ -24,6 +24,7 @@ def test_the_answers_are_as_the_document_says(
 ) -> None:
     """Asked of the demo, which has the ids of the document's examples."""
     monkeypatch.setenv("KALENDS_PUBLIC_REQUESTS_PER_HOUR", "1000000")
+    monkeypatch.setenv("KALENDS_PUBLIC_HOLDS_PER_ADDRESS", "1000000")
     asyncio.run(prepare(Settings(database_url=empty_url), migrate=True, demo=True))
     with serving(empty_url) as server:
         base = f"http://127.0.0.1:{server.port}"

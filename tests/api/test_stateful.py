@@ -79,6 +79,7 @@ class Lives(RuleBasedStateMachine):
                 minNoticeHours=0,
                 requiresConfirmation=True,
                 confirmWithinHours=1,
+                maxOpenPerClient=None,
             )
         )
         self.client = client_of(app, self.org.key)

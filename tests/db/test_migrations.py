@@ -277,3 +277,99 @@ async def test_records_lose_nothing_and_know_nobody_of_before(empty_url: str) ->
 
 
 MAKERS = ("api_keys", "feeds", "receivers")
+
+
+def hours_later(hours: int) -> datetime:
+    return NOW + timedelta(hours=hours)
+
+
+def booked(number: int, **fields: Any) -> dict[str, Any]:
+    begins, ends = hours_later(number), hours_later(number + 1)
+    times = {"start_time": begins, "end_time": ends, "busy_start": begins, "busy_end": ends}
+    whose = {"org_id": "org_1", "appointment_type_id": "type_1", "calendar_id": "cal_1"}
+    client = {"client_name": "Jane", "client_language": "en", "source": "booking_page", "version": 1}
+    made = {"created_at": NOW, "updated_at": NOW, "status": "confirmed", "overlap_allowed": False}
+    return whose | client | times | made | {"id": f"apt_{number}"} | fields
+
+
+def left(tx: Tx) -> tuple[list[str], ...]:
+    """The appointments, links and events there are, and the events of deliveries."""
+    table = metadata.tables
+    columns = (
+        table["appointments"].c.id,
+        table["manage_links"].c.appointment_id,
+        table["events"].c.type,
+        table["deliveries"].c.event_id,
+    )
+    return tuple(sorted(set(tx.execute(select(column)).scalars())) for column in columns)
+
+
+def over(tx: Tx) -> None:
+    """Book what is booked already."""
+    tx.execute(insert(metadata.tables["appointments"]).values(booked(2, id="apt_9")))
+
+
+async def test_limits_for_clients_come_to_a_filled_database_and_go_again(empty_url: str) -> None:
+    def fill(tx: Tx) -> None:
+        migrating.upgrade(tx, "0004")
+        table, made = metadata.tables, {"created_at": NOW, "updated_at": NOW}
+        mine = {"org_id": "org_1", "name": "Old"} | made
+        org = {"id": "org_1", "name": "Old", "slug": "old", "timezone": "UTC", "week_start": 0}
+        tx.execute(insert(table["organizations"]).values(org | made | {"plan": "starter", "sandbox": False}))
+        tx.execute(
+            insert(table["calendars"]).values(mine | {"id": "cal_1", "is_active": True, "is_default": True})
+        )
+        lengths = {"duration_minutes": 60, "buffer_before_minutes": 0, "buffer_after_minutes": 0}
+        rules = {"min_notice_hours": 0, "requires_confirmation": True, "booking_questions": []}
+        looks = {"id": "type_1", "color": "#000", "is_active": True, "sort_order": 0}
+        tx.execute(insert(table["appointment_types"]).values(mine | lengths | rules | looks))
+        for number, phone in enumerate(("+49 (170) 123-45 ext 6", None, "1234567")):
+            tx.execute(insert(table["appointments"]).values(booked(number, client_phone=phone)))
+
+    def found(tx: Tx) -> list[Any]:
+        rows, kinds, orgs = (
+            metadata.tables[name] for name in ("appointments", "appointment_types", "organizations")
+        )
+        return [
+            *tx.execute(select(rows.c.client_phone_digits).order_by(rows.c.id)).scalars(),
+            tx.execute(select(kinds.c.max_open_per_client)).scalar_one(),
+            *tx.execute(select(orgs.c.clients_confirm_by_mail, orgs.c.public_bookings_per_hour)).one(),
+        ]
+
+    def use(tx: Tx) -> None:
+        """Book as one does from now on: twice what waits for its client, once with a link."""
+        table = metadata.tables
+        waits = {"status": "pending", "is_hold": True, "version": 0, "expires_at": hours_later(99)}
+        for number in (3, 4):
+            tx.execute(insert(table["appointments"]).values(booked(number, held_from=b"x", **waits)))
+        for number in (2, 3):
+            link = {"org_id": "org_1", "appointment_id": f"apt_{number}", "digest": bytes([number])}
+            tx.execute(insert(table["manage_links"]).values(link | {"created_at": NOW}))
+        told = {"org_id": "org_1", "payload": "{}", "occurred_at": NOW}
+        for id_, kind in (("evt_1", "booking.asked"), ("evt_2", "appointment.created")):
+            tx.execute(
+                insert(table["events"]).values(told | {"id": id_, "type": kind, "subject_id": "apt_3"})
+            )
+        event_order.number(tx, "org_1", NOW, mail=True)
+
+    database = open_database(empty_url, pool_size=1)
+    try:
+        await database.write(fill)
+        await database.migrate()
+        assert await database.read(found) == ["49170123456", None, "1234567", 5, False, 200]
+        with pytest.raises(IntegrityError):
+            await database.write(over)  # the guard is still there
+        await database.write(use)
+        await database.write(migrating.downgrade, "0004")
+        assert await database.read(left) == (
+            ["apt_0", "apt_1", "apt_2"],
+            ["apt_2"],
+            ["appointment.created"],
+            ["evt_2"],
+        )
+        with pytest.raises(IntegrityError):
+            await database.write(over)
+        await database.migrate()
+        assert await database.read(found) == ["49170123456", None, "1234567", 5, False, 200]
+    finally:
+        await database.close()

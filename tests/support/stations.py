@@ -11,7 +11,7 @@ from sqlalchemy import delete
 
 from kalends.db.tables import type_calendars
 from kalends.demo import ORG_ID
-from kalends.services import event_order
+from kalends.services import event_order, manage_links
 from kalends.services.organizations import MOST_FORMER_SLUGS
 from kalends.services.webhooks import MOST_WEBHOOKS
 from tests.support.receiver import Receiver
@@ -42,6 +42,8 @@ async def whole(tour: Tour) -> None:
         await public(tour)
         await mails(tour)
         await feeds(tour)
+        await confirmation(tour)
+        await shares(tour)
         await deliveries(tour, webhook)
     await events(tour)
     for operation in list(tour.asked):
@@ -222,6 +224,32 @@ async def mails(tour: Tour) -> None:
     await tour.ask("mails.get", id=sent[0]["id"])
     await tour.ask("mails.replay", id=sent[0]["id"])
     await tour.refuse("mails.replay", "conflict", id=sent[-1]["id"])
+
+
+async def confirmation(tour: Tour) -> None:
+    """A booking that its client has to confirm: nothing is sent here, so its link is not the mail's."""
+    await tour.ask("organization.change", {"clients_confirm_by_mail": True})
+    asked = await tour.ask("public.book", CLIENT, slug="demo")
+    id_ = asked["appointment"]["id"]
+    token = await tour.db.write(manage_links.issue, ORG_ID, id_, tour.clock.now())
+    await tour.ask("manage.confirm", {}, token=token)
+    await tour.ask("manage.cancel", {}, token=token)
+    await tour.refuse("manage.confirm", "illegal_transition", {}, token=token)
+    await tour.ask("organization.change", {"clients_confirm_by_mail": False})
+
+
+async def shares(tour: Tour) -> None:
+    """More than one client may have, and more than may be held from one address."""
+    await tour.ask("appointment_types.change_one", {"maxOpenPerClient": 1}, id=TYPE)
+    booked = await tour.ask("public.book", CLIENT, slug="demo")
+    later = {"start_time": f"{FRIDAY}T12:00:00Z"}
+    await tour.refuse("public.book", "too_many_open", CLIENT | later, slug="demo")
+    await tour.ask("manage.cancel", {}, token=booked["manage_token"])
+    await tour.ask("appointment_types.change_one", {"maxOpenPerClient": 5}, id=TYPE)
+    wish = {"appointment_type_id": TYPE} | later
+    hold = (await tour.ask("public.hold", wish, slug="demo"))["hold"]["id"]
+    await tour.refuse("public.hold", "too_many_holds", wish, slug="demo")
+    await tour.ask("public.release", id=hold, slug="demo")
 
 
 async def feeds(tour: Tour) -> None:

@@ -170,6 +170,7 @@ async def tour(url: str) -> AsyncIterator[Tour]:
         smtp_host="localhost",  # nothing is sent there: there is no worker with a postman
         smtp_from="desk@example.com",
         public_requests_per_hour=1_000_000,
+        public_holds_per_address=1,
     )
     app = create_app(settings, clock=clock)
     crowded = create_app(settings.model_copy(update={"public_requests_per_hour": LIMIT}), clock=clock)

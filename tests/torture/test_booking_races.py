@@ -35,9 +35,9 @@ from tests.support.server import KALENDS, serving
 
 HOLDS = "/v1/calendar/holds"
 CLIENTS_OWN = "/v1/public/appointments"
-OPEN = {"minNoticeHours": 0, "maxDaysAhead": None}
-"""A type that can be booked at any time to come."""
-PATIENCE = {"KALENDS_PUBLIC_REQUESTS_PER_HOUR": "1000000"}
+OPEN = {"minNoticeHours": 0, "maxDaysAhead": None, "maxOpenPerClient": None}
+"""A type that can be booked at any time to come, however often."""
+PATIENCE = {"KALENDS_PUBLIC_REQUESTS_PER_HOUR": "1000000", "KALENDS_PUBLIC_HOLDS_PER_ADDRESS": "1000000"}
 """All clients here come from one address."""
 OVERLOADED = ("The server is overloaded", "The database is busy with another process's writes")
 """What whoever waits longer than five seconds for the database is told, with a 503."""
@@ -268,6 +268,7 @@ async def opened(served: Served, crowd: int, **kind: Any) -> AsyncIterator[House
         house = House(org, slug, lines, database)
         hours = [{"day_of_week": day, "start_time": "00:00:00", "end_time": "24:00:00"} for day in range(7)]
         await house.done(house.staff("", "/v1/calendar/availability", {"schedules": hours}, "PUT"))
+        await house.done(house.staff("", "/v1/organization", {"public_bookings_per_hour": None}, "PATCH"))
         yield house
     finally:
         for line in lines:

@@ -97,6 +97,55 @@ def test_mails_are_in_the_clients_language(language: str, hello: str, subject: s
 
 
 @pytest.mark.parametrize(
+    ("language", "subject", "until", "link"),
+    [
+        (
+            "en",
+            "Please confirm your booking: ",
+            "kept for you until then: ",
+            "See, confirm or cancel it here:",
+        ),
+        (
+            "es",
+            "Confirme su reserva: ",
+            "le guardamos la hora: ",
+            "Puede verla, confirmarla o cancelarla aquí:",
+        ),
+        (
+            "fr",
+            "Veuillez confirmer votre ",
+            "réservé jusque-là : ",
+            "Pour la voir, la confirmer ou l’annuler :",
+        ),
+        ("de", "Bitte bestätigen Sie Ihre ", "für Sie reserviert: ", "Ansehen, bestätigen oder absagen:"),
+        (
+            "pt",
+            "Confirme a sua marcação: ",
+            "reservado para si: ",
+            "Pode vê-la, confirmá-la ou cancelá-la aqui:",
+        ),
+    ],
+)
+def test_a_client_is_asked_to_confirm_in_every_language(
+    language: str, subject: str, until: str, link: str
+) -> None:
+    """By the link, until when, and without a part for calendar programs: it is no appointment yet."""
+    expires = NOON + timedelta(minutes=30)
+    mail = letter(
+        "asked", about=appointment(client_language=language, status="pending", version=0, expires_at=expires)
+    )
+    message = read(sent(mail))
+    assert message["Subject"].startswith(subject)
+    assert [each.get_content_type() for each in message.iter_parts()] == ["text/plain", "text/html"]
+    address = f"{BASE}/v1/public/appointments/token"
+    for kind in ("text/plain", "text/html"):
+        text = part(mail, kind)
+        assert re.search(rf"{until}.*2024.*12:30", text)
+        assert link in text
+        assert address in text
+
+
+@pytest.mark.parametrize(
     ("tag", "language", "when"),
     [
         ("en", "en", "Thursday, January 25, 2024, 2:00 PM"),

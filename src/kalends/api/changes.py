@@ -149,11 +149,24 @@ class Change(Call):
         """
         if self.rehearsed:
             return
-        ticket = await self._named()
-        if ticket is not None and await self.db.read(idempotency.is_done, ticket, self.real_now):
+        if await self.is_replay():
             return
         while await self.db.write(unit, *args, **kw):
             patience.renew()
+
+    async def is_replay(self) -> bool:
+        """Tell whether it was made before under its Idempotency-Key, and is only to be answered again. Raises
+        IdempotencyKeyReused."""
+        if self.rehearsed:
+            return False
+        ticket = await self._named()
+        return ticket is not None and await self.db.read(idempotency.is_done, ticket, self.real_now)
+
+    @property
+    def was_made(self) -> bool:
+        """Whether what was answered without a refusal has changed something: it was neither rehearsed nor
+        replayed."""
+        return "made" not in self.request.scope["state"]
 
     async def _make(self, unit: Callable[[Tx], str]) -> Response:
         if self.rehearsed:

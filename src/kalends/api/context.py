@@ -7,6 +7,7 @@ from starlette.types import Scope
 from kalends.api.kept_files import KeptFiles
 from kalends.api.key_use import KeyUse
 from kalends.api.once import Once
+from kalends.api.public_bookings import PublicBookings
 from kalends.api.rate_limits import RateLimits
 from kalends.api.readiness import Readiness
 from kalends.clock import Clock
@@ -47,6 +48,17 @@ class Context:
     rate_limits: RateLimits
     key_use: KeyUse
     readiness: Readiness
+    public_bookings: PublicBookings
+    public_holds_per_address: int
+
+    @property
+    def no_links(self) -> str | None:
+        """Why no links are mailed to clients, if none are: a sentence that says what is to be set."""
+        if not self.mail:
+            return "this server's operator has set no mail server (KALENDS_SMTP_HOST)."
+        if not self.public_url:
+            return "this server's operator has not set where links lead (KALENDS_PUBLIC_URL)."
+        return None
 
 
 def context_of(scope: Scope) -> Context:

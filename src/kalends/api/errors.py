@@ -83,6 +83,8 @@ STATUS: Mapping[type[errors.Refusal], int] = {
     errors.HoldGone: 409,
     errors.HoldMismatch: 409,
     errors.TooLate: 409,
+    errors.TooManyOpen: 409,
+    errors.TooManyHolds: 409,
     errors.InUse: 409,
     errors.IllegalTransition: 409,
     errors.AlreadyExists: 409,
@@ -113,6 +115,8 @@ def answer(refusal: errors.Refusal, path: str, headers: Mapping[str, str] | None
         sent["WWW-Authenticate"] = "Bearer"
     elif status == 503:
         sent.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+    elif isinstance(refusal, errors.RateLimited) and refusal.retry_after is not None:
+        sent.setdefault("Retry-After", str(refusal.retry_after))
     told = failure(refusal) if path.startswith(WEBHOOKS) else plain(refusal)
     return Response(told.model_dump_json(), status, sent, media_type="application/json")
 

@@ -1,11 +1,10 @@
 """Who may come in: the API key, and how often."""
 
-import ipaddress
-
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalends.api import errors
+from kalends.api.addresses import address_of
 from kalends.api.context import Context, context_of
 from kalends.api.rate_limits import Allowance
 from kalends.core.caller import Caller
@@ -42,7 +41,7 @@ class Gate:
 
         try:
             if scope["path"].startswith(PUBLIC):
-                who, limit, owner = _address(scope), context.public_requests_per_hour, "address"
+                who, limit, owner = address_of(scope), context.public_requests_per_hour, "address"
                 cost = 1 if scope["method"] in ("GET", "HEAD", "OPTIONS") else _WRITES_COST
             else:
                 caller = await _caller(context, Headers(scope=scope))
@@ -80,21 +79,6 @@ async def _caller(context: Context, headers: Headers) -> Caller:
     caller.stand(now)
     context.key_use.note(caller, now)
     return caller
-
-
-def _address(scope: Scope) -> str:
-    """Whoever sent a request without a key: an IPv4 address, or the network an IPv6 one belongs to, since
-    each customer has a whole one."""
-    sent_from = (scope.get("client") or ("unknown", 0))[0]
-    try:
-        address = ipaddress.ip_address(sent_from)
-    except ValueError:
-        return str(sent_from)
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
-    return str(address)
 
 
 def _retry_after(context: Context, allowance: Allowance | None) -> dict[str, str]:

@@ -21,8 +21,8 @@ def keeping_no_link(change: C, shape: type[BookedAnswer | BookedByStaffAnswer | 
 
     def with_digest(answer: str) -> str:
         told = shape.model_validate_json(answer)
-        assert told.manage_token is not None
-        kept = {"manage_url": None, "manage_token": digest(told.manage_token).hex()}
+        token = told.manage_token  # none if only a mail may bring it
+        kept = {"manage_url": None, "manage_token": None if token is None else digest(token).hex()}
         return told.model_copy(update=kept).model_dump_json()
 
     def with_one_more(tx: Tx, answer: str) -> str:

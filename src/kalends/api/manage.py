@@ -14,6 +14,7 @@ from kalends.schemas.public import (
     Cancellation,
     ClientAppointment,
     ClientAppointmentAnswer,
+    Confirmation,
     Rescheduling,
 )
 from kalends.services import booking_page
@@ -26,6 +27,17 @@ async def get(visit: ByLink) -> ClientAppointmentAnswer:
     """Show the appointment."""
     found = await visit.db.read(booking_page.own, visit.by, visit.now)
     return ClientAppointmentAnswer(appointment=ClientAppointment.of(found, visit.visited))
+
+
+@router.post(
+    "/{token}/confirm",
+    response_model=ClientAppointmentAnswer,
+    responses=public_writing(errors.IllegalTransition),
+)
+async def confirm(body: Confirmation, change: WritingByLink) -> Response:
+    """Confirm a booking that waits for it; again changes nothing. If staff have to confirm it, too, it is
+    still pending then."""
+    return await change.make(_said(change), booking_page.confirm, change.by, change.now)
 
 
 @router.post(
@@ -56,7 +68,14 @@ async def cancel(body: Cancellation, change: WritingByLink) -> Response:
 async def reschedule(body: Rescheduling, change: WritingByLink) -> Response:
     """Move the appointment to another time that can be booked. Where bookings have to be confirmed, it has to
     be confirmed again."""
-    return await change.make(_said(change), booking_page.reschedule, change.by, body.start_time, change.now)
+
+    async def make() -> Response:
+        return await change.make(
+            _said(change), booking_page.reschedule, change.by, body.start_time, change.now
+        )
+
+    moved = change.by.appointment_id
+    return await change.context.public_bookings.move(change, change.visited, moved, make)
 
 
 def _said(change: LinkChange) -> Callable[[Appointment], ClientAppointmentAnswer]:

@@ -41,7 +41,12 @@ async def change(body: OrganizationChange, change: Administering) -> Response:
     """Change the organization; only what is sent. Another zone moves no appointment: instants stay. A slug
     that is given up leads on to the new one."""
     return await change.telling("organization.updated").make(
-        OrganizationAnswer.of, organizations.change, change.org_id, body, change.now
+        OrganizationAnswer.of,
+        organizations.change,
+        change.org_id,
+        body,
+        change.now,
+        no_links=change.context.no_links,
     )
 
 

@@ -11,6 +11,7 @@ from kalends.api.json_body import JsonRoute
 from kalends.api.links import keeping_no_link
 from kalends.api.visits import ClientWriting, Visiting, for_clients
 from kalends.core import errors
+from kalends.schemas.appointments import Appointment
 from kalends.schemas.holds import ClientHold, ClientHoldAnswer, ClientHoldCreate
 from kalends.schemas.public import (
     BookedAnswer,
@@ -63,7 +64,7 @@ async def explain(query: Annotated[ClientExplainQuery, Query()], visit: Visiting
     "/{slug}/holds",
     name="hold",
     response_model=ClientHoldAnswer,
-    responses=public_writing(errors.Moved, *_REFUSED),
+    responses=public_writing(errors.Moved, *_REFUSED, errors.TooManyHolds),
 )
 async def hold(body: ClientHoldCreate, change: ClientWriting) -> Response:
     """Keep time while the client fills in the form."""
@@ -72,6 +73,7 @@ async def hold(body: ClientHoldCreate, change: ClientWriting) -> Response:
         booking_page.hold,
         change.visited,
         body,
+        change.visitor,
         change.now,
     )
 
@@ -85,20 +87,31 @@ async def release(id: PathId, change: ClientWriting) -> Response:
 @router.post(
     "/{slug}/appointments",
     response_model=BookedAnswer,
-    responses=public_writing(errors.Moved, *_REFUSED, errors.HoldGone, errors.HoldMismatch),
+    responses=public_writing(
+        errors.Moved,
+        *_REFUSED,
+        errors.HoldGone,
+        errors.HoldMismatch,
+        errors.TooManyOpen,
+        errors.TooManyHolds,
+    ),
 )
 async def book(body: ClientBooking, change: ClientWriting) -> Response:
     """Book an appointment. The answer has the client's secret link to it; not in a rehearsal, which books
-    nothing."""
+    nothing, and not if clients have to confirm by mail: then the mail has it."""
 
-    return await keeping_no_link(change, BookedAnswer).make(
-        lambda made: BookedAnswer(
-            appointment=ClientAppointment.of(made[0], change.visited),
-            manage_url=change.link(made[1]),
-            manage_token=made[1],
-        ),
-        booking_page.book,
-        change.visited,
-        body,
-        change.now,
-    )
+    def said(made: tuple[Appointment, str | None]) -> BookedAnswer:
+        booked, token = made
+        return BookedAnswer(
+            appointment=ClientAppointment.of(booked, change.visited),
+            manage_url=None if token is None else change.link(token),
+            manage_token=token,
+        )
+
+    async def make() -> Response:
+        return await keeping_no_link(change, BookedAnswer).make(
+            said, booking_page.book, change.visited, body, change.visitor, change.now
+        )
+
+    context = change.context
+    return await context.public_bookings.book(change, change.visited, context.no_links, make)

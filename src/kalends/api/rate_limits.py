@@ -1,4 +1,4 @@
-"""Counting requests per hour, of a key or of an address, by the library `limits`."""
+"""Counting per hour, by the library `limits`: requests of a key or of an address, and other things."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -30,6 +30,18 @@ class Allowance:
             (b"x-ratelimit-remaining", b"%d" % self.remaining),
             (b"x-ratelimit-reset", b"%d" % self.reset),
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """How much of something happened in this hour, which ends at `reset`, in Unix seconds."""
+
+    count: int
+    reset: int
+
+
+_UNLIMITED = RateLimitItemPerHour(2**31)
+"""Counts that are compared with limits which may be changed within the hour."""
 
 
 class RateLimits:
@@ -65,11 +77,31 @@ class RateLimits:
             granted = await self._counter.hit(item, who, cost=cost)
             window = await self._counter.get_window_stats(item, who)
         except StorageError as error:
-            why = type(error.storage_error).__name__
-            self._outage.fails(
-                f"Can't use the Redis at {self._place} ({why}). "
-                "Is it up, and is KALENDS_RATE_LIMIT_STORAGE right? Meanwhile nobody is turned away."
-            )
+            self._is_away(error)
             return None
         self._outage.works()
         return Allowance(limit, window.remaining, ceil(window.reset_time), granted)
+
+    async def used(self, what: str, more: int) -> Used | None:
+        """How often something was used in this hour, and so many times `more`, which are not counted by that.
+        None where the storage is away."""
+        try:
+            window = await self._counter.get_window_stats(_UNLIMITED, what)
+        except StorageError as error:
+            self._is_away(error)
+            return None
+        return Used(_UNLIMITED.amount - window.remaining + more, ceil(window.reset_time))
+
+    async def use(self, what: str) -> None:
+        """Count one use of something in this hour, if the storage is there."""
+        try:
+            await self._counter.hit(_UNLIMITED, what)
+        except StorageError as error:
+            self._is_away(error)
+
+    def _is_away(self, error: StorageError) -> None:
+        why = type(error.storage_error).__name__
+        self._outage.fails(
+            f"Can't use the Redis at {self._place} ({why}). "
+            "Is it up, and is KALENDS_RATE_LIMIT_STORAGE right? Meanwhile nobody is turned away."
+        )

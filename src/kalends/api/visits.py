@@ -7,11 +7,12 @@ from urllib.parse import quote, urlsplit
 from fastapi import Depends, Path
 from starlette.requests import Request
 
+from kalends.api.addresses import address_of
 from kalends.api.calls import NO_NUL, Call
 from kalends.api.changes import Change
 from kalends.api.context import context_of
 from kalends.api.gate import PUBLIC
-from kalends.core.caller import Host, Link
+from kalends.core.caller import Host, Link, Visitor
 from kalends.core.errors import Moved, NotFound, Unbookable, Wanted
 from kalends.db.batches import Batches
 from kalends.ids import digest
@@ -41,6 +42,12 @@ class ClientChange(Change):
     def __init__(self, request: Request, visited: Host) -> None:
         super().__init__(request, visited)
         self.visited = visited
+
+    @property
+    def visitor(self) -> Visitor:
+        """Whoever makes it."""
+        where = digest(f"{self.org_id} {address_of(self.request.scope)}")
+        return Visitor(where, self.context.public_holds_per_address)
 
     def _ticket(self, key: str, fingerprint: bytes) -> Ticket:
         # Clients do not know of each other, so the names they give requests may be the same.

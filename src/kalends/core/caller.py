@@ -21,6 +21,17 @@ class Host:
     sandbox: bool
     client_notice_hours: int
     client_grace_minutes: int
+    clients_confirm_by_mail: bool
+    public_bookings_per_hour: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Whoever comes without a key, by a digest of their network address; from there at most `most_holds` may
+    stand at once in one organization."""
+
+    digest: bytes
+    most_holds: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,12 @@ def folded(address: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", address).casefold())
 
 
+def digits(number: str) -> str:
+    """Return a phone number in the form in which numbers are compared: its digits, those of an extension
+    included."""
+    return "".join(each for each in number if each in "0123456789")
+
+
 def is_same(one: str | None, other: str | None) -> bool:
     """Whether two addresses are one person's, or there is none in both places."""
     return one == other or (one is not None and other is not None and folded(one) == folded(other))

@@ -6,7 +6,8 @@
     ├── ScopeMissing
     ├── Moved
     ├── NotFound
-    ├── Conflict ── InUse, IllegalTransition, AlreadyExists, HoldGone, HoldMismatch, TooLate
+    ├── Conflict ── InUse, IllegalTransition, AlreadyExists, HoldGone, HoldMismatch, TooLate, TooManyOpen,
+    │   │           TooManyHolds
     │   └── Unbookable ── SlotTaken, OutsideHours, OffGrid, TooSoon, TooFarAhead, LimitReached, TypeInactive,
     │                     CalendarInactive, CalendarNotServing
     ├── PreconditionFailed
@@ -203,6 +204,20 @@ class TooLate(Conflict):
     code = "too_late"
 
 
+class TooManyOpen(Conflict):
+    """This client has as many open bookings of the type as it allows one client; `details.limit` says how
+    many."""
+
+    code = "too_many_open"
+
+
+class TooManyHolds(Conflict):
+    """From this network address as much time is held already as may be at once; `details.limit` says how
+    much."""
+
+    code = "too_many_holds"
+
+
 class InUse(Conflict):
     """Something else still refers to it, so it can't be deleted."""
 
@@ -243,6 +258,13 @@ class RateLimited(Refusal):
     """Too many requests in this hour."""
 
     code = "rate_limited"
+    retry_after: int | None = None
+    """Seconds, if they are known here."""
+
+    def after(self, seconds: int) -> Self:
+        """The same refusal, which says after how many seconds to try again."""
+        self.retry_after = seconds
+        return self
 
 
 class Unavailable(Refusal):

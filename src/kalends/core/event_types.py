@@ -41,6 +41,9 @@ OTHER_EVENTS = (
 )
 OF_THEMSELVES = ("webhook.created", "webhook.updated", "webhook.secret_rotated")
 """What a webhook is not told of itself, but of others only."""
+BOOKING_ASKED = "booking.asked"
+"""A client booked, and has to confirm it by mail. It is there for the mail only: until then there is no
+appointment, so no list has it, and no webhook is told."""
 EVENTS = (*APPOINTMENT_EVENTS, *OTHER_EVENTS)
 TEST_EVENT = "webhook.test"
 """Made on request, and told to the webhook it tests only."""

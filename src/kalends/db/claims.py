@@ -7,13 +7,16 @@ calendar. What staff forced stands outside that constraint, so the insert looks 
 import contextlib
 from collections.abc import Collection, Mapping, Set
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     ColumnElement,
     bindparam,
     exists,
+    func,
     insert,
     literal_column,
     or_,
@@ -97,10 +100,20 @@ def move(tx: Tx, appointment: Values) -> bool:
     return True
 
 
+def lock_name(tx: Tx, *name: str) -> None:
+    """Wait until nobody else counts under this name, and keep it so until the transaction ends. It comes
+    before any lock of a row, and a client's before a network address's. (On SQLite the writer is alone
+    anyway.)"""
+    if tx.dialect.name == "sqlite":
+        return
+    key = int.from_bytes(sha256("\0".join(name).encode()).digest()[:8], signed=True)
+    tx.execute(select(func.pg_advisory_xact_lock(bindparam("key", key, BigInteger))))
+
+
 def lock_settings(tx: Tx, org_id: str) -> None:
     """Wait until nobody else changes the organization's calendars, types, schedules and hours, and keep it so
     until the transaction ends: they refer to each other, and what one change looks at, another may change.
-    Bookings don't wait for it. This lock comes before all others. (On SQLite the writer is alone anyway.)"""
+    Bookings don't wait for it. This lock comes before all others of rows."""
     if tx.dialect.name == "sqlite":
         return
     mine = select(organizations.c.id).where(organizations.c.id == org_id)

@@ -58,6 +58,8 @@ class OrganizationColumns(TypedColumns):
     client_grace_minutes: Named[int] = Column(Integer, server_default=text("15"))
     notification_email: Named[str | None] = Column(Text)
     language: Named[str | None] = Column(Text)
+    clients_confirm_by_mail: Named[bool] = Column(Boolean, server_default=false())
+    public_bookings_per_hour: Named[int | None] = Column(Integer, server_default=text("200"))
     created_at: Named[datetime] = Column(UtcDateTime)
     updated_at: Named[datetime] = Column(UtcDateTime)
 
@@ -73,7 +75,7 @@ organizations = Table(
 )
 """`client_notice_hours` is how long before its start clients may still cancel or move an appointment, and
 `client_grace_minutes` how long after they booked it they may do so all the same. `language` (BCP 47) is that
-of mails to staff; null: not chosen yet."""
+of mails to staff; null: not chosen yet. Of `public_bookings_per_hour`, null is no limit."""
 
 
 class SlugColumns(TypedColumns):
@@ -189,6 +191,7 @@ class AppointmentTypeColumns(TypedColumns):
     max_per_day: Named[int | None] = Column(Integer)
     max_per_week: Named[int | None] = Column(Integer)
     max_per_month: Named[int | None] = Column(Integer)
+    max_open_per_client: Named[int | None] = Column(Integer, server_default=text("5"))
     min_notice_hours: Named[int] = Column(Integer)
     max_days_ahead: Named[int | None] = Column(Integer)
     requires_confirmation: Named[bool] = Column(Boolean)
@@ -304,10 +307,12 @@ class AppointmentColumns(TypedColumns):
     overlap_allowed: Named[bool] = Column(Boolean)
     is_hold: Named[bool] = Column(Boolean, server_default=false())
     expires_at: Named[datetime | None] = Column(UtcDateTime)
+    held_from: Named[bytes | None] = Column(LargeBinary)
     client_name: Named[str] = Column(Text)
     client_email: Named[str | None] = Column(Text)
     client_email_folded: Named[str | None] = Column(Text)
     client_phone: Named[str | None] = Column(Text)
+    client_phone_digits: Named[str | None] = Column(Text)
     client_language: Named[str] = Column(Text)
     client_timezone: Named[str | None] = Column(Text)
     client_notes: Named[str | None] = Column(Text)
@@ -353,6 +358,23 @@ appointments = Table(
         postgresql_where=text("client_email_folded IS NOT NULL"),
         sqlite_where=text("client_email_folded IS NOT NULL"),
     ),
+    # Those of a client who gave no e-mail address.
+    Index(
+        "ix_appointments_org_id_client_phone_digits",
+        "org_id",
+        "client_phone_digits",
+        "start_time",
+        postgresql_where=text("client_phone_digits IS NOT NULL AND client_email_folded IS NULL"),
+        sqlite_where=text("client_phone_digits IS NOT NULL AND client_email_folded IS NULL"),
+    ),
+    # What is held from one network address.
+    Index(
+        "ix_appointments_org_id_held_from",
+        "org_id",
+        "held_from",
+        postgresql_where=text("held_from IS NOT NULL"),
+        sqlite_where=text("held_from IS NOT NULL"),
+    ),
     # The last booking or hold of a calendar: ids sort by time.
     Index(
         "ix_appointments_org_id_calendar_id_id",
@@ -383,8 +405,10 @@ appointments = Table(
 )
 """Appointments, and holds (`is_hold`): a hold is time that is kept for somebody without a name yet, pending
 like an appointment that waits for its confirmation. Both lapse at `expires_at`, whether or not anybody has
-written that down yet (`services.lapses`). `client_email_folded` is `client_email` as addresses are compared
-(`core.contacts`)."""
+written that down yet (`services.lapses`). A hold of version 0 is a booking whose client has not confirmed it
+by mail yet (`services.confirmations`). `client_email_folded` and `client_phone_digits` are `client_email` and
+`client_phone` as they are compared (`core.contacts`). `held_from` is a digest of the network address from
+which a client holds time; null otherwise."""
 
 
 class AppointmentChangeColumns(TypedColumns):

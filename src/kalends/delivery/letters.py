@@ -30,8 +30,10 @@ _NAMED = 2024
 """In this year places had the offsets that Babel's names of their zones say."""
 _SHORT = 60
 """A name that fits into one line."""
+_WITHOUT_CALENDAR = frozenset({"asked", "reminder"})
 _GONE = frozenset({"cancelled", "expired", "former"})
 _SUBJECTS = {
+    "asked": "Please confirm your booking: {what}",
     "confirmed": "Your appointment is confirmed: {what}",
     "requested": "We have received your request: {what}",
     "moved": "Your appointment was moved: {what}",
@@ -98,7 +100,7 @@ def written(letter: Letter, sender: str, now: datetime, base: str) -> EmailMessa
     environment = _environment(language)
     mail.set_content(environment.get_template(f"{template}.txt").render(shown))
     mail.add_alternative(environment.get_template(f"{template}.html").render(shown), subtype="html")
-    if not letter.to_staff and letter.occasion != "reminder":
+    if not letter.to_staff and letter.occasion not in _WITHOUT_CALENDAR:
         _attach_calendar(mail, letter, sender, recipient, link)
     mail["Content-Language"] = language  # of the whole: before, it would go to the first part only
     return mail

@@ -15,6 +15,10 @@ from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 _MOST = 1_000_000
 """Counts and horizons above it have no meaning here, and must fit a 32-bit column."""
 _CAP = "Of this type; null: no limit."
+_OPEN = (
+    "How many open bookings of this type one client may have who books without a key: not cancelled, and not "
+    "over yet; null: no limit."
+)
 
 Duration = Annotated[int, Field(ge=1, le=MAX_DURATION_MINUTES, description="1 minute to 7 days."), WHOLE]
 Buffer = Annotated[int, Field(ge=0, le=MAX_BUFFER_MINUTES, description="0 to 24 hours."), WHOLE]
@@ -77,6 +81,7 @@ class AppointmentTypeChange(Change):
     max_per_day: Count | None = Field(default=UNSENT, description=_CAP)
     max_per_week: Count | None = Field(default=UNSENT, description=_CAP)
     max_per_month: Count | None = Field(default=UNSENT, description=_CAP)
+    max_open_per_client: Count | None = Field(default=UNSENT, description=_OPEN)
     min_notice_hours: CountFromZero = UNSENT
     max_days_ahead: CountFromZero | None = Field(
         default=UNSENT, description="How far ahead clients can book; null: no limit, 0: today only."
@@ -137,6 +142,7 @@ class AppointmentTypeCreate(AppointmentTypeChange):
     color: Color = "#3b82f6"
     buffer_before_minutes: Buffer = 0
     buffer_after_minutes: Buffer = 0
+    max_open_per_client: Count | None = Field(default=5, description=_OPEN)
     min_notice_hours: CountFromZero = 24
     max_days_ahead: CountFromZero | None = Field(
         default=60, description="How far ahead clients can book; null: no limit, 0: today only."
@@ -167,6 +173,7 @@ class AppointmentType(Answer):
     max_per_day: int | None
     max_per_week: int | None
     max_per_month: int | None
+    max_open_per_client: int | None
     min_notice_hours: int
     max_days_ahead: int | None
     requires_confirmation: bool

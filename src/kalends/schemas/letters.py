@@ -6,8 +6,9 @@ from typing import Literal
 
 from kalends.schemas.appointments import Appointment
 
-Occasion = Literal["confirmed", "requested", "moved", "cancelled", "expired", "former", "reminder"]
-"""`former`: to an address that was the client's before it was changed."""
+Occasion = Literal["asked", "confirmed", "requested", "moved", "cancelled", "expired", "former", "reminder"]
+"""`asked`: its client has to confirm it first. `former`: to an address that was the client's before it was
+changed."""
 
 
 @dataclass(frozen=True, slots=True)

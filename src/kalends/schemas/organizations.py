@@ -62,6 +62,15 @@ class OrganizationChange(Change):
         description="Of mails to staff: a BCP 47 language tag such as de-AT, which says how dates are "
         "written, too; null: `en`.",
     )
+    clients_confirm_by_mail: bool = Field(
+        default=UNSENT,
+        description="Whether what clients book has to be confirmed by the link in a mail first: until then, "
+        "for 30 minutes at most, it only holds its time.",
+    )
+    public_bookings_per_hour: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = Field(
+        default=UNSENT,
+        description="How many bookings without a key are taken in an hour; null: no limit.",
+    )
 
 
 class Organization(Answer):
@@ -79,6 +88,8 @@ class Organization(Answer):
     client_grace_minutes: int
     notification_email: str | None
     language: str | None
+    clients_confirm_by_mail: bool
+    public_bookings_per_hour: int | None
     plan: str = Field(description="Read-only.")
     requests_per_hour: int = Field(description="Of each key; read-only.")
     sandbox: bool = Field(description="Read-only.")

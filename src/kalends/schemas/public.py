@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -115,6 +115,10 @@ class ClientBooking(Request):
         return self
 
 
+class Confirmation(Request):
+    """Nothing: the link says which booking."""
+
+
 class Cancellation(Request):
     """Why, if the client wants to say."""
 
@@ -154,6 +158,11 @@ class ClientAppointment(Answer):
         description="Until when a pending one must be confirmed, at the latest its start; then it is "
         "cancelled by itself."
     )
+    to_be_confirmed_by: Literal["client", "organization"] | None = Field(
+        default=None,
+        description="Who has to confirm a pending one: its client, by the link in the mail, or the "
+        "organization. Null if nobody has to.",
+    )
     client_name: str
     client_email: str | None
     client_phone: str | None
@@ -169,12 +178,14 @@ class ClientAppointment(Answer):
     @classmethod
     def of(cls, appointment: Appointment, host: Host) -> "ClientAppointment":
         """What of an appointment its client may see."""
+        by: Literal["client", "organization"] = "organization" if appointment.version else "client"
         known = {
             name: getattr(appointment, name) for name in cls.model_fields if name in Appointment.model_fields
         }
         # What comes from our own database has been validated on its way in.
         return cls.model_construct(
             **known,
+            to_be_confirmed_by=by if appointment.status == "pending" else None,
             organization=host_summary(host),
             changeable_until=changeable_until(appointment, host),
         )
@@ -190,7 +201,8 @@ class BookedAnswer(ClientAppointmentAnswer):
     """What was booked, and the secret link by which to see, cancel and move it."""
 
     manage_url: str | None = Field(
-        description="Null in a rehearsal, which books nothing, and in a replay if the first link has ended."
+        description="Null in a rehearsal, which books nothing, in a replay if the first link has ended, and "
+        "if the client has to confirm by the link in the mail."
     )
     manage_token: str | None = Field(description="The last part of the link, for a page of your own.")
 

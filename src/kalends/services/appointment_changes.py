@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from kalends.core.caller import Caller, Link
-from kalends.core.contacts import folded, is_replaced
+from kalends.core.contacts import digits, folded, is_replaced
 from kalends.core.errors import Conflict, IllegalTransition, PreconditionFailed
 from kalends.core.hours import instant, stamp
 from kalends.core.lifecycle import Check, Occupancy, Status, confirm_by, transition
@@ -158,6 +158,9 @@ def _details(tx: Tx, row: AnyRow, wish: AppointmentChange) -> dict[str, Any]:
     if "client_email" in sent:
         address = sent["client_email"]
         details["client_email_folded"] = None if address is None else folded(address)
+    if "client_phone" in sent:
+        number = sent["client_phone"]
+        details["client_phone_digits"] = None if number is None else digits(number)
     if "client_language" in sent:
         details["client_language"] = sent["client_language"] or DEFAULT_LANGUAGE
     if "answers" in sent:

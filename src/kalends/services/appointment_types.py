@@ -11,7 +11,7 @@ from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, appointments, schedules, type_calendars, windows
 from kalends.ids import new_id
 from kalends.schemas.appointment_types import AppointmentType, AppointmentTypeChange, AppointmentTypeCreate
-from kalends.services import calendars, event_order
+from kalends.services import calendars, event_order, lapses
 from kalends.services.schedules import named
 
 
@@ -82,14 +82,7 @@ def remove(tx: Tx, org_id: str, type_id: str, now: datetime) -> str:
     lock_settings(tx, org_id)
     lock_type(tx, org_id, type_id)  # before its holds, as whoever books does
     get(tx, org_id, type_id)
-    tx.execute(
-        delete(appointments).where(
-            appointments.c.org_id == org_id,
-            appointments.c.appointment_type_id == type_id,
-            appointments.c.is_hold,
-            appointments.c.expires_at <= now,
-        )
-    )
+    lapses.clear_holds(tx, org_id, type_id, now)
     booked = exists().where(appointments.c.org_id == org_id, appointments.c.appointment_type_id == type_id)
     if tx.execute(select(booked)).scalar():
         raise InUse("Appointments use this type, so it can't be deleted; set isActive: false instead.")

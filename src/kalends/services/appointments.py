@@ -22,18 +22,27 @@ def get(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> Appointment:
 
 def row_of(tx: Tx, org_id: str, appointment_id: str, *, locked: bool = False) -> AnyRow:
     """The row of SHOWN of one appointment; `locked` until the transaction ends. Raises NotFound."""
-    statement = SHOWN.where(appointments.c.org_id == org_id, appointments.c.id == appointment_id)
-    if locked:
-        statement = statement.with_for_update(of=appointments, key_share=True)
-    row = tx.execute(statement).first()
+    row = find(tx, org_id, appointment_id, locked=locked)
     if row is None:
         raise NotFound("There is no appointment with this id.")
     return row
 
 
+def find(
+    tx: Tx, org_id: str, appointment_id: str, *, locked: bool = False, asked: bool = False
+) -> AnyRow | None:
+    """The same; None if there is none. `asked`: it may be one that its client has not confirmed yet."""
+    rows = WITH_HOLDS if asked else SHOWN
+    statement = rows.where(appointments.c.org_id == org_id, appointments.c.id == appointment_id)
+    if locked:
+        statement = statement.with_for_update(of=appointments, key_share=True)
+    return tx.execute(statement).first()
+
+
 def locked(tx: Tx, org_id: str, ids: Collection[str], now: datetime) -> list[Appointment]:
-    """Return some appointments, which nobody can change until the transaction ends."""
-    wanted = SHOWN.where(appointments.c.org_id == org_id, appointments.c.id.in_(ids))
+    """Return some appointments, those that wait for their client's confirmation included, which nobody can
+    change until the transaction ends."""
+    wanted = WITH_HOLDS.where(appointments.c.org_id == org_id, appointments.c.id.in_(ids))
     # In one order, so that no two wait for each other's rows.
     rows = tx.execute(wanted.order_by(appointments.c.id).with_for_update(of=appointments, read=True))
     return [shown(row, now) for row in rows]

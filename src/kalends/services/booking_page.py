@@ -4,16 +4,26 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from kalends.core.caller import Host, Link
-from kalends.core.errors import TooLate
+from kalends.core.caller import Host, Link, Visitor
+from kalends.core.errors import Malformed, TooLate
 from kalends.core.hours import stamp
-from kalends.db.database import Tx
+from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types
 from kalends.schemas.answers import answered
 from kalends.schemas.appointments import Appointment, AppointmentChange, AppointmentCreate
 from kalends.schemas.holds import ClientHoldCreate, Hold, HoldCreate
 from kalends.schemas.public import BookableType, BookingPage, ClientBooking, changeable_until, host_summary
-from kalends.services import appointment_changes, appointments, bookings, holds, manage_links, offers, parties
+from kalends.services import (
+    appointment_changes,
+    appointments,
+    bookings,
+    confirmations,
+    holds,
+    manage_links,
+    offers,
+    parties,
+    shares,
+)
 from kalends.services.parties import Party
 
 
@@ -30,40 +40,62 @@ def page(tx: Tx, host: Host) -> BookingPage:
     return BookingPage(organization=host_summary(host), appointment_types=types)
 
 
-def hold(tx: Tx, host: Host, wish: ClientHoldCreate, now: datetime) -> Hold:
-    """Keep time for a while, by every rule. Raises as `holds.hold` does."""
+def hold(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: datetime) -> Hold:
+    """Keep time for a while, by every rule. Raises TooManyHolds, and what `holds.hold` raises."""
+    shares.of_address(tx, host, visitor, now)
     checked = HoldCreate.model_construct(**dict(wish), check="all")
-    return holds.hold(tx, _client(host), checked, now)
+    return holds.hold(tx, _client(host), checked, now, held_from=visitor.digest)
 
 
-def book(tx: Tx, host: Host, wish: ClientBooking, now: datetime) -> tuple[Appointment, str]:
-    """Book by every rule, or with a hold; the appointment, and the token of its client's link.
+def book(
+    tx: Tx, host: Host, wish: ClientBooking, visitor: Visitor, now: datetime
+) -> tuple[Appointment, str | None]:
+    """Book by every rule, or with a hold; the appointment, and the token of its client's link. If clients
+    confirm by mail, it waits for that, and only the mail has a link: None.
 
-    Raises Malformed for wrong answers to the type's questions, and what `bookings.book` raises.
+    Raises Malformed for wrong answers to the type's questions and without an address to mail to, TooManyOpen,
+    TooManyHolds, and what `bookings.book` raises.
     """
     kind = offers.kind_of(tx, host.org_id, wish.appointment_type_id)
     answers = answered(offers.questions_of(kind), wish.answers)
+    by_mail = host.clients_confirm_by_mail
+    if by_mail and wish.client_email is None:
+        reason = "is required, since the booking has to be confirmed by mail"
+        raise Malformed(f"client_email {reason}", fields=[{"field": "client_email", "reason": reason}])
+    shares.of_client(tx, host, kind, wish.client_email, wish.client_phone, now)
+    if by_mail:
+        shares.of_address(tx, host, visitor, now, besides=wish.hold_id)
     known = {name: value for name, value in dict(wish).items() if name in AppointmentCreate.model_fields}
-    booked = bookings.book(
-        tx, _client(host), AppointmentCreate.model_construct(**known, check="all"), now, answers
-    )
-    return booked, manage_links.issue(tx, host.org_id, booked.id, now)
+    checked = AppointmentCreate.model_construct(**known, check="all")
+    asked_from = visitor.digest if by_mail else None
+    booked = bookings.book(tx, _client(host), checked, now, answers, asked_from=asked_from)
+    return booked, None if by_mail else manage_links.issue(tx, host.org_id, booked.id, now)
 
 
 def own(tx: Tx, link: Link, now: datetime) -> Appointment:
     """The appointment of a link. Raises NotFound if the link has ended."""
-    found = appointments.get(tx, link.host.org_id, link.appointment_id, now)
+    row = _row(tx, link, now)
     manage_links.must_be_good(tx, link)  # looked at afterwards, so nothing newer than its end is shown
-    return found
+    return confirmations.shown(row) if row.is_hold else appointments.shown(row, now)
+
+
+def confirm(tx: Tx, link: Link, now: datetime) -> Appointment:
+    """Confirm a booking that waits for its client; again, and of one that never waited, changes nothing.
+    Raises NotFound, also if it was not confirmed in time, and IllegalTransition for one that is cancelled."""
+    row = _row(tx, link, now, locked=True)
+    manage_links.must_be_good(tx, link)
+    return confirmations.confirm(tx, row, now) if row.is_hold else _confirmed(row, now)
 
 
 def cancel(tx: Tx, link: Link, reason: str | None, now: datetime) -> Appointment:
     """Cancel an appointment; again changes nothing. Raises TooLate, IllegalTransition."""
     # Locked: staff may be confirming it, and then the notice counts.
-    row = appointments.row_of(tx, link.host.org_id, link.appointment_id, locked=True)
-    present = appointments.shown(row, now)
+    row = _row(tx, link, now, locked=True)
+    present = confirmations.shown(row) if row.is_hold else appointments.shown(row, now)
     if present.status == "cancelled":
         return present
+    if row.is_hold:
+        return confirmations.withdraw(tx, row, reason, now)
     _in_time(present, link.host, now)
     wish = AppointmentChange(status="cancelled", cancellation_reason=reason)
     return appointment_changes.change(tx, _client(link.host), link.appointment_id, wish, now, link=link)
@@ -73,9 +105,26 @@ def reschedule(tx: Tx, link: Link, start: datetime, now: datetime) -> Appointmen
     """Move an appointment by every rule. Raises TooLate, IllegalTransition, Unbookable."""
     present = own(tx, link, now)
     appointment_changes.must_be_movable(present.status)
+    confirmations.must_be_confirmed(present)
     _in_time(present, link.host, now)
     wish = AppointmentChange.model_construct({"start_time", "check"}, start_time=start, check="all")
     return appointment_changes.change(tx, _client(link.host), link.appointment_id, wish, now, link=link)
+
+
+def _row(tx: Tx, link: Link, now: datetime, *, locked: bool = False) -> AnyRow:
+    """The row behind a link, which may wait for its client's confirmation."""
+    row = appointments.find(tx, link.host.org_id, link.appointment_id, asked=True, locked=locked)
+    if row is None:  # it was not confirmed, and is gone since the link was found
+        raise manage_links.no_link()
+    confirmations.must_stand(row, now)
+    return row
+
+
+def _confirmed(row: AnyRow, now: datetime) -> Appointment:
+    present = appointments.shown(row, now)
+    if present.status == "cancelled":
+        raise confirmations.is_cancelled()
+    return present
 
 
 def _in_time(appointment: Appointment, host: Host, now: datetime) -> None:

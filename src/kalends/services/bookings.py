@@ -6,8 +6,9 @@ from datetime import datetime
 from sqlalchemy import and_, bindparam, select
 
 from kalends.core.caller import Caller
-from kalends.core.contacts import folded
+from kalends.core.contacts import digits, folded
 from kalends.core.errors import HoldGone
+from kalends.core.event_types import BOOKING_ASKED
 from kalends.core.hours import instant
 from kalends.core.lifecycle import confirm_by
 from kalends.db.claims import Values, claim
@@ -17,8 +18,9 @@ from kalends.ids import new_id
 from kalends.schemas.answers import corrected
 from kalends.schemas.appointments import Appointment, AppointmentCreate, QuestionAnswer
 from kalends.schemas.events import AppointmentCreated
-from kalends.services import events, holds, manage_links, offers, parties, placing
+from kalends.services import confirmations, events, holds, manage_links, offers, parties, placing
 from kalends.services.appointments import DEFAULT_LANGUAGE
+from kalends.services.confirmations import UNCONFIRMED
 from kalends.services.parties import Party
 from kalends.services.placing import Place
 
@@ -74,8 +76,11 @@ def book(
     wish: AppointmentCreate,
     now: datetime,
     answers: Sequence[QuestionAnswer] = (),
+    *,
+    asked_from: bytes | None = None,
 ) -> Appointment:
-    """Book time, or turn a hold into the booking.
+    """Book time, or turn a hold into the booking. `asked_from` is a digest of a client's network address, if
+    they have to confirm the booking by mail.
 
     Raises NotFound for an unknown type or calendar, InvalidTime, Unbookable with every reason, HoldGone,
     HoldMismatch.
@@ -84,13 +89,17 @@ def book(
     kind = offers.kind_of(tx, party.org_id, wish.appointment_type_id)
     if wish.hold_id is not None:
         place = holds.redeem(tx, kind, wish.hold_id, start, wish.calendar_id, now)
-        if _waits(party, kind) and start <= now:
+        if start <= now and (asked_from is not None or _waits(party, kind)):
             raise HoldGone("The time of this hold has begun, so nobody could confirm it; choose another.")
     else:
         in_question = offers.calendars_of(tx, kind, wish.calendar_id)
         taken = placing.occupation(tx, kind, start)
         place = placing.place(tx, kind, in_question, taken, wish.check, now)
+        if start <= now and asked_from is not None:
+            raise placing.begins_now(kind, taken, now)
     row = _row(party, kind, place, wish, answers, now)
+    if asked_from is not None:
+        row = confirmations.asked(row, asked_from, now)
     booked = _store(tx, party, kind, row, wish, promised=wish.hold_id is not None)
     if booked is None:
         raise placing.refused_by_the_database(row, now)
@@ -107,7 +116,8 @@ def _store(
 ) -> Appointment | None:
     booked = Appointment.shown(row, kind.name, kind.duration_minutes, kind.color)
     told = AppointmentCreated(appointment=booked, actor=party.actor, check=wish.check)
-    event = events.of_appointment("appointment.created", told, row["created_at"])
+    happened = BOOKING_ASKED if booked.version == UNCONFIRMED else "appointment.created"
+    event = events.of_appointment(happened, told, row["created_at"])
     return booked if claim(tx, row, event, promised=promised) else None
 
 
@@ -137,10 +147,12 @@ def _row(
         "overlap_allowed": place.overlap_allowed,
         "is_hold": False,
         "expires_at": confirm_by(now, kind.confirm_within_hours, place.taken.start) if waits else None,
+        "held_from": None,
         "client_name": wish.client_name,
         "client_email": wish.client_email,
         "client_email_folded": None if wish.client_email is None else folded(wish.client_email),
         "client_phone": wish.client_phone,
+        "client_phone_digits": None if wish.client_phone is None else digits(wish.client_phone),
         "client_language": wish.client_language or DEFAULT_LANGUAGE,
         "client_timezone": wish.client_timezone,
         "client_notes": wish.client_notes or None,

@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from kalends.core.event_types import APPOINTMENT_EVENTS, OF_THEMSELVES, TEST_EVENT, matches
+from kalends.core.event_types import APPOINTMENT_EVENTS, BOOKING_ASKED, OF_THEMSELVES, TEST_EVENT, matches
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, event_heads, events, organizations, receivers
 from kalends.db.verbs import insert_new
@@ -41,7 +41,8 @@ CLIENT, FORMER, STAFF, REMINDER = "client", "former", "staff", "reminder"
 """Whom mails are for. The former is whoever the client's address led to before it was changed."""
 _BOOKED = frozenset({"appointment.created", "appointment.confirmed", "appointment.rescheduled"})
 _MAILED = {
-    CLIENT: _BOOKED | {"appointment.cancelled", "appointment.updated"},  # another address, perhaps
+    CLIENT: _BOOKED
+    | {BOOKING_ASKED, "appointment.cancelled", "appointment.updated"},  # another address, perhaps
     FORMER: frozenset(APPOINTMENT_EVENTS) - {"appointment.created"},  # likewise
     STAFF: _BOOKED | {"appointment.cancelled"},
     REMINDER: _BOOKED,
@@ -189,7 +190,7 @@ def wants(webhook: AnyRow, event: AnyRow) -> bool:
     """Whether a webhook is to be told of an event."""
     if event.type == TEST_EVENT:
         return bool(event.subject_id == webhook.id)
-    if event.type in OF_THEMSELVES and event.subject_id == webhook.id:
+    if event.type == BOOKING_ASKED or (event.type in OF_THEMSELVES and event.subject_id == webhook.id):
         return False
     return matches(event.type, webhook.events)
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import delete, exists, or_, select, update
 
 from kalends.core.errors import CursorExpired
-from kalends.core.event_types import EVENTS, matches
+from kalends.core.event_types import BOOKING_ASKED, EVENTS, matches
 from kalends.db.aside import aside
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointments, deliveries, event_heads, events, organizations, receivers
@@ -32,7 +32,9 @@ def page(tx: Tx, org_id: str, query: EventsQuery) -> EventsAnswer:
     known = head.seq if head is not None else 0
     if not forgotten <= after <= known:  # beyond what is known, it is of a database that was restored since
         raise CursorExpired
-    wanted = select(events).where(events.c.org_id == org_id, events.c.seq > after)
+    wanted = select(events).where(
+        events.c.org_id == org_id, events.c.seq > after, events.c.type != BOOKING_ASKED
+    )
     if query.types is not None:
         named = [event for event in (*EVENTS, "webhook.test") if matches(event, query.types)]
         wanted = wanted.where(events.c.type.in_(named))

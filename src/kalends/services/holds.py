@@ -18,12 +18,14 @@ from kalends.db.tables import appointments
 from kalends.ids import new_id
 from kalends.schemas.holds import Hold, HoldCreate
 from kalends.services import offers, placing
+from kalends.services.confirmations import UNCONFIRMED
 from kalends.services.parties import Party
 from kalends.services.placing import Place
 
 
-def hold(tx: Tx, party: Party, wish: HoldCreate, now: datetime) -> Hold:
-    """Keep time for a while. Raises NotFound for an unknown type or calendar, InvalidTime, Unbookable."""
+def hold(tx: Tx, party: Party, wish: HoldCreate, now: datetime, *, held_from: bytes | None = None) -> Hold:
+    """Keep time for a while. `held_from` is a digest of a client's network address. Raises NotFound for an
+    unknown type or calendar, InvalidTime, Unbookable."""
     start = instant(wish.start_time, party.timezone)
     kind = offers.kind_of(tx, party.org_id, wish.appointment_type_id)
     in_question = offers.calendars_of(tx, kind, wish.calendar_id)
@@ -41,10 +43,12 @@ def hold(tx: Tx, party: Party, wish: HoldCreate, now: datetime) -> Hold:
         "overlap_allowed": False,
         "is_hold": True,
         "expires_at": _expiry(now, wish.ttl_seconds),
+        "held_from": held_from,
         "client_name": "",
         "client_email": None,
         "client_email_folded": None,
         "client_phone": None,
+        "client_phone_digits": None,
         "client_language": "",
         "client_timezone": None,
         "client_notes": None,
@@ -109,5 +113,6 @@ def _standing(org_id: str, hold_id: str, now: datetime) -> tuple[Any, ...]:
         appointments.c.org_id == org_id,
         appointments.c.id == hold_id,
         appointments.c.is_hold,
+        appointments.c.version > UNCONFIRMED,
         appointments.c.expires_at > now,
     )

@@ -9,15 +9,16 @@ one has counted as lapsed, nobody can redeem or confirm afterwards. The worker s
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, exists, literal_column, update
+from sqlalchemy import ColumnElement, delete, exists, literal_column, or_, update
 
 from kalends.core.hours import moment, seconds
 from kalends.core.lifecycle import MAX_BUSY, Occupancy, as_of
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointments, organizations
 from kalends.schemas.appointments import Appointment
-from kalends.services import events, history
+from kalends.services import events, history, manage_links
 from kalends.services.appointments import WITH_HOLDS, fields_of, with_fields
+from kalends.services.confirmations import UNCONFIRMED
 
 _MOST_AT_ONCE = 200
 _LONGEST = int(MAX_BUSY.total_seconds())
@@ -80,6 +81,17 @@ def settle_one(tx: Tx, row: AnyRow, now: datetime) -> Appointment:
     return settled
 
 
+def clear_holds(tx: Tx, org_id: str, type_id: str, now: datetime) -> None:
+    """Remove the holds of a type that keep no time any more."""
+    gone = (
+        appointments.c.org_id == org_id,
+        appointments.c.appointment_type_id == type_id,
+        appointments.c.is_hold,
+        or_(appointments.c.expires_at <= now, appointments.c.status == "cancelled"),
+    )
+    _settle_where(tx, gone, now)
+
+
 def _settle_where(tx: Tx, lapsed: Sequence[ColumnElement[bool]], now: datetime) -> None:
     # In one order, so that no two wait for each other's rows.
     found = WITH_HOLDS.where(*lapsed).order_by(appointments.c.id)
@@ -89,6 +101,8 @@ def _settle_where(tx: Tx, lapsed: Sequence[ColumnElement[bool]], now: datetime) 
 def _settle(tx: Tx, lapsed: Sequence[AnyRow], now: datetime) -> None:
     for row in lapsed:
         if row.is_hold:
+            if row.version == UNCONFIRMED:
+                manage_links.drop(tx, row.org_id, row.id)
             mine = (appointments.c.org_id == row.org_id, appointments.c.id == row.id)
             tx.execute(delete(appointments).where(*mine))
         else:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import literal_column, select
 
 from kalends.core.contacts import is_replaced, is_same
+from kalends.core.event_types import BOOKING_ASKED
 from kalends.core.hours import shifted
 from kalends.core.lifecycle import CONFIRMATION_EXPIRED
 from kalends.db.database import AnyRow, Tx
@@ -15,6 +16,7 @@ from kalends.schemas.appointments import Appointment
 from kalends.schemas.letters import Letter, Occasion
 from kalends.services import manage_links
 from kalends.services.appointments import DEFAULT_LANGUAGE
+from kalends.services.confirmations import UNCONFIRMED
 from kalends.services.event_order import CLIENT, FORMER, MAIL, REMINDER, STAFF, mail_subject
 
 _WITHOUT_LINK = frozenset({"cancelled", "expired", "former"})
@@ -34,6 +36,9 @@ def write(
     previous: dict[str, Any] = payload.get("previous", {})
     if present is None:
         return None
+    if delivery.type == BOOKING_ASKED:
+        waits = present.version == UNCONFIRMED and present.status == "pending"
+        return _letter(tx, org_id, delivery, "asked", told, told.client_email, now) if waits else None
     if delivery.audience == FORMER:
         return _farewell(tx, org_id, delivery, told, previous, present, now)
     if told.end_time <= now and not _is_still_news(told, now):

@@ -80,8 +80,8 @@ def _until(row: AnyRow) -> ColumnElement[bool]:
 
 def _must_be_wanted(tx: Tx, org_id: str, row: AnyRow, now: datetime) -> None:
     told = Appointment.model_validate(json.loads(row.payload)["appointment"])
-    [present] = appointments.locked(tx, org_id, [told.id], now)
-    if row.audience in (CLIENT, STAFF) and _moved_on(told, present, row.audience):
+    present = next(iter(appointments.locked(tx, org_id, [told.id], now)), None)
+    if present is not None and row.audience in (CLIENT, STAFF) and _moved_on(told, present, row.audience):
         raise Conflict(
             "The appointment was changed since this mail, so it is not sent again; a later one tells all.",
             appointment_id=told.id,

@@ -28,6 +28,7 @@ CLIENT_NOTICE_HOURS = 24
 CLIENT_GRACE_MINUTES = 15
 MOST_FORMER_SLUGS = 20
 """Of one organization: nobody else gets them."""
+PUBLIC_BOOKINGS_PER_HOUR = 200
 RESERVED_SLUGS = frozenset({"appointments", "feeds"})
 """Names that mean something else where slugs stand in paths."""
 
@@ -88,6 +89,8 @@ def create(
         "client_grace_minutes": CLIENT_GRACE_MINUTES,
         "notification_email": None,
         "language": language,
+        "clients_confirm_by_mail": False,
+        "public_bookings_per_hour": PUBLIC_BOOKINGS_PER_HOUR,
         "created_at": now,
         "updated_at": now,
     }
@@ -117,12 +120,25 @@ def get(tx: Tx, org_id: str) -> Organization:
     return Organization.model_validate(shown)
 
 
-def change(tx: Tx, org_id: str, wish: OrganizationChange, now: datetime) -> Organization:
+def change(
+    tx: Tx, org_id: str, wish: OrganizationChange, now: datetime, *, no_links: str | None = None
+) -> Organization:
     """Change what is sent. Another zone moves no appointment; a slug that is given up stays the
-    organization's own. Raises AlreadyExists where a slug is taken, Conflict where as many have been given up
-    as may be, Malformed for another value of what can't be changed."""
+    organization's own. `no_links` is why no links are mailed to clients here, if none are.
+
+    Raises AlreadyExists where a slug is taken, Conflict where as many have been given up as may be, Malformed
+    if clients are to confirm by mail where no links are mailed, and for another value of what can't be
+    changed.
+    """
     sent = wish.sent()
-    wish.must_agree(get(tx, org_id))
+    present = get(tx, org_id)
+    wish.must_agree(present)
+    if no_links is not None and sent.get("clients_confirm_by_mail") and not present.clients_confirm_by_mail:
+        reason = f"can't be true: {no_links}"
+        raise Malformed(
+            f"clients_confirm_by_mail {reason}",
+            fields=[{"field": "clients_confirm_by_mail", "reason": reason}],
+        )
     if "slug" in sent:
         _change_slug(tx, org_id, sent["slug"], now)
     tx.execute(update(organizations).where(organizations.c.id == org_id).values(**sent, updated_at=now))
@@ -194,6 +210,8 @@ def host_of(row: AnyRow) -> Host:
         sandbox=row.sandbox,
         client_notice_hours=row.client_notice_hours,
         client_grace_minutes=row.client_grace_minutes,
+        clients_confirm_by_mail=row.clients_confirm_by_mail,
+        public_bookings_per_hour=row.public_bookings_per_hour,
     )
 
 

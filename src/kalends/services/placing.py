@@ -146,6 +146,12 @@ def refused_by_the_database(
     return refusal([Reason("conflict", "The time was taken a moment ago.")], wanted, taken)
 
 
+def begins_now(kind: AnyRow, taken: Occupancy, now: datetime) -> Unbookable:
+    """The refusal of a time that begins this second, so that nobody could confirm it any more."""
+    reason = Reason("too_soon", "It begins now, so it could not be confirmed any more.")
+    return refusal([reason], Wanted(kind.org_id, kind.id, taken.start, now), taken)
+
+
 def refusal(reasons: Sequence[Reason], wanted: Wanted, taken: Occupancy) -> Unbookable:
     """The refusal for these reasons, named after the gravest."""
     first = reasons[0]

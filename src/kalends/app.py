@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import os
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
@@ -151,7 +150,7 @@ def from_environment() -> ASGIApp:
     """The application of a server process, by the settings and behind the proxies of its environment."""
     settings = Settings()
     configure(settings.log_level)
-    return Proxies(create_app(settings), trusted=os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"))
+    return Proxies(create_app(settings), trusted=settings.trusted_proxies)
 
 
 def _middleware(settings: Settings) -> list[Middleware]:

@@ -66,7 +66,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = open_database(settings.database_url, pool_size=settings.database_pool_size, told=True)
-        key_use = KeyUse(database)
+        rate_limits = RateLimits(settings.rate_limit_storage)
+        key_use = KeyUse(database, rate_limits)
         pace = Pace()
         metrics, traces = Metrics() if settings.metrics else None, tracing()
         if metrics is not None:
@@ -86,7 +87,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             metrics=metrics,
             tracing=traces,
             pace=pace,
-            rate_limits=RateLimits(settings.rate_limit_storage),
+            rate_limits=rate_limits,
             key_use=key_use,
         )
         # What start-up made lives as long as the process: no collection need look at it again.

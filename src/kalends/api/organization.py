@@ -5,19 +5,21 @@ from datetime import timedelta
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.api.calls import PathId, Reading, Supervising
+from kalends.api.calls import Call, PathId, Reading, Supervising
 from kalends.api.changes import Administering, Writing
 from kalends.api.errors import deleting, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.db.database import Tx
 from kalends.schemas.organizations import (
+    CountedKey,
     CurrentKeyAnswer,
     Key,
     KeyAnswer,
     KeyCreate,
     KeysAnswer,
     NewKeyAnswer,
+    Organization,
     OrganizationAnswer,
     OrganizationChange,
 )
@@ -44,21 +46,22 @@ async def change(body: OrganizationChange, change: Writing) -> Response:
 async def current(call: Reading) -> CurrentKeyAnswer:
     """Show the key of this call: its scopes, its expiry, its organization."""
 
-    def both(tx: Tx) -> CurrentKeyAnswer:
-        key = keys.get(tx, call.org_id, call.caller.key_id)
-        return CurrentKeyAnswer(key=key, organization=organizations.get(tx, call.org_id))
+    def both(tx: Tx) -> tuple[Key, Organization]:
+        return keys.get(tx, call.org_id, call.caller.key_id), organizations.get(tx, call.org_id)
 
-    return await call.db.read(both)
+    key, whose = await call.db.read(both)
+    [counted] = await _counted(call, [key])
+    return CurrentKeyAnswer(key=counted, organization=whose)
 
 
 @own_keys.get("", name="list", responses=reading())
 async def list_all(call: Supervising) -> KeysAnswer:
     """List the organization's keys, revoked ones included."""
 
-    def shown(tx: Tx) -> KeysAnswer:
-        return KeysAnswer.of([keys.shown(dict(row._mapping)) for row in keys.all_of(tx, call.org_id)])
+    def shown(tx: Tx) -> list[Key]:
+        return [keys.shown(dict(row._mapping)) for row in keys.all_of(tx, call.org_id)]
 
-    return await call.db.read(shown)
+    return KeysAnswer.of(await _counted(call, await call.db.read(shown)))
 
 
 @own_keys.post("", response_model=NewKeyAnswer, responses=writing())
@@ -85,6 +88,11 @@ async def revoke(id: PathId, change: Administering) -> Response:
         return keys.get(tx, change.org_id, id)
 
     return await change.make(KeyAnswer.of, revoked)
+
+
+async def _counted(call: Call, found: list[Key]) -> list[CountedKey]:
+    made = await call.context.key_use.requests_this_hour([key.id for key in found])
+    return [CountedKey(**dict(key), requests_this_hour=made[key.id]) for key in found]
 
 
 def _without_secret(answer: str) -> str:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from kalends.api.calls import NO_NUL, Call
 from kalends.api.changes import Change
 from kalends.api.context import context_of
+from kalends.api.gate import wrong_guess
 from kalends.core.caller import Host, Link
 from kalends.core.errors import NotFound, Unbookable
 from kalends.ids import digest
@@ -88,7 +89,7 @@ _SENTENCES = {
 async def _host(request: Request, slug: Slug) -> Host:
     host = await context_of(request.scope).hosts.get(slug)
     if host is None:
-        raise NotFound("There is no organization with this slug.")
+        raise await wrong_guess(request.scope, NotFound("There is no organization with this slug."))
     request.scope["state"]["org_id"] = host.org_id
     return host
 
@@ -96,7 +97,7 @@ async def _host(request: Request, slug: Slug) -> Host:
 async def _link(request: Request, token: Token) -> Link:
     link = await context_of(request.scope).links.get(digest(token))
     if link is None:
-        raise manage_links.no_link()
+        raise await wrong_guess(request.scope, manage_links.no_link())
     request.scope["state"]["org_id"] = link.host.org_id
     return link
 

@@ -69,7 +69,7 @@ class Organization(Answer):
     notification_email: str | None
     language: str | None
     plan: str = Field(description="Read-only.")
-    requests_per_hour: int = Field(description="Of each key; read-only.")
+    requests_per_hour: int = Field(description="Of all its keys together; read-only.")
     sandbox: bool = Field(description="Read-only.")
     created_at: datetime
     updated_at: datetime
@@ -113,6 +113,16 @@ class Key(Answer):
     last_used_at: datetime | None = Field(description="To the minute.")
 
 
+class CountedKey(Key):
+    """An API key, and how often it was used."""
+
+    requests_this_hour: int | None = Field(
+        default=None,
+        description="Of those that count against the organization's limit, up to X-RateLimit-Reset; null "
+        "while they can't be counted.",
+    )
+
+
 class KeyAnswer(OneThing):
     """One key."""
 
@@ -131,11 +141,11 @@ class NewKeyAnswer(Answer):
 class KeysAnswer(OneThing):
     """All keys, oldest first, revoked ones included."""
 
-    keys: list[Key]
+    keys: list[CountedKey]
 
 
 class CurrentKeyAnswer(Answer):
     """The key of this call, and whose it is."""
 
-    key: Key
+    key: CountedKey
     organization: Organization

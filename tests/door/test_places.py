@@ -123,7 +123,7 @@ def test_bodies_that_do_not_come_give_way_last(opened: ExitStack) -> None:
 
 def test_who_finds_even_the_kept_places_taken_is_told_at_once(opened: ExitStack) -> None:
     stub = Stub()
-    with behind(stub, connections=1, kept=1, always=("/wait",)) as port:
+    with behind(stub, connections=1, kept=1, always=(b"/wait",)) as port:
         busy = [opened.enter_context(Line(port)).send(WAIT) for _ in range(2)]
         until(lambda: stub.asked == 2)
         with Line(port) as line:

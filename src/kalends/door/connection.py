@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 from kalends.api import errors
 from kalends.api.body_limit import CUT_OFF
 from kalends.core.errors import Malformed, Refusal
-from kalends.door.places import Door
+from kalends.door.places import Door, Group
 from kalends.telemetry import log
 
 _MOST_AROUND = 1024 * 1024
@@ -42,6 +42,8 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._door = door
+        self.group: Group = {}
+        """Where the door has it."""
         self._limits = door.limits
         self._served = self.app
         self._in_body = False
@@ -50,7 +52,6 @@ class Connection(HttpToolsProtocol):
         """Whether something of a head has come."""
         self._raw = 0
         """Bytes of this head, in pieces that hold nothing else."""
-        self._parsed = 0
         self._around = 0
         self._upgrading = False
         self._replaying = False
@@ -119,34 +120,21 @@ class Connection(HttpToolsProtocol):
             return
         super().on_message_begin()
         self._begun = True
-        self._parsed = 0
         if self._since is None:
             self._since = self.loop.time()
-
-    def on_url(self, url: bytes) -> None:
-        if self._replaying:
-            return
-        super().on_url(url)
-        self._count(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_body:
-            return  # a trailer: no header, lest it passed by whoever looked at those
-        super().on_header(name, value)
-        self._count(len(name) + len(value) + 4)
 
     def on_headers_complete(self) -> None:
         if self._replaying:
             return
-        self._look_at_coding()
+        self._look_at_headers()
         if len(self.pipeline) >= self._limits.pipelined:
             self.cycle.keep_alive = False  # the last that is answered
             self._deaf = True
             self._stop(Malformed())
-        self.app = (
-            _full if self._door.is_full(self.url.partition(b"?")[0].decode("latin-1")) else self._served
-        )
+        self.app = _full if self._door.is_full(self.url) else self._served
         super().on_headers_complete()
+        # What comes now are trailers: no headers, lest they passed by whoever looked at those.
+        self.headers = []
         self._heads += 1
         self._in_body = True
         self._begun = False
@@ -230,20 +218,22 @@ class Connection(HttpToolsProtocol):
         else:
             self._left = max(left, self._left)
 
-    def _count(self, size: int) -> None:
-        self._parsed += size
-        if self._parsed > self._limits.head_bytes:
-            self._stop(self._too_long())
-
     def _too_long(self) -> Refusal:
         if self._begun and not self.headers and len(self.url) + _METHOD_AND_SPACES >= self._raw:
             return errors.TargetTooLong()
         return errors.HeadersTooLarge()
 
-    def _look_at_coding(self) -> None:
-        codings = [value for name, value in self.headers if name == b"transfer-encoding"]
-        if codings and (codings[0].strip().lower() != b"chunked" or self.parser.get_http_version() != "1.1"):
-            self._stop(Malformed("The only Transfer-Encoding that is read is chunked, in HTTP/1.1."))
+    def _look_at_headers(self) -> None:
+        size = len(self.url)
+        for name, value in self.headers:
+            size += len(name) + len(value) + 4
+            if name == b"transfer-encoding" and (
+                value.strip().lower() != b"chunked" or self.parser.get_http_version() != "1.1"
+            ):
+                self._stop(Malformed("The only Transfer-Encoding that is read is chunked, in HTTP/1.1."))
+        if size > self._limits.head_bytes:
+            too_long = len(self.url) > self._limits.head_bytes
+            self._stop(errors.TargetTooLong() if too_long else errors.HeadersTooLarge())
 
     def _stop(self, why: Refusal) -> None:
         """Stop parsing, from within the parser."""
@@ -254,7 +244,7 @@ class Connection(HttpToolsProtocol):
         """Go on as if nobody had asked for another protocol: with a parser that was not told of it."""
         lengths = [
             b"%b: %b\r\n" % header
-            for header in self.headers
+            for header in self.scope["headers"]
             if header[0] in (b"content-length", b"transfer-encoding")
         ]
         self.parser = httptools.HttpRequestParser(self)

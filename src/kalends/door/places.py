@@ -13,6 +13,8 @@ from kalends.telemetry import Outage
 if TYPE_CHECKING:
     from kalends.door.connection import Connection
 
+Group = dict["Connection", None]
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -21,7 +23,7 @@ class Limits:
 
     connections: int = 1_000
     kept: int = 16
-    always: tuple[str, ...] = ("/healthz", "/readyz")
+    always: tuple[bytes, ...] = (b"/healthz", b"/readyz")
     head_bytes: int = 16 * 1024
     head_seconds: float = 10
     body_seconds: float = 30
@@ -42,11 +44,11 @@ class Door:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         # Each in the order in which its connections came there.
-        self._leaving: dict[Connection, None] = {}
-        self._fresh: dict[Connection, None] = {}
-        self._idle: dict[Connection, None] = {}
-        self._slow: dict[Connection, None] = {}
-        self._busy: dict[Connection, None] = {}
+        self._leaving: Group = {}
+        self._fresh: Group = {}
+        self._idle: Group = {}
+        self._slow: Group = {}
+        self._busy: Group = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._outage = Outage(
             "all places for connections are taken", "there are places for connections again"
@@ -74,42 +76,43 @@ class Door:
         if len(self) >= self.limits.connections + self.limits.kept and not self._make_room():
             connection.turn_away()
         else:
-            self._fresh[connection] = None
+            self._move(connection, self._fresh)
         if self._sweeper is None:
             self._sweep(connection.loop)
 
     def begin(self, connection: "Connection") -> None:
         """Note that a request has begun."""
-        self.leave(connection)
-        self._busy[connection] = None
+        self._move(connection, self._busy)
 
     def slow(self, connection: "Connection") -> None:
         """Note that the body of its request has not come for a while."""
-        self.leave(connection)
-        self._slow[connection] = None
+        self._move(connection, self._slow)
 
     def rest(self, connection: "Connection") -> None:
         """Note that no request is under way, and another may come."""
-        self.leave(connection)
-        self._idle[connection] = None
+        self._move(connection, self._idle)
 
     def dismiss(self, connection: "Connection") -> None:
         """Note that nothing more is to come of it."""
-        self.leave(connection)
-        self._leaving[connection] = None
+        self._move(connection, self._leaving)
 
     def leave(self, connection: "Connection") -> None:
         """Note that it is gone."""
-        for group in (self._busy, self._idle, self._fresh, self._slow, self._leaving):
-            if group.pop(connection, self) is None:
-                return
+        connection.group.pop(connection, None)
 
-    def is_full(self, path: str) -> bool:
-        """Whether there is no place for a request for that path."""
-        if len(self._busy) < self.limits.connections or path.endswith(self.limits.always):
+    def is_full(self, target: bytes) -> bool:
+        """Whether there is no place for a request for that target."""
+        if len(self._busy) < self.limits.connections:
+            return False
+        if target.partition(b"?")[0].endswith(self.limits.always):
             return False
         self._tell()
         return True
+
+    def _move(self, connection: "Connection", group: Group) -> None:
+        connection.group.pop(connection, None)
+        group[connection] = None
+        connection.group = group
 
     def _make_room(self) -> bool:
         self._tell()

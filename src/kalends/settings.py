@@ -59,7 +59,7 @@ class Settings(BaseSettings):
         default=1_000,
         ge=1,
         description="Requests per hour to the public booking API from one address (IPv6: one /64 network). "
-        "What writes counts as ten.",
+        "What writes counts as ten. A tenth as many wrong keys and unknown links are answered as such.",
     )
     trusted_proxies: str = Field(
         default="127.0.0.1,::1",

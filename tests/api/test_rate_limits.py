@@ -205,5 +205,9 @@ async def test_a_storage_that_is_away_turns_nobody_away(
     other = create_app(settings, clock=app.state.context.clock)
     async with other.router.lifespan_context(other), client_of(other, org.key) as client:
         response = await client.get(TYPES)
+        own = await client.get("/v1/keys/current")
+        assert (own.status_code, own.json()["key"]["requests_this_hour"]) == (200, None)
+        unknown = await client.get("/v1/calendar/feeds", headers={"Authorization": "Bearer vst_wrong"})
+        assert unknown.status_code == 401
     assert response.status_code == 200
     assert "x-ratelimit-limit" not in response.headers

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import json
-import os
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
@@ -73,9 +72,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = open_database(settings.database_url, pool_size=settings.database_pool_size, told=True)
-        key_use = KeyUse(database)
-        pace = Pace()
         rate_limits = RateLimits(settings.rate_limit_storage)
+        key_use = KeyUse(database, rate_limits)
+        pace = Pace()
         metrics, traces = Metrics() if settings.metrics else None, tracing()
         if metrics is not None:
             metrics.zone_data(version)
@@ -168,7 +167,7 @@ def from_environment() -> ASGIApp:
     """The application of a server process, by the settings and behind the proxies of its environment."""
     settings = Settings()
     configure(settings.log_level)
-    return Proxies(create_app(settings), trusted=os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"))
+    return Proxies(create_app(settings), trusted=settings.trusted_proxies)
 
 
 def _middleware(settings: Settings) -> list[Middleware]:

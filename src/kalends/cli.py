@@ -159,7 +159,7 @@ def org_create(
     ] = None,
     plan: Annotated[str, typer.Option(help="Its plan: starter, professional or enterprise.")] = DEFAULT,
     requests_per_hour: Annotated[
-        int | None, typer.Option(help="How many each of its keys may make; for the enterprise plan only.")
+        int | None, typer.Option(help="How many its keys may make together; for the enterprise plan only.")
     ] = None,
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="For trying things out: keys are vst_test_….")

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import os
+import resource
 import signal
 import socket
 import sys
@@ -24,10 +25,15 @@ from kalends.core.errors import Malformed
 from kalends.db import migrating
 from kalends.db.database import Database
 from kalends.db.opening import open_database
+from kalends.door.places import Door, Limits
 from kalends.metrics import SHARED, Metrics
 from kalends.settings import Settings, unknown_names
 from kalends.telemetry import configure, log
 
+_OTHER_FILES = 100
+"""Of the log, the libraries, the kept places, and what is about to be closed."""
+_FILES_OF_A_CONNECTION = 4
+"""SQLite opens so many for each, at the most."""
 GRACE_SECONDS = 30
 """How long requests in flight may take to finish when the server is told to stop."""
 
@@ -104,6 +110,7 @@ def serve(
             server_header=False,
             lifespan="on",
             ws="none",
+            http=Door(Limits(connections=places(settings, allow_files()))),  # type: ignore[arg-type]  # it is called as a class is
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         with suppress(KeyboardInterrupt):  # Ctrl-C is the usual way to stop a server
@@ -202,6 +209,35 @@ def _listening(host: str, port: int) -> socket.socket:
         raise OSError(f"can't listen on {host} port {port}: {getattr(error, 'strerror', error)}") from None
     listener.set_inheritable(True)
     return listener
+
+
+def allow_files() -> int:
+    """Raise the limit of open files as far as this user may, and return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(OSError, ValueError):  # some systems have another limit besides
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            return hard
+    return soft
+
+
+def places(settings: Settings, open_files: int) -> int:
+    """Return for how many connections of clients there is room, at most KALENDS_CONNECTIONS, if a process may
+    have so many open files."""
+    if open_files == resource.RLIM_INFINITY:
+        return settings.connections
+    receivers = working.MOST_RECEIVERS if settings.worker else 0
+    room = max(
+        open_files - _OTHER_FILES - _FILES_OF_A_CONNECTION * settings.database_pool_size - receivers,
+        open_files // 4,
+    )
+    if room < settings.connections:
+        log.info(
+            "fewer connections than KALENDS_CONNECTIONS, since the limit of open files (ulimit -n) is low",
+            places=room,
+            open_files=open_files,
+        )
+    return min(settings.connections, room)
 
 
 def _is_loopback(host: str) -> bool:

@@ -10,6 +10,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from kalends.core.proxies import Proxies
 from kalends.vault import Vault, read_key
 
 PREFIX = "KALENDS_"
@@ -59,7 +60,19 @@ class Settings(BaseSettings):
         default=1_000,
         ge=1,
         description="Requests per hour to the public booking API from one address (IPv6: one /64 network). "
-        "What writes counts as ten.",
+        "What writes counts as ten. A tenth as many wrong keys and unknown links are answered as such.",
+    )
+    trusted_proxies: str = Field(
+        default="127.0.0.1,::1",
+        description="The proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses and "
+        "networks, separated by commas, or how many there are, one behind the other; 0 to believe nobody.",
+    )
+    connections: int = Field(
+        default=1_000,
+        ge=1,
+        le=100_000,
+        description="Connections of clients that one server process keeps, as far as its limit of open files "
+        "(ulimit -n) allows. A further one takes the place of the one that has waited longest for a request.",
     )
     public_holds_per_address: int = Field(
         default=5,
@@ -151,6 +164,12 @@ class Settings(BaseSettings):
             raise ValueError("must be a name or an address alone; the port is KALENDS_SMTP_PORT")
         return value.strip()
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_that_can_be(cls, value: str) -> str:
+        Proxies.read(value)
+        return value
+
     @field_validator("log_level", "smtp_tls", mode="before")
     @classmethod
     def _in_any_letters(cls, value: object) -> object:
@@ -198,6 +217,8 @@ def _wrong(location: tuple[int | str, ...], kind: str, message: str) -> str:
     return f"{PREFIX}{name.upper()}: {message.replace('Input should be', 'must be')}"
 
 
+_FORMER = "FORWARDED_ALLOW_IPS"
+"""Of uvicorn: what servers read before there was a setting."""
 _OPTIONS = ("DEMO", "HOST", "PORT", "WORKERS")
 """What `kalends serve` has an option for, and no setting."""
 _OTHERS = re.compile(r"TEST_\w+|UPDATE_SNAPSHOTS|SERVICE_HOST|SERVICE_PORT\w*|PORT_[0-9]+_\w+")
@@ -210,7 +231,13 @@ def unknown_names() -> list[str]:
     known = [name.upper() for name in Settings.model_fields]
     found = {**(dotenv_values(_FILE, interpolate=False) if Path(_FILE).is_file() else {}), **os.environ}
     names = {name.upper(): value for name, value in found.items() if name.upper().startswith(PREFIX)}
-    return [
+    told = []
+    if found.get(_FORMER) and f"{PREFIX}TRUSTED_PROXIES" not in names:
+        told = [
+            f"{_FORMER} is read no longer: write its addresses and networks to {PREFIX}TRUSTED_PROXIES; in "
+            "place of * write how many proxies there are, one behind the other, such as 1"
+        ]
+    return told + [
         f"{name} is not a setting, so it changes nothing: {_instead(name.removeprefix(PREFIX), known)}"
         for name, value in sorted(names.items())
         if (short := name.removeprefix(PREFIX)) not in known

@@ -58,3 +58,34 @@ async def test_servers_with_one_redis_share_their_counters(url: str, redis: str)
         left = [(await client.get(TYPES)).headers["x-ratelimit-remaining"] for client in turns]
         assert left == ["4", "3", "2", "1", "0"]
         refused(await other.get(TYPES), 429, "rate_limited")
+
+
+async def test_servers_with_one_redis_share_what_they_know_of_keys_and_guesses(url: str, redis: str) -> None:
+    database = open_database(url, pool_size=1)
+    org = await make_org(database, SystemClock().now())
+    await database.close()
+    settings = Settings(
+        database_url=url, rate_limit_storage=redis, worker=False, public_requests_per_hour=100
+    )
+    apps = [create_app(settings) for _ in range(2)]
+    async with (
+        apps[0].router.lifespan_context(apps[0]),
+        apps[1].router.lifespan_context(apps[1]),
+        client_of(apps[0], org.key) as one,
+        client_of(apps[1], org.key) as other,
+        client_of(apps[0], "vst_wrong") as wrong,
+        client_of(apps[1], "vst_wrong") as wrong_there,
+    ):
+        for client in (one, other, one):
+            await client.get(TYPES)
+        for each in apps:
+            await each.state.context.key_use.flush()
+        told = [(await client.get("/v1/keys/current")).json()["key"] for client in (one, other)]
+        assert [key["requests_this_hour"] for key in told] == [4, 5]
+        for client in (wrong, wrong_there) * 5:
+            refused(await client.get(TYPES), 401, "unauthorized")
+        for client in (wrong, wrong_there):
+            answer = await client.get(TYPES)
+            refused(answer, 429, "rate_limited")
+            assert answer.headers["x-ratelimit-limit"] == "10"
+        assert (await one.get(TYPES)).status_code == 200

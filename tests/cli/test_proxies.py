@@ -98,16 +98,16 @@ def test_clients_of_a_proxy_on_this_machine_are_told_apart(
 def test_a_proxy_that_is_not_trusted_is_said_once_and_not_believed(
     tmp_path: Path, sqlite_template: Path, host: str
 ) -> None:
-    with behind(tmp_path, sqlite_template, host, FORWARDED_ALLOW_IPS="10.0.0.0/8") as there:
+    with behind(tmp_path, sqlite_template, host, KALENDS_TRUSTED_PROXIES="10.0.0.0/8") as there:
         assert [there.ask(f"203.0.113.{n}") for n in (1, 2, 3)] == [HOURLY - 1, HOURLY - 2, HOURLY - 3]
         assert there.feed().startswith("http://clinic.example/v1/public/feeds/")
         [warning] = there.warnings()
         assert warning["peer"] == "127.0.0.1"
-        assert "FORWARDED_ALLOW_IPS" in warning["event"]
+        assert "KALENDS_TRUSTED_PROXIES" in warning["event"]
 
 
 def test_every_process_trusts_the_same_proxies(tmp_path: Path, sqlite_template: Path) -> None:
-    trusted = {"FORWARDED_ALLOW_IPS": "127.0.0.0/8,192.0.2.1"}
+    trusted = {"KALENDS_TRUSTED_PROXIES": "127.0.0.0/8,192.0.2.1"}
     with behind(tmp_path, sqlite_template, "0.0.0.0", "--workers", "2", **trusted) as there:
         addresses = {there.feed().partition("/v1/")[0] for _ in range(10)}
         assert addresses == {"https://clinic.example"}

@@ -5,6 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 
 from kalends.settings import unknown_names
@@ -123,3 +124,38 @@ def test_a_file_that_can_not_be_read_is_one_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
     assert ".env" in line
+
+
+def test_trusted_proxies_are_read_from_the_file_and_the_former_name_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The leftmost address is anybody's own, so it changes nothing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("KALENDS_TRUSTED_PROXIES=2\n")
+    with serving(f"sqlite:///{tmp_path / 'k.db'}", log=tmp_path / "log") as server:
+        left = []
+        for n in range(3):
+            response = httpx.get(
+                f"http://127.0.0.1:{server.port}/v1/public/nobody",
+                headers={"X-Forwarded-For": f"6.6.6.{n}, 203.0.113.1, 10.0.0.1"},
+            )
+            left.append(response.headers["x-ratelimit-remaining"])
+    assert left == ["999", "998", "997"]
+    (tmp_path / ".env").write_text("FORWARDED_ALLOW_IPS=*\n")
+    [told] = run(tmp_path, "org", "list", "--json").stderr.splitlines()
+    assert "FORWARDED_ALLOW_IPS is read no longer" in told
+    assert "KALENDS_TRUSTED_PROXIES" in told
+    (tmp_path / ".env").unlink()
+    [line] = run(tmp_path, "migrate", "--json", FORWARDED_ALLOW_IPS="10.0.0.1").stderr.splitlines()
+    assert "FORWARDED_ALLOW_IPS is read no longer" in json.loads(line)["what"]
+    both = {"FORWARDED_ALLOW_IPS": "10.0.0.1", "KALENDS_TRUSTED_PROXIES": "10.0.0.1"}
+    assert run(tmp_path, "migrate", "--json", **both).stderr == ""
+
+
+@pytest.mark.parametrize("wrong", ["*", "nginx", "127.0.0.1,*", "-1"])
+def test_what_is_wrong_with_proxies_is_one_line(tmp_path: Path, wrong: str) -> None:
+    done = run(tmp_path, "serve", KALENDS_TRUSTED_PROXIES=wrong)
+    [line] = done.stderr.splitlines()
+    assert done.returncode != 0
+    assert "KALENDS_TRUSTED_PROXIES: " in line
+    assert "10.0.0.1,192.168.0.0/16" in line

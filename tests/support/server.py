@@ -48,9 +48,15 @@ class Server(Running):
     """`kalends serve` on a free port, of 127.0.0.1 unless the options name a host."""
 
     def __init__(
-        self, url: str, *options: str, log: Path | None = None, env: Mapping[str, str] | None = None
+        self,
+        url: str,
+        *options: str,
+        log: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        open_files: int | None = None,
     ) -> None:
         self.database_url = url
+        self.open_files = open_files
         self.options = options
         self.log = log
         self.env = env or {}
@@ -60,8 +66,11 @@ class Server(Running):
         # The port is kept over restarts, as a server's is.
         self.port = self.port or free_port()
         with self.log.open("a") if self.log else contextlib.nullcontext(subprocess.DEVNULL) as log:
+            command = [str(KALENDS), "serve", "--port", str(self.port), "--json", *self.options]
+            if self.open_files is not None:
+                command = ["sh", "-c", f'ulimit -n {self.open_files} && exec "$@"', "sh", *command]
             self.process = subprocess.Popen(
-                [str(KALENDS), "serve", "--port", str(self.port), "--json", *self.options],
+                command,
                 # Some databases are shared by tests whose clocks stand: what has lapsed there is not for
                 # a worker with the real time, unless a test wants one (--worker).
                 env=os.environ
@@ -99,10 +108,15 @@ class Server(Running):
 
 @contextlib.contextmanager
 def serving(
-    url: str, *options: str, log: Path | None = None, env: Mapping[str, str] | None = None
+    url: str,
+    *options: str,
+    log: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    open_files: int | None = None,
 ) -> Iterator[Server]:
-    """A server for the length of a block; `env` are settings besides the database."""
-    server = Server(url, *options, log=log, env=env)
+    """A server for the length of a block; `env` are settings besides the database, `open_files` is what
+    `ulimit -n` says."""
+    server = Server(url, *options, log=log, env=env, open_files=open_files)
     try:
         yield server.start().wait()
     finally:

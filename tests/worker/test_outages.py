@@ -356,7 +356,7 @@ async def test_a_file_that_is_away_is_one_warning_and_one_word_when_it_is_back(
 async def test_a_redis_that_is_away_is_told_once(told: Told) -> None:
     limits = RateLimits("redis://:hunter2@127.0.0.1:1")
     for _ in range(20):
-        assert await limits.count("key_1", 10) is None
+        assert await limits.count("address", "203.0.113.1", 10) is None
     [line] = told()
     assert (line["event"], line["level"]) == ("requests are not counted", "warning")
     assert "127.0.0.1:1" in line["cause"]

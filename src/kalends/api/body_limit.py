@@ -1,4 +1,4 @@
-"""No body is read beyond its limit."""
+"""No body is read beyond its limit, nor waited for when it will not come."""
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -6,9 +6,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalends.api import errors
 
+CUT_OFF = "cut_off"
+"""In the state of a request: with which status it is to be refused instead of waiting for its body."""
+
 
 class BodyLimit:
-    """Pure ASGI: a body that says it is too large is refused unread, one that turns out so, in the middle."""
+    """Pure ASGI: a body that says it is too large is refused unread; one that turns out so, or ends too
+    early, in the middle."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
@@ -23,14 +27,22 @@ class BodyLimit:
             scope["state"]["refused"] = errors.BodyTooLarge.code
             await errors.answer(errors.BodyTooLarge(), scope["path"])(scope, receive, send)
             return
-        read = 0
+        read, ended = 0, False
 
         async def receive_within_limit() -> Message:
-            nonlocal read
+            # FastAPI passes on HTTPException, and no other error, while it reads a body.
+            nonlocal read, ended
             message = await receive()
+            if ended:
+                return message
             read += len(message.get("body", b""))
             if read > self._limit:
-                raise HTTPException(413)  # the one kind of error FastAPI passes on while it reads a body
+                raise HTTPException(413)
+            ended = message["type"] == "http.request" and not message.get("more_body", False)
+            if not ended and (status := scope["state"].get(CUT_OFF)) is not None:
+                raise HTTPException(status, "The body is not valid HTTP/1.1.")
+            if message["type"] == "http.disconnect":
+                raise HTTPException(400, "The connection was closed before the body was complete.")
             return message
 
         await self._app(scope, receive_within_limit, send)

@@ -33,7 +33,7 @@ _REQUEST_ID = {
 }
 _ALLOWANCE = {
     "X-RateLimit-Limit": {
-        "description": "Requests per hour for this key.",
+        "description": "Requests per hour, by all keys of the organization; without a key, by the address.",
         "schema": {"type": "integer"},
     },
     "X-RateLimit-Remaining": {"description": "What is left of them.", "schema": {"type": "integer"}},

@@ -43,6 +43,30 @@ class BodyTooLarge(errors.Refusal):
     code = "body_too_large"
 
 
+class RequestTimeout(errors.Refusal):
+    """The request did not arrive in time: headers have 10 seconds, a body 30."""
+
+    code = "request_timeout"
+
+
+class TargetTooLong(errors.Refusal):
+    """The path and query are too long: together with all headers they may have 16 KiB."""
+
+    code = "target_too_long"
+
+
+class HeadersTooLarge(errors.Refusal):
+    """The headers are too large: together with the path and query they may have 16 KiB."""
+
+    code = "headers_too_large"
+
+
+class ServerBusy(errors.Refusal):
+    """The server has as many requests under way as it can; nothing was changed. Try again shortly."""
+
+    code = "server_busy"
+
+
 class UnsupportedMediaType(errors.Refusal):
     """The body must be JSON: send `Content-Type: application/json`."""
 
@@ -69,6 +93,7 @@ STATUS: Mapping[type[errors.Refusal], int] = {
     errors.ScopeMissing: 403,
     errors.NotFound: 404,
     MethodNotAllowed: 405,
+    RequestTimeout: 408,
     errors.Conflict: 409,
     errors.Unbookable: 409,
     errors.SlotTaken: 409,
@@ -91,13 +116,16 @@ STATUS: Mapping[type[errors.Refusal], int] = {
     errors.CursorExpired: 410,
     errors.PreconditionFailed: 412,
     BodyTooLarge: 413,
+    TargetTooLong: 414,
     UnsupportedMediaType: 415,
     errors.IdempotencyKeyReused: 422,
     errors.RateLimited: 429,
+    HeadersTooLarge: 431,
     InternalError: 500,
     errors.Unavailable: 503,
     errors.SchemaOutdated: 503,
     errors.OutcomeUnknown: 503,
+    ServerBusy: 503,
 }
 
 
@@ -172,6 +200,8 @@ def from_http(error: HTTPException) -> errors.Refusal:
             return errors.NotFound("There is no such path.")
         case 405:
             return MethodNotAllowed()
+        case 408:
+            return RequestTimeout()
         case 413:
             return BodyTooLarge()
         case _:

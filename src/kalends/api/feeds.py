@@ -14,6 +14,7 @@ from kalends.api.calls import Call, PathId, Reading
 from kalends.api.changes import ETAG, Deleting, Writing
 from kalends.api.context import context_of
 from kalends.api.errors import deleting, public_reading, reading, writing
+from kalends.api.gate import wrong_guess
 from kalends.api.json_body import JsonRoute
 from kalends.api.visits import ByLink
 from kalends.core import errors
@@ -82,7 +83,7 @@ async def feed(request: Request, token: Annotated[str, Path(max_length=100)]) ->
     """Read the appointments of the last 30 and the next 365 days."""
     link = await context_of(request.scope).feeds.get(digest(token))
     if link is None:
-        raise errors.NotFound("There is no such feed, or no longer.")
+        raise await wrong_guess(request.scope, errors.NotFound("There is no such feed, or no longer."))
     request.scope["state"]["org_id"] = link.host.org_id
     call = Call(request, link.host)
     tag = _tag_of(link, await call.db.read(feeds.contents, link, call.now))

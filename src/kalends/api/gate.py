@@ -1,5 +1,7 @@
 """Who may come in: the API key, and how often."""
 
+import time
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,13 +15,16 @@ from kalends.ids import digest
 
 GUARDED = "/v1/"
 PUBLIC = "/v1/public/"
+_LINKS = f"{PUBLIC}appointments/"
+_FEEDS = f"{PUBLIC}feeds/"
 _WRITES_COST = 10
 """A booking or a hold of a client without a key counts as so many requests."""
+_FEWEST_GUESSES = 10
 
 
 class Gate:
     """Pure ASGI: everything under /v1 needs a key, but for what is public, where addresses are counted
-    instead. Every answer carries the key's or the address's allowance.
+    instead. Every answer carries the organization's or the address's allowance.
 
     It stands before routing and parsing, so nobody without a key learns anything but that.
     """
@@ -32,40 +37,101 @@ class Gate:
             await self._app(scope, receive, send)
             return
         context = context_of(scope)
-        allowance: Allowance | None = None
+        state = scope["state"]
 
         async def send_with_allowance(message: Message) -> None:
-            if allowance is not None and message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *allowance.headers]
+            if message["type"] == "http.response.start":
+                allowance: Allowance | None = state.get("allowance")
+                if allowance is not None:
+                    message["headers"] = [*message["headers"], *allowance.headers]
+                    if message["status"] == 429:
+                        message["headers"].append((b"retry-after", _retry_after(allowance)))
             await send(message)
 
         try:
             if scope["path"].startswith(PUBLIC):
-                who, limit, owner = address_of(scope), context.public_requests_per_hour, "address"
-                cost = 1 if scope["method"] in ("GET", "HEAD", "OPTIONS") else _WRITES_COST
+                await _count_public(context, scope)
             else:
-                caller = await _caller(context, Headers(scope=scope))
-                scope["state"]["caller"] = caller
-                who, limit, owner, cost = caller.key_id, caller.hourly_limit, "key", 1
-            allowance = await context.rate_limits.count(who, limit, cost=cost)
-            if allowance is not None and not allowance.granted:
-                raise RateLimited(
-                    f"This {owner}'s {allowance.limit} requests for the hour are used up; "
-                    "the limit is counted anew at X-RateLimit-Reset.",
-                    limit=allowance.limit,
-                    reset=allowance.reset,
+                caller = await _caller(context, scope)
+                state["caller"] = caller
+                allowance = await context.rate_limits.count(
+                    "organization", caller.org_id, caller.hourly_limit
                 )
+                if allowance is not None:
+                    context.key_use.count(caller.key_id, allowance)
+                _take(scope, allowance, "organization")
         except Refusal as refusal:
-            scope["state"]["refused"] = refusal.code
-            await errors.answer(refusal, scope["path"], _retry_after(context, allowance))(
-                scope, receive, send_with_allowance
-            )
+            state["refused"] = refusal.code
+            await errors.answer(refusal, scope["path"])(scope, receive, send_with_allowance)
             return
         await self._app(scope, receive, send_with_allowance)
 
 
-async def _caller(context: Context, headers: Headers) -> Caller:
-    sent = headers.getlist("authorization")
+async def wrong_guess(scope: Scope, refusal: Refusal) -> Refusal:
+    """Count what somebody without a good key or link was refused for, and return the refusal; or RateLimited
+    in its place, once the address has guessed wrong too often in this hour. What is right is never asked
+    here, so no stranger can shut out those who share the address."""
+    context = context_of(scope)
+    limit = max(_FEWEST_GUESSES, context.public_requests_per_hour // 10)
+    allowance = await context.rate_limits.count("guesses", address_of(scope), limit)
+    if allowance is None or allowance.granted:
+        return refusal
+    scope["state"]["allowance"] = allowance
+    return RateLimited(
+        f"From this address came {limit} wrong keys or unknown links in this hour; others are answered "
+        "again at X-RateLimit-Reset. A right key or link works all the while.",
+        limit=limit,
+        reset=allowance.reset,
+    )
+
+
+def _take(scope: Scope, allowance: Allowance | None, owner: str) -> None:
+    """Note the allowance for the answer. Raises RateLimited where it is used up."""
+    scope["state"]["allowance"] = allowance
+    if allowance is not None and not allowance.granted:
+        raise RateLimited(
+            f"This {owner}'s {allowance.limit} requests for the hour are used up; "
+            "the limit is counted anew at X-RateLimit-Reset.",
+            limit=allowance.limit,
+            reset=allowance.reset,
+        )
+
+
+async def _count_public(context: Context, scope: Scope) -> None:
+    limit = context.public_requests_per_hour
+    cost = 1 if scope["method"] in ("GET", "HEAD", "OPTIONS") else _WRITES_COST
+    allowance = await context.rate_limits.count("address", address_of(scope), limit, cost=cost)
+    owner = "address"
+    if allowance is not None and not allowance.granted:
+        # Whoever has a secret link is not shut out by others behind the same address, but counted by it.
+        link = await _good_link(context, scope["path"])
+        if link is not None:
+            allowance, owner = await context.rate_limits.count("link", link, limit, cost=cost), "link"
+    _take(scope, allowance, owner)
+
+
+async def _good_link(context: Context, path: str) -> str | None:
+    """Return what the client's link or the feed in a path is counted by; None where there is none."""
+    for beginning, known in ((_LINKS, context.links), (_FEEDS, context.feeds)):
+        if path.startswith(beginning):
+            token = path.removeprefix(beginning).partition("/")[0].removesuffix(".ics")
+            name = digest(token)
+            return name.hex() if await known.get(name) is not None else None
+    return None
+
+
+async def _caller(context: Context, scope: Scope) -> Caller:
+    now = context.clock.now()
+    try:
+        caller = await _known(context, Headers(scope=scope).getlist("authorization"))
+        caller.stand(now)
+    except Unauthorized as refusal:
+        raise await wrong_guess(scope, refusal) from None
+    context.key_use.note(caller, now)
+    return caller
+
+
+async def _known(context: Context, sent: list[str]) -> Caller:
     if len(sent) > 1:
         raise Unauthorized("Send exactly one Authorization header.")
     scheme, _, key = (sent[0] if sent else "").strip().partition(" ")
@@ -75,13 +141,8 @@ async def _caller(context: Context, headers: Headers) -> Caller:
     caller = await context.callers.get(digest(key.encode("latin-1")))
     if caller is None:
         raise Unauthorized("There is no such API key.")
-    now = context.clock.now()
-    caller.stand(now)
-    context.key_use.note(caller, now)
     return caller
 
 
-def _retry_after(context: Context, allowance: Allowance | None) -> dict[str, str]:
-    if allowance is None:
-        return {}
-    return {"Retry-After": str(max(1, allowance.reset - int(context.clock.now().timestamp())))}
+def _retry_after(allowance: Allowance) -> bytes:
+    return b"%d" % max(1, allowance.reset - int(time.time()))

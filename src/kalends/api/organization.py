@@ -6,17 +6,20 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from kalends.api.calls import PathId, Reading, Supervising
+from kalends.api.calls import Call, PathId, Reading, Supervising
 from kalends.api.changes import Administering
 from kalends.api.errors import deleting, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.db.database import Tx
 from kalends.schemas.organizations import (
+    CountedKey,
     CurrentKeyAnswer,
+    Key,
     KeyCreate,
     KeysAnswer,
     NewKeyAnswer,
+    Organization,
     OrganizationAnswer,
     OrganizationChange,
     RevokedKeyAnswer,
@@ -54,21 +57,22 @@ async def change(body: OrganizationChange, change: Administering) -> Response:
 async def current(call: Reading) -> CurrentKeyAnswer:
     """Show the key of this call: its scopes, its expiry, its organization."""
 
-    def both(tx: Tx) -> CurrentKeyAnswer:
-        key = keys.get(tx, call.org_id, call.caller.key_id)
-        return CurrentKeyAnswer(key=key, organization=organizations.get(tx, call.org_id))
+    def both(tx: Tx) -> tuple[Key, Organization]:
+        return keys.get(tx, call.org_id, call.caller.key_id), organizations.get(tx, call.org_id)
 
-    return await call.db.read(both)
+    key, whose = await call.db.read(both)
+    [counted] = await _counted(call, [key])
+    return CurrentKeyAnswer(key=counted, organization=whose)
 
 
 @own_keys.get("", name="list", responses=reading())
 async def list_all(call: Supervising) -> KeysAnswer:
     """List the organization's keys, revoked ones included."""
 
-    def shown(tx: Tx) -> KeysAnswer:
-        return KeysAnswer.of([keys.shown(dict(row._mapping)) for row in keys.all_of(tx, call.org_id)])
+    def shown(tx: Tx) -> list[Key]:
+        return [keys.shown(dict(row._mapping)) for row in keys.all_of(tx, call.org_id)]
 
-    return await call.db.read(shown)
+    return KeysAnswer.of(await _counted(call, await call.db.read(shown)))
 
 
 @own_keys.post("", response_model=NewKeyAnswer, responses=writing())
@@ -116,6 +120,11 @@ async def revoke(
         with_made=with_ is not None,
         remove_webhook=webhooks.known if change.rehearsed else webhooks.remove,
     )
+
+
+async def _counted(call: Call, found: list[Key]) -> list[CountedKey]:
+    made = await call.context.key_use.requests_this_hour([key.id for key in found])
+    return [CountedKey(**dict(key), requests_this_hour=made[key.id]) for key in found]
 
 
 def _without_secret(answer: str) -> str:

@@ -1,80 +1,67 @@
 """Who really asks, and how, where proxies stand between."""
 
-import ipaddress
-from collections.abc import Iterable
-
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from kalends.core import proxies
 from kalends.telemetry import log
 
-_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
-_READ = (b"x-forwarded-for", b"x-forwarded-proto")
+_SCHEMES = ("http", "https")
 
 
 class Proxies:
-    """Pure ASGI, around the application: believes what trusted peers say of the client's address and scheme.
-
-    uvicorn reads it. But to uvicorn `::ffff:127.0.0.1`, as a socket for both IPv4 and IPv6 calls a peer, is
-    another address than `127.0.0.1`, so what is mapped is told to it as what it stands for.
-    """
+    """Pure ASGI, around the application: believes what trusted peers say of the client's address and scheme,
+    and calls an IPv4 peer on a socket for both kinds (`::ffff:127.0.0.1`) by its own address."""
 
     def __init__(self, app: ASGIApp, *, trusted: str) -> None:
-        """`trusted` is uvicorn's: addresses and networks, separated by commas, or `*` for every peer."""
-        hosts = ",".join(_network(each.strip()) for each in trusted.split(","))
-        self._app = ProxyHeadersMiddleware(app, trusted_hosts=hosts)  # type: ignore[arg-type]  # its own names
+        """`trusted` is as in KALENDS_TRUSTED_PROXIES. Raises ValueError where it is anything else."""
+        self._app = app
+        self._trusted = proxies.Proxies.read(trusted)
         self._told = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            if (client := scope.get("client")) is not None:
-                scope["client"] = (_host(client[0]), client[1])
-            if any(name in _READ for name, _ in scope["headers"]):
-                self._tell_of(scope.get("client"))
-                scope["headers"] = [*_unmapped(scope["headers"])]
-        await self._app(scope, receive, send)  # type: ignore[arg-type]
+            self._look(scope)
+        await self._app(scope, receive, send)
 
-    def _tell_of(self, client: tuple[str, int] | None) -> None:
-        """Warn, once in the life of a process, that a peer's headers are ignored."""
+    def _look(self, scope: Scope) -> None:
+        client: tuple[str, int] | None = scope.get("client")
+        if client is not None and client[0].startswith("::ffff:"):
+            client = scope["client"] = (_host(client[0]), client[1])
+        hops: list[str] = []
+        schemes: list[str] = []
+        for name, value in scope["headers"]:
+            if name == b"x-forwarded-for":
+                hops += _listed(value)
+            elif name == b"x-forwarded-proto":
+                schemes += _listed(value)
+        if not hops and not schemes:
+            return
         peer = None if client is None else client[0]
-        if self._told or peer in self._app.trusted_hosts:
+        if not self._trusted.believes(peer):
+            self._tell_of(peer)
+            return
+        if (found := self._trusted.client(peer, hops)) is not None and found != peer:
+            scope["client"] = (found, 0)
+        if schemes and schemes[0].lower() in _SCHEMES:  # the first is what the client used
+            scope["scheme"] = schemes[0].lower()
+
+    def _tell_of(self, peer: str | None) -> None:
+        """Warn, once in the life of a process, that a peer's headers are ignored."""
+        if self._told:
             return
         self._told = True
+        named = "set KALENDS_TRUSTED_PROXIES=1" if peer is None else "name it in KALENDS_TRUSTED_PROXIES"
         log.warning(
-            "X-Forwarded-… ignored, since the peer is not trusted. If it is your proxy, name it in "
-            "FORWARDED_ALLOW_IPS: until then all its clients share one allowance, and links may begin with "
-            "http://",
+            f"X-Forwarded-… ignored, since the peer is not trusted. If it is your proxy, {named}: until then "
+            "all its clients share one allowance, and links may begin with http://",
             peer=peer,
         )
 
 
-def _unmapped(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
-    for name, value in headers:
-        if name == b"x-forwarded-for":
-            hops = value.decode("latin-1").split(",")
-            yield name, ",".join(_host(hop.strip()) for hop in hops).encode("latin-1")
-        else:
-            yield name, value
+def _listed(value: bytes) -> list[str]:
+    return [each.strip() for each in value.decode("latin-1").split(",") if each.strip()]
 
 
-def _host(text: str) -> str:
-    """The IPv4 address that a host (perhaps in brackets, with a port) maps; else the host as it is."""
-    try:
-        mapped = ipaddress.IPv6Address(text.removeprefix("[").partition("]")[0]).ipv4_mapped
-    except ValueError:
-        return text
-    return text if mapped is None else str(mapped)
-
-
-def _network(text: str) -> str:
-    """What peers of an address or network are called; what is neither (`*`, say) as it is."""
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return text
-    if isinstance(network, ipaddress.IPv6Network):
-        if network.subnet_of(_MAPPED):
-            return f"{network.network_address.ipv4_mapped}/{network.prefixlen - _MAPPED.prefixlen}"
-        if network.supernet_of(_MAPPED):
-            return f"{network},0.0.0.0/0"
-    return str(network)
+def _host(peer: str) -> str:
+    found = proxies.address(peer)
+    return peer if found is None else str(found)

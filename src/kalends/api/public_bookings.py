@@ -35,7 +35,7 @@ class PublicBookings:
 
     def __init__(self, limits: RateLimits) -> None:
         self._limits = limits
-        self._under_way: Counter[str] = Counter()
+        self._under_way: Counter[tuple[str, str]] = Counter()
         self._full = Outages(
             "an organization takes no more bookings without a key in this hour",
             "an organization takes bookings without a key again",
@@ -63,7 +63,7 @@ class PublicBookings:
         if limit is None:
             return await make()
         try:
-            response = await self._within(change, f"bookings/{host.org_id}", limit, _full(host), make)
+            response = await self._within(change, "bookings", host.org_id, limit, _full(host), make)
         except RateLimited:
             self._full.fails(
                 host.org_id,
@@ -86,23 +86,28 @@ class PublicBookings:
             "This appointment was moved too often in this hour; please try again later, or get in touch with "
             f"{host.name}."
         )
-        which = f"moves/{host.org_id}/{appointment_id}"
-        return await self._within(change, which, MOVES_PER_HOUR, sentence, make)
+        which = f"{host.org_id}/{appointment_id}"
+        return await self._within(change, "moves", which, MOVES_PER_HOUR, sentence, make)
 
     async def _within(
-        self, change: Counted, what: str, limit: int, sentence: str, make: Callable[[], Awaitable[Response]]
+        self,
+        change: Counted,
+        kind: str,
+        who: str,
+        limit: int,
+        sentence: str,
+        make: Callable[[], Awaitable[Response]],
     ) -> Response:
+        what = kind, who
         self._under_way[what] += 1
         try:
-            used = await self._limits.used(what, self._under_way[what])
-            if used is not None and used.count > limit and not await change.is_replay():
-                now = int(change.real_now.timestamp())
-                raise RateLimited(sentence, limit=limit, reset=used.reset).after(
-                    min(max(1, used.reset - now), _HOUR)
-                )
+            used = await self._limits.used(kind, who)
+            if used is not None and used[0] + self._under_way[what] > limit and not await change.is_replay():
+                left = used[1] - int(change.real_now.timestamp())
+                raise RateLimited(sentence, limit=limit, reset=used[1]).after(min(max(1, left), _HOUR))
             response = await make()
             if change.was_made:
-                await self._limits.use(what)
+                await self._limits.count(kind, who, limit)
             return response
         finally:
             self._under_way[what] -= 1

@@ -1,16 +1,24 @@
-"""Counting per hour, by the library `limits`: requests of a key or of an address, and other things."""
+"""Counting per hour: requests of an organization, of an address, of a link; and other things."""
 
+import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
+from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
-from limits import RateLimitItemPerHour
-from limits.aio.strategies import FixedWindowRateLimiter
+from limits.aio.storage import Storage
 from limits.errors import ConfigurationError, StorageError
 from limits.storage import storage_from_string
 
 from kalends.telemetry import Outage
+
+T = TypeVar("T")
+
+HOUR = 3_600
+MOST_KNOWN = 100_000
+"""So many of a kind are counted in memory at once. Who has many addresses must not use up the memory: of
+more, those are forgotten whose hour ends first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,76 +40,142 @@ class Allowance:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class Used:
-    """How much of something happened in this hour, which ends at `reset`, in Unix seconds."""
+class Hours:
+    """Counters in memory, each for the hour that begins with its first count."""
 
-    count: int
-    reset: int
+    def __init__(self, most: int = MOST_KNOWN) -> None:
+        self._most = most
+        # All hours are of one length, so they end in the order in which they began: the dictionary's own.
+        self._hours: dict[str, list[float]] = {}
 
+    def __len__(self) -> int:
+        return len(self._hours)
 
-_UNLIMITED = RateLimitItemPerHour(2**31)
-"""Counts that are compared with limits which may be changed within the hour."""
+    def add(self, who: str, amount: int, now: float, until: float | None = None) -> tuple[int, float]:
+        """Count, and return the count and when it begins anew (Unix seconds): in an hour from now or at
+        `until`, if it begins with this one."""
+        hour = self._hours.get(who)
+        if hour is None or hour[1] <= now:
+            self._hours.pop(who, None)  # the place in the order is that of the new hour
+            self._forget(now)
+            hour = self._hours[who] = [0, now + HOUR if until is None else until]
+        hour[0] += amount
+        return int(hour[0]), hour[1]
+
+    def count(self, who: str, now: float) -> int:
+        """Return what was counted in the present hour."""
+        hour = self._hours.get(who)
+        return 0 if hour is None or hour[1] <= now else int(hour[0])
+
+    def reset(self, who: str, now: float) -> float:
+        """Return when the present hour ends, or would end if it began now (Unix seconds)."""
+        hour = self._hours.get(who)
+        return now + HOUR if hour is None or hour[1] <= now else hour[1]
+
+    def _forget(self, now: float) -> None:
+        while self._hours:
+            oldest = next(iter(self._hours))
+            if self._hours[oldest][1] > now and len(self._hours) < self._most:
+                return
+            del self._hours[oldest]
 
 
 class RateLimits:
-    """Counts in memory (each process for itself) or in Redis (together)."""
+    """Counts in memory (each process for itself) or, by the library `limits`, in Redis (together)."""
 
     def __init__(self, storage: str) -> None:
         """Raises ValueError where there is no such storage."""
-        options: dict[str, Any] = {}
-        if not storage.startswith("memory"):
-            options = {"implementation": "redispy", "socket_connect_timeout": 1, "socket_timeout": 1}
-        try:
-            made = storage_from_string(f"async+{storage}", wrap_exceptions=True, **options)
-        except ConfigurationError as error:
-            needs = "redis" in storage and "prerequisite" in str(error)
-            raise ValueError(
-                "KALENDS_RATE_LIMIT_STORAGE: Redis needs more packages: pip install kalends[redis]"
-                if needs
-                else "KALENDS_RATE_LIMIT_STORAGE must be memory:// or redis://host:6379"
-            ) from None
-        self._counter = FixedWindowRateLimiter(made)
+        self._shared = None if storage.startswith("memory") else _shared(storage)
+        self._memory: dict[str, Hours] = {}
         self._place = urlsplit(storage).netloc.rpartition("@")[2]
         self._outage = Outage("requests are not counted", "requests are counted again")
-        self._items: dict[int, RateLimitItemPerHour] = {}
 
-    async def count(self, who: str, limit: int, *, cost: int = 1) -> Allowance | None:
-        """Count a request, or a dear one as several, of a key or an address. None where the storage is away:
-        then nobody is turned away, since a clinic that can't book is worse off than one whose limit is not
-        watched for a while."""
-        item = self._items.get(limit)
-        if item is None:
-            item = self._items[limit] = RateLimitItemPerHour(limit)
+    async def count(self, kind: str, who: str, limit: int, *, cost: int = 1) -> Allowance | None:
+        """Count a request, or a dear one as several, of somebody: an organization, say. None where the
+        storage is away: then nobody is turned away, since a clinic that can't book is worse off than one
+        whose limit is not watched for a while."""
+        if self._shared is None:
+            counted, reset = self._of(kind).add(who, cost, time.time())
+        else:
+            name = f"{kind}/{who}"
+            told = await self._told(_both(self._shared, name, cost))
+            if told is None:
+                return None
+            counted, reset = told
+        return Allowance(limit, max(0, limit - counted), ceil(reset), counted <= limit)
+
+    async def note(self, kind: str, who: str, amount: int, until: int) -> None:
+        """Count something that has no limit, until then (Unix seconds)."""
+        now = time.time()
+        if self._shared is None:
+            self._of(kind).add(who, amount, now, until)
+        elif until > now:
+            await self._told(self._shared.incr(f"{kind}/{who}", ceil(until - now), amount))
+
+    async def counted(self, kind: str, who: str) -> int | None:
+        """Return what was counted of it in the present hour; None where the storage is away."""
+        if self._shared is None:
+            return self._of(kind).count(who, time.time())
+        return await self._told(self._shared.get(f"{kind}/{who}"))
+
+    def _of(self, kind: str) -> Hours:
+        if (hours := self._memory.get(kind)) is None:
+            hours = self._memory[kind] = Hours()
+        return hours
+
+    async def _told(self, asked: Awaitable[T]) -> T | None:
         try:
-            granted = await self._counter.hit(item, who, cost=cost)
-            window = await self._counter.get_window_stats(item, who)
+            told = await asked
         except StorageError as error:
-            self._is_away(error)
+            why = type(error.storage_error).__name__
+            self._outage.fails(
+                f"Can't use the Redis at {self._place} ({why}). "
+                "Is it up, and is KALENDS_RATE_LIMIT_STORAGE right? Meanwhile nobody is turned away."
+            )
             return None
         self._outage.works()
-        return Allowance(limit, window.remaining, ceil(window.reset_time), granted)
+        return told
 
-    async def used(self, what: str, more: int) -> Used | None:
-        """How often something was used in this hour, and so many times `more`, which are not counted by that.
-        None where the storage is away."""
-        try:
-            window = await self._counter.get_window_stats(_UNLIMITED, what)
-        except StorageError as error:
-            self._is_away(error)
-            return None
-        return Used(_UNLIMITED.amount - window.remaining + more, ceil(window.reset_time))
+    async def used(self, kind: str, who: str) -> tuple[int, int] | None:
+        """Return what was counted of it in the present hour, and when that ends (Unix seconds); None where
+        the storage is away."""
+        now = time.time()
+        if self._shared is None:
+            return self._of(kind).count(who, now), ceil(self._of(kind).reset(who, now))
+        name = f"{kind}/{who}"
+        told = await self._told(_used(self._shared, name))
+        return None if told is None else (told[0], ceil(told[1] if told[0] else now + HOUR))
 
-    async def use(self, what: str) -> None:
-        """Count one use of something in this hour, if the storage is there."""
-        try:
-            await self._counter.hit(_UNLIMITED, what)
-        except StorageError as error:
-            self._is_away(error)
 
-    def _is_away(self, error: StorageError) -> None:
-        why = type(error.storage_error).__name__
-        self._outage.fails(
-            f"Can't use the Redis at {self._place} ({why}). "
-            "Is it up, and is KALENDS_RATE_LIMIT_STORAGE right? Meanwhile nobody is turned away."
-        )
+class _Counters(Protocol):
+    """What is used of a storage of `limits`."""
+
+    async def incr(self, key: str, expiry: int, amount: int = 1) -> int: ...
+    async def get(self, key: str) -> int: ...
+    async def get_expiry(self, key: str) -> float: ...
+
+
+async def _both(storage: _Counters, name: str, cost: int) -> tuple[int, float]:
+    return await storage.incr(name, HOUR, cost), await storage.get_expiry(name)
+
+
+async def _used(storage: _Counters, name: str) -> tuple[int, float]:
+    return await storage.get(name), await storage.get_expiry(name)
+
+
+def _shared(storage: str) -> Storage:
+    options: dict[str, Any] = {
+        "implementation": "redispy",
+        "socket_connect_timeout": 1,
+        "socket_timeout": 1,
+    }
+    try:
+        made = storage_from_string(f"async+{storage}", wrap_exceptions=True, **options)
+    except ConfigurationError as error:
+        needs = "redis" in storage and "prerequisite" in str(error)
+        raise ValueError(
+            "KALENDS_RATE_LIMIT_STORAGE: Redis needs more packages: pip install kalends[redis]"
+            if needs
+            else "KALENDS_RATE_LIMIT_STORAGE must be memory:// or redis://host:6379"
+        ) from None
+    return cast(Storage, made)

@@ -63,7 +63,7 @@ class FeedLink:
 class Caller:
     """An API key, together with what requests need to know of its organization.
 
-    `timezone` is the organization's IANA zone; `hourly_limit` is requests per hour for this key.
+    `timezone` is the organization's IANA zone; `hourly_limit` is requests per hour for all its keys together.
     """
 
     org_id: str

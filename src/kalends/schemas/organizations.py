@@ -91,7 +91,7 @@ class Organization(Answer):
     clients_confirm_by_mail: bool
     public_bookings_per_hour: int | None
     plan: str = Field(description="Read-only.")
-    requests_per_hour: int = Field(description="Of each key; read-only.")
+    requests_per_hour: int = Field(description="Of all its keys together; read-only.")
     sandbox: bool = Field(description="Read-only.")
     created_at: datetime
     updated_at: datetime
@@ -136,6 +136,16 @@ class Key(Answer):
     last_used_at: datetime | None = Field(description="To the minute.")
 
 
+class CountedKey(Key):
+    """An API key, and how often it was used."""
+
+    requests_this_hour: int | None = Field(
+        default=None,
+        description="Of those that count against the organization's limit, up to X-RateLimit-Reset; null "
+        "while they can't be counted.",
+    )
+
+
 class Made(Answer):
     """What keys have made that may outlive them."""
 
@@ -165,11 +175,11 @@ class NewKeyAnswer(Answer):
 class KeysAnswer(OneThing):
     """All keys, oldest first, revoked ones included."""
 
-    keys: list[Key]
+    keys: list[CountedKey]
 
 
 class CurrentKeyAnswer(Answer):
     """The key of this call, and whose it is."""
 
-    key: Key
+    key: CountedKey
     organization: Organization

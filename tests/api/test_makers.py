@@ -253,6 +253,7 @@ async def test_what_it_made_is_taken_along_with_an_event_for_each(
     assert all(each["revoked_at"] for each in done.json()["taken_along"]["keys"])
     again = await client.delete(path, params={"with": "made"}, headers=headers)
     assert (again.json(), again.headers["idempotent-replayed"]) == (done.json(), "true")
+    refused(await client.delete(path, headers=headers), 422, "idempotency_key_reused")
     for secret in (first["secret"], second["secret"], third["secret"]):
         async with client_of(app, secret) as theirs:
             refused(await theirs.get("/v1/keys/current"), 401, "key_revoked")

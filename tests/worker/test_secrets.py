@@ -1,6 +1,7 @@
 """Secrets of webhooks in the database: encrypted where a key is set, readable by nothing but that key."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from kalends.services import webhook_secrets
 from kalends.services.events import row as event_row
 from kalends.settings import Settings
 from kalends.telemetry import configure
-from kalends.vault import CLEAR, SealedError, Vault, new_key, read_key
+from kalends.vault import CLEAR, SealedError, Vault, read_key
 from kalends.worker import UNREADABLE, Worker
 from tests.api.conftest import client_of
 from tests.support.clock import StoppedClock
@@ -32,7 +33,7 @@ from tests.worker.test_deliveries import is_standard
 
 pytestmark = pytest.mark.anyio
 
-OLD, NEW = new_key(), new_key()
+OLD, NEW = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
 WEBHOOKS = "/v1/webhooks"
 
 

@@ -228,10 +228,11 @@ def _wrong(field: str, reason: str) -> Malformed:
 
 
 async def _fingerprint(request: Request) -> bytes:
-    """A digest of what is asked: method, path, and the body's meaning rather than its spelling."""
+    """A digest of what is asked: method, path and query, and the body's meaning rather than its spelling."""
     body = await request.body()
     meant = await request.json() if body and isinstance(request, JsonRequest) else body.hex()
-    asked = json.dumps([request.method, request.url.path, meant], sort_keys=True)
+    query = sorted(each for each in request.query_params.multi_items() if each[0] not in Change.reads)
+    asked = json.dumps([request.method, request.url.path, meant, *([query] if query else [])], sort_keys=True)
     return hashlib.sha256(asked.encode()).digest()
 
 

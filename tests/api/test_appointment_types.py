@@ -32,6 +32,7 @@ async def test_create_fills_in_the_documented_defaults(client: httpx.AsyncClient
         "maxPerDay": None,
         "maxPerWeek": None,
         "maxPerMonth": None,
+        "maxOpenPerClient": 5,
         "minNoticeHours": 24,
         "maxDaysAhead": 60,
         "requiresConfirmation": False,

@@ -227,7 +227,7 @@ async def test_a_revoked_key_tells_what_still_stands(
     assert revoked["key"]["revoked_at"] == "2024-01-20T12:00:00Z"
     everything = {kind: [second[kind[:-1]], third[kind[:-1]]] for kind in NOTHING}
     assert ids(revoked["still_standing"]) == everything
-    assert ids(revoked["taken_along"]) == NOTHING
+    assert "taken_along" not in revoked
     # What is revoked itself is left out, and what it made is not.
     again = (await client.delete(f"{KEYS}/{second['key']}")).json()
     assert ids(again["still_standing"]) == {kind: [third[kind[:-1]]] for kind in NOTHING}
@@ -249,7 +249,7 @@ async def test_what_it_made_is_taken_along_with_an_event_for_each(
     assert ids(done.json()["taken_along"]) == {
         kind: [second[kind[:-1]], third[kind[:-1]]] for kind in NOTHING
     }
-    assert ids(done.json()["still_standing"]) == NOTHING
+    assert "still_standing" not in done.json()
     assert all(each["revoked_at"] for each in done.json()["taken_along"]["keys"])
     again = await client.delete(path, params={"with": "made"}, headers=headers)
     assert (again.json(), again.headers["idempotent-replayed"]) == (done.json(), "true")

@@ -154,13 +154,25 @@ class Made(Answer):
     webhooks: list[Webhook] = Field(default=[])
 
 
+def _is_nothing(made: Made) -> bool:
+    return not (made.keys or made.feeds or made.webhooks)
+
+
 class RevokedKeyAnswer(Answer):
     """A revoked key, and what it has made, the keys among that in turn included. What was made before makers
     were kept is not in it."""
 
     key: Key
-    still_standing: Made = Field(description="What goes on working; `?with=made` takes it along.")
-    taken_along: Made = Field(description="What was revoked or deleted with it.")
+    still_standing: Made = Field(
+        default=Made(),
+        exclude_if=_is_nothing,
+        description="What goes on working; `?with=made` takes it along. Left out if there is nothing.",
+    )
+    taken_along: Made = Field(
+        default=Made(),
+        exclude_if=_is_nothing,
+        description="What was revoked or deleted with it. Left out if there is nothing.",
+    )
 
 
 class NewKeyAnswer(Answer):

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -25,6 +26,7 @@ from kalends.core.errors import Malformed
 from kalends.db import migrating
 from kalends.db.database import Database
 from kalends.db.opening import open_database
+from kalends.door.connection import Connection
 from kalends.door.places import Door, Limits
 from kalends.metrics import SHARED, Metrics
 from kalends.settings import Settings, unknown_names
@@ -88,6 +90,7 @@ def serve(
     RateLimits(settings.rate_limit_storage)  # what is wrong with it is said before anything is done
     if worker is not None:
         os.environ["KALENDS_WORKER"] = str(worker)  # so that every process finds it
+        settings = settings.model_copy(update={"worker": worker})
     if demo and not _is_loopback(host):
         raise Malformed("The demo's key is known to everybody, so it is served on a loopback address only.")
     # When it has finished its requests, uvicorn raises the signal again: then leave in order, too.
@@ -100,6 +103,7 @@ def serve(
         asyncio.run(prepare(used, migrate=migrate or demo, demo=demo))
         shown = f"[{host}]" if ":" in host else host
         announce(Facts(f"http://{shown}:{listener.getsockname()[1]}", demo, zone_data.choose()))
+        door = Door(Limits(connections=places(settings, allow_files())))
         config = uvicorn.Config(
             "kalends.app:from_environment",
             factory=True,
@@ -110,7 +114,7 @@ def serve(
             server_header=False,
             lifespan="on",
             ws="none",
-            http=Door(Limits(connections=places(settings, allow_files()))),  # type: ignore[arg-type]  # it is called as a class is
+            http=partial(Connection, door),  # type: ignore[arg-type]  # it is called as a class is
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         with suppress(KeyboardInterrupt):  # Ctrl-C is the usual way to stop a server

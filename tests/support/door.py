@@ -8,10 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 import uvicorn
 
+from kalends.door.connection import Connection
 from kalends.door.places import Door, Limits
 
 SECONDS = 20
@@ -60,12 +62,13 @@ class Line:
         head, _, rest = self._read.partition(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", head)
         size = int(length[1]) if length else 0
-        while len(rest) < size:
+        body = bytearray(rest)
+        while len(body) < size:
             self._read = b""
             self._more()
-            rest += self._read
-        self._read = rest[size:]
-        return Answer(int(head.split()[1]), head.lower(), rest[:size])
+            body += self._read
+        self._read = bytes(body[size:])
+        return Answer(int(head.split()[1]), head.lower(), bytes(body[:size]))
 
     def is_closed(self) -> bool:
         """Wait until the server has closed it; False if it does not, or something else comes."""
@@ -132,7 +135,7 @@ def behind(app: Any, *, lifespan: str = "off", **limits: Any) -> Iterator[int]:
     limits = {"sweep_seconds": 0.05, "linger_seconds": 0.5} | limits
     config = uvicorn.Config(
         app,
-        http=Door(Limits(**limits)),  # type: ignore[arg-type]
+        http=partial(Connection, Door(Limits(**limits))),  # type: ignore[arg-type]
         ws="none",
         lifespan=lifespan,  # type: ignore[arg-type]
         log_config=None,

@@ -3,10 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
-
-from uvicorn.config import Config
-from uvicorn.server import ServerState
+from typing import TYPE_CHECKING
 
 from kalends.telemetry import Outage
 
@@ -38,8 +35,8 @@ class Limits:
 
 
 class Door:
-    """Makes the protocol of each connection, as uvicorn asks for it, and looks after all of them: one sweep
-    a second, and no timer of each."""
+    """Looks after all connections of a process: one sweep a second, and no timer of each. uvicorn is given
+    `partial(Connection, door)` to make them."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -53,18 +50,6 @@ class Door:
         self._outage = Outage(
             "all places for connections are taken", "there are places for connections again"
         )
-
-    def __call__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> "Connection":
-        """Make the protocol of a new connection."""
-        from kalends.door.connection import Connection  # which needs what is here
-
-        return Connection(self, config, server_state, app_state, _loop)
 
     def __len__(self) -> int:
         return sum(map(len, (self._leaving, self._fresh, self._idle, self._slow, self._busy)))
@@ -132,11 +117,11 @@ class Door:
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         self._sweeper = None
+        if len(self) < self.limits.connections:
+            self._outage.works()
         if not len(self):
             return
         self._sweeper = loop.call_later(self.limits.sweep_seconds, self._sweep, loop)
         now = loop.time()
         for connection in [*self._leaving, *self._fresh, *self._idle, *self._slow, *self._busy]:
             connection.look(now)
-        if len(self) < self.limits.connections:
-            self._outage.works()

@@ -5,6 +5,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalends.api import errors
+from kalends.db import patience
 
 CUT_OFF = "cut_off"
 """In the state of a request: with which status it is to be refused instead of waiting for its body."""
@@ -43,6 +44,8 @@ class BodyLimit:
                 raise HTTPException(status, "The body is not valid HTTP/1.1.")
             if message["type"] == "http.disconnect":
                 raise HTTPException(400, "The connection was closed before the body was complete.")
+            if ended:
+                patience.renew()  # what the client took to send it is no time that the database took
             return message
 
         await self._app(scope, receive_within_limit, send)

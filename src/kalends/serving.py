@@ -26,7 +26,6 @@ from kalends.core.errors import Malformed
 from kalends.db import migrating
 from kalends.db.database import Database
 from kalends.db.opening import open_database
-from kalends.door.connection import Connection
 from kalends.door.places import Door, Limits
 from kalends.metrics import SHARED, Metrics
 from kalends.settings import Settings, unknown_names
@@ -103,6 +102,9 @@ def serve(
         asyncio.run(prepare(used, migrate=migrate or demo, demo=demo))
         shown = f"[{host}]" if ":" in host else host
         announce(Facts(f"http://{shown}:{listener.getsockname()[1]}", demo, zone_data.choose()))
+        # FastAPI comes with it, which no other command needs, nor this one if it ends before.
+        from kalends.door.connection import Connection
+
         door = Door(Limits(connections=places(settings, allow_files())))
         config = uvicorn.Config(
             "kalends.app:from_environment",

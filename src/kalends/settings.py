@@ -60,7 +60,8 @@ class Settings(BaseSettings):
         default=1_000,
         ge=1,
         description="Requests per hour to the public booking API from one address (IPv6: one /64 network). "
-        "What writes counts as ten. A tenth as many wrong keys and unknown links are answered as such.",
+        "What writes counts as ten. As many wrong keys, and a tenth as many unknown links, are answered as "
+        "such.",
     )
     trusted_proxies: str = Field(
         default="127.0.0.1,::1",

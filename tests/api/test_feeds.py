@@ -69,6 +69,7 @@ async def test_feeds_are_made_listed_and_deleted(client: httpx.AsyncClient, org:
         "id": first["feed"]["id"],
         "org_id": org.id,
         "calendar_id": None,
+        "created_by": {"kind": "api_key", "id": org.caller.key_id, "name": "Test key"},
         "created_at": "2024-01-20T12:00:00Z",
     }
     assert first["url"].startswith("http://kalends.test/v1/public/feeds/")

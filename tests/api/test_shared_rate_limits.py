@@ -64,9 +64,7 @@ async def test_servers_with_one_redis_share_what_they_know_of_keys_and_guesses(u
     database = open_database(url, pool_size=1)
     org = await make_org(database, SystemClock().now())
     await database.close()
-    settings = Settings(
-        database_url=url, rate_limit_storage=redis, worker=False, public_requests_per_hour=100
-    )
+    settings = Settings(database_url=url, rate_limit_storage=redis, worker=False, public_requests_per_hour=10)
     apps = [create_app(settings) for _ in range(2)]
     async with (
         apps[0].router.lifespan_context(apps[0]),

@@ -19,7 +19,7 @@ _LINKS = f"{PUBLIC}appointments/"
 _FEEDS = f"{PUBLIC}feeds/"
 _WRITES_COST = 10
 """A booking or a hold of a client without a key counts as so many requests."""
-_FEWEST_GUESSES = 10
+_FEWEST_LINKS = 10
 
 
 class Gate:
@@ -44,7 +44,9 @@ class Gate:
                 allowance: Allowance | None = state.get("allowance")
                 if allowance is not None:
                     message["headers"] = [*message["headers"], *allowance.headers]
-                    if message["status"] == 429:
+                    if message["status"] == 429 and not any(
+                        n == b"retry-after" for n, _ in message["headers"]
+                    ):
                         message["headers"].append((b"retry-after", _retry_after(allowance)))
             await send(message)
 
@@ -72,14 +74,17 @@ async def wrong_guess(scope: Scope, refusal: Refusal) -> Refusal:
     in its place, once the address has guessed wrong too often in this hour. What is right is never asked
     here, so no stranger can shut out those who share the address."""
     context = context_of(scope)
-    limit = max(_FEWEST_GUESSES, context.public_requests_per_hour // 10)
-    allowance = await context.rate_limits.count("guesses", address_of(scope), limit)
+    what, limit = "wrong keys", context.public_requests_per_hour
+    if scope["path"].startswith(PUBLIC):
+        # These use up the address's allowance, too, and are to leave enough of it to others.
+        what, limit = "unknown links", max(_FEWEST_LINKS, limit // 10)
+    allowance = await context.rate_limits.count(what, address_of(scope), limit)
     if allowance is None or allowance.granted:
         return refusal
     scope["state"]["allowance"] = allowance
     return RateLimited(
-        f"From this address came {limit} wrong keys or unknown links in this hour; others are answered "
-        "again at X-RateLimit-Reset. A right key or link works all the while.",
+        f"From this address came {limit} {what} in this hour; others are answered again at "
+        "X-RateLimit-Reset. A right key or link works all the while.",
         limit=limit,
         reset=allowance.reset,
     )

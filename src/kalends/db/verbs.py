@@ -3,11 +3,24 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, ColumnElement, Table, cast, extract, func, type_coerce
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Table,
+    cast,
+    extract,
+    func,
+    literal_column,
+    type_coerce,
+)
 from sqlalchemy.dialects.postgresql import insert as insert_into_postgres
 from sqlalchemy.dialects.sqlite import insert as insert_into_sqlite
 
 from kalends.db.database import Tx
+
+_FIRST: ColumnElement[Any] = literal_column("'0001-01-01T00:00:01Z'::timestamptz")
 
 
 def insert_new(tx: Tx, table: Table[Any], values: Mapping[str, Any]) -> bool:
@@ -21,9 +34,10 @@ def insert_new(tx: Tx, table: Table[Any], values: Mapping[str, Any]) -> bool:
 
 
 def in_seconds(tx: Tx, column: Column[Any]) -> ColumnElement[int]:
-    """A column of instants as whole seconds since 1970."""
+    """A column of instants as whole seconds since 1970. The first second of the year 1 counts as the second
+    one: PostgreSQL has it as -infinity."""
     if tx.dialect.name == "postgresql":
-        return cast(extract("epoch", column), BigInteger)
+        return cast(extract("epoch", func.greatest(column, _FIRST)), BigInteger)
     return type_coerce(column, BigInteger)
 
 

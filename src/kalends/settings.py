@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -179,8 +180,11 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _without_slash(cls, value: str) -> str:
-        if value and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", value):
-            raise ValueError("must be an http or https address such as https://book.example")
+        if value and not _is_address(value):
+            raise ValueError(
+                "must be an http or https address such as https://book.example or "
+                "https://clinic.example/booking, without user, query and fragment"
+            )
         return value.rstrip("/")
 
     @field_validator("cors_origins", "public_cors_origins", mode="before")
@@ -197,6 +201,15 @@ class Settings(BaseSettings):
 def _keys(value: SecretStr) -> list[bytes]:
     """The keys that are separated by commas. Raises ValueError if one is none."""
     return [read_key(each) for each in value.get_secret_value().split(",") if each.strip()]
+
+
+def _is_address(text: str) -> bool:
+    if not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s?#]*)?", text, re.IGNORECASE):
+        return False
+    try:
+        return urlsplit(text).port != 0
+    except ValueError:  # no number, or too large
+        return False
 
 
 def wrong_values(error: ValidationError) -> str:

@@ -126,6 +126,10 @@ def test_webhooks_have_their_own_envelope(port: int) -> None:
         POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
         POST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
         b"POST /read HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        GET + b"Host: x\r\n\r\n",
+        GET + b"host: y\r\n\r\n",
+        b"GET / HTTP/2.0\r\nHost: x\r\n\r\n",
+        b"GET /\r\n\r\n",
     ],
 )
 def test_what_is_no_http_is_refused_and_closed(
@@ -152,14 +156,41 @@ def test_what_was_asked_before_is_answered_first(port: int, stub: Stub) -> None:
 def test_a_buffer_full_of_requests_is_answered_in_part(port: int, stub: Stub) -> None:
     with Line(port) as line:
         line.send((GET + b"\r\n") * 5_000)
-        answers = [line.answer() for _ in range(17)]
-        assert [each.status for each in answers] == [200] * 17
-        assert [b"connection: close" in each.head for each in answers] == [False] * 16 + [True]
+        answers = [line.answer() for _ in range(5)]
+        assert [each.status for each in answers] == [200] * 5
+        assert [b"connection: close" in each.head for each in answers] == [False] * 4 + [True]
         assert line.is_closed()
-    assert stub.asked == 17
+    assert stub.asked == 5
     with Line(port) as line:
-        line.send((GET + b"\r\n") * 10)
-        assert [line.answer().status for _ in range(10)] == [200] * 10
+        line.send((GET + b"\r\n") * 4)
+        assert [line.answer().status for _ in range(4)] == [200] * 4
+        assert line.send(GET + b"\r\n").answer().status == 200
+
+
+def test_whoever_has_sent_all_there_is_is_answered(port: int, stub: Stub) -> None:
+    with Line(port) as line:
+        line.send(POST + b"Content-Length: 2\r\n\r\n{}" + GET + b"\r\n").close_sending()
+        assert [line.answer().status for _ in range(2)] == [200, 200]
+        assert line.is_closed()
+    with Line(port) as line:  # but not whoever has not
+        assert line.send(POST + b"Content-Length: 3\r\n\r\n{}").close_sending().is_closed()
+    assert stub.asked == 3
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_client_that_goes_leaves_no_trace(
+    port: int, stub: Stub, capfd: pytest.CaptureFixture[str], reset: bool
+) -> None:
+    """Nor do the requests that it has sent ahead."""
+    for _ in range(5):
+        with Line(port, receive_bytes=4_096) as line:
+            line.send((GET.replace(b"/ ", b"/large ") + b"\r\n") * 4)
+            time.sleep(0.05)
+            if reset:
+                line.reset()
+    time.sleep(0.3)
+    assert capfd.readouterr().err == ""
+    with Line(port) as line:
         assert line.send(GET + b"\r\n").answer().status == 200
 
 
@@ -168,7 +199,6 @@ def test_a_buffer_full_of_requests_is_answered_in_part(port: int, stub: Stub) ->
     [
         b"GET / HTTP/1.0\r\n\r\n",
         b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
-        b"GET /\r\n\r\n",
         GET + b"Connection: close\r\n\r\n",
     ],
 )

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -78,6 +79,15 @@ class Line:
             return True
         except TimeoutError:
             return False
+
+    def close_sending(self) -> Self:
+        self._socket.shutdown(socket.SHUT_WR)
+        return self
+
+    def reset(self) -> None:
+        """Close it as a machine does that has forgotten it."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
 
     def take(self, size: int) -> int:
         """Read at most so many bytes, and return how many there were."""

@@ -122,8 +122,18 @@ PathId = Annotated[str, Path(min_length=1, pattern=NO_NUL)]
 """An id in a path: any string may be asked for."""
 
 
+def sent_once(request: Request, header: str) -> str | None:
+    """The value of a header, or None. Raises Malformed if it was sent several times."""
+    values = request.headers.getlist(header)
+    if len(values) > 1:
+        raise Malformed(
+            f"Send {header} once at most.", fields=[{"field": header, "reason": "was sent twice"}]
+        )
+    return values[0] if values else None
+
+
 def _now(request: Request, host: Caller | Host, real: datetime) -> datetime:
-    said = request.headers.get("test-clock")
+    said = sent_once(request, "Test-Clock")
     if said is None:
         return real
     if not host.sandbox:

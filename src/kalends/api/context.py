@@ -36,7 +36,7 @@ class Context:
     suggestions_for_clients: Batches[Wanted, list[str]]
     shares: Shares
     files: KeptFiles
-    document: Once[str]
+    document: Once[bytes]
     public_url: str
     public_requests_per_hour: int
     webhooks_allow_private: bool

@@ -115,7 +115,8 @@ def parse(body: bytes) -> Any:
     except RecursionError:
         raise json.JSONDecodeError("it is nested too deeply", text, 0) from None
     except ValueError as error:
-        raise json.JSONDecodeError(str(error), text, 0) from None
+        why = "a number has too many digits" if "int_max_str_digits" in str(error) else str(error)
+        raise json.JSONDecodeError(why, text, 0) from None
     if _is_deeper_than(value, DEEPEST):
         raise json.JSONDecodeError(f"it is nested more than {DEEPEST} deep", text, 0)
     return value

@@ -8,7 +8,7 @@ from typing import Any
 import httptools
 from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from kalends.api import errors
@@ -65,6 +65,8 @@ class Connection(HttpToolsProtocol):
         self._dismissed: float | None = None
         self._stuck: float | None = None
         self._left = 0
+        self._running: RequestResponseCycle | None = None
+        """The request that is being answered; `cycle` is the last that was read."""
 
     # What uvicorn's event loop tells
 
@@ -75,7 +77,16 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._door.leave(self)
+        self._forget()
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it
+        """Answer whoever has sent all there is (RFC 9112, section 9.6), before the connection is closed."""
+        if self._in_body or self._begun or self.cycle is None or self.cycle.response_complete:
+            return False
+        self._deaf = True
+        self.cycle.keep_alive = False
+        return True
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -168,6 +179,10 @@ class Connection(HttpToolsProtocol):
         else:
             self._door.rest(self)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     # What the door tells
 
     def look(self, now: float) -> None:
@@ -175,7 +190,7 @@ class Connection(HttpToolsProtocol):
         self._look_at_reader(now)
         if self._dismissed is not None:
             if now - self._dismissed >= self._limits.linger_seconds:
-                self.transport.abort()
+                self._let_go()
         elif self._since is None or self.transport.is_closing():
             return
         elif self._in_body:
@@ -191,13 +206,26 @@ class Connection(HttpToolsProtocol):
     def give_way(self) -> None:
         """Close a connection that waits; the request whose body it should have sent ends in order."""
         self._deaf = True
-        self.transport.abort()
+        self._let_go()
 
     def turn_away(self) -> None:
         """Tell a new connection that there is no place."""
         self._deaf = True
         self.transport.write(self._answer(errors.ServerBusy()))
         self.transport.close()
+
+    def _let_go(self) -> None:
+        """Close the connection at once."""
+        self._forget()
+        self.transport.abort()
+
+    def _forget(self) -> None:
+        """End the requests of a connection that is gone: what is being answered is answered to nobody, and
+        what waits behind it is not begun."""
+        self.pipeline.clear()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def _look_at_body(self, seconds: float) -> None:
         if seconds >= self._limits.body_seconds:
@@ -214,7 +242,7 @@ class Connection(HttpToolsProtocol):
         elif self._stuck is None or left <= self._left - _TAKEN_BYTES:
             self._stuck, self._left = now, left
         elif now - self._stuck >= self._limits.answer_seconds:
-            self.transport.abort()
+            self._let_go()
         else:
             self._left = max(left, self._left)
 
@@ -224,13 +252,17 @@ class Connection(HttpToolsProtocol):
         return errors.HeadersTooLarge()
 
     def _look_at_headers(self) -> None:
-        size = len(self.url)
+        version = self.parser.get_http_version()
+        size, hosts = len(self.url), 0
         for name, value in self.headers:
             size += len(name) + len(value) + 4
-            if name == b"transfer-encoding" and (
-                value.strip().lower() != b"chunked" or self.parser.get_http_version() != "1.1"
-            ):
+            hosts += name == b"host"
+            if name == b"transfer-encoding" and (value.strip().lower() != b"chunked" or version != "1.1"):
                 self._stop(Malformed("The only Transfer-Encoding that is read is chunked, in HTTP/1.1."))
+        if version not in ("1.0", "1.1"):
+            self._stop(Malformed("HTTP/1.1 is spoken here, and HTTP/1.0."))
+        if hosts > 1:  # a proxy may have gone by the other one
+            self._stop(Malformed("Send one Host header."))
         if size > self._limits.head_bytes:
             too_long = len(self.url) > self._limits.head_bytes
             self._stop(errors.TargetTooLong() if too_long else errors.HeadersTooLarge())

@@ -31,7 +31,7 @@ class Limits:
     """For so long a connection is still read, and what comes is dropped, after it was refused: if it were
     closed at once, the reset could overtake the answer."""
     sweep_seconds: float = 1
-    pipelined: int = 16
+    pipelined: int = 4
 
 
 class Door:

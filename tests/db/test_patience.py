@@ -21,6 +21,7 @@ from kalends.db.database import Database, Tx
 from kalends.db.postgres import PostgresDatabase
 from kalends.db.sqlite import SqliteDatabase
 from tests.db.test_database import add, names
+from tests.support.postgres import Postgres
 
 pytestmark = pytest.mark.anyio
 
@@ -248,3 +249,18 @@ async def test_a_slow_unit_keeps_nobody_waiting(tmp_path: Path, sqlite_template:
     finally:
         other.close()
         await database.close()
+
+
+async def test_a_silent_server_is_left_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+    """Not one connection after the other, each in its own time."""
+    with Postgres.start() as server:
+        database = PostgresDatabase(server.url("postgres"), pool_size=4)
+
+        def hold(tx: Tx) -> None:
+            tx.exec_driver_sql("SELECT pg_sleep(0.2)")
+
+        await asyncio.gather(*(database.read(hold) for _ in range(4)))
+        with server.frozen():
+            async with asyncio.timeout(9):  # less than the ten seconds that one would wait
+                await database.close()
+    assert "Traceback" not in capfd.readouterr().err

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Concatenate
+from weakref import WeakSet
 
 import asyncpg
 from sqlalchemy import Engine, ExceptionContext, NullPool, event
@@ -17,6 +18,8 @@ from kalends.db.database import Overtaken, P, T, Tx
 from kalends.telemetry import Outage
 
 CONNECT_SECONDS = 5
+CLOSE_SECONDS = 2
+"""How long a connection may take to say good-bye."""
 STATEMENT_SECONDS = 10
 """The client's own limit on a statement: it also holds where the server has gone silent."""
 SESSION = {
@@ -72,6 +75,7 @@ class PostgresDatabase:
         self._snapshot = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
+        self._live: WeakSet[Any] = WeakSet()
         self._turn = asyncio.Semaphore(pool_size)
         self._waiting = 0
         self._wait_seconds = wait_seconds
@@ -113,12 +117,18 @@ class PostgresDatabase:
         await self._change(engine.sync_engine, migrating.upgrade_under_lock)
 
     async def close(self) -> None:
+        # All at once, and not for long: a server that is silent would be waited for by each after the other.
+        live = list(self._live)
+        closing = [asyncio.create_task(each.close(timeout=CLOSE_SECONDS)) for each in live]
+        await asyncio.gather(*closing, return_exceptions=True)
+        for each in live:
+            each.terminate()
         await self._async_engine.dispose()
 
     async def _connect(self, *, patient: bool = False) -> Any:
         try:
             async with asyncio.timeout_at(patience.until()):
-                return await asyncpg.connect(
+                connection = await asyncpg.connect(
                     self._url,
                     timeout=CONNECT_SECONDS,
                     command_timeout=None if patient else STATEMENT_SECONDS,
@@ -126,6 +136,8 @@ class PostgresDatabase:
                 )
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
             raise _NotConnectedError from error
+        self._live.add(connection)
+        return connection
 
     async def _run(self, work: Callable[["_Use"], T], *, again: bool = False) -> T:
         """Run synchronous work over the engine, when its turn has come. All of it (the check-out, the

@@ -60,7 +60,7 @@ def create(
         raise Malformed(f"There is no plan '{plan}'; the plans are {', '.join(REQUESTS_PER_HOUR)}.")
     if requests_per_hour is not None and not (plan == "enterprise" and 1 <= requests_per_hour < 2**31):
         raise Malformed(
-            "A number of requests per hour of its own (at least 1) goes with the plan enterprise."
+            "A number of requests per hour of its own goes with the plan enterprise, and is 1 to 2147483647."
         )
     try:
         language = _LANGUAGE.validate_python(language)

@@ -17,12 +17,12 @@ from kalends.services import (
     appointment_changes,
     appointments,
     bookings,
+    client_limits,
     confirmations,
     holds,
     manage_links,
     offers,
     parties,
-    shares,
 )
 from kalends.services.parties import Party
 
@@ -42,7 +42,7 @@ def page(tx: Tx, host: Host) -> BookingPage:
 
 def hold(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: datetime) -> Hold:
     """Keep time for a while, by every rule. Raises TooManyHolds, and what `holds.hold` raises."""
-    shares.of_address(tx, host, visitor, now)
+    client_limits.of_address(tx, host, visitor, now)
     checked = HoldCreate.model_construct(**dict(wish), check="all")
     return holds.hold(tx, _client(host), checked, now, held_from=visitor.digest)
 
@@ -62,9 +62,9 @@ def book(
     if by_mail and wish.client_email is None:
         reason = "is required, since the booking has to be confirmed by mail"
         raise Malformed(f"client_email {reason}", fields=[{"field": "client_email", "reason": reason}])
-    shares.of_client(tx, host, kind, wish.client_email, wish.client_phone, now)
+    client_limits.of_client(tx, host, kind, wish.client_email, wish.client_phone, now)
     if by_mail:
-        shares.of_address(tx, host, visitor, now, besides=wish.hold_id)
+        client_limits.of_address(tx, host, visitor, now, besides=wish.hold_id)
     known = {name: value for name, value in dict(wish).items() if name in AppointmentCreate.model_fields}
     checked = AppointmentCreate.model_construct(**known, check="all")
     asked_from = visitor.digest if by_mail else None

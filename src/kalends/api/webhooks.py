@@ -12,6 +12,7 @@ from kalends.api.errors import deleting, failure, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.core.addresses import is_public
+from kalends.db.database import Tx
 from kalends.delivery.addresses import resolve
 from kalends.schemas.fields import Id
 from kalends.schemas.webhooks import (
@@ -147,7 +148,13 @@ async def deliveries(
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> Response:
     """List what was and is to be delivered, newest first."""
-    return await call.listing(limit, webhooks.deliveries_of, call.org_id, id, status, cursor, limit)
+
+    def page(tx: Tx) -> DeliveriesAnswer:
+        found = webhooks.deliveries_of(tx, call.org_id, id, status, cursor, limit + 1)
+        following = found[limit - 1].id if len(found) > limit else None
+        return DeliveriesAnswer(data=found[:limit], next_cursor=following)
+
+    return await call.listing(limit, page)
 
 
 @router.post(

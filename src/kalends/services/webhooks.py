@@ -18,7 +18,6 @@ from kalends.db.tables import deliveries, events, receivers
 from kalends.ids import new_id, new_webhook_secret
 from kalends.schemas.appointments import Actor
 from kalends.schemas.webhooks import (
-    DeliveriesAnswer,
     Delivery,
     NewWebhook,
     Replay,
@@ -189,18 +188,16 @@ def remove(tx: Tx, org_id: str, webhook_id: str, now: datetime, *, by: Actor = e
 
 def deliveries_of(
     tx: Tx, org_id: str, webhook_id: str, status: str | None, before: str | None, limit: int
-) -> DeliveriesAnswer:
-    """A page of deliveries, newest first, from before one of them on. Raises NotFound for the webhook."""
+) -> list[Delivery]:
+    """Deliveries, newest first, from before one of them on. Raises NotFound for the webhook."""
     _row(tx, org_id, webhook_id)
     wanted = SHOWN_DELIVERIES.where(deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
     if status is not None:
         wanted = wanted.where(deliveries.c.status == status)
     if before is not None:
         wanted = wanted.where(deliveries.c.id < before)
-    rows = tx.execute(wanted.order_by(deliveries.c.id.desc()).limit(limit + 1))
-    found = aside(tx, lambda: [_delivery(row) for row in rows])
-    following = found[limit - 1].id if len(found) > limit else None
-    return DeliveriesAnswer.model_construct(data=found[:limit], next_cursor=following)
+    rows = tx.execute(wanted.order_by(deliveries.c.id.desc()).limit(limit))
+    return aside(tx, lambda: [_delivery(row) for row in rows])
 
 
 def replay_one(tx: Tx, org_id: str, webhook_id: str, delivery_id: str, now: datetime) -> Delivery:

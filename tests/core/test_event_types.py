@@ -2,7 +2,18 @@ import pytest
 
 from kalends.core.event_types import APPOINTMENT_EVENTS, EVENTS, is_filter, matches
 
-KINDS = ("appointment", "appointment_type", "availability", "schedule", "override", "calendar", "webhook")
+KINDS = (
+    "appointment",
+    "appointment_type",
+    "availability",
+    "schedule",
+    "override",
+    "calendar",
+    "webhook",
+    "feed",
+    "key",
+    "organization",
+)
 
 
 @pytest.mark.parametrize("text", [*EVENTS, *(f"{kind}.*" for kind in KINDS), "*"])

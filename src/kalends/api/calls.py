@@ -4,7 +4,7 @@ There is one dependency per handler, not one per thing it needs: FastAPI walks a
 and six cost as much as a query.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, ClassVar, Concatenate
 
@@ -122,9 +122,8 @@ PathId = Annotated[str, Path(min_length=1, pattern=NO_NUL)]
 """An id in a path: any string may be asked for."""
 
 
-def sent_once(request: Request, header: str) -> str | None:
-    """The value of a header, or None. Raises Malformed if it was sent several times."""
-    values = request.headers.getlist(header)
+def only(header: str, values: Sequence[str]) -> str | None:
+    """The value of a header that was sent, or None. Raises Malformed if there are several."""
     if len(values) > 1:
         raise Malformed(
             f"Send {header} once at most.", fields=[{"field": header, "reason": "was sent twice"}]
@@ -133,7 +132,7 @@ def sent_once(request: Request, header: str) -> str | None:
 
 
 def _now(request: Request, host: Caller | Host, real: datetime) -> datetime:
-    said = sent_once(request, "Test-Clock")
+    said = only("Test-Clock", request.headers.getlist("test-clock"))
     if said is None:
         return real
     if not host.sandbox:

@@ -10,7 +10,7 @@ from fastapi import Security
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kalends.api.calls import Call, Scoped, caller_of, sent_once
+from kalends.api.calls import Call, Scoped, caller_of, only
 from kalends.api.json_body import JsonRequest
 from kalends.core.caller import Caller, Host
 from kalends.core.errors import Malformed, Unavailable, Unbookable, Wanted
@@ -63,7 +63,7 @@ class Change(Call):
 
     def __init__(self, request: Request, host: Caller | Host) -> None:
         super().__init__(request, host)
-        self._key = sent_once(request, "Idempotency-Key")
+        self._key = only("Idempotency-Key", request.headers.getlist("idempotency-key"))
         if self._key is not None and not re.fullmatch(_KEY, self._key):
             raise _wrong("Idempotency-Key", "must have 1 to 255 printable ASCII characters")
         dry_run = request.query_params.getlist("dry_run")

@@ -18,8 +18,6 @@ from kalends.db.database import Overtaken, P, T, Tx
 from kalends.telemetry import Outage
 
 CONNECT_SECONDS = 5
-CLOSE_SECONDS = 2
-"""How long a connection may take to say good-bye."""
 STATEMENT_SECONDS = 10
 """The client's own limit on a statement: it also holds where the server has gone silent."""
 SESSION = {
@@ -117,11 +115,8 @@ class PostgresDatabase:
         await self._change(engine.sync_engine, migrating.upgrade_under_lock)
 
     async def close(self) -> None:
-        # All at once, and not for long: a server that is silent would be waited for by each after the other.
-        live = list(self._live)
-        closing = [asyncio.create_task(each.close(timeout=CLOSE_SECONDS)) for each in live]
-        await asyncio.gather(*closing, return_exceptions=True)
-        for each in live:
+        # Without a good-bye: for a server that is silent, each would wait after the other.
+        for each in list(self._live):
             each.terminate()
         await self._async_engine.dispose()
 

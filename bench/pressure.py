@@ -45,6 +45,7 @@ from kalends.schemas.calendars import CalendarCreate  # noqa: E402
 from kalends.schemas.feeds import FeedCreate  # noqa: E402
 from kalends.schemas.hours import AvailabilityCreate  # noqa: E402
 from kalends.services import appointment_types, availability, calendars, feeds, keys, organizations  # noqa: E402
+from kalends.services.events import OPERATOR  # noqa: E402
 
 ORG, KEY = "org_rude", "vst_rude"
 DAYS, CALENDARS, BOOKED = 90, 100, 10_000
@@ -78,7 +79,7 @@ def fill(tx: Tx) -> Facts:
         )
         appointment_types.create(tx, ORG, kind, now, type_id=f"type_{name}")
     tx.execute(insert(appointments), [_row(rooms[n % CALENDARS], n, now) for n in range(BOOKED)])
-    return {"feed": feeds.create(tx, ORG, FeedCreate(), now)[1]}
+    return {"feed": feeds.create(tx, ORG, FeedCreate(), OPERATOR, now)[1]}
 
 
 def _row(calendar_id: str, n: int, now: datetime) -> dict[str, Any]:

@@ -44,10 +44,6 @@ class Gate:
                 allowance: Allowance | None = state.get("allowance")
                 if allowance is not None:
                     message["headers"] = [*message["headers"], *allowance.headers]
-                    if message["status"] == 429 and not any(
-                        n == b"retry-after" for n, _ in message["headers"]
-                    ):
-                        message["headers"].append((b"retry-after", _retry_after(allowance)))
             await send(message)
 
         try:
@@ -82,11 +78,10 @@ async def wrong_guess(scope: Scope, refusal: Refusal) -> Refusal:
     if allowance is None or allowance.granted:
         return refusal
     scope["state"]["allowance"] = allowance
-    return RateLimited(
+    return _used_up(
+        allowance,
         f"From this address came {limit} {what} in this hour; others are answered again at "
         "X-RateLimit-Reset. A right key or link works all the while.",
-        limit=limit,
-        reset=allowance.reset,
     )
 
 
@@ -94,11 +89,10 @@ def _take(scope: Scope, allowance: Allowance | None, owner: str) -> None:
     """Note the allowance for the answer. Raises RateLimited where it is used up."""
     scope["state"]["allowance"] = allowance
     if allowance is not None and not allowance.granted:
-        raise RateLimited(
+        raise _used_up(
+            allowance,
             f"This {owner}'s {allowance.limit} requests for the hour are used up; "
             "the limit is counted anew at X-RateLimit-Reset.",
-            limit=allowance.limit,
-            reset=allowance.reset,
         )
 
 
@@ -149,5 +143,6 @@ async def _known(context: Context, sent: list[str]) -> Caller:
     return caller
 
 
-def _retry_after(allowance: Allowance) -> bytes:
-    return b"%d" % max(1, allowance.reset - int(time.time()))
+def _used_up(allowance: Allowance, sentence: str) -> RateLimited:
+    refusal = RateLimited(sentence, limit=allowance.limit, reset=allowance.reset)
+    return refusal.after(max(1, allowance.reset - int(time.time())))

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 import httptools
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -317,24 +318,27 @@ class Connection(HttpToolsProtocol):
         self._door.dismiss(self)
 
     def _answer(self, refusal: Refusal) -> bytes:
-        request_id = uuid.uuid4().hex
         url = "" if not self._begun else self.url.decode("latin-1")
-        told = errors.answer(refusal, _PATH.sub("", url), {"Connection": "close", "X-Request-Id": request_id})
-        _log(told.status_code, refusal, request_id)
+        told = _told(refusal, _PATH.sub("", url))
         lines = [b"%b: %b\r\n" % each for each in (*self.server_state.default_headers, *told.raw_headers)]
         return b"".join((STATUS_LINE[told.status_code], *lines, b"\r\n", bytes(told.body)))
 
 
 async def _full(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer, in the application's place, that there is no place."""
-    refusal, request_id = errors.ServerBusy(), uuid.uuid4().hex
-    told = errors.answer(refusal, scope["path"], {"Connection": "close", "X-Request-Id": request_id})
-    _log(told.status_code, refusal, request_id, scope["method"])
-    await told(scope, receive, send)
+    await _told(errors.ServerBusy(), scope["path"], scope["method"])(scope, receive, send)
 
 
-def _log(status: int, refusal: Refusal, request_id: str, method: str | None = None) -> None:
-    """Write the line of a request that the application never saw."""
+def _told(refusal: Refusal, path: str, method: str | None = None) -> Response:
+    """The answer to a request that the application never sees, and its line in the log."""
+    request_id = uuid.uuid4().hex
+    told = errors.answer(refusal, path, {"Connection": "close", "X-Request-Id": request_id})
     log.info(
-        "request", method=method, route="unmatched", status=status, code=refusal.code, request_id=request_id
+        "request",
+        method=method,
+        route="unmatched",
+        status=told.status_code,
+        code=refusal.code,
+        request_id=request_id,
     )
+    return told

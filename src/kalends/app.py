@@ -104,9 +104,6 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             public_bookings=PublicBookings(rate_limits),
             public_holds_per_address=settings.public_holds_per_address,
         )
-        # What start-up made lives as long as the process: no collection need look at it again.
-        gc.collect()
-        gc.freeze()
         tasks = [
             asyncio.create_task(key_use.flush_forever()),
             asyncio.create_task(tell_zone_data(database, clock or SystemClock(), version)),
@@ -167,7 +164,11 @@ def from_environment() -> ASGIApp:
     """The application of a server process, by the settings and behind the proxies of its environment."""
     settings = Settings()
     configure(settings.log_level)
-    return Proxies(create_app(settings), trusted=settings.trusted_proxies)
+    app = Proxies(create_app(settings), trusted=settings.trusted_proxies)
+    # What start-up made lives as long as the process, so no later collection needs to look at it.
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def _middleware(settings: Settings) -> list[Middleware]:

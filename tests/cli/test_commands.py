@@ -17,7 +17,7 @@ from kalends.ids import digest
 from kalends.schemas.feeds import FeedCreate
 from kalends.schemas.queries import EventsQuery
 from kalends.schemas.webhooks import WebhookCreate
-from kalends.services import event_order, event_pages, events, feeds, keys, organizations, webhooks
+from kalends.services import event_order, event_pages, feeds, keys, organizations, parties, webhooks
 from kalends.vault import read_key
 from tests.support.server import KALENDS
 
@@ -258,7 +258,7 @@ async def _let_make(url: str, org_id: str, key: str) -> dict[str, str]:
     """A key, a feed and a webhook, made with this key: their ids."""
 
     def make(tx: Tx) -> dict[str, str]:
-        by, now = events.actor(keys.find(tx, [digest(key)])[digest(key)]), SystemClock().now()
+        by, now = parties.staff(keys.find(tx, [digest(key)])[digest(key)]).actor, SystemClock().now()
         wish = WebhookCreate(url="https://example.com/hook", events=["*"])
         return {
             "keys": keys.create(tx, org_id, name="Third", lifetime=None, now=now, by=by)["id"],

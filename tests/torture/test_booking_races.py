@@ -26,8 +26,10 @@ from kalends.core.hours import stamp
 from kalends.db.database import Database, Tx
 from kalends.db.opening import open_database
 from kalends.db.tables import appointments, events, organizations
+from kalends.schemas.appointments import Actor
 from kalends.schemas.holds import HoldCreate
-from kalends.services import bookings, holds, parties
+from kalends.services import bookings, holds
+from kalends.services.parties import Party
 from tests.support.books import check_histories, check_times
 from tests.support.load import PATH
 from tests.support.organizations import Org, make_org
@@ -938,7 +940,7 @@ def _everything(tx: Tx, org_id: str) -> tuple[Any, Any]:
 
 def _unconfirmed(tx: Tx, org: Org, count: int, now: datetime) -> list[str]:
     """Book as a client, so often, and hold once; and let the time for all that be over. What was booked."""
-    client = parties.client(org.id, "UTC")
+    client = Party(org.id, Actor(kind="client", id=None, name=None), source="booking_page")
     [first] = tx.execute(
         select(func.count()).select_from(appointments).where(appointments.c.org_id == org.id)
     ).one()

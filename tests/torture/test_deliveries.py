@@ -269,8 +269,8 @@ async def _until_done(db: Database, org: Org, hooks: Sequence[str], *, seconds: 
 
 
 def _happened(tx: Tx, org: Org) -> Sequence[AnyRow]:
-    mine = select(events).where(events.c.org_id == org.id).order_by(events.c.seq)
-    return tx.execute(mine).all()
+    mine = select(events).where(events.c.org_id == org.id, events.c.type.startswith("appointment."))
+    return tx.execute(mine.order_by(events.c.seq)).all()
 
 
 def _standing(tx: Tx, org: Org) -> dict[str, dict[str, int]]:

@@ -19,8 +19,9 @@ from kalends.db.batches import Batches
 from kalends.db.database import P, T, Tx
 from kalends.schemas.appointments import Actor
 from kalends.schemas.wire import Answer
-from kalends.services import events, idempotency
+from kalends.services import events, idempotency, parties
 from kalends.services.idempotency import Ticket
+from kalends.services.parties import Party
 
 _KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
 
@@ -98,9 +99,14 @@ class Change(Call):
         return frozenset(int(tag) for tag in re.findall(r'"([0-9]{1,9})"', header))
 
     @property
+    def party(self) -> Party:
+        """Who makes the change."""
+        return parties.staff(self.caller)
+
+    @property
     def actor(self) -> Actor:
         """Who makes the change, where that is somebody with a key."""
-        return events.actor(self.caller)
+        return self.party.actor
 
     def answering(self, status: int) -> Self:
         """For a change that is answered with another status than 200."""
@@ -193,7 +199,7 @@ class Change(Call):
             told = answer.model_dump(mode="json", by_alias=True)
             thing = next((each for each in told.values() if isinstance(each, dict)), told)
             subject = str(thing.get("id", self.org_id))
-            events.tell(tx, self.org_id, self._event, told, self.actor, self.now, subject)
+            events.tell(tx, self.party, self._event, told, subject, self.now)
         return answer.model_dump_json()
 
     def _json(self, body: str, *, replayed: bool = False) -> Response:

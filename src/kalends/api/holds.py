@@ -10,7 +10,7 @@ from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.schemas.holds import HoldAnswer, HoldCreate
 from kalends.schemas.wire import Deleted
-from kalends.services import holds, parties
+from kalends.services import holds
 
 router = APIRouter(prefix="/v1/calendar/holds", tags=["holds"], route_class=JsonRoute)
 
@@ -32,7 +32,7 @@ router = APIRouter(prefix="/v1/calendar/holds", tags=["holds"], route_class=Json
 async def create(body: HoldCreate, change: Writing) -> Response:
     """Keep time for a while. It is free again at `expires_at`, or when the hold is deleted; an appointment
     that is booked with its `hold_id` takes its place."""
-    return await change.make(HoldAnswer.of, holds.hold, parties.staff(change.caller), body, change.now)
+    return await change.make(HoldAnswer.of, holds.hold, change.party, body, change.now)
 
 
 @router.delete("/{id}", response_model=Deleted, responses=deleting())

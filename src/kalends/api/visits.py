@@ -16,8 +16,9 @@ from kalends.core.caller import Host, Link, Visitor
 from kalends.core.errors import Moved, NotFound, Unbookable, Wanted
 from kalends.db.batches import Batches
 from kalends.ids import digest
-from kalends.services import manage_links
+from kalends.services import manage_links, parties
 from kalends.services.idempotency import Ticket
+from kalends.services.parties import Party
 from kalends.shares import Share
 
 Slug = Annotated[str, Path(max_length=63, pattern=NO_NUL, description="The organization's.")]
@@ -42,6 +43,10 @@ class ClientChange(Change):
     def __init__(self, request: Request, visited: Host) -> None:
         super().__init__(request, visited)
         self.visited = visited
+
+    @property
+    def party(self) -> Party:
+        return parties.client(self.visited)
 
     @property
     def visitor(self) -> Visitor:

@@ -24,7 +24,6 @@ from kalends.services import (
     offers,
     parties,
 )
-from kalends.services.parties import Party
 
 
 def page(tx: Tx, host: Host) -> BookingPage:
@@ -44,7 +43,7 @@ def hold(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: date
     """Keep time for a while, by every rule. Raises TooManyHolds, and what `holds.hold` raises."""
     client_limits.of_address(tx, host, visitor, now)
     checked = HoldCreate.model_construct(**dict(wish), check="all")
-    return holds.hold(tx, _client(host), checked, now, held_from=visitor.digest)
+    return holds.hold(tx, parties.client(host), checked, now, held_from=visitor.digest)
 
 
 def book(
@@ -68,7 +67,7 @@ def book(
     known = {name: value for name, value in dict(wish).items() if name in AppointmentCreate.model_fields}
     checked = AppointmentCreate.model_construct(**known, check="all")
     asked_from = visitor.digest if by_mail else None
-    booked = bookings.book(tx, _client(host), checked, now, answers, asked_from=asked_from)
+    booked = bookings.book(tx, parties.client(host), checked, now, answers, asked_from=asked_from)
     return booked, None if by_mail else manage_links.issue(tx, host.org_id, booked.id, now)
 
 
@@ -84,7 +83,11 @@ def confirm(tx: Tx, link: Link, now: datetime) -> Appointment:
     Raises NotFound, also if it was not confirmed in time, and IllegalTransition for one that is cancelled."""
     row = _row(tx, link, now, locked=True)
     manage_links.must_be_good(tx, link)
-    return confirmations.confirm(tx, row, now) if row.is_hold else _confirmed(row, now)
+    return (
+        confirmations.confirm(tx, parties.client(link.host), row, now)
+        if row.is_hold
+        else _confirmed(row, now)
+    )
 
 
 def cancel(tx: Tx, link: Link, reason: str | None, now: datetime) -> Appointment:
@@ -98,7 +101,9 @@ def cancel(tx: Tx, link: Link, reason: str | None, now: datetime) -> Appointment
         return confirmations.withdraw(tx, row, reason, now)
     _in_time(present, link.host, now)
     wish = AppointmentChange(status="cancelled", cancellation_reason=reason)
-    return appointment_changes.change(tx, _client(link.host), link.appointment_id, wish, now, link=link)
+    return appointment_changes.change(
+        tx, parties.client(link.host), link.appointment_id, wish, now, link=link
+    )
 
 
 def reschedule(tx: Tx, link: Link, start: datetime, now: datetime) -> Appointment:
@@ -108,7 +113,9 @@ def reschedule(tx: Tx, link: Link, start: datetime, now: datetime) -> Appointmen
     confirmations.must_be_confirmed(present)
     _in_time(present, link.host, now)
     wish = AppointmentChange.model_construct({"start_time", "check"}, start_time=start, check="all")
-    return appointment_changes.change(tx, _client(link.host), link.appointment_id, wish, now, link=link)
+    return appointment_changes.change(
+        tx, parties.client(link.host), link.appointment_id, wish, now, link=link
+    )
 
 
 def _row(tx: Tx, link: Link, now: datetime, *, locked: bool = False) -> AnyRow:
@@ -134,7 +141,3 @@ def _in_time(appointment: Appointment, host: Host, now: datetime) -> None:
             f"It could be changed until {stamp(until)}; please get in touch with {host.name}.",
             until=stamp(until),
         )
-
-
-def _client(host: Host) -> Party:
-    return parties.client(host.org_id, host.timezone)

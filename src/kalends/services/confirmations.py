@@ -20,6 +20,7 @@ from kalends.schemas.appointments import Appointment
 from kalends.schemas.events import AppointmentCreated
 from kalends.services import events, offers
 from kalends.services.appointments import fields_of, with_fields
+from kalends.services.parties import Party
 
 WITHIN = timedelta(minutes=30)
 UNCONFIRMED = 0
@@ -72,7 +73,7 @@ def is_cancelled() -> IllegalTransition:
     return IllegalTransition(sentence, status="cancelled", allowed=[])
 
 
-def confirm(tx: Tx, row: AnyRow, now: datetime) -> Appointment:
+def confirm(tx: Tx, party: Party, row: AnyRow, now: datetime) -> Appointment:
     """Make an appointment of a locked row that stands, as if it were booked at this moment. Raises
     IllegalTransition if its client has cancelled it."""
     if row.status == "cancelled":
@@ -91,7 +92,7 @@ def confirm(tx: Tx, row: AnyRow, now: datetime) -> Appointment:
     }
     _write(tx, row, after)
     booked = with_fields(row, fields_of(row) | after)
-    told = AppointmentCreated(appointment=booked, actor=events.CLIENT, check="all")
+    told = AppointmentCreated(appointment=booked, actor=party.actor, check="all")
     tx.execute(insert(outbox), events.of_appointment("appointment.created", told, now))
     return booked
 

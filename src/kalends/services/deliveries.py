@@ -19,7 +19,7 @@ from kalends.db.tables import deliveries, events, organizations, receivers
 from kalends.ids import new_id
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.letters import Letter
-from kalends.services import appointments, letters, manage_links, webhook_secrets
+from kalends.services import appointments, letters, manage_links, parties, webhook_secrets
 from kalends.services import events as outbox
 from kalends.services.event_order import PENDING
 from kalends.services.event_pages import told
@@ -326,7 +326,7 @@ def _disable(tx: Tx, held: Lease, why: str, now: datetime) -> None:
     if disabled is not None:
         log.warning("a webhook was made inactive", org_id=held.org_id, webhook_id=held.receiver_id, why=why)
         told_ = {"webhook": {**disabled._mapping, "reason": why}}
-        outbox.tell(tx, held.org_id, "webhook.disabled", told_, outbox.SYSTEM, now, held.receiver_id)
+        outbox.tell(tx, parties.system(held.org_id), "webhook.disabled", told_, held.receiver_id, now)
 
 
 def _mine(held: Lease) -> tuple[Any, ...]:

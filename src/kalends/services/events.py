@@ -7,26 +7,12 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from kalends.core.caller import Caller
 from kalends.db.claims import Values
 from kalends.db.database import Tx
 from kalends.db.tables import events as outbox
 from kalends.ids import new_id
-from kalends.schemas.appointments import Actor
 from kalends.schemas.events import AppointmentChanged, AppointmentCreated
-
-CLIENT = Actor(kind="client", id=None, name=None)
-"""Whoever books for themselves, or follows the link of their appointment."""
-SYSTEM = Actor(kind="system", id=None, name=None)
-"""Kalends itself, where time alone made something happen."""
-
-OPERATOR = Actor(kind="operator", id=None, name=None)
-"""Whoever runs the server, by the command line."""
-
-
-def actor(caller: Caller) -> Actor:
-    """The caller as an event names it."""
-    return Actor.model_construct(kind="api_key", id=caller.key_id, name=caller.key_name)
+from kalends.services.parties import Party
 
 
 def row(
@@ -58,9 +44,8 @@ def of_appointment(kind: str, told: AppointmentCreated | AppointmentChanged, now
     return row(it.org_id, kind, told.model_dump_json(), now, subject=it.id, version=it.version)
 
 
-def tell(
-    tx: Tx, org_id: str, kind: str, told: Mapping[str, Any], actor_: Actor, now: datetime, subject: str
-) -> None:
-    """Write an event down that tells of something else."""
-    payload = json.dumps({**told, "actor": actor_.model_dump()}, ensure_ascii=False)
-    tx.execute(insert(outbox), row(org_id, kind, payload, now, subject=subject))
+def tell(tx: Tx, party: Party, kind: str, told: Mapping[str, Any], subject: str, now: datetime) -> None:
+    """Store an event about anything but an appointment: what `party` did, and what there is to tell of it
+    (`told`). `subject` is the id of what it happened to."""
+    payload = json.dumps({**told, "actor": party.actor.model_dump()}, ensure_ascii=False)
+    tx.execute(insert(outbox), row(party.org_id, kind, payload, now, subject=subject))

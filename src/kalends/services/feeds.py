@@ -22,6 +22,7 @@ from kalends.schemas.wire import Deleted
 from kalends.services import calendars, events, makers
 from kalends.services.appointments import SHOWN, shown
 from kalends.services.organizations import host_of
+from kalends.services.parties import Party
 
 PAST_DAYS, AHEAD_DAYS = 30, 365
 _SLICE = 200
@@ -55,7 +56,7 @@ def create(tx: Tx, org_id: str, wish: FeedCreate, by: Actor, now: datetime) -> t
     }
     tx.execute(insert(feeds), row)
     feed = Feed.model_validate(row)
-    events.tell(tx, org_id, "feed.created", {"feed": feed.model_dump(mode="json")}, by, now, feed.id)
+    events.tell(tx, Party(org_id, by), "feed.created", {"feed": feed.model_dump(mode="json")}, feed.id, now)
     return feed, token
 
 
@@ -73,7 +74,7 @@ def remove(tx: Tx, org_id: str, feed_id: str, by: Actor, now: datetime) -> str:
         raise NotFound("There is no feed with this id.")
     was = Feed.model_validate(dict(row._mapping)).model_dump(mode="json")
     told = Deleted.of(feed_id).model_dump() | {"feed": was}
-    events.tell(tx, org_id, "feed.deleted", told, by, now, feed_id)
+    events.tell(tx, Party(org_id, by), "feed.deleted", told, feed_id, now)
     return feed_id
 
 

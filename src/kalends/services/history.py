@@ -12,7 +12,7 @@ from kalends.db.tables import appointment_changes
 from kalends.db.tables import events as outbox
 from kalends.schemas.appointments import Actor, Appointment, HistoryEntry
 from kalends.schemas.events import AppointmentChanged
-from kalends.services import events
+from kalends.services import events, parties
 from kalends.services.appointments import fields_of, row_of, shown, with_fields
 
 _UNTOLD = frozenset({"version", "updated_at"})
@@ -77,7 +77,7 @@ def of(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> list[HistoryE
             HistoryEntry(
                 version=present.version,
                 at=present.updated_at,
-                actor=events.SYSTEM,
+                actor=parties.system(stored.org_id).actor,
                 before=before,
                 after=after,
             )

@@ -16,8 +16,9 @@ from kalends.db.tables import api_keys, organizations
 from kalends.ids import digest, new_api_key, new_id
 from kalends.schemas.appointments import Actor
 from kalends.schemas.organizations import Key
-from kalends.services import events, makers
+from kalends.services import events, makers, parties
 from kalends.services.organizations import row_of
+from kalends.services.parties import Party
 
 DEFAULT_SCOPES = ("read", "write", "delete")
 _SHOWN = 12
@@ -40,7 +41,7 @@ def create(
     scopes: Sequence[str] = DEFAULT_SCOPES,
     lifetime: timedelta | None,
     now: datetime,
-    by: Actor = events.OPERATOR,
+    by: Actor = parties.OPERATOR,
     secret: str | None = None,
 ) -> dict[str, Any]:
     """Make a key for an organization (its id or slug): its row, and the secret under `key`, this once.
@@ -96,7 +97,7 @@ def get(tx: Tx, org_id: str, key_id: str) -> Key:
 
 
 def revoke(
-    tx: Tx, key_id: str, now: datetime, *, org_id: str | None = None, by: Actor = events.OPERATOR
+    tx: Tx, key_id: str, now: datetime, *, org_id: str | None = None, by: Actor = parties.OPERATOR
 ) -> datetime:
     """Revoke a key from the next request on, and tell since when it is revoked; twice is once. The
     operator may revoke any key, an organization only its own (`org_id`).
@@ -123,7 +124,7 @@ def no_key(key_id: str) -> NotFound:
 def _tell(tx: Tx, kind: str, key: Key, by: Actor, now: datetime) -> None:
     """Tell of a key, and not how its secret begins: that is for those who may list keys."""
     told = {"key": key.model_dump(mode="json", exclude={"prefix"})}
-    events.tell(tx, key.org_id, kind, told, by, now, key.id)
+    events.tell(tx, Party(key.org_id, by), kind, told, key.id, now)
 
 
 def note_use(tx: Tx, used: Mapping[tuple[str, str], datetime]) -> None:

@@ -16,7 +16,7 @@ from kalends.core.lifecycle import MAX_BUSY, Occupancy, as_of
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointments, organizations
 from kalends.schemas.appointments import Appointment
-from kalends.services import events, history, manage_links
+from kalends.services import history, manage_links, parties
 from kalends.services.appointments import WITH_HOLDS, fields_of, with_fields
 from kalends.services.confirmations import UNCONFIRMED
 
@@ -77,7 +77,9 @@ def settle_one(tx: Tx, row: AnyRow, now: datetime) -> Appointment:
         .values({column.name: after[column.name] for column in appointments.c})
     )
     settled = with_fields(row, after)
-    history.record(tx, events.SYSTEM, with_fields(row, fields_of(row)), settled, check="none", now=now)
+    history.record(
+        tx, parties.system(row.org_id).actor, with_fields(row, fields_of(row)), settled, check="none", now=now
+    )
     return settled
 
 

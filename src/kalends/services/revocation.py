@@ -13,7 +13,7 @@ from kalends.schemas.appointments import Actor
 from kalends.schemas.feeds import Feed
 from kalends.schemas.organizations import Key, Made
 from kalends.schemas.webhooks import Webhook
-from kalends.services import events, feeds, keys, webhooks
+from kalends.services import feeds, keys, parties, webhooks
 from kalends.services.makers import made_by, maker_of
 
 
@@ -34,7 +34,7 @@ def revoke(
     *,
     real_now: datetime,
     org_id: str | None = None,
-    by: Actor = events.OPERATOR,
+    by: Actor = parties.OPERATOR,
     with_made: bool = False,
     remove_webhook: Callable[..., str] = webhooks.remove,
 ) -> Revoked:

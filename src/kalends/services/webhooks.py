@@ -25,9 +25,10 @@ from kalends.schemas.webhooks import (
     WebhookChange,
     WebhookCreate,
 )
-from kalends.services import event_order, makers, webhook_secrets
+from kalends.services import event_order, makers, parties, webhook_secrets
 from kalends.services import events as events_
 from kalends.services.deliveries import SHOWN_DELIVERIES
+from kalends.services.parties import Party
 from kalends.vault import CLEAR, SealedError, Vault
 
 ROTATION = timedelta(hours=24)
@@ -46,7 +47,7 @@ def create(
     now: datetime,
     *,
     mail: bool,
-    by: Actor = events_.OPERATOR,
+    by: Actor = parties.OPERATOR,
     vault: Vault = CLEAR,
 ) -> NewWebhook:
     """Add a webhook; it is told of what happens from now on. Raises AlreadyExists if another has its URL,
@@ -98,7 +99,7 @@ def change(
     wish: WebhookChange,
     now: datetime,
     *,
-    by: Actor = events_.OPERATOR,
+    by: Actor = parties.OPERATOR,
     vault: Vault = CLEAR,
 ) -> Webhook:
     """Change what is sent. One that is made active again gets what it missed. Raises NotFound, Malformed for
@@ -138,7 +139,7 @@ def rotate(
     webhook_id: str,
     now: datetime,
     *,
-    by: Actor = events_.OPERATOR,
+    by: Actor = parties.OPERATOR,
     vault: Vault = CLEAR,
 ) -> NewWebhook:
     """Give a new secret; the old one signs, too, for a day, as do those of before that still do. What can't
@@ -174,7 +175,7 @@ def known(tx: Tx, org_id: str, webhook_id: str, _now: datetime, *, by: Actor) ->
     return str(_row(tx, org_id, webhook_id).id)
 
 
-def remove(tx: Tx, org_id: str, webhook_id: str, now: datetime, *, by: Actor = events_.OPERATOR) -> str:
+def remove(tx: Tx, org_id: str, webhook_id: str, now: datetime, *, by: Actor = parties.OPERATOR) -> str:
     """Delete a webhook with its deliveries; its id. Raises NotFound."""
     event_order.lock_head(tx, org_id, now)  # nobody makes deliveries for it meanwhile
     was = get(tx, org_id, webhook_id)
@@ -316,7 +317,7 @@ def _present_secret(row: AnyRow, vault: Vault) -> str | None:
 def _tell(tx: Tx, org_id: str, kind: str, webhook: Webhook, by: Actor, now: datetime, **more: object) -> None:
     """Tell of a webhook, but not its URL: many a URL is as good as a password, and others are told."""
     told = webhook.model_dump(mode="json", exclude={"url"}) | {"host": urlsplit(webhook.url).hostname}
-    events_.tell(tx, org_id, kind, {**more, "webhook": told}, by, now, webhook.id)
+    events_.tell(tx, Party(org_id, by), kind, {**more, "webhook": told}, webhook.id, now)
 
 
 def _delivery(row: AnyRow) -> Delivery:

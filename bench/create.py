@@ -31,6 +31,7 @@ from kalends.db.database import Tx  # noqa: E402
 from kalends.db.opening import open_database  # noqa: E402
 from kalends.schemas.appointment_types import AppointmentTypeCreate  # noqa: E402
 from kalends.services import appointment_types, keys, organizations  # noqa: E402
+from kalends.services.parties import operator  # noqa: E402
 
 ORGS = 50
 CLIENTS = (1, 16, 64)
@@ -206,11 +207,10 @@ def seed(url: str) -> None:
             organizations.create(
                 tx, name=f"Bench {n}", slug=f"bench-{n}", org_id=f"org_{n}", calendar_id=f"cal_{n}", now=now
             )
-            keys.create(
-                tx, f"org_{n}", name=None, scopes=["write"], lifetime=None, now=now, secret=f"vst_bench_{n}"
-            )
+            party = operator(f"org_{n}")
+            keys.create(tx, party, now, name=None, scopes=["write"], lifetime=None, secret=f"vst_bench_{n}")
             wish = AppointmentTypeCreate(name="Bench", durationMinutes=1)
-            appointment_types.create(tx, f"org_{n}", wish, now, type_id=f"type_{n}")
+            appointment_types.create(tx, party, wish, now, type_id=f"type_{n}")
 
     async def run() -> None:
         database = open_database(url, pool_size=1)

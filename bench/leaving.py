@@ -32,6 +32,7 @@ from kalends.db.opening import open_database  # noqa: E402
 from kalends.db.tables import deliveries, events  # noqa: E402
 from kalends.schemas.webhooks import WebhookCreate  # noqa: E402
 from kalends.services import webhooks  # noqa: E402
+from kalends.services.parties import operator  # noqa: E402
 
 CLIENTS = 16
 PATIENCE_SECONDS = 600
@@ -68,7 +69,7 @@ def hook(url: str, port: int) -> None:
     def fill(tx: Tx) -> None:
         for n in range(ORGS):
             wish = WebhookCreate(url=f"http://127.0.0.1:{port}/{n}", events=["appointment.*"])
-            webhooks.create(tx, f"org_{n}", wish, SystemClock().now(), mail=True)
+            webhooks.create(tx, operator(f"org_{n}"), wish, SystemClock().now(), mail=True)
 
     async def run() -> None:
         database = open_database(url, pool_size=1)

@@ -45,7 +45,7 @@ from kalends.schemas.calendars import CalendarCreate  # noqa: E402
 from kalends.schemas.feeds import FeedCreate  # noqa: E402
 from kalends.schemas.hours import AvailabilityCreate  # noqa: E402
 from kalends.services import appointment_types, availability, calendars, feeds, keys, organizations  # noqa: E402
-from kalends.services.events import OPERATOR  # noqa: E402
+from kalends.services.parties import operator  # noqa: E402
 
 ORG, KEY = "org_rude", "vst_rude"
 DAYS, CALENDARS, BOOKED = 90, 100, 10_000
@@ -61,13 +61,14 @@ def fill(tx: Tx) -> Facts:
     """An organization that is always open, with a start every minute, and 10,000 appointments in a feed."""
     now = SystemClock().now()
     organizations.create(tx, name="Rude", slug="rude", org_id=ORG, calendar_id=f"{ORG}_0", now=now)
-    keys.create(tx, ORG, name=None, scopes=["admin"], lifetime=None, now=now, secret=KEY)
+    party = operator(ORG)
+    keys.create(tx, party, name=None, scopes=["admin"], lifetime=None, now=now, secret=KEY)
     rooms = [f"{ORG}_0"] + [
-        calendars.create(tx, ORG, CalendarCreate(name=f"Room {n}"), now).id for n in range(1, CALENDARS)
+        calendars.create(tx, party, CalendarCreate(name=f"Room {n}"), now).id for n in range(1, CALENDARS)
     ]
     times = {"start_time": "00:00:00", "end_time": "24:00:00"}
     always = [AvailabilityCreate.model_validate({"day_of_week": day} | times) for day in range(7)]
-    availability.replace(tx, ORG, always, now)
+    availability.replace(tx, party, always, now)
     for name, ids in (("one", rooms[:1]), ("crowd", rooms)):
         kind = AppointmentTypeCreate(
             name=name,
@@ -77,9 +78,9 @@ def fill(tx: Tx) -> Facts:
             maxDaysAhead=1_000,
             calendarIds=ids,
         )
-        appointment_types.create(tx, ORG, kind, now, type_id=f"type_{name}")
+        appointment_types.create(tx, party, kind, now, type_id=f"type_{name}")
     tx.execute(insert(appointments), [_row(rooms[n % CALENDARS], n, now) for n in range(BOOKED)])
-    return {"feed": feeds.create(tx, ORG, FeedCreate(), OPERATOR, now)[1]}
+    return {"feed": feeds.create(tx, party, FeedCreate(), now)[1]}
 
 
 def _row(calendar_id: str, n: int, now: datetime) -> dict[str, Any]:

@@ -50,6 +50,7 @@ from kalends.schemas.appointment_types import AppointmentTypeCreate  # noqa: E40
 from kalends.schemas.calendars import CalendarCreate  # noqa: E402
 from kalends.schemas.hours import AvailabilityCreate  # noqa: E402
 from kalends.services import appointment_types, availability, calendars, keys, organizations  # noqa: E402
+from kalends.services.parties import operator  # noqa: E402
 
 ZONE = "Europe/Berlin"
 FIRST = date(2030, 3, 4)
@@ -217,9 +218,10 @@ def fill(tx: Tx, practice: Practice) -> None:
     org = practice.id
     name = practice.name.capitalize()
     organizations.create(tx, name=name, timezone=ZONE, org_id=org, calendar_id=f"{org}_0", now=now)
-    keys.create(tx, org, name=None, scopes=["write"], lifetime=None, now=now, secret=practice.key)
+    party = operator(org)
+    keys.create(tx, party, name=None, scopes=["write"], lifetime=None, now=now, secret=practice.key)
     ids = [f"{org}_0"] + [
-        calendars.create(tx, org, CalendarCreate(name=f"Room {n}"), now).id
+        calendars.create(tx, party, CalendarCreate(name=f"Room {n}"), now).id
         for n in range(1, practice.calendars)
     ]
     kind = AppointmentTypeCreate(
@@ -230,10 +232,10 @@ def fill(tx: Tx, practice: Practice) -> None:
         maxDaysAhead=DAYS_AHEAD,
         calendarIds=ids,
     )
-    appointment_types.create(tx, org, kind, now, type_id=practice.type_id)
+    appointment_types.create(tx, party, kind, now, type_id=practice.type_id)
     times = {"start_time": f"{OPENS:02}:00:00", "end_time": f"{CLOSES:02}:00:00"}
     open_ = [AvailabilityCreate.model_validate({"day_of_week": day} | times) for day in range(1, 6)]
-    availability.replace(tx, org, open_, now)
+    availability.replace(tx, party, open_, now)
     rows = [
         {
             "org_id": org,

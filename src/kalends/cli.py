@@ -24,6 +24,7 @@ from kalends.delivery.mail import Postman
 from kalends.schemas.organizations import Made
 from kalends.services import keys, organizations, revocation
 from kalends.services.makers import maker_of
+from kalends.services.parties import operator
 from kalends.settings import Settings, unknown_names, wrong_values
 from kalends.vault import new_key
 
@@ -214,14 +215,14 @@ def key_create(
 
     Example: kalends key create --org praxis-muller --name "Web page" --scope read --expires 90d
     """
-    row = _write(
-        keys.create,
-        org,
-        name=name,
-        scopes=scope or keys.DEFAULT_SCOPES,
-        lifetime=_lifetime(expires),
-        now=_now(),
-    )
+    lifetime = _lifetime(expires)
+
+    def make(tx: Tx) -> dict[str, Any]:
+        party = operator(organizations.row_of(tx, org).id)
+        scopes = scope or keys.DEFAULT_SCOPES
+        return keys.create(tx, party, _now(), name=name, scopes=scopes, lifetime=lifetime)
+
+    row = _write(make)
     shown = {field: _plain(row[field]) for field in ("id", "key", "scopes", "expires_at")}
     until = f"until {shown['expires_at']}" if row["expires_at"] else "for good"
     text = f"{row['key']}\n\n{row['id']}: {', '.join(row['scopes'])}, {until}. The key is not shown again."
@@ -258,9 +259,10 @@ def key_revoke(
     now = _now()
 
     async def revoke(database: Database) -> revocation.Revoked:
-        while with_made and await database.write(revocation.empty, key_id, now) > 0:
+        party = operator(await database.read(keys.owner_of, key_id))
+        while with_made and await database.write(revocation.empty, party, key_id, now) > 0:
             pass
-        return await database.write(revocation.revoke, key_id, now, real_now=now, with_made=with_made)
+        return await database.write(revocation.revoke, party, key_id, now, real_now=now, with_made=with_made)
 
     done = _with_database(_settings(tell=True), revoke)
     since = _plain(done.key.revoked_at)

@@ -9,6 +9,7 @@ from kalends.schemas.appointment_types import AppointmentTypeCreate
 from kalends.schemas.appointments import AppointmentCreate
 from kalends.schemas.hours import AvailabilityCreate
 from kalends.services import appointment_types, availability, bookings, keys, organizations
+from kalends.services.parties import operator
 
 KEY = "vst_demo"
 ORG_ID = "org_xyz789"
@@ -24,18 +25,19 @@ _CLIENTS = (
 def fill(tx: Tx, now: datetime) -> None:
     """Make the demo: organization, key, types, hours, and some appointments in the days after `now` (UTC)."""
     organizations.create(tx, name="Demo Tax Advisers", slug="demo", org_id=ORG_ID, now=now)
-    keys.create(tx, ORG_ID, name="Demo", scopes=["admin"], lifetime=None, now=now, secret=KEY)
+    party = operator(ORG_ID)
+    keys.create(tx, party, now, name="Demo", scopes=["admin"], lifetime=None, secret=KEY)
     caller = next(iter(keys.find(tx, [digest(KEY)]).values()))
     for name, minutes, after, type_id in (
         ("Tax Consultation", 60, 0, TYPE_ID),
         ("First Meeting", 30, 15, None),
     ):
         wish = AppointmentTypeCreate(name=name, durationMinutes=minutes, bufferAfterMinutes=after)
-        appointment_types.create(tx, ORG_ID, wish, now, type_id=type_id)
+        appointment_types.create(tx, party, wish, now, type_id=type_id)
     week = [
         AvailabilityCreate(day_of_week=day, start_time="09:00:00", end_time="17:00:00") for day in range(1, 6)
     ]
-    availability.replace(tx, ORG_ID, week, now)
+    availability.replace(tx, party, week, now)
     _book(tx, caller, now)
 
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from kalends.db.database import Tx
 from kalends.services import keys, organizations
+from kalends.services.parties import operator
 from tests.api.conftest import client_of
 from tests.support.answers import answered
 
@@ -104,5 +105,5 @@ def _make(tx: Tx, slug: str, timezone: str, sandbox: bool, now: datetime) -> tup
     row = organizations.create(
         tx, name="Doe & Daughters", slug=slug, timezone=timezone, sandbox=sandbox, now=now
     )
-    key = keys.create(tx, row["id"], name="Reception", scopes=["admin"], lifetime=None, now=now)
+    key = keys.create(tx, operator(row["id"]), name="Reception", scopes=["admin"], lifetime=None, now=now)
     return row["id"], key["key"]

@@ -14,6 +14,7 @@ from kalends.db.database import Database, Tx
 from kalends.db.tables import slugs
 from kalends.services import keys, organizations
 from kalends.services.organizations import MOST_FORMER_SLUGS
+from kalends.services.parties import operator
 from kalends.settings import Settings
 from tests.api.conftest import client_of
 from tests.api.pages import Page, open_page
@@ -126,7 +127,7 @@ async def test_a_former_slug_is_nobody_elses(
         with pytest.raises(AlreadyExists, match="stays reserved"):
             await db.write(organizations.create, **named, now=clock.now())
     # There it still finds the organization.
-    made = await db.write(keys.create, mine, name=None, lifetime=None, now=clock.now())
+    made = await db.write(keys.create, operator(mine), name=None, lifetime=None, now=clock.now())
     assert made["org_id"] == shown["id"]
 
 
@@ -189,7 +190,9 @@ async def test_the_organization_is_the_administrators(
 ) -> None:
     before = answered(await client.get(ORGANIZATION), "organization")
     scopes = ["read", "write", "delete"]
-    made = await db.write(keys.create, org.id, name=None, scopes=scopes, lifetime=None, now=clock.now())
+    made = await db.write(
+        keys.create, operator(org.id), name=None, scopes=scopes, lifetime=None, now=clock.now()
+    )
     async with client_of(app, made["key"]) as theirs:
         answer = refused(await theirs.patch(ORGANIZATION, json={"slug": "mine"}), 403, "scope_missing")
         assert answer["details"] == {"scope": "admin"}

@@ -15,6 +15,7 @@ from kalends.app import create_app
 from kalends.db.database import Database, Tx
 from kalends.db.tables import metadata
 from kalends.services import keys
+from kalends.services.parties import operator
 from kalends.settings import Settings
 from tests.api.conftest import client_of
 from tests.support.answers import refused
@@ -338,12 +339,12 @@ async def test_every_route_wants_a_good_key_with_its_scope(
 
     async def key(scopes: set[str], lifetime: timedelta | None = None) -> dict[str, Any]:
         made = await db.write(
-            keys.create, mine.org.id, name=None, scopes=scopes, lifetime=lifetime, now=clock.now()
+            keys.create, operator(mine.org.id), name=None, scopes=scopes, lifetime=lifetime, now=clock.now()
         )
         return dict(made)
 
     revoked, expired = await key({"admin"}), await key({"admin"}, timedelta(0))
-    await db.write(keys.revoke, revoked["id"], clock.now())
+    await db.write(keys.revoke, operator(mine.org.id), revoked["id"], clock.now())
     lacking = {
         scope: (await key({"read", "write", "delete"} - enough))["key"]
         for scope, enough in implied_by.items()

@@ -11,6 +11,7 @@ from kalends.db.database import Database, Tx
 from kalends.db.tables import api_keys
 from kalends.ids import digest
 from kalends.services import keys
+from kalends.services.parties import operator
 from tests.api.conftest import client_of
 from tests.support.answers import refused
 from tests.support.clock import StoppedClock
@@ -94,7 +95,9 @@ async def test_scopes(
     may_read: bool,
     may_write: bool,
 ) -> None:
-    made = await db.write(keys.create, org.id, name=None, scopes=scopes, lifetime=None, now=clock.now())
+    made = await db.write(
+        keys.create, operator(org.id), name=None, scopes=scopes, lifetime=None, now=clock.now()
+    )
     async with client_of(app, made["key"]) as client:
         reading = await client.get(TYPES)
         writing = await client.post(PATH, json=org.wish())
@@ -111,13 +114,15 @@ async def test_a_revoked_key_is_refused_from_the_next_request_on(
     client: httpx.AsyncClient, db: Database, clock: StoppedClock, org: Org
 ) -> None:
     assert (await client.get(TYPES)).status_code == 200
-    await db.write(keys.revoke, org.caller.key_id, clock.now())
+    await db.write(keys.revoke, operator(org.id), org.caller.key_id, clock.now())
     refused(await client.get(TYPES), 401, "key_revoked")
     refused(await client.post(PATH, json=org.wish()), 401, "key_revoked")
 
 
 async def test_an_expired_key_is_refused(app: FastAPI, db: Database, clock: StoppedClock, org: Org) -> None:
-    made = await db.write(keys.create, org.id, name=None, lifetime=timedelta(days=90), now=clock.now())
+    made = await db.write(
+        keys.create, operator(org.id), name=None, lifetime=timedelta(days=90), now=clock.now()
+    )
     async with client_of(app, made["key"]) as client:
         clock.forward(days=90, seconds=-1)
         assert (await client.get(TYPES)).status_code == 200

@@ -14,6 +14,7 @@ from kalends.ids import digest
 from kalends.schemas.webhooks import WebhookCreate
 from kalends.services import event_order, keys, webhooks
 from kalends.services import events as outbox
+from kalends.services.parties import operator, staff
 from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
@@ -356,10 +357,10 @@ async def test_a_key_that_was_revoked_since_the_call_came_in_makes_nothing(
 ) -> None:
     from kalends.core.errors import KeyRevoked
 
-    by = outbox.actor(org.caller)
-    await db.write(keys.revoke, org.caller.key_id, clock.now())
+    party = staff(org.caller)
+    await db.write(keys.revoke, operator(org.id), org.caller.key_id, clock.now())
     with pytest.raises(KeyRevoked):
-        await db.write(keys.create, org.id, name=None, lifetime=None, now=clock.now(), by=by)
+        await db.write(keys.create, party, name=None, lifetime=None, now=clock.now())
     wish = WebhookCreate(url=HOOK, events=["*"])
     with pytest.raises(KeyRevoked):
-        await db.write(webhooks.create, org.id, wish, clock.now(), mail=False, by=by)
+        await db.write(webhooks.create, party, wish, clock.now(), mail=False)

@@ -11,6 +11,7 @@ from kalends.app import create_app
 from kalends.db.database import Database, Tx
 from kalends.db.tables import organizations
 from kalends.services import keys
+from kalends.services.parties import operator
 from kalends.settings import Settings
 from tests.api.conftest import client_of
 from tests.support.answers import refused
@@ -68,7 +69,7 @@ async def test_the_limit_is_that_of_the_organization_whatever_keys_it_makes(
     app: FastAPI, client: httpx.AsyncClient, db: Database, org: Org, clock: StoppedClock
 ) -> None:
     await on_plan(db, org, "enterprise", own=4)
-    other = await db.write(keys.create, org.id, name=None, lifetime=None, now=clock.now())
+    other = await db.write(keys.create, operator(org.id), name=None, lifetime=None, now=clock.now())
     neighbour = await make_org(db, clock.now())
     async with client_of(app, other["key"]) as theirs, client_of(app, neighbour.key) as next_door:
         turns = (client, theirs, client, theirs)
@@ -89,8 +90,8 @@ async def test_the_limit_is_that_of_the_organization_whatever_keys_it_makes(
 async def test_keys_tell_how_many_requests_each_made(
     app: FastAPI, client: httpx.AsyncClient, db: Database, org: Org, clock: StoppedClock
 ) -> None:
-    web = await db.write(keys.create, org.id, name="web", lifetime=None, now=clock.now())
-    idle = await db.write(keys.create, org.id, name="idle", lifetime=None, now=clock.now())
+    web = await db.write(keys.create, operator(org.id), name="web", lifetime=None, now=clock.now())
+    idle = await db.write(keys.create, operator(org.id), name="idle", lifetime=None, now=clock.now())
     async with client_of(app, web["key"]) as theirs:
         for _ in range(3):
             await theirs.get(TYPES)

@@ -14,6 +14,7 @@ from kalends.db.database import Database, Tx
 from kalends.db.tables import appointments
 from kalends.schemas.webhooks import WebhookCreate
 from kalends.services import keys, webhooks
+from kalends.services.parties import operator
 from kalends.worker import Worker
 from tests.api.conftest import client_of
 from tests.api.pages import APPOINTMENTS, LINKS, Page, open_page
@@ -209,7 +210,7 @@ async def test_a_clock_decides_neither_who_may_come_in_nor_how_often(
     app: FastAPI, db: Database, sandbox: Page, clock: StoppedClock
 ) -> None:
     made = await db.write(
-        keys.create, sandbox.org_id, name=None, lifetime=timedelta(hours=1), now=clock.now()
+        keys.create, operator(sandbox.org_id), name=None, lifetime=timedelta(hours=1), now=clock.now()
     )
     clock.forward(hours=1)
     async with client_of(app, made["key"]) as late:
@@ -294,7 +295,7 @@ async def test_deliveries_go_by_the_real_clock(
     year_2030 = at("2030-01-01T00:00:00Z")
     async with Receiver() as receiver:
         wish = WebhookCreate(url=receiver.url("/"), events=["*"])
-        hook = await db.write(webhooks.create, sandbox.org_id, wish, clock.now(), mail=False)
+        hook = await db.write(webhooks.create, operator(sandbox.org_id), wish, clock.now(), mail=False)
         path = f"/v1/webhooks/{hook.id}"
         await sandbox.staff.post(APPOINTMENTS, json=sandbox.wish(), headers=year_2030)
         listed = (await sandbox.staff.get("/v1/events", headers=year_2030)).json()["events"]

@@ -16,6 +16,7 @@ from kalends.core.webhook_secrets import signing_key
 from kalends.db.database import Database, Tx
 from kalends.db.tables import deliveries, receivers
 from kalends.services import event_order, keys, webhooks
+from kalends.services.parties import operator
 from kalends.settings import Settings
 from tests.api.conftest import client_of
 from tests.support.answers import answered
@@ -390,8 +391,10 @@ async def test_every_failure_is_in_the_envelope(
     await make(client, url=ELSEWHERE, headers=reused)
     failed(await client.post(PATH, json=HOOK | {"name": "x"}, headers=reused), 422, "IDEMPOTENCY_KEY_REUSED")
 
-    revoked = await db.write(keys.create, org.id, name=None, scopes=["read"], lifetime=None, now=clock.now())
-    await db.write(keys.revoke, revoked["id"], clock.now())
+    revoked = await db.write(
+        keys.create, operator(org.id), name=None, scopes=["read"], lifetime=None, now=clock.now()
+    )
+    await db.write(keys.revoke, operator(org.id), revoked["id"], clock.now())
     for key, code in ((None, "UNAUTHORIZED"), ("vst_wrong", "UNAUTHORIZED"), (revoked["key"], "KEY_REVOKED")):
         async with client_of(app, key) as nobody:
             response = await nobody.get(PATH)
@@ -430,7 +433,7 @@ async def test_each_call_wants_its_scope(
     }
     assert documented == {each[:2] for each in wanted}
     for scope, lacking in (("read", ["delete"]), ("write", ["read", "delete"]), ("delete", ["write"])):
-        key = await db.write(keys.create, org.id, name=None, scopes=lacking, lifetime=None, now=now)
+        key = await db.write(keys.create, operator(org.id), name=None, scopes=lacking, lifetime=None, now=now)
         async with client_of(app, key["key"]) as limited:
             for method, address, needed in wanted:
                 if needed == scope:

@@ -218,7 +218,7 @@ def test_a_key_is_revoked_with_what_it_made(empty_url: str) -> None:
     operator = {"kind": "operator", "id": None, "name": None}
     listed = said(empty_url, "key", "list", "--org", org["id"])["keys"]
     assert [each["created_by"] for each in listed] == [operator] * 2
-    made = asyncio.run(_let_make(empty_url, org["id"], first["key"]))
+    made = asyncio.run(_let_make(empty_url, first["key"]))
     nothing: dict[str, Any] = {"keys": [], "feeds": [], "webhooks": []}
 
     told = kalends(empty_url, "key", "revoke", first["id"])
@@ -254,16 +254,16 @@ def test_a_key_for_secrets_is_made(empty_url: str) -> None:
     assert len(read_key(kalends(empty_url, "secrets-key").stdout)) == 32
 
 
-async def _let_make(url: str, org_id: str, key: str) -> dict[str, str]:
+async def _let_make(url: str, key: str) -> dict[str, str]:
     """A key, a feed and a webhook, made with this key: their ids."""
 
     def make(tx: Tx) -> dict[str, str]:
-        by, now = parties.staff(keys.find(tx, [digest(key)])[digest(key)]).actor, SystemClock().now()
+        party, now = parties.staff(keys.find(tx, [digest(key)])[digest(key)]), SystemClock().now()
         wish = WebhookCreate(url="https://example.com/hook", events=["*"])
         return {
-            "keys": keys.create(tx, org_id, name="Third", lifetime=None, now=now, by=by)["id"],
-            "feeds": feeds.create(tx, org_id, FeedCreate(), by, now)[0].id,
-            "webhooks": webhooks.create(tx, org_id, wish, now, mail=False, by=by).id,
+            "keys": keys.create(tx, party, name="Third", lifetime=None, now=now)["id"],
+            "feeds": feeds.create(tx, party, FeedCreate(), now)[0].id,
+            "webhooks": webhooks.create(tx, party, wish, now, mail=False).id,
         }
 
     database = open_database(url, pool_size=1)

@@ -24,6 +24,7 @@ from kalends.schemas.queries import EventCursor, EventsQuery
 from kalends.schemas.webhooks import WebhookChange, WebhookCreate
 from kalends.services import bookings, event_order, event_pages, webhooks
 from kalends.services.events import row
+from kalends.services.parties import operator
 from tests.support.organizations import Org, make_org
 
 pytestmark = pytest.mark.anyio
@@ -132,7 +133,7 @@ async def test_a_webhook_is_told_of_what_was_committed_after_it_was_made(postgre
     held = asyncio.create_task(db.write(slow))
     await begun.wait()
     wish = WebhookCreate(url="https://example.com", events=["*"])
-    made = await db.write(webhooks.create, org.id, wish, NOW, mail=False)
+    made = await db.write(webhooks.create, operator(org.id), wish, NOW, mail=False)
     go.set()
     told = [await held, await db.write(write, org)]
     await Reader(db, org).read()
@@ -238,7 +239,7 @@ async def test_what_is_numbered_later_is_due_later(databases: list[Database]) ->
     db = databases[0]
     org = await make_org(db, NOW)
     wish = WebhookCreate(url="https://93.184.215.14/", events=["*"])
-    await db.write(webhooks.create, org.id, wish, NOW, mail=False)
+    await db.write(webhooks.create, operator(org.id), wish, NOW, mail=False)
     for seconds in (2, 0, 1):
         await db.write(write, org)
         await db.write(event_order.number, org.id, NOW + timedelta(seconds=seconds), mail=False)
@@ -256,16 +257,16 @@ async def test_what_is_to_be_told_is_kept_for_longer(databases: list[Database]) 
     db = databases[0]
     org = await make_org(db, NOW)
     wish = WebhookCreate(url="https://93.184.215.14/", events=["*"])
-    hook = await db.write(webhooks.create, org.id, wish, NOW, mail=False)
+    hook = await db.write(webhooks.create, operator(org.id), wish, NOW, mail=False)
     await db.write(write, org)
     await db.write(event_order.number, org.id, NOW, mail=False)
     soon, late = datetime.now(UTC) + timedelta(days=13), datetime.now(UTC) + timedelta(days=15)
     made = 1  # of whose making the webhook is not told itself
     assert await db.write(event_pages.forget, org.id, soon, NOW) == made
     # A webhook that was switched off is not waited for.
-    await db.write(webhooks.change, org.id, hook.id, WebhookChange(active=False), NOW)
+    await db.write(webhooks.change, operator(org.id), hook.id, WebhookChange(active=False), NOW)
     assert await db.write(event_pages.forget, org.id, soon, NOW) == 1
-    await db.write(webhooks.change, org.id, hook.id, WebhookChange(active=True), NOW)
+    await db.write(webhooks.change, operator(org.id), hook.id, WebhookChange(active=True), NOW)
     await db.write(write, org)
     await db.write(event_order.number, org.id, NOW, mail=False)
     changes = 2  # of which the webhook is not told itself

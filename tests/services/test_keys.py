@@ -9,6 +9,7 @@ from kalends.db.tables import api_keys, organizations
 from kalends.ids import digest
 from kalends.services import keys
 from kalends.services import organizations as orgs
+from kalends.services.parties import operator
 from tests.support.organizations import Org
 
 pytestmark = pytest.mark.anyio
@@ -17,7 +18,7 @@ NOW = datetime(2024, 1, 20, 12, tzinfo=UTC)
 
 
 async def test_a_key_is_stored_as_its_digest_only(db: Database, org: Org) -> None:
-    made = await db.write(keys.create, org.id, name="Web", scopes=["write"], lifetime=None, now=NOW)
+    made = await db.write(keys.create, operator(org.id), name="Web", scopes=["write"], lifetime=None, now=NOW)
 
     def row(tx: Tx) -> tuple[object, ...]:
         return tuple(tx.execute(select(api_keys).where(api_keys.c.id == made["id"])).one())
@@ -31,18 +32,19 @@ async def test_a_key_is_stored_as_its_digest_only(db: Database, org: Org) -> Non
 async def test_sandbox_organizations_get_test_keys(db: Database) -> None:
     def make(tx: Tx) -> str:
         org = orgs.create(tx, name="Sand", slug=f"s-{NOW.timestamp():.0f}-{id(db)}", sandbox=True, now=NOW)
-        return str(keys.create(tx, org["slug"], name=None, lifetime=None, now=NOW)["key"])
+        party = operator(orgs.row_of(tx, org["slug"]).id)
+        return str(keys.create(tx, party, name=None, lifetime=None, now=NOW)["key"])
 
     assert (await db.write(make)).startswith("vst_test_")
 
 
 async def test_create_refuses_what_does_not_exist(db: Database, org: Org) -> None:
     with pytest.raises(NotFound):
-        await db.write(keys.create, "org_none", name=None, lifetime=None, now=NOW)
+        await db.read(orgs.row_of, "org_none")
     with pytest.raises(Malformed, match="no scope 'root'"):
-        await db.write(keys.create, org.id, name=None, scopes=["root"], lifetime=None, now=NOW)
+        await db.write(keys.create, operator(org.id), name=None, scopes=["root"], lifetime=None, now=NOW)
     with pytest.raises(Malformed, match="9999"):
-        await db.write(keys.create, org.id, name=None, lifetime=timedelta(weeks=999_999), now=NOW)
+        await db.write(keys.create, operator(org.id), name=None, lifetime=timedelta(weeks=999_999), now=NOW)
 
 
 async def test_find_answers_for_many(db: Database, org: Org, other_org: Org) -> None:
@@ -55,10 +57,11 @@ async def test_find_answers_for_many(db: Database, org: Org, other_org: Org) -> 
 
 
 async def test_revoke_once_is_for_ever(db: Database, org: Org) -> None:
-    assert await db.write(keys.revoke, org.caller.key_id, NOW) == NOW
-    assert await db.write(keys.revoke, org.caller.key_id, NOW + timedelta(days=1)) == NOW
+    party, key_id = operator(org.id), org.caller.key_id
+    assert (await db.write(keys.revoke, party, key_id, NOW)).revoked_at == NOW
+    assert (await db.write(keys.revoke, party, key_id, NOW + timedelta(days=1))).revoked_at == NOW
     with pytest.raises(NotFound):
-        await db.write(keys.revoke, "key_none", NOW)
+        await db.write(keys.revoke, party, "key_none", NOW)
 
 
 async def test_note_use_never_moves_back(db: Database, org: Org) -> None:

@@ -16,6 +16,7 @@ from kalends.ids import digest
 from kalends.schemas.appointment_types import AppointmentTypeCreate
 from kalends.schemas.appointments import AppointmentCreate
 from kalends.services import appointment_types, keys, organizations
+from kalends.services.parties import operator
 
 JANE = {
     "start_time": "2024-01-25T14:00:00Z",
@@ -82,9 +83,10 @@ def _make(
     row = organizations.create(
         tx, name="Test", slug=slug, timezone=timezone, requests_per_hour=requests_per_hour, now=now
     )
-    key = keys.create(tx, row["id"], name="Test key", scopes=scopes, lifetime=None, now=now)["key"]
+    party = operator(row["id"])
+    key = keys.create(tx, party, name="Test key", scopes=scopes, lifetime=None, now=now)["key"]
+    made = appointment_types.create(tx, party, AppointmentTypeCreate.model_validate(kind), now)
     tx.execute(delete(events).where(events.c.org_id == row["id"]))  # tests begin with nothing told
-    made = appointment_types.create(tx, row["id"], AppointmentTypeCreate.model_validate(kind), now)
     calendar = tx.execute(select(calendars.c.id).where(calendars.c.org_id == row["id"])).scalar_one()
     return Org(row["id"], key, keys.find(tx, [digest(key)])[digest(key)], made.id, calendar)
 

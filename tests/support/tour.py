@@ -15,6 +15,7 @@ from kalends.app import create_app
 from kalends.db.database import Database, Tx
 from kalends.delivery.webhooks import Poster
 from kalends.services import keys, organizations
+from kalends.services.parties import operator
 from kalends.settings import Settings
 from kalends.worker import Worker
 from tests.support.clock import StoppedClock
@@ -196,18 +197,25 @@ async def tour(url: str) -> AsyncIterator[Tour]:
 def _fill(tx: Tx, clock: StoppedClock) -> None:
     now = clock.now()
     demo.fill(tx, now)
+    party = operator(demo.ORG_ID)
     for name, scopes in (("reading", ["read"]), ("deleting", ["delete"]), ("expired", ["read"])):
         lifetime = timedelta() if name == "expired" else None
-        keys.create(tx, demo.ORG_ID, name=name, scopes=scopes, lifetime=lifetime, now=now, secret=_KEYS[name])
+        keys.create(tx, party, now, name=name, scopes=scopes, lifetime=lifetime, secret=_KEYS[name])
     made = keys.create(
-        tx, demo.ORG_ID, name="revoked", scopes=["read"], lifetime=None, now=now, secret=_KEYS["revoked"]
+        tx, party, now, name="revoked", scopes=["read"], lifetime=None, secret=_KEYS["revoked"]
     )
-    keys.revoke(tx, made["id"], now)
+    keys.revoke(tx, party, made["id"], now)
     other = organizations.create(
         tx, name="Neighbours", slug="neighbours", plan="enterprise", requests_per_hour=LIMIT, now=now
     )
     keys.create(
-        tx, other["id"], name="counted", scopes=["read"], lifetime=None, now=now, secret=_KEYS["counted"]
+        tx,
+        operator(other["id"]),
+        now,
+        name="counted",
+        scopes=["read"],
+        lifetime=None,
+        secret=_KEYS["counted"],
     )
 
 

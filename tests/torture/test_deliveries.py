@@ -27,6 +27,7 @@ from kalends.db.tables import deliveries, events, receivers
 from kalends.schemas.webhooks import WebhookCreate
 from kalends.services import webhooks
 from kalends.services.events import row
+from kalends.services.parties import operator
 from tests.support.load import PATH
 from tests.support.organizations import Org, new_org
 from tests.support.receiver import Answer, Got, Receiver
@@ -247,7 +248,7 @@ async def _database(url: str) -> AsyncIterator[Database]:
 
 async def _hook(db: Database, org: Org, url: str) -> str:
     wish = WebhookCreate(url=url, events=["appointment.*"])
-    return (await db.write(webhooks.create, org.id, wish, SystemClock().now(), mail=False)).id
+    return (await db.write(webhooks.create, operator(org.id), wish, SystemClock().now(), mail=False)).id
 
 
 async def _until_done(db: Database, org: Org, hooks: Sequence[str], *, seconds: float) -> None:

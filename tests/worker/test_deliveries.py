@@ -31,6 +31,7 @@ from kalends.schemas.webhooks import Delivery, NewWebhook, Webhook, WebhookChang
 from kalends.services import appointments, bookings, deliveries, event_order, event_pages, webhooks
 from kalends.services.deliveries import Tried
 from kalends.services.events import row
+from kalends.services.parties import operator
 from kalends.worker import Worker
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
@@ -74,11 +75,11 @@ class Desk:
         # Not of what happens to webhooks, or each would be told of all that are made after it.
         wanted = {"events": ["appointment.*", "calendar.*", "webhook.disabled"]}
         wish = WebhookCreate.model_validate({"url": self.receiver.url(path)} | wanted | fields)
-        return await self.db.write(webhooks.create, self.org.id, wish, self.clock.now(), mail=False)
+        return await self.db.write(webhooks.create, operator(self.org.id), wish, self.clock.now(), mail=False)
 
     async def change(self, hook: Webhook, **fields: Any) -> Webhook:
         wish = WebhookChange.model_validate(fields)
-        return await self.db.write(webhooks.change, self.org.id, hook.id, wish, self.clock.now())
+        return await self.db.write(webhooks.change, operator(self.org.id), hook.id, wish, self.clock.now())
 
     async def happen(self, *subjects: str, versions: Sequence[int] = (1,)) -> list[str]:
         """An event of each version of each appointment; their ids."""
@@ -238,7 +239,7 @@ async def test_a_worker_beside_another_schema_delivers_nothing(desk: Desk) -> No
 
 async def test_for_a_day_after_a_rotation_both_secrets_sign(desk: Desk) -> None:
     hook = await desk.hook(secret="correct-horse-battery-staple")
-    rotated = await desk.db.write(webhooks.rotate, desk.org.id, hook.id, desk.clock.now())
+    rotated = await desk.db.write(webhooks.rotate, operator(desk.org.id), hook.id, desk.clock.now())
     old, new, is_genuine = str(hook.secret), str(rotated.secret), documented()
 
     async def signed() -> tuple[int, list[bool], list[bool]]:
@@ -590,7 +591,7 @@ async def test_a_later_event_goes_on_where_the_earlier_has_failed_for_good(desk:
     # Replayed, the earlier is delivered once more, and what comes after it waits again.
     [failed, _] = await desk.deliveries(hook)
     [third] = await desk.happen("apt_1", versions=[3])
-    await desk.db.write(webhooks.replay_one, desk.org.id, hook.id, failed.id, desk.clock.now())
+    await desk.db.write(webhooks.replay_one, operator(desk.org.id), hook.id, failed.id, desk.clock.now())
     assert await desk.turn() == 1
     desk.receiver.answer = lambda _got: 200
     desk.clock.forward(seconds=5)
@@ -695,7 +696,7 @@ async def test_a_webhook_that_is_changed_or_deleted_meanwhile_is_not_posted_to_a
     await desk.worker.take_events()
     await desk.receiver.until(2)
     await desk.change(paused, active=False)
-    await desk.db.write(webhooks.remove, desk.org.id, deleted.id, desk.clock.now())
+    await desk.db.write(webhooks.remove, operator(desk.org.id), deleted.id, desk.clock.now())
     go.set()
     await asyncio.gather(*desk.worker._delivering)
     assert await desk.turn() == 0
@@ -936,7 +937,7 @@ async def test_a_change_counts_from_the_next_deliveries_on(desk: Desk) -> None:
     async def answer(got: Got) -> Answer:
         if len(desk.receiver.got) == 1:
             await desk.change(hook, url=desk.receiver.url("/new"))
-            changed = await desk.db.write(webhooks.rotate, desk.org.id, hook.id, desk.clock.now())
+            changed = await desk.db.write(webhooks.rotate, operator(desk.org.id), hook.id, desk.clock.now())
             rotated.append(str(changed.secret))
         return 200
 
@@ -952,7 +953,7 @@ async def test_two_rotations_within_a_day_keep_every_secret(desk: Desk) -> None:
     hook = await desk.hook()
     secrets = [str(hook.secret)]
     for _ in range(2):
-        rotated = await desk.db.write(webhooks.rotate, desk.org.id, hook.id, desk.clock.now())
+        rotated = await desk.db.write(webhooks.rotate, operator(desk.org.id), hook.id, desk.clock.now())
         secrets.append(str(rotated.secret))
     await desk.happen()
     await desk.turn()

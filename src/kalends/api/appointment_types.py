@@ -34,8 +34,8 @@ async def list_all(call: Reading, is_active: IsActive = None) -> AppointmentType
 @router.post("", response_model=AppointmentTypeAnswer, responses=writing(errors.NotFound))
 async def create(body: AppointmentTypeCreate, change: Writing) -> Response:
     """Add a kind of appointment."""
-    return await change.telling("appointment_type.created").make(
-        AppointmentTypeAnswer.of, appointment_types.create, change.org_id, body, change.now
+    return await change.make(
+        AppointmentTypeAnswer.of, appointment_types.create, change.party, body, change.now
     )
 
 
@@ -48,22 +48,20 @@ async def get(id: PathId, call: Reading) -> AppointmentTypeAnswer:
 @router.put("", response_model=AppointmentTypeAnswer, responses=writing(errors.NotFound))
 async def update(body: AppointmentTypeUpdate, change: Writing) -> Response:
     """Change the type that the body names; only what is sent. What is booked stays as it is."""
-    return await change.telling("appointment_type.updated").make(
-        AppointmentTypeAnswer.of, appointment_types.change, change.org_id, body.id, body, change.now
+    return await change.make(
+        AppointmentTypeAnswer.of, appointment_types.change, change.party, body.id, body, change.now
     )
 
 
 @router.put("/{id}", response_model=AppointmentTypeAnswer, responses=writing(errors.NotFound))
 async def change_one(id: PathId, body: AppointmentTypeChange, change: Writing) -> Response:
     """Change a type; only what is sent. What is booked stays as it is."""
-    return await change.telling("appointment_type.updated").make(
-        AppointmentTypeAnswer.of, appointment_types.change, change.org_id, id, body, change.now
+    return await change.make(
+        AppointmentTypeAnswer.of, appointment_types.change, change.party, id, body, change.now
     )
 
 
 @router.delete("/{id}", response_model=Deleted, responses=deleting(errors.InUse))
 async def delete(id: PathId, change: Deleting) -> Response:
     """Delete a type that was never booked; one that was can be made inactive instead."""
-    return await change.telling("appointment_type.deleted").make(
-        Deleted.of, appointment_types.remove, change.org_id, id, change.now
-    )
+    return await change.make(Deleted.of, appointment_types.remove, change.party, id, change.now)

@@ -29,22 +29,18 @@ async def list_all(call: Reading) -> AvailabilitiesAnswer:
 @router.post("", response_model=AvailabilityAnswer, responses=writing(errors.NotFound))
 async def create(body: AvailabilityCreate, change: Writing) -> Response:
     """Add a weekly window."""
-    return await change.telling("availability.created").make(
-        AvailabilityAnswer.of, availability.create, change.org_id, body, change.now
-    )
+    return await change.make(AvailabilityAnswer.of, availability.create, change.party, body, change.now)
 
 
 @router.put("", response_model=AvailabilitiesAnswer, responses=writing(errors.NotFound))
 async def replace(body: AvailabilityReplace, change: Writing) -> Response:
     """Replace the whole set of weekly windows; a bad one changes nothing."""
-    return await change.telling("availability.replaced").make(
-        AvailabilitiesAnswer.of, availability.replace, change.org_id, body.schedules, change.now
+    return await change.make(
+        AvailabilitiesAnswer.of, availability.replace, change.party, body.schedules, change.now
     )
 
 
 @router.delete("/{id}", response_model=Deleted, responses=deleting())
 async def delete(id: PathId, change: Deleting) -> Response:
     """Delete a weekly window."""
-    return await change.telling("availability.deleted").make(
-        Deleted.of, availability.remove, change.org_id, id
-    )
+    return await change.make(Deleted.of, availability.remove, change.party, id, change.now)

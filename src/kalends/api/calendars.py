@@ -24,9 +24,7 @@ async def list_all(call: Reading) -> CalendarsAnswer:
 @router.post("", response_model=CalendarAnswer, responses=writing(errors.NotFound))
 async def create(body: CalendarCreate, change: Writing) -> Response:
     """Add a person, a room, a chair."""
-    return await change.telling("calendar.created").make(
-        CalendarAnswer.of, calendars.create, change.org_id, body, change.now
-    )
+    return await change.make(CalendarAnswer.of, calendars.create, change.party, body, change.now)
 
 
 @router.get("/{id}", responses=reading(errors.NotFound))
@@ -38,14 +36,10 @@ async def get(id: PathId, call: Reading) -> CalendarAnswer:
 @router.patch("/{id}", response_model=CalendarAnswer, responses=writing(errors.NotFound))
 async def change_one(id: PathId, body: CalendarChange, change: Writing) -> Response:
     """Change a calendar; only what is sent."""
-    return await change.telling("calendar.updated").make(
-        CalendarAnswer.of, calendars.change, change.org_id, id, body, change.now
-    )
+    return await change.make(CalendarAnswer.of, calendars.change, change.party, id, body, change.now)
 
 
 @router.delete("/{id}", response_model=Deleted, responses=deleting(errors.Conflict, errors.InUse))
 async def delete(id: PathId, change: Deleting) -> Response:
     """Take a calendar out of service where nothing lies ahead in it. Its past stays readable."""
-    return await change.telling("calendar.deleted").make(
-        Deleted.of, calendars.remove, change.org_id, id, change.now
-    )
+    return await change.make(Deleted.of, calendars.remove, change.party, id, change.now)

@@ -17,9 +17,8 @@ from kalends.core.errors import Malformed, Unavailable, Unbookable, Wanted
 from kalends.db import patience
 from kalends.db.batches import Batches
 from kalends.db.database import P, T, Tx
-from kalends.schemas.appointments import Actor
 from kalends.schemas.wire import Answer
-from kalends.services import events, idempotency, parties
+from kalends.services import idempotency, parties
 from kalends.services.idempotency import Ticket
 from kalends.services.parties import Party
 
@@ -71,7 +70,6 @@ class Change(Call):
         if len(dry_run) > 1 or not {"true", "false"}.issuperset(dry_run):
             raise _wrong("dry_run", "must be true or false, and sent once")
         self.rehearsed = dry_run == ["true"]
-        self._event: str | None = None
         self._status = 200
         self._keep: Callable[[str], str] = str
         self._revive: Callable[[Tx, str], str] = lambda _tx, answer: answer
@@ -103,19 +101,9 @@ class Change(Call):
         """Who makes the change."""
         return parties.staff(self.caller)
 
-    @property
-    def actor(self) -> Actor:
-        """Who makes the change, where that is somebody with a key."""
-        return self.party.actor
-
     def answering(self, status: int) -> Self:
         """For a change that is answered with another status than 200."""
         self._status = status
-        return self
-
-    def telling(self, event: str) -> Self:
-        """For a change that is an event: what is answered is told, in the same transaction."""
-        self._event = event
         return self
 
     async def make(
@@ -127,7 +115,7 @@ class Change(Call):
     ) -> Response:
         """Make the change in one transaction."""
         try:
-            return await self._make(lambda tx: self._said(tx, say(unit(tx, *args, **kw))))
+            return await self._make(lambda tx: say(unit(tx, *args, **kw)).model_dump_json())
         except Unbookable as refusal:
             raise await self._with_alternatives(refusal) from None
 
@@ -193,14 +181,6 @@ class Change(Call):
         if kept.replayed:
             self.request.scope["state"]["made"] = "replayed"
         return self._json(kept.answer, replayed=kept.replayed)
-
-    def _said(self, tx: Tx, answer: Answer) -> str:
-        if self._event is not None:
-            told = answer.model_dump(mode="json", by_alias=True)
-            thing = next((each for each in told.values() if isinstance(each, dict)), told)
-            subject = str(thing.get("id", self.org_id))
-            events.tell(tx, self.party, self._event, told, subject, self.now)
-        return answer.model_dump_json()
 
     def _json(self, body: str, *, replayed: bool = False) -> Response:
         headers = {"Idempotent-Replayed": "true"} if replayed else None

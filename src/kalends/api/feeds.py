@@ -59,9 +59,8 @@ async def create(body: FeedCreate, change: Writing) -> Response:
     return await change.keeping(_without_url).make(
         lambda made: NewFeedAnswer(feed=made[0], url=f"{change.base}/v1/public/feeds/{made[1]}.ics"),
         feeds.create,
-        change.org_id,
+        change.party,
         body,
-        change.actor,
         change.now,
     )
 
@@ -69,7 +68,7 @@ async def create(body: FeedCreate, change: Writing) -> Response:
 @feeds_of_staff.delete("/{id}", response_model=Deleted, responses=deleting())
 async def delete(id: PathId, change: Deleting) -> Response:
     """Delete a feed; its address stops working."""
-    return await change.make(Deleted.of, feeds.remove, change.org_id, id, change.actor, change.now)
+    return await change.make(Deleted.of, feeds.remove, change.party, id, change.now)
 
 
 @files.get(

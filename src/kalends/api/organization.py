@@ -43,10 +43,10 @@ async def get(call: Reading) -> OrganizationAnswer:
 async def change(body: OrganizationChange, change: Administering) -> Response:
     """Change the organization; only what is sent. Another zone moves no appointment: instants stay. A slug
     that is given up leads on to the new one."""
-    return await change.telling("organization.updated").make(
+    return await change.make(
         OrganizationAnswer.of,
         organizations.change,
-        change.org_id,
+        change.party,
         body,
         change.now,
         no_links=change.context.no_links,
@@ -82,12 +82,11 @@ async def create(body: KeyCreate, change: Administering) -> Response:
     return await change.keeping(_without_secret).make(
         lambda row: NewKeyAnswer(key=keys.shown(row), secret=row["key"]),
         keys.create,
-        change.org_id,
+        change.party,
+        change.now,
         name=body.name,
         scopes=body.scopes,
         lifetime=lifetime,
-        now=change.now,
-        by=change.actor,
     )
 
 
@@ -106,17 +105,16 @@ async def revoke(
     """Revoke a key, from its next request on; it stays in the list. What it has made goes on working unless
     it is taken along, and is told."""
     if with_ is not None:
-        await change.ahead(revocation.empty, id, change.now, org_id=change.org_id)
+        await change.ahead(revocation.empty, change.party, id, change.now)
     return await change.make(
         lambda done: RevokedKeyAnswer(
             key=done.key, still_standing=done.still_standing, taken_along=done.taken_along
         ),
         revocation.revoke,
+        change.party,
         id,
         change.now,
         real_now=change.real_now,
-        org_id=change.org_id,
-        by=change.actor,
         with_made=with_ is not None,
         remove_webhook=webhooks.known if change.rehearsed else webhooks.remove,
     )

@@ -56,15 +56,13 @@ async def list_range(
 
 async def create(schedule: Schedule, body: OverrideCreate, change: Writing) -> Response:
     """Add days that differ: other hours, or none."""
-    return await change.telling("override.created").make(
-        OverrideAnswer.of, overrides.create, change.org_id, schedule, body, change.now
-    )
+    return await change.make(OverrideAnswer.of, overrides.create, change.party, schedule, body, change.now)
 
 
 async def add_holidays(schedule: Schedule, body: HolidaysCreate, change: Writing) -> Response:
     """Close the public holidays of a year; again changes nothing. Each can be deleted like any override."""
-    return await change.telling("override.holidays_added").make(
-        OverridesAnswer.of, overrides.add_holidays, change.org_id, schedule, body, change.now
+    return await change.make(
+        OverridesAnswer.of, overrides.add_holidays, change.party, schedule, body, change.now
     )
 
 
@@ -75,16 +73,14 @@ async def get(schedule: Schedule, id: PathId, call: Reading) -> OverrideAnswer:
 
 async def change_one(schedule: Schedule, id: PathId, body: OverrideChange, change: Writing) -> Response:
     """Change an override; only what is sent."""
-    return await change.telling("override.updated").make(
-        OverrideAnswer.of, overrides.change, change.org_id, schedule, id, body, change.now
+    return await change.make(
+        OverrideAnswer.of, overrides.change, change.party, schedule, id, body, change.now
     )
 
 
 async def delete(schedule: Schedule, id: PathId, change: Deleting) -> Response:
     """Delete an override."""
-    return await change.telling("override.deleted").make(
-        Deleted.of, overrides.remove, change.org_id, schedule, id
-    )
+    return await change.make(Deleted.of, overrides.remove, change.party, schedule, id, change.now)
 
 
 def _router(prefix: str, tag: str, *, named: bool) -> APIRouter:

@@ -24,9 +24,7 @@ async def list_all(call: Reading) -> SchedulesAnswer:
 @router.post("", response_model=ScheduleAnswer, responses=writing())
 async def create(body: ScheduleCreate, change: Writing) -> Response:
     """Make a named schedule."""
-    return await change.telling("schedule.created").make(
-        ScheduleAnswer.of, schedules.create, change.org_id, body, change.now
-    )
+    return await change.make(ScheduleAnswer.of, schedules.create, change.party, body, change.now)
 
 
 @router.get("/{id}", responses=reading(errors.NotFound))
@@ -38,12 +36,10 @@ async def get(id: PathId, call: Reading) -> ScheduleAnswer:
 @router.patch("/{id}", response_model=ScheduleAnswer, responses=writing(errors.NotFound))
 async def change_one(id: PathId, body: ScheduleChange, change: Writing) -> Response:
     """Change a schedule; `windows` replaces all of them."""
-    return await change.telling("schedule.updated").make(
-        ScheduleAnswer.of, schedules.change, change.org_id, id, body, change.now
-    )
+    return await change.make(ScheduleAnswer.of, schedules.change, change.party, id, body, change.now)
 
 
 @router.delete("/{id}", response_model=Deleted, responses=deleting(errors.InUse))
 async def delete(id: PathId, change: Deleting) -> Response:
     """Delete a schedule that no type and no calendar follows, with its overrides."""
-    return await change.telling("schedule.deleted").make(Deleted.of, schedules.remove, change.org_id, id)
+    return await change.make(Deleted.of, schedules.remove, change.party, id, change.now)

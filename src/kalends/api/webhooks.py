@@ -69,11 +69,10 @@ async def create(body: WebhookCreate, change: Writing) -> Response:
         .make(
             NewWebhookAnswer.of,
             webhooks.create,
-            change.org_id,
+            change.party,
             body,
             change.real_now,
             mail=change.context.mail,
-            by=change.actor,
             vault=change.context.vault,
         )
     )
@@ -97,11 +96,10 @@ async def change_one(id: PathId, body: WebhookChange, change: Writing) -> Respon
     return await change.make(
         WebhookAnswer.of,
         webhooks.change,
-        change.org_id,
+        change.party,
         id,
         body,
         change.real_now,
-        by=change.actor,
         vault=change.context.vault,
     )
 
@@ -109,15 +107,14 @@ async def change_one(id: PathId, body: WebhookChange, change: Writing) -> Respon
 @router.delete("/{id}", response_model=DeletedAnswer, responses=deleting(shape=failure))
 async def delete(id: PathId, change: Deleting) -> Response:
     """Delete a webhook, and what was to be delivered to it."""
-    await change.ahead(webhooks.empty, change.org_id, id)
+    await change.ahead(webhooks.empty, change.party, id)
     return await change.make(
         lambda gone: DeletedAnswer.of(DeletedWebhook(id=gone)),
         # What is to be delivered may be so much that nobody should wait for it to be removed only for show.
         webhooks.known if change.rehearsed else webhooks.remove,
-        change.org_id,
+        change.party,
         id,
         change.real_now,
-        by=change.actor,
     )
 
 
@@ -131,10 +128,9 @@ async def rotate_secret(id: PathId, change: Writing) -> Response:
     return await change.keeping(_without_secret).make(
         NewWebhookAnswer.of,
         webhooks.rotate,
-        change.org_id,
+        change.party,
         id,
         change.real_now,
-        by=change.actor,
         vault=change.context.vault,
     )
 
@@ -165,7 +161,7 @@ async def deliveries(
 async def replay_delivery(id: PathId, delivery_id: PathId, change: Writing) -> Response:
     """Deliver the event of a delivery once more, with the same `webhook-id`."""
     return await change.make(
-        DeliveryAnswer.of, webhooks.replay_one, change.org_id, id, delivery_id, change.real_now
+        DeliveryAnswer.of, webhooks.replay_one, change.party, id, delivery_id, change.real_now
     )
 
 
@@ -182,8 +178,7 @@ async def replay(id: PathId, body: Replay, change: Writing) -> Response:
     return await change.make(
         lambda count: ReplayedAnswer.of(Replayed(deliveries=count)),
         webhooks.replay,
-        change.org_id,
-        change.timezone,
+        change.party,
         id,
         body,
         change.real_now,
@@ -202,9 +197,8 @@ async def test(id: PathId, change: Writing) -> Response:
     return await change.make(
         DeliveryAnswer.of,
         webhooks.test,
-        change.org_id,
+        change.party,
         id,
-        change.actor,
         change.real_now,
         mail=change.context.mail,
     )

@@ -10,37 +10,48 @@ from kalends.db.claims import lock_settings, lock_type
 from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, appointments, schedules, type_calendars, windows
 from kalends.ids import new_id
-from kalends.schemas.appointment_types import AppointmentType, AppointmentTypeChange, AppointmentTypeCreate
-from kalends.services import calendars, event_order, lapses
+from kalends.schemas.appointment_types import (
+    AppointmentType,
+    AppointmentTypeAnswer,
+    AppointmentTypeChange,
+    AppointmentTypeCreate,
+)
+from kalends.schemas.wire import Deleted
+from kalends.services import calendars, event_order, events, lapses
+from kalends.services.parties import Party
 from kalends.services.schedules import named
 
 
 def create(
-    tx: Tx, org_id: str, wish: AppointmentTypeCreate, now: datetime, *, type_id: str | None = None
+    tx: Tx, party: Party, wish: AppointmentTypeCreate, now: datetime, *, type_id: str | None = None
 ) -> AppointmentType:
     """Add a type, last in the organization's order. `type_id` is for the demo.
 
     Raises NotFound for an unknown schedule or calendar.
     """
+    org_id, type_id = party.org_id, type_id or new_id("type")
     lock_settings(tx, org_id)
     last = tx.execute(
         select(func.max(appointment_types.c.sort_order)).where(appointment_types.c.org_id == org_id)
     ).scalar()
     row = wish.model_dump(exclude={"calendar_ids"}) | {
         "org_id": org_id,
-        "id": type_id or new_id("type"),
+        "id": type_id,
         "sort_order": 0 if last is None else last + 1,
         "created_at": now,
         "updated_at": now,
     }
     _check(tx, org_id, wish)
     tx.execute(insert(appointment_types), row)
-    _serve(tx, org_id, row["id"], wish.calendar_ids or [calendars.default_id(tx, org_id)])
-    return get(tx, org_id, row["id"])
+    _serve(tx, org_id, type_id, wish.calendar_ids or [calendars.default_id(tx, org_id)])
+    type_ = get(tx, org_id, type_id)
+    events.tell(tx, party, "appointment_type.created", AppointmentTypeAnswer.of(type_), type_id, now)
+    return type_
 
 
 def all_of(tx: Tx, org_id: str, active: bool | None) -> list[AppointmentType]:
-    """Every type of the organization in its order; only the active or the inactive ones where asked."""
+    """Return the types of the organization in its order: all of them, or only the `active` or inactive
+    ones."""
     wanted = [appointment_types.c.org_id == org_id]
     if active is not None:
         wanted.append(appointment_types.c.is_active == active)
@@ -48,19 +59,20 @@ def all_of(tx: Tx, org_id: str, active: bool | None) -> list[AppointmentType]:
 
 
 def get(tx: Tx, org_id: str, type_id: str) -> AppointmentType:
-    """One type. Raises NotFound."""
+    """Return one type. Raises NotFound."""
     found = _shown(tx, org_id, appointment_types.c.org_id == org_id, appointment_types.c.id == type_id)
     if not found:
         raise NotFound("There is no appointment type with this id.")
     return found[0]
 
 
-def change(tx: Tx, org_id: str, type_id: str, wish: AppointmentTypeChange, now: datetime) -> AppointmentType:
-    """Change what is sent. Appointments that are booked stay as they are; when to remind of them changes.
+def change(tx: Tx, party: Party, type_id: str, wish: AppointmentTypeChange, now: datetime) -> AppointmentType:
+    """Change what is sent. Appointments that are booked stay as they are, but for when clients are reminded.
 
     Raises NotFound for the type, its schedule or a calendar, Malformed for another value of what can't be
     changed.
     """
+    org_id = party.org_id
     lock_settings(tx, org_id)
     wish.must_agree(get(tx, org_id, type_id))
     _check(tx, org_id, wish)
@@ -74,13 +86,16 @@ def change(tx: Tx, org_id: str, type_id: str, wish: AppointmentTypeChange, now: 
         _serve(tx, org_id, type_id, wish.calendar_ids)
     if "reminder_hours" in sent:
         event_order.remind_anew(tx, org_id)
-    return get(tx, org_id, type_id)
+    type_ = get(tx, org_id, type_id)
+    events.tell(tx, party, "appointment_type.updated", AppointmentTypeAnswer.of(type_), type_id, now)
+    return type_
 
 
-def remove(tx: Tx, org_id: str, type_id: str, now: datetime) -> str:
-    """Delete a type that was never booked; its id. Raises NotFound, InUse."""
+def remove(tx: Tx, party: Party, type_id: str, now: datetime) -> str:
+    """Delete a type that was never booked. Returns its id. Raises NotFound, InUse."""
+    org_id = party.org_id
     lock_settings(tx, org_id)
-    lock_type(tx, org_id, type_id)  # before its holds, as whoever books does
+    lock_type(tx, org_id, type_id)  # before its holds, as a booking does
     get(tx, org_id, type_id)
     lapses.clear_holds(tx, org_id, type_id, now)
     booked = exists().where(appointments.c.org_id == org_id, appointments.c.appointment_type_id == type_id)
@@ -93,6 +108,7 @@ def remove(tx: Tx, org_id: str, type_id: str, now: datetime) -> str:
             appointment_types.c.org_id == org_id, appointment_types.c.id == type_id
         )
     )
+    events.tell(tx, party, "appointment_type.deleted", Deleted.of(type_id), type_id, now)
     return type_id
 
 

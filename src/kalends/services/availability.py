@@ -11,12 +11,15 @@ from kalends.db.claims import lock_settings
 from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, windows
 from kalends.ids import new_id
-from kalends.schemas.hours import Availability, AvailabilityCreate
+from kalends.schemas.hours import AvailabilitiesAnswer, Availability, AvailabilityAnswer, AvailabilityCreate
+from kalends.schemas.wire import Deleted
+from kalends.services import events
+from kalends.services.parties import Party
 from kalends.services.schedules import default_id
 
 
 def all_of(tx: Tx, org_id: str) -> list[Availability]:
-    """Every window, by day and time."""
+    """Return every window, by day and time."""
     rows = tx.execute(
         select(windows)
         .where(windows.c.org_id == org_id, windows.c.schedule_id == default_id(tx, org_id))
@@ -25,18 +28,21 @@ def all_of(tx: Tx, org_id: str) -> list[Availability]:
     return [Availability.model_validate(dict(row._mapping)) for row in rows]
 
 
-def create(tx: Tx, org_id: str, wish: AvailabilityCreate, now: datetime) -> Availability:
+def create(tx: Tx, party: Party, wish: AvailabilityCreate, now: datetime) -> Availability:
     """Add a window. Raises NotFound for an unknown type."""
-    lock_settings(tx, org_id)
-    return _add(tx, org_id, [wish], now, [None])[0]
+    lock_settings(tx, party.org_id)
+    [window] = _add(tx, party.org_id, [wish], now, [None])
+    events.tell(tx, party, "availability.created", AvailabilityAnswer.of(window), window.id, now)
+    return window
 
 
-def replace(tx: Tx, org_id: str, wishes: list[AvailabilityCreate], now: datetime) -> list[Availability]:
-    """Replace the whole set. What names a window that is there goes on with its id.
+def replace(tx: Tx, party: Party, wishes: list[AvailabilityCreate], now: datetime) -> list[Availability]:
+    """Replace the whole set. A wish that names a present window keeps its id.
 
     Raises NotFound for an unknown type, Malformed for another value of what can't be changed; then nothing is
     changed.
     """
+    org_id = party.org_id
     lock_settings(tx, org_id)
     present = {each.id: each for each in all_of(tx, org_id)}
     kept = [present.pop(str(wish.shown("id")), None) for wish in wishes]
@@ -47,11 +53,14 @@ def replace(tx: Tx, org_id: str, wishes: list[AvailabilityCreate], now: datetime
     tx.execute(delete(windows).where(*mine))
     if wishes:
         _add(tx, org_id, wishes, now, kept)
-    return all_of(tx, org_id)
+    every = all_of(tx, org_id)
+    events.tell(tx, party, "availability.replaced", AvailabilitiesAnswer.of(every), org_id, now)
+    return every
 
 
-def remove(tx: Tx, org_id: str, window_id: str) -> str:
-    """Delete a window; its id. Raises NotFound."""
+def remove(tx: Tx, party: Party, window_id: str, now: datetime) -> str:
+    """Delete a window. Returns its id. Raises NotFound."""
+    org_id = party.org_id
     lock_settings(tx, org_id)
     gone = tx.execute(
         delete(windows)
@@ -64,6 +73,7 @@ def remove(tx: Tx, org_id: str, window_id: str) -> str:
     ).first()
     if gone is None:
         raise NotFound("There is no availability with this id.")
+    events.tell(tx, party, "availability.deleted", Deleted.of(window_id), window_id, now)
     return window_id
 
 

@@ -1,4 +1,4 @@
-"""Calendars: people, rooms, chairs; whatever can't be in two places at once."""
+"""Calendars: people, rooms, chairs: what can't be in two places at once."""
 
 from datetime import datetime
 from typing import Any
@@ -10,15 +10,17 @@ from kalends.db.claims import lock_calendars, lock_settings
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, appointments, calendars, type_calendars
 from kalends.ids import new_id
-from kalends.schemas.calendars import Calendar, CalendarChange, CalendarCreate
-from kalends.services import schedules
+from kalends.schemas.calendars import Calendar, CalendarAnswer, CalendarChange, CalendarCreate
+from kalends.schemas.wire import Deleted
+from kalends.services import events, schedules
+from kalends.services.parties import Party
 
 
-def create(tx: Tx, org_id: str, wish: CalendarCreate, now: datetime) -> Calendar:
+def create(tx: Tx, party: Party, wish: CalendarCreate, now: datetime) -> Calendar:
     """Add a calendar. Raises NotFound for an unknown schedule."""
-    lock_settings(tx, org_id)
+    lock_settings(tx, party.org_id)
     row = {
-        "org_id": org_id,
+        "org_id": party.org_id,
         "id": new_id("cal"),
         "color": None,
         "is_active": True,
@@ -27,13 +29,15 @@ def create(tx: Tx, org_id: str, wish: CalendarCreate, now: datetime) -> Calendar
         "deleted_at": None,
         "created_at": now,
         "updated_at": now,
-    } | _values(tx, org_id, wish)
+    } | _values(tx, party.org_id, wish)
     tx.execute(insert(calendars), row)
-    return Calendar.model_validate(row)
+    calendar = Calendar.model_validate(row)
+    events.tell(tx, party, "calendar.created", CalendarAnswer.of(calendar), calendar.id, now)
+    return calendar
 
 
 def all_of(tx: Tx, org_id: str) -> list[Calendar]:
-    """Every calendar, the default one first."""
+    """Return every calendar, the default one first."""
     rows = tx.execute(
         select(calendars)
         .where(calendars.c.org_id == org_id, calendars.c.deleted_at.is_(None))
@@ -43,13 +47,14 @@ def all_of(tx: Tx, org_id: str) -> list[Calendar]:
 
 
 def get(tx: Tx, org_id: str, calendar_id: str) -> Calendar:
-    """One calendar. Raises NotFound."""
+    """Return one calendar. Raises NotFound."""
     return Calendar.model_validate(dict(_row(tx, org_id, calendar_id)._mapping))
 
 
-def change(tx: Tx, org_id: str, calendar_id: str, wish: CalendarChange, now: datetime) -> Calendar:
+def change(tx: Tx, party: Party, calendar_id: str, wish: CalendarChange, now: datetime) -> Calendar:
     """Change what is sent. Raises NotFound for the calendar or its schedule, Malformed for another value of
     what can't be changed."""
+    org_id = party.org_id
     lock_settings(tx, org_id)
     present = dict(_row(tx, org_id, calendar_id)._mapping)
     wish.must_agree(Calendar.model_validate(present))
@@ -57,15 +62,18 @@ def change(tx: Tx, org_id: str, calendar_id: str, wish: CalendarChange, now: dat
     tx.execute(
         update(calendars).where(calendars.c.org_id == org_id, calendars.c.id == calendar_id).values(**row)
     )
-    return Calendar.model_validate(row)
+    calendar = Calendar.model_validate(row)
+    events.tell(tx, party, "calendar.updated", CalendarAnswer.of(calendar), calendar_id, now)
+    return calendar
 
 
-def remove(tx: Tx, org_id: str, calendar_id: str, now: datetime) -> str:
-    """Take a calendar out of service; its past stays readable. Its id.
+def remove(tx: Tx, party: Party, calendar_id: str, now: datetime) -> str:
+    """Take a calendar out of service; its past stays readable. Returns its id.
 
-    Raises NotFound; Conflict for the default one; InUse where appointments lie ahead, or where a type has
-    no other calendar.
+    Raises NotFound; Conflict for the default one; InUse if appointments lie ahead, or if a type has no other
+    calendar.
     """
+    org_id = party.org_id
     lock_settings(tx, org_id)
     lock_calendars(tx, org_id, [calendar_id])  # nobody books there until it is decided
     row = _row(tx, org_id, calendar_id)
@@ -107,11 +115,12 @@ def remove(tx: Tx, org_id: str, calendar_id: str, now: datetime) -> str:
         .where(calendars.c.org_id == org_id, calendars.c.id == calendar_id)
         .values(deleted_at=now, updated_at=now, is_active=False)
     )
+    events.tell(tx, party, "calendar.deleted", Deleted.of(calendar_id), calendar_id, now)
     return calendar_id
 
 
 def known(tx: Tx, org_id: str, ids: list[str]) -> bool:
-    """Whether all these calendars exist."""
+    """Tell whether all these calendars exist."""
     found = select(calendars.c.id).where(
         calendars.c.org_id == org_id, calendars.c.id.in_(ids), calendars.c.deleted_at.is_(None)
     )
@@ -119,7 +128,7 @@ def known(tx: Tx, org_id: str, ids: list[str]) -> bool:
 
 
 def default_id(tx: Tx, org_id: str) -> str:
-    """The organization's default calendar."""
+    """Return the id of the organization's default calendar."""
     mine = select(calendars.c.id).where(calendars.c.org_id == org_id, calendars.c.is_default)
     return tx.execute(mine).scalar_one()
 

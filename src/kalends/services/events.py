@@ -12,24 +12,25 @@ from kalends.db.database import Tx
 from kalends.db.tables import events as outbox
 from kalends.ids import new_id
 from kalends.schemas.events import AppointmentChanged, AppointmentCreated
+from kalends.schemas.wire import Answer
 from kalends.services.parties import Party
 
 
 def row(
     org_id: str,
-    kind: str,
+    event_type: str,
     payload: str,
     now: datetime,
     *,
     subject: str | None = None,
     version: int | None = None,
 ) -> Values:
-    """A row of `events`, not numbered yet. `payload` is JSON: what an event of this kind tells, and by whom
-    it was caused (`actor`)."""
+    """Return a row of `events`, not numbered yet. `payload` is JSON: what happened, and who caused it
+    (`actor`)."""
     return {
         "org_id": org_id,
         "id": new_id("evt"),
-        "type": kind,
+        "type": event_type,
         "payload": payload,
         "occurred_at": now,
         "subject_id": subject,
@@ -38,14 +39,20 @@ def row(
     }
 
 
-def of_appointment(kind: str, told: AppointmentCreated | AppointmentChanged, now: datetime) -> Values:
-    """A row that tells of an appointment."""
-    it = told.appointment
-    return row(it.org_id, kind, told.model_dump_json(), now, subject=it.id, version=it.version)
+def of_appointment(
+    event_type: str, payload: AppointmentCreated | AppointmentChanged, now: datetime
+) -> Values:
+    """Return a row about an appointment."""
+    it = payload.appointment
+    return row(it.org_id, event_type, payload.model_dump_json(), now, subject=it.id, version=it.version)
 
 
-def tell(tx: Tx, party: Party, kind: str, told: Mapping[str, Any], subject: str, now: datetime) -> None:
-    """Store an event about anything but an appointment: what `party` did, and what there is to tell of it
-    (`told`). `subject` is the id of what it happened to."""
-    payload = json.dumps({**told, "actor": party.actor.model_dump()}, ensure_ascii=False)
-    tx.execute(insert(outbox), row(party.org_id, kind, payload, now, subject=subject))
+def tell(
+    tx: Tx, party: Party, event_type: str, content: Answer | Mapping[str, Any], subject: str, now: datetime
+) -> None:
+    """Store an event about anything but an appointment: `party` caused it, `subject` is the id of what it
+    happened to, and `content` is what readers are told: usually what the API answers."""
+    if isinstance(content, Answer):
+        content = content.model_dump(mode="json", by_alias=True)
+    payload = json.dumps({**content, "actor": party.actor.model_dump()}, ensure_ascii=False)
+    tx.execute(insert(outbox), row(party.org_id, event_type, payload, now, subject=subject))

@@ -16,7 +16,7 @@ from kalends.db.tables import appointment_types, appointments, feeds, organizati
 from kalends.db.tables import calendars as calendars_
 from kalends.db.verbs import in_seconds
 from kalends.ids import digest, new_id, new_token
-from kalends.schemas.appointments import Actor, Appointment
+from kalends.schemas.appointments import Appointment
 from kalends.schemas.feeds import Feed, FeedCreate
 from kalends.schemas.wire import Deleted
 from kalends.services import calendars, events, makers
@@ -26,60 +26,59 @@ from kalends.services.parties import Party
 
 PAST_DAYS, AHEAD_DAYS = 30, 365
 _SLICE = 200
-"""Appointments that are read and written at a time, so that others have their turn in between."""
+"""How many appointments are read and written at a time, so that other requests get their turn in between."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a feed has, without the appointments themselves. `digest` is another one if anything in it is;
-    `years` are the first and the last of its appointments, if it has any; `calendars` has the names of the
-    calendars by id, if it takes names to tell whose an appointment is."""
+    """What a feed has, without the appointments themselves. `digest` changes whenever anything in the feed
+    does; `years` are those of its first and its last appointment, if it has any; `calendars` has the names of
+    the calendars by id, if there are several."""
 
     digest: str
     years: tuple[int, int] | None
     calendars: Mapping[str, str]
 
 
-def create(tx: Tx, org_id: str, wish: FeedCreate, by: Actor, now: datetime) -> tuple[Feed, str]:
-    """Make a feed; with the token of its address, which is told this once. Raises NotFound for an unknown
-    calendar, KeyRevoked if the key that makes it was revoked meanwhile."""
-    if wish.calendar_id is not None and not calendars.known(tx, org_id, [wish.calendar_id]):
+def create(tx: Tx, party: Party, wish: FeedCreate, now: datetime) -> tuple[Feed, str]:
+    """Make a feed. Returns it and the token of its address, which is shown this once. Raises NotFound for an
+    unknown calendar, KeyRevoked if the key that makes it was revoked meanwhile."""
+    if wish.calendar_id is not None and not calendars.known(tx, party.org_id, [wish.calendar_id]):
         raise NotFound("There is no calendar with this id.", field="calendar_id")
     token = new_token()
     row = {
-        "org_id": org_id,
+        "org_id": party.org_id,
         "id": new_id("feed"),
         "calendar_id": wish.calendar_id,
         "digest": digest(token),
-        "created_by": makers.stamp(tx, org_id, by),
+        "created_by": makers.stamp(tx, party),
         "created_at": now,
     }
     tx.execute(insert(feeds), row)
     feed = Feed.model_validate(row)
-    events.tell(tx, Party(org_id, by), "feed.created", {"feed": feed.model_dump(mode="json")}, feed.id, now)
+    events.tell(tx, party, "feed.created", {"feed": feed.model_dump(mode="json")}, feed.id, now)
     return feed, token
 
 
 def all_of(tx: Tx, org_id: str) -> list[Feed]:
-    """Every feed, oldest first."""
+    """Return every feed, oldest first."""
     rows = tx.execute(select(feeds).where(feeds.c.org_id == org_id).order_by(feeds.c.id))
     return [Feed.model_validate(dict(row._mapping)) for row in rows]
 
 
-def remove(tx: Tx, org_id: str, feed_id: str, by: Actor, now: datetime) -> str:
-    """Delete a feed; its address is good no more. Its id. Raises NotFound."""
-    mine = (feeds.c.org_id == org_id, feeds.c.id == feed_id)
-    row = tx.execute(delete(feeds).where(*mine).returning(*feeds.c)).first()
+def remove(tx: Tx, party: Party, feed_id: str, now: datetime) -> str:
+    """Delete a feed; its address stops working. Returns its id. Raises NotFound."""
+    this = (feeds.c.org_id == party.org_id, feeds.c.id == feed_id)
+    row = tx.execute(delete(feeds).where(*this).returning(*feeds.c)).first()
     if row is None:
         raise NotFound("There is no feed with this id.")
-    was = Feed.model_validate(dict(row._mapping)).model_dump(mode="json")
-    told = Deleted.of(feed_id).model_dump() | {"feed": was}
-    events.tell(tx, Party(org_id, by), "feed.deleted", told, feed_id, now)
+    feed = Feed.model_validate(dict(row._mapping)).model_dump(mode="json")
+    events.tell(tx, party, "feed.deleted", Deleted.of(feed_id).model_dump() | {"feed": feed}, feed_id, now)
     return feed_id
 
 
 def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, FeedLink]:
-    """The feeds behind some digests."""
+    """Return the feeds with these digests."""
     rows = tx.execute(
         select(organizations, feeds.c.digest, feeds.c.calendar_id, calendars_.c.name.label("calendar_name"))
         .join_from(feeds, organizations, organizations.c.id == feeds.c.org_id)
@@ -92,10 +91,10 @@ def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, FeedLink]:
 
 
 def contents(tx: Tx, link: FeedLink, now: datetime) -> Contents:
-    """Look at what a feed has: the appointments of the last 30 and the next 365 days, cancelled ones too. The
-    days are whole, so that nothing changes from one hour to the next unless something has changed."""
+    """Return what a feed has: the appointments of the last 30 and the next 365 days, cancelled ones too. Days
+    are whole ones, so that the passing of an hour alone changes nothing."""
     lapsed = func.count().filter(appointments.c.expires_at <= now)
-    # Every change raises a version, and none can undo what it did to all of these sums.
+    # Every change raises a version, and no later change can set all of these sums back.
     sums = tx.execute(
         select(
             func.min(appointments.c.start_time),
@@ -107,20 +106,20 @@ def contents(tx: Tx, link: FeedLink, now: datetime) -> Contents:
             lapsed,
         ).where(~appointments.c.is_hold, *_within(link, now))
     ).one()
-    mine = select(appointment_types.c.id, appointment_types.c.name)
-    types = tx.execute(mine.where(appointment_types.c.org_id == link.host.org_id).order_by("id")).all()
+    named = select(appointment_types.c.id, appointment_types.c.name)
+    types = tx.execute(named.where(appointment_types.c.org_id == link.host.org_id).order_by("id")).all()
     names = {} if link.calendar_id is not None else _names(tx, link)
     first, last, *counted = sums
-    told = [str(each) for each in (*counted, *types, *sorted(names.items()))]
+    parts = [str(each) for each in (*counted, *types, *sorted(names.items()))]
     years = None if first is None else (first.year, last.year)
-    return Contents(digest("\n".join(told)).hex(), years, names)
+    return Contents(digest("\n".join(parts)).hex(), years, names)
 
 
 def written(
     tx: Tx, link: FeedLink, now: datetime, write: Callable[[Contents, Sequence[Appointment]], bytes]
 ) -> tuple[Contents, list[bytes]]:
-    """Have all appointments of a feed written, by start and some at a time; with what the feed has at that
-    moment."""
+    """Have all appointments of a feed written by `write`, by start and some at a time. Returns what the feed
+    has at that moment, and what was written."""
     found = contents(tx, link, now)
     first = SHOWN.where(*_within(link, now)).order_by(*_PLACE).limit(_SLICE)
 
@@ -149,9 +148,9 @@ def _within(link: FeedLink, now: datetime) -> list[ColumnElement[bool]]:
 
 
 def _names(tx: Tx, link: FeedLink) -> Mapping[str, str]:
-    """Return the names of an organization's calendars by id, deleted ones too; of a single one, none."""
-    mine = select(calendars_.c.id, calendars_.c.name).where(calendars_.c.org_id == link.host.org_id)
-    names = {row.id: row.name for row in tx.execute(mine)}
+    """Return the names of an organization's calendars by id, deleted ones too; none if there is one only."""
+    every = select(calendars_.c.id, calendars_.c.name).where(calendars_.c.org_id == link.host.org_id)
+    names = {row.id: row.name for row in tx.execute(every)}
     return names if len(names) > 1 else {}
 
 

@@ -1,4 +1,4 @@
-"""Doing a thing once, however often it is asked for (the `Idempotency-Key` header)."""
+"""Doing something once, however often it is asked for (the `Idempotency-Key` header)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,14 +41,14 @@ def once(
     keep: Callable[[str], str] = str,
     revive: Callable[[Tx, str], str] = lambda _tx, answer: answer,
 ) -> Kept:
-    """Run `unit` unless this ticket's was run in the last 24 hours; then its answer is given again.
+    """Run `unit`, unless it was run for this ticket in the last 24 hours: then give its answer again.
 
-    Key, fingerprint and answer are stored in the unit's own transaction, so of two at once the second
-    waits for the first, and a refused request keeps nothing. `keep` makes what is stored of the answer, for
-    answers that hold a secret, and `revive` what is given again. Raises IdempotencyKeyReused where the key
-    stood for a different request.
+    Key, fingerprint and answer are stored in the unit's own transaction, so of two requests at once the
+    second waits for the first, and a refused request stores nothing. For answers that hold a secret, `keep`
+    makes what is stored of the answer, and `revive` makes the answer of a replay from that. Raises
+    IdempotencyKeyReused if the key stands for another request.
     """
-    # If its name was given long ago and the worker has not forgotten that yet, it is free again.
+    # A key of long ago that the worker has not deleted yet is free again.
     long_ago = idempotency_keys.c.created_at <= shifted(now, -KEPT)
     tx.execute(delete(idempotency_keys).where(*_named(ticket), long_ago))
     new = {"org_id": ticket.org_id, "key": ticket.key, "fingerprint": ticket.fingerprint, "answer": None}
@@ -63,12 +63,13 @@ def once(
 
 
 def is_done(tx: Tx, ticket: Ticket, now: datetime) -> bool:
-    """Tell whether `once` would give an answer again. Raises IdempotencyKeyReused as it does."""
+    """Tell whether `once` would give a stored answer. Raises IdempotencyKeyReused as it does."""
     return _answer(tx, ticket, idempotency_keys.c.created_at > shifted(now, -KEPT)) is not None
 
 
 def _answer(tx: Tx, ticket: Ticket, *rules: ColumnElement[bool]) -> str | None:
-    """What is stored of the ticket's answer. Raises IdempotencyKeyReused where its key stands for another."""
+    """Return what is stored of the ticket's answer. Raises IdempotencyKeyReused if its key stands for another
+    request."""
     stored = select(idempotency_keys.c.fingerprint, idempotency_keys.c.answer)
     earlier = tx.execute(stored.where(*_named(ticket), *rules)).first()
     if earlier is None:

@@ -14,19 +14,18 @@ from kalends.db.batches import MOST_PER_STATEMENT
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import api_keys, organizations
 from kalends.ids import digest, new_api_key, new_id
-from kalends.schemas.appointments import Actor
 from kalends.schemas.organizations import Key
-from kalends.services import events, makers, parties
+from kalends.services import events, makers
 from kalends.services.organizations import row_of
 from kalends.services.parties import Party
 
 DEFAULT_SCOPES = ("read", "write", "delete")
 _SHOWN = 12
-"""How much of a key is kept to tell keys apart: too little to help anyone guess the rest."""
+"""How many characters of a key are kept, to tell keys apart: too few to help anyone guess the rest."""
 
 
 def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, Caller]:
-    """The callers behind at most MOST_PER_STATEMENT digests, revoked and expired ones included."""
+    """Return the callers with these digests, at most MOST_PER_STATEMENT; revoked and expired ones too."""
     size = next(size for size in _FIND if size >= len(digests))
     padded = [*digests, *[digests[-1]] * (size - len(digests))]
     rows = tx.execute(_FIND[size], {f"digest_{place}": each for place, each in enumerate(padded)})
@@ -35,100 +34,102 @@ def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, Caller]:
 
 def create(
     tx: Tx,
-    org: str,
+    party: Party,
+    now: datetime,
     *,
     name: str | None,
     scopes: Sequence[str] = DEFAULT_SCOPES,
     lifetime: timedelta | None,
-    now: datetime,
-    by: Actor = parties.OPERATOR,
     secret: str | None = None,
 ) -> dict[str, Any]:
-    """Make a key for an organization (its id or slug): its row, and the secret under `key`, this once.
+    """Make a key for the party's organization. Returns its row, with the secret under `key`, this once.
 
-    Raises NotFound for an unknown organization, Malformed for a bad name, an unknown scope or an expiry
-    beyond the year 9999, KeyRevoked if the key that makes it was revoked meanwhile. `secret` is for
-    the demo, whose key everybody knows.
+    Raises Malformed for a bad name, an unknown scope or an expiry beyond the year 9999, KeyRevoked if the key
+    that makes it was revoked meanwhile. `secret` is for the demo, whose key everybody knows.
     """
-    owner = row_of(tx, org)
     if unknown := [scope for scope in scopes if scope not in SCOPES]:
         raise Malformed(f"There is no scope '{unknown[0]}'; the scopes are {', '.join(SCOPES)}.")
     try:
         expires_at = None if lifetime is None else now + lifetime
     except OverflowError:
         raise Malformed("The key would expire after the year 9999; leave the expiry out instead.") from None
-    secret = secret or new_api_key(sandbox=owner.sandbox)
+    if secret is None:
+        sandbox = select(organizations.c.sandbox).where(organizations.c.id == party.org_id)
+        secret = new_api_key(sandbox=tx.execute(sandbox).scalar_one())
     row = {
-        "org_id": owner.id,
+        "org_id": party.org_id,
         "id": new_id("key"),
         "name": None if name is None else named(name),
         "digest": digest(secret),
         "prefix": secret[:_SHOWN],
         "scopes": [scope for scope in SCOPES if scope in scopes],
-        "created_by": makers.stamp(tx, owner.id, by),
+        "created_by": makers.stamp(tx, party),
         "created_at": now,
         "expires_at": expires_at,
         "revoked_at": None,
         "last_used_at": None,
     }
     tx.execute(insert(api_keys), row)
-    _tell(tx, "key.created", shown(row), by, now)
+    _tell(tx, party, "key.created", shown(row), now)
     return row | {"key": secret}
 
 
 def all_of(tx: Tx, org: str) -> Sequence[AnyRow]:
-    """The keys of an organization (its id or slug), oldest first, revoked ones included. Raises NotFound."""
+    """Return the keys of an organization (its id or slug), oldest first, revoked ones included. Raises
+    NotFound."""
     owner = row_of(tx, org)
-    mine = select(api_keys).where(api_keys.c.org_id == owner.id).order_by(api_keys.c.id)
-    return tx.execute(mine).all()
+    every = select(api_keys).where(api_keys.c.org_id == owner.id).order_by(api_keys.c.id)
+    return tx.execute(every).all()
 
 
 def shown(row: Mapping[str, Any]) -> Key:
-    """A row of `api_keys` as the API shows it."""
+    """Return a row of `api_keys` as the API shows it."""
     return Key.model_validate(dict(row))
 
 
 def get(tx: Tx, org_id: str, key_id: str) -> Key:
-    """One key of an organization. Raises NotFound."""
+    """Return one key of an organization. Raises NotFound."""
     row = tx.execute(select(api_keys).where(api_keys.c.org_id == org_id, api_keys.c.id == key_id)).first()
     if row is None:
-        raise no_key(key_id)
+        raise _no_key(key_id)
     return shown(dict(row._mapping))
 
 
-def revoke(
-    tx: Tx, key_id: str, now: datetime, *, org_id: str | None = None, by: Actor = parties.OPERATOR
-) -> datetime:
-    """Revoke a key from the next request on, and tell since when it is revoked; twice is once. The
-    operator may revoke any key, an organization only its own (`org_id`).
+def owner_of(tx: Tx, key_id: str) -> str:
+    """Return the id of the organization that has this key. Raises NotFound."""
+    owner = tx.execute(select(api_keys.c.org_id).where(api_keys.c.id == key_id)).scalar()
+    if owner is None:
+        raise _no_key(key_id)
+    return owner
+
+
+def revoke(tx: Tx, party: Party, key_id: str, now: datetime) -> Key:
+    """Revoke a key from the next request on; one that is revoked stays so since then. Returns the key.
 
     Raises NotFound for an unknown key.
     """
-    mine = [api_keys.c.id == key_id] + ([api_keys.c.org_id == org_id] if org_id is not None else [])
-    revoked = update(api_keys).where(*mine, api_keys.c.revoked_at.is_(None)).values(revoked_at=now)
+    this = (api_keys.c.org_id == party.org_id, api_keys.c.id == key_id)
+    revoked = update(api_keys).where(*this, api_keys.c.revoked_at.is_(None)).values(revoked_at=now)
     is_new = tx.execute(revoked).rowcount > 0
-    row = tx.execute(select(api_keys).where(*mine)).first()
-    if row is None:
-        raise no_key(key_id)
+    key = get(tx, party.org_id, key_id)
     if is_new:
-        _tell(tx, "key.revoked", shown(dict(row._mapping)), by, now)
-    since: datetime = row.revoked_at
-    return since
+        _tell(tx, party, "key.revoked", key, now)
+    return key
 
 
-def no_key(key_id: str) -> NotFound:
-    """The refusal of a key that is not there."""
+def _no_key(key_id: str) -> NotFound:
     return NotFound(f"There is no API key with the id '{key_id}'.")
 
 
-def _tell(tx: Tx, kind: str, key: Key, by: Actor, now: datetime) -> None:
-    """Tell of a key, and not how its secret begins: that is for those who may list keys."""
-    told = {"key": key.model_dump(mode="json", exclude={"prefix"})}
-    events.tell(tx, Party(key.org_id, by), kind, told, key.id, now)
+def _tell(tx: Tx, party: Party, event_type: str, key: Key, now: datetime) -> None:
+    """Store an event about a key, without the beginning of its secret: that is for those who may list
+    keys."""
+    content = {"key": key.model_dump(mode="json", exclude={"prefix"})}
+    events.tell(tx, party, event_type, content, key.id, now)
 
 
 def note_use(tx: Tx, used: Mapping[tuple[str, str], datetime]) -> None:
-    """Remember when keys, by (org_id, key id), were last used; never moves a time back."""
+    """Store when keys, by (org_id, key id), were last used; no time is moved back."""
     for (org_id, key_id), at in sorted(used.items()):  # in one order, so that no two wait for each other
         tx.execute(
             update(api_keys)

@@ -17,10 +17,11 @@ from kalends.schemas.mails import Mail, MailsAnswer, MailsQuery
 from kalends.services import appointments, event_order, letters, manage_links
 from kalends.services.deliveries import SHOWN_DELIVERIES
 from kalends.services.event_order import CLIENT, MAIL, PENDING, STAFF
+from kalends.services.parties import Party
 
 
 def page(tx: Tx, org_id: str, query: MailsQuery) -> MailsAnswer:
-    """A page of the organization's mails, newest first."""
+    """Return a page of the organization's mails, newest first."""
     wanted = _MAILS.where(*_mine(org_id))
     if query.status is not None:
         wanted = wanted.where(deliveries.c.status == query.status)
@@ -35,17 +36,18 @@ def page(tx: Tx, org_id: str, query: MailsQuery) -> MailsAnswer:
 
 
 def get(tx: Tx, org_id: str, mail_id: str) -> Mail:
-    """One mail. Raises NotFound."""
+    """Return one mail. Raises NotFound."""
     row = tx.execute(_MAILS.where(*_mine(org_id), deliveries.c.id == mail_id)).first()
     if row is None:
         raise NotFound("There is no mail with this id.")
     return _shown(row)
 
 
-def replay(tx: Tx, org_id: str, mail_id: str, now: datetime, *, mail: bool) -> Mail:
-    """Send a mail once more, as a new one; one that waits for another attempt is sent now instead. Raises
-    NotFound, Conflict where nobody would want it any more, where it is a reminder before its time, and where
-    no mails are sent at all (`mail`)."""
+def replay(tx: Tx, party: Party, mail_id: str, now: datetime, *, mail: bool) -> Mail:
+    """Send a mail again, as a new one; one that waits for a retry is sent now instead. Raises NotFound,
+    Conflict if nobody would want it any more, if it is a reminder before its time, and if this server sends
+    no mails at all (`mail`)."""
+    org_id = party.org_id
     event_order.lock_head(tx, org_id, now)  # nobody forgets the event meanwhile
     row = tx.execute(_REPLAYED.where(*_mine(org_id), deliveries.c.id == mail_id)).first()
     if row is None:
@@ -58,14 +60,14 @@ def replay(tx: Tx, org_id: str, mail_id: str, now: datetime, *, mail: bool) -> M
     if row.status == "pending":
         tx.execute(update(deliveries).where(*_mine(org_id), _until(row)).values(due_at=now))
     else:
-        made = event_order.delivery(org_id, MAIL, row, row.place, now)
+        again = event_order.delivery(org_id, MAIL, row, row.place, now)
         copied = {
             "audience": row.audience,
             "appointment_id": row.appointment_id,
             "subject_id": row.mail_subject,
         }
-        tx.execute(insert(deliveries), made | copied)
-        mail_id = made["id"]
+        tx.execute(insert(deliveries), again | copied)
+        mail_id = again["id"]
     event_order.wake(tx, org_id, {MAIL}, now)
     mailbox = (receivers.c.org_id == org_id, receivers.c.id == MAIL)
     tx.execute(update(receivers).where(*mailbox).values(rests_until=None))  # somebody wants it now
@@ -73,18 +75,18 @@ def replay(tx: Tx, org_id: str, mail_id: str, now: datetime, *, mail: bool) -> M
 
 
 def _until(row: AnyRow) -> ColumnElement[bool]:
-    """A mail that waits, and those that wait to arrive before it."""
+    """Match a mail that waits, and those that have to arrive before it."""
     before = and_(deliveries.c.subject_id == row.mail_subject, deliveries.c.place < row.place)
     return and_(deliveries.c.status == PENDING, or_(deliveries.c.id == row.mail_id, before))
 
 
 def _must_be_wanted(tx: Tx, org_id: str, row: AnyRow, now: datetime) -> None:
-    told = Appointment.model_validate(json.loads(row.payload)["appointment"])
-    present = next(iter(appointments.locked(tx, org_id, [told.id], now)), None)
-    if present is not None and row.audience in (CLIENT, STAFF) and _moved_on(told, present, row.audience):
+    mailed = Appointment.model_validate(json.loads(row.payload)["appointment"])
+    present = next(iter(appointments.locked(tx, org_id, [mailed.id], now)), None)
+    if present is not None and row.audience in (CLIENT, STAFF) and _moved_on(mailed, present, row.audience):
         raise Conflict(
             "The appointment was changed since this mail, so it is not sent again; a later one tells all.",
-            appointment_id=told.id,
+            appointment_id=mailed.id,
         )
     written = letters.write(tx, org_id, row, present, now)
     if isinstance(written, datetime):
@@ -93,17 +95,18 @@ def _must_be_wanted(tx: Tx, org_id: str, row: AnyRow, now: datetime) -> None:
         raise Conflict(
             "Nobody would want this mail any more, so it stays unsent: the appointment is over or no longer "
             "stands, staff made the change themselves, or there is no address to send it to.",
-            appointment_id=told.id,
+            appointment_id=mailed.id,
         )
     if written.link is not None:
         manage_links.withdraw(tx, org_id, [written.link])  # the mail gets one of its own when it is sent
 
 
-def _moved_on(told: Appointment, present: Appointment, audience: str) -> bool:
-    """Whether a mail would say what is no longer so, or to an address that is no longer the client's."""
-    if audience == CLIENT and not is_same(told.client_email, present.client_email):
+def _moved_on(mailed: Appointment, present: Appointment, audience: str) -> bool:
+    """Tell whether a mail would say what is no longer true, or go to an address that is no longer the
+    client's."""
+    if audience == CLIENT and not is_same(mailed.client_email, present.client_email):
         return True
-    return (told.status, told.start_time) != (present.status, present.start_time)
+    return (mailed.status, mailed.start_time) != (present.status, present.start_time)
 
 
 def _mine(org_id: str) -> tuple[Any, ...]:

@@ -19,7 +19,9 @@ from kalends.db.tables import calendars, organizations, schedules, slugs
 from kalends.db.verbs import insert_new
 from kalends.ids import new_id
 from kalends.schemas.fields import Language
-from kalends.schemas.organizations import Organization, OrganizationChange
+from kalends.schemas.organizations import Organization, OrganizationAnswer, OrganizationChange
+from kalends.services import events
+from kalends.services.parties import Party
 
 _LANGUAGE: TypeAdapter[str | None] = TypeAdapter(Language)
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -27,10 +29,10 @@ MONDAY = 1
 CLIENT_NOTICE_HOURS = 24
 CLIENT_GRACE_MINUTES = 15
 MOST_FORMER_SLUGS = 20
-"""Of one organization: nobody else gets them."""
+"""Per organization, since nobody else gets them."""
 PUBLIC_BOOKINGS_PER_HOUR = 200
 RESERVED_SLUGS = frozenset({"appointments", "feeds"})
-"""Names that mean something else where slugs stand in paths."""
+"""Names with another meaning where paths have slugs."""
 
 
 def create(
@@ -47,11 +49,11 @@ def create(
     org_id: str | None = None,
     calendar_id: str | None = None,
 ) -> dict[str, Any]:
-    """Make an organization with its default calendar and schedule; the new row.
+    """Make an organization with its default calendar and schedule. Returns the new row.
 
-    `timezone` is an IANA name; `language` a BCP 47 tag, of mails to staff; `slug` is made from the name
-    where it is not given; the ids are for the demo. Raises Malformed for bad values, AlreadyExists where the
-    slug is taken.
+    `timezone` is an IANA name; `language` a BCP 47 tag, of mails to staff; `slug` is made from the name if it
+    is not given; the ids are for the demo. Raises Malformed for bad values, AlreadyExists if the slug is
+    taken.
     """
     name = named(name)
     if timezone not in zone_names():
@@ -94,7 +96,7 @@ def create(
         "created_at": now,
         "updated_at": now,
     }
-    # Of two at once, the second waits here for the first.
+    # Of two transactions at once, the second waits here for the first.
     if not insert_new(tx, organizations, row) or not _claim(tx, org_id, slug):
         raise _taken(slug, former=False, how=" (--slug)")
     common = {"org_id": org_id, "name": name, "is_default": True, "created_at": now, "updated_at": now}
@@ -104,7 +106,7 @@ def create(
 
 
 def get(tx: Tx, org_id: str) -> Organization:
-    """The organization as the API shows it."""
+    """Return the organization as the API shows it."""
     # In one statement, with a row for each former slug.
     rows = tx.execute(
         select(organizations, slugs.c.slug.label("former"))
@@ -121,15 +123,15 @@ def get(tx: Tx, org_id: str) -> Organization:
 
 
 def change(
-    tx: Tx, org_id: str, wish: OrganizationChange, now: datetime, *, no_links: str | None = None
+    tx: Tx, party: Party, wish: OrganizationChange, now: datetime, *, no_links: str | None = None
 ) -> Organization:
-    """Change what is sent. Another zone moves no appointment; a slug that is given up stays the
-    organization's own. `no_links` is why no links are mailed to clients here, if none are.
+    """Change what is sent. Another zone moves no appointment; a former slug stays the organization's own.
+    `no_links` is why this server mails no links to clients, if it mails none.
 
-    Raises AlreadyExists where a slug is taken, Conflict where as many have been given up as may be, Malformed
-    if clients are to confirm by mail where no links are mailed, and for another value of what can't be
-    changed.
+    Raises AlreadyExists if a slug is taken, Conflict if there are too many former slugs, Malformed if clients
+    are to confirm by mail though no links are mailed, and for another value of what can't be changed.
     """
+    org_id = party.org_id
     sent = wish.sent()
     present = get(tx, org_id)
     wish.must_agree(present)
@@ -142,11 +144,13 @@ def change(
     if "slug" in sent:
         _change_slug(tx, org_id, sent["slug"], now)
     tx.execute(update(organizations).where(organizations.c.id == org_id).values(**sent, updated_at=now))
-    return get(tx, org_id)
+    changed = get(tx, org_id)
+    events.tell(tx, party, "organization.updated", OrganizationAnswer.of(changed), org_id, now)
+    return changed
 
 
 def _change_slug(tx: Tx, org_id: str, slug: str, now: datetime) -> None:
-    """Make a slug the organization's present one, and keep the one it has as a former one."""
+    """Make a slug the organization's present one, and the present one a former one."""
     mine = select(organizations.c.slug).where(organizations.c.id == org_id)
     present = tx.execute(
         mine.with_for_update(key_share=True)
@@ -173,8 +177,8 @@ def _change_slug(tx: Tx, org_id: str, slug: str, now: datetime) -> None:
 
 
 def _claim(tx: Tx, org_id: str, slug: str) -> bool:
-    """Make a slug the organization's own, unless it is anybody's; whether it was free. Of two at once, the
-    second waits for the first."""
+    """Make a slug the organization's own, if it is free. Returns whether it was. Of two transactions at once,
+    the second waits for the first."""
     return insert_new(tx, slugs, {"org_id": org_id, "slug": slug, "given_up_at": None})
 
 
@@ -193,7 +197,7 @@ def _taken(slug: str, *, former: bool, how: str = "") -> AlreadyExists:
 
 
 def hosts(tx: Tx, asked: Sequence[str]) -> Mapping[str, Host]:
-    """The organizations behind some slugs, present ones and former ones."""
+    """Return the organizations with these slugs, present or former ones, by slug."""
     found = select(organizations, slugs.c.slug.label("asked")).join_from(
         slugs, organizations, organizations.c.id == slugs.c.org_id
     )
@@ -201,7 +205,7 @@ def hosts(tx: Tx, asked: Sequence[str]) -> Mapping[str, Host]:
 
 
 def host_of(row: AnyRow) -> Host:
-    """The host in a row with the columns of `organizations`."""
+    """Return the host in a row with the columns of `organizations`."""
     return Host(
         org_id=row.id,
         slug=row.slug,
@@ -216,12 +220,12 @@ def host_of(row: AnyRow) -> Host:
 
 
 def all_of(tx: Tx) -> Sequence[AnyRow]:
-    """Every organization, oldest first."""
+    """Return every organization, oldest first."""
     return tx.execute(select(organizations).order_by(organizations.c.created_at, organizations.c.id)).all()
 
 
 def row_of(tx: Tx, org: str) -> AnyRow:
-    """The organization with this id or slug, perhaps a former one. Raises NotFound."""
+    """Return the row of the organization with this id or slug, present or former. Raises NotFound."""
     by_slug = select(slugs.c.org_id).where(slugs.c.slug == org)
     found = select(organizations).where(
         (organizations.c.id == org) | organizations.c.id.in_(by_slug.scalar_subquery())

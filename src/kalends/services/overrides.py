@@ -1,6 +1,6 @@
 """Days that differ from a schedule: other hours, or none; public holidays among them.
 
-A schedule of None is the organization's default one.
+Where a schedule is None, the organization's default one is meant.
 """
 
 from datetime import date, datetime
@@ -14,18 +14,27 @@ from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import organizations, overrides
 from kalends.db.verbs import insert_new
 from kalends.ids import new_id
-from kalends.schemas.hours import HolidaysCreate, Override, OverrideChange, OverrideCreate
-from kalends.services import public_holidays, schedules
+from kalends.schemas.hours import (
+    HolidaysCreate,
+    Override,
+    OverrideAnswer,
+    OverrideChange,
+    OverrideCreate,
+    OverridesAnswer,
+)
+from kalends.schemas.wire import Deleted
+from kalends.services import events, public_holidays, schedules
+from kalends.services.parties import Party
 
 
-def create(tx: Tx, org_id: str, schedule: str | None, wish: OverrideCreate, now: datetime) -> Override:
-    """Add days that differ. Raises NotFound for an unknown schedule, Malformed where they end before they
+def create(tx: Tx, party: Party, schedule: str | None, wish: OverrideCreate, now: datetime) -> Override:
+    """Add days that differ. Raises NotFound for an unknown schedule, Malformed if they end before they
     start."""
-    lock_settings(tx, org_id)
+    lock_settings(tx, party.org_id)
     row = {
-        "org_id": org_id,
+        "org_id": party.org_id,
         "id": new_id("ovr"),
-        "schedule_id": _schedule(tx, org_id, schedule),
+        "schedule_id": _schedule(tx, party.org_id, schedule),
         "windows": [],
         "reason": None,
         "holiday": None,
@@ -34,13 +43,16 @@ def create(tx: Tx, org_id: str, schedule: str | None, wish: OverrideCreate, now:
     } | _values(wish)
     _in_order(row)
     tx.execute(insert(overrides), row)
-    return Override.model_validate(row)
+    override = Override.model_validate(row)
+    events.tell(tx, party, "override.created", OverrideAnswer.of(override), override.id, now)
+    return override
 
 
 def all_of(
     tx: Tx, org_id: str, schedule: str | None, first: date | None, last: date | None
 ) -> list[Override]:
-    """The overrides that touch the days from `first` to `last` (both included, open where None), by date."""
+    """Return the overrides that touch the days from `first` to `last`, by date. Both days are included; None
+    sets no bound."""
     statement = select(overrides).where(
         overrides.c.org_id == org_id, overrides.c.schedule_id == _schedule(tx, org_id, schedule)
     )
@@ -53,15 +65,16 @@ def all_of(
 
 
 def get(tx: Tx, org_id: str, schedule: str | None, override_id: str) -> Override:
-    """One override. Raises NotFound."""
+    """Return one override. Raises NotFound."""
     return Override.model_validate(dict(_row(tx, org_id, schedule, override_id)._mapping))
 
 
 def change(
-    tx: Tx, org_id: str, schedule: str | None, override_id: str, wish: OverrideChange, now: datetime
+    tx: Tx, party: Party, schedule: str | None, override_id: str, wish: OverrideChange, now: datetime
 ) -> Override:
-    """Change what is sent. Raises NotFound, Malformed where it would end before it starts and for another
-    value of what can't be changed."""
+    """Change what is sent. Raises NotFound, Malformed if it would end before it starts and for another value
+    of what can't be changed."""
+    org_id = party.org_id
     lock_settings(tx, org_id)
     present = dict(_row(tx, org_id, schedule, override_id)._mapping)
     wish.must_agree(Override.model_validate(present))
@@ -70,25 +83,30 @@ def change(
     tx.execute(
         update(overrides).where(overrides.c.org_id == org_id, overrides.c.id == override_id).values(**row)
     )
-    return Override.model_validate(row)
+    override = Override.model_validate(row)
+    events.tell(tx, party, "override.updated", OverrideAnswer.of(override), override_id, now)
+    return override
 
 
-def remove(tx: Tx, org_id: str, schedule: str | None, override_id: str) -> str:
-    """Delete an override; its id. Raises NotFound."""
+def remove(tx: Tx, party: Party, schedule: str | None, override_id: str, now: datetime) -> str:
+    """Delete an override. Returns its id. Raises NotFound."""
+    org_id = party.org_id
     lock_settings(tx, org_id)
     _row(tx, org_id, schedule, override_id)
     tx.execute(delete(overrides).where(overrides.c.org_id == org_id, overrides.c.id == override_id))
+    events.tell(tx, party, "override.deleted", Deleted.of(override_id), override_id, now)
     return override_id
 
 
 def add_holidays(
-    tx: Tx, org_id: str, schedule: str | None, wish: HolidaysCreate, now: datetime
+    tx: Tx, party: Party, schedule: str | None, wish: HolidaysCreate, now: datetime
 ) -> list[Override]:
-    """Close the public holidays of a year, named in the organization's language, or else in the country's;
-    again changes nothing.
+    """Close the public holidays of a year, named in the organization's language, or else in the country's.
+    Asked again, it adds nothing. Returns all holidays of that year.
 
-    Raises Malformed for an unknown country or subdivision, and for a year that nothing is known of.
+    Raises Malformed for an unknown country or subdivision, and for a year without known holidays.
     """
+    org_id = party.org_id
     lock_settings(tx, org_id)
     owner = _schedule(tx, org_id, schedule)
     language = tx.execute(select(organizations.c.language).where(organizations.c.id == org_id)).scalar()
@@ -111,7 +129,9 @@ def add_holidays(
             },
         )
     year = (date(wish.year, 1, 1), date(wish.year, 12, 31))
-    return [each for each in all_of(tx, org_id, schedule, *year) if each.holiday == source]
+    closed = [each for each in all_of(tx, org_id, schedule, *year) if each.holiday == source]
+    events.tell(tx, party, "override.holidays_added", OverridesAnswer.of(closed), org_id, now)
+    return closed
 
 
 def _schedule(tx: Tx, org_id: str, schedule: str | None) -> str:

@@ -1,6 +1,6 @@
-"""Public holidays, from the library `holidays`: what it knows of a country, whatever the server's language.
+"""Public holidays, from the library `holidays`; the server's own language has no influence.
 
-Countries and subdivisions are ISO 3166 codes in any usual spelling; a source names them in one: DE, or DE-BY.
+Countries and subdivisions are ISO 3166 codes in any usual spelling; a source has the standard one: DE, DE-BY.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,7 +17,7 @@ def of_year(
     """Return the source and the public holidays of a year by date, named in `language` (BCP 47) if the
     library has the country's names in it, else in the country's own.
 
-    Raises Malformed for an unknown country or subdivision, and for a year that the library knows nothing of.
+    Raises Malformed for an unknown country or subdivision, and for a year that the library does not cover.
     """
     known = _known(country)
     code = str(known.country)
@@ -45,8 +45,8 @@ def _known(country: str) -> holidays.HolidayBase:
 
 
 def _subdivision(known: holidays.HolidayBase, codes: Collection[str], wanted: str | None) -> str | None:
-    """Return a subdivision's code as the library has it: sent with one of the country's codes or without, in
-    any case, or by its name."""
+    """Return a subdivision's code as the library has it. It may be sent with or without one of the country's
+    `codes`, in upper or lower case, or as its name."""
     if not wanted:
         return None
     spellings = {code.casefold(): code for code in known.subdivisions}
@@ -65,7 +65,7 @@ def _subdivision(known: holidays.HolidayBase, codes: Collection[str], wanted: st
 
 
 def _language(known: holidays.HolidayBase, tag: str | None) -> str | None:
-    """Return the language of names: always one by name, since the library else takes the server's own."""
+    """Return the language of names. It is always given: without one, the library takes the server's own."""
     wanted = (tag or "").replace("-", "_").lower()
     base = wanted.partition("_")[0]
     own = known.default_language

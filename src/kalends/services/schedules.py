@@ -11,16 +11,28 @@ from kalends.db.claims import lock_settings
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, calendars, organizations, overrides, schedules, windows
 from kalends.ids import new_id
-from kalends.schemas.hours import Schedule, ScheduleChange, ScheduleCreate, ShownWindow, Window
+from kalends.schemas.hours import (
+    Schedule,
+    ScheduleAnswer,
+    ScheduleChange,
+    ScheduleCreate,
+    ShownWindow,
+    Window,
+)
+from kalends.schemas.wire import Deleted
+from kalends.services import events
+from kalends.services.parties import Party
 
 
-def create(tx: Tx, org_id: str, wish: ScheduleCreate, now: datetime) -> Schedule:
+def create(tx: Tx, party: Party, wish: ScheduleCreate, now: datetime) -> Schedule:
     """Make a named schedule, in the organization's zone unless it has one of its own."""
+    org_id = party.org_id
     lock_settings(tx, org_id)
     zone = select(organizations.c.timezone).where(organizations.c.id == org_id)
+    schedule_id = new_id("sched")
     row = {
         "org_id": org_id,
-        "id": new_id("sched"),
+        "id": schedule_id,
         "name": wish.name,
         "timezone": wish.timezone or tx.execute(zone).scalar_one(),
         "is_default": False,
@@ -28,12 +40,14 @@ def create(tx: Tx, org_id: str, wish: ScheduleCreate, now: datetime) -> Schedule
         "updated_at": now,
     }
     tx.execute(insert(schedules), row)
-    _open(tx, org_id, str(row["id"]), wish.windows, now)
-    return get(tx, org_id, str(row["id"]))
+    _open(tx, org_id, schedule_id, wish.windows, now)
+    schedule = get(tx, org_id, schedule_id)
+    events.tell(tx, party, "schedule.created", ScheduleAnswer.of(schedule), schedule_id, now)
+    return schedule
 
 
 def all_of(tx: Tx, org_id: str) -> list[Schedule]:
-    """The named schedules, by name."""
+    """Return the named schedules, by name."""
     rows = tx.execute(
         select(schedules)
         .where(schedules.c.org_id == org_id, ~schedules.c.is_default)
@@ -43,13 +57,14 @@ def all_of(tx: Tx, org_id: str) -> list[Schedule]:
 
 
 def get(tx: Tx, org_id: str, schedule_id: str) -> Schedule:
-    """One named schedule. Raises NotFound."""
+    """Return one named schedule. Raises NotFound."""
     return _shown(tx, org_id, [named(tx, org_id, schedule_id)])[0]
 
 
-def change(tx: Tx, org_id: str, schedule_id: str, wish: ScheduleChange, now: datetime) -> Schedule:
+def change(tx: Tx, party: Party, schedule_id: str, wish: ScheduleChange, now: datetime) -> Schedule:
     """Change what is sent; windows are replaced as a whole. Raises NotFound, Malformed for another value of
     what can't be changed."""
+    org_id = party.org_id
     lock_settings(tx, org_id)
     wish.must_agree(get(tx, org_id, schedule_id))
     sent = wish.sent()
@@ -62,12 +77,15 @@ def change(tx: Tx, org_id: str, schedule_id: str, wish: ScheduleChange, now: dat
     if "windows" in sent:
         tx.execute(delete(windows).where(windows.c.org_id == org_id, windows.c.schedule_id == schedule_id))
         _open(tx, org_id, schedule_id, wish.windows, now)
-    return get(tx, org_id, schedule_id)
+    schedule = get(tx, org_id, schedule_id)
+    events.tell(tx, party, "schedule.updated", ScheduleAnswer.of(schedule), schedule_id, now)
+    return schedule
 
 
-def remove(tx: Tx, org_id: str, schedule_id: str) -> str:
-    """Delete a schedule, its windows and its overrides; its id. Raises NotFound, InUse where a type or a
+def remove(tx: Tx, party: Party, schedule_id: str, now: datetime) -> str:
+    """Delete a schedule, its windows and its overrides. Returns its id. Raises NotFound, InUse if a type or a
     calendar follows it."""
+    org_id = party.org_id
     lock_settings(tx, org_id)
     named(tx, org_id, schedule_id)
     for table, what in ((appointment_types, "appointment types"), (calendars, "calendars")):
@@ -77,17 +95,18 @@ def remove(tx: Tx, org_id: str, schedule_id: str) -> str:
     for part in (windows, overrides):
         tx.execute(delete(part).where(part.c.org_id == org_id, part.c.schedule_id == schedule_id))
     tx.execute(delete(schedules).where(schedules.c.org_id == org_id, schedules.c.id == schedule_id))
+    events.tell(tx, party, "schedule.deleted", Deleted.of(schedule_id), schedule_id, now)
     return schedule_id
 
 
 def default_id(tx: Tx, org_id: str) -> str:
-    """The organization's default schedule."""
+    """Return the id of the organization's default schedule."""
     mine = select(schedules.c.id).where(schedules.c.org_id == org_id, schedules.c.is_default)
     return tx.execute(mine).scalar_one()
 
 
 def named(tx: Tx, org_id: str, schedule_id: str, *, field: str | None = None) -> AnyRow:
-    """The row of a named schedule. Raises NotFound, naming the `field` that named it."""
+    """Return the row of a named schedule. Raises NotFound, naming the `field` that named it."""
     row = tx.execute(
         select(schedules).where(
             schedules.c.org_id == org_id, schedules.c.id == schedule_id, ~schedules.c.is_default

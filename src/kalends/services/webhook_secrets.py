@@ -1,4 +1,4 @@
-"""The secrets of webhooks in the database: sealed where a key is set, and sealed anew under a newer one."""
+"""The secrets of webhooks in the database: sealed if a key is set, and sealed again under a newer key."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,12 +14,12 @@ _MOST_AT_ONCE = 200
 
 
 def present(row: AnyRow, vault: Vault) -> str:
-    """The secret that signs. Raises SealedError if it can't be read."""
+    """Return the secret that signs. Raises SealedError if it can't be read."""
     return vault.open(row.sealed_by, row.secret, row.org_id, row.id, "secret")
 
 
 def former(row: AnyRow, now: datetime, vault: Vault) -> Sequence[str]:
-    """The secrets of before that still sign, the newest first. Raises SealedError if they can't be read."""
+    """Return earlier secrets that still sign, newest first. Raises SealedError if they can't be read."""
     if not row.old_secret or row.old_secret_until <= now:
         return ()
     return vault.open(row.sealed_by, row.old_secret, row.org_id, row.id, "old_secret").split()
@@ -28,7 +28,7 @@ def former(row: AnyRow, now: datetime, vault: Vault) -> Sequence[str]:
 def sealed(
     org_id: str, webhook_id: str, vault: Vault, secret: str, old: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """The columns that keep secrets, those of before the newest first."""
+    """Return the columns that keep secrets; earlier secrets are given newest first."""
     place = (org_id, webhook_id)
     return {
         "sealed_by": vault.name,
@@ -38,34 +38,34 @@ def sealed(
 
 
 def seal_anew(tx: Tx, vault: Vault, name: str, after: str, now: datetime) -> str | None:
-    """Seal some secrets with the present key that are stored under another `name`, perhaps in clear; of the
-    webhooks whose ids come `after` one. The last one's id; None if no more are left.
+    """Seal some secrets with the present key that are stored under another key's `name`, or in clear, of
+    webhooks whose ids come `after` one. Returns the last of these ids; None if no webhooks are left.
 
-    What can't be opened stays as it is.
+    Secrets that can't be opened stay as they are.
     """
     wanted = select(receivers).where(_IS_WEBHOOK, receivers.c.sealed_by == name, receivers.c.id > after)
     some = wanted.order_by(receivers.c.id).limit(_MOST_AT_ONCE)
     rows = tx.execute(some.with_for_update(key_share=True)).all()
     for row in rows:
         try:
-            anew = sealed(row.org_id, row.id, vault, present(row, vault), former(row, now, vault))
+            resealed = sealed(row.org_id, row.id, vault, present(row, vault), former(row, now, vault))
         except SealedError:
             continue
-        mine = (receivers.c.org_id == row.org_id, receivers.c.id == row.id)
-        tx.execute(update(receivers).where(*mine).values(anew))
+        this = (receivers.c.org_id == row.org_id, receivers.c.id == row.id)
+        tx.execute(update(receivers).where(*this).values(resealed))
     return str(rows[-1].id) if rows else None
 
 
 def forget_old(tx: Tx, now: datetime) -> int:
-    """Remove some old secrets that sign no more; how many."""
+    """Remove some old secrets that no longer sign. Returns how many."""
     rows = tx.execute(
         select(receivers.c.org_id, receivers.c.id)
         .where(receivers.c.old_secret_until.is_not(None), receivers.c.old_secret_until <= now)
         .limit(_MOST_AT_ONCE)
     ).all()
     for row in rows:
-        mine = (receivers.c.org_id == row.org_id, receivers.c.id == row.id)
-        still = (*mine, receivers.c.old_secret_until <= now)
+        this = (receivers.c.org_id == row.org_id, receivers.c.id == row.id)
+        still = (*this, receivers.c.old_secret_until <= now)
         tx.execute(update(receivers).where(*still).values(old_secret=None, old_secret_until=None))
     return len(rows)
 

@@ -1,4 +1,4 @@
-"""Webhooks: who wants to be told of events."""
+"""Webhooks: URLs to which events are delivered."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,6 @@ from kalends.db.aside import aside
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, events, receivers
 from kalends.ids import new_id, new_webhook_secret
-from kalends.schemas.appointments import Actor
 from kalends.schemas.webhooks import (
     Delivery,
     NewWebhook,
@@ -25,40 +24,35 @@ from kalends.schemas.webhooks import (
     WebhookChange,
     WebhookCreate,
 )
-from kalends.services import event_order, makers, parties, webhook_secrets
+from kalends.services import event_order, makers, webhook_secrets
 from kalends.services import events as events_
 from kalends.services.deliveries import SHOWN_DELIVERIES
 from kalends.services.parties import Party
 from kalends.vault import CLEAR, SealedError, Vault
 
 ROTATION = timedelta(hours=24)
-"""For so long after a rotation the old secret signs, too."""
+"""How long after a rotation the old secret signs, too."""
 MOST_WEBHOOKS = 100
-"""Of one organization: every event is delivered to each of them."""
+"""Per organization, since every event is delivered to each of them."""
 _MOST_SECRETS = 4
 _MOST_REPLAYED = 10_000
 _IS_WEBHOOK = receivers.c.kind == "webhook"
 
 
 def create(
-    tx: Tx,
-    org_id: str,
-    wish: WebhookCreate,
-    now: datetime,
-    *,
-    mail: bool,
-    by: Actor = parties.OPERATOR,
-    vault: Vault = CLEAR,
+    tx: Tx, party: Party, wish: WebhookCreate, now: datetime, *, mail: bool, vault: Vault = CLEAR
 ) -> NewWebhook:
-    """Add a webhook; it is told of what happens from now on. Raises AlreadyExists if another has its URL,
-    Conflict where there are enough, KeyRevoked if the key that makes it was revoked meanwhile."""
-    maker = makers.stamp(tx, org_id, by)
-    # What happened before has its number before, so it is not told. The head stays locked, so of two with one
-    # URL at once, the second finds the first.
+    """Add a webhook, which gets what happens from now on. Raises AlreadyExists if another has its URL,
+    Conflict if there are as many as there may be, KeyRevoked if the key that makes it was revoked
+    meanwhile."""
+    org_id = party.org_id
+    maker = makers.stamp(tx, party)
+    # What happened before gets its number first, so it is not delivered here. The head stays locked, so of
+    # two webhooks with one URL at once, the second finds the first.
     event_order.number_all(tx, org_id, now, mail=mail)
     _must_be_new(tx, org_id, wish.url)
-    mine = select(func.count()).select_from(receivers).where(receivers.c.org_id == org_id, _IS_WEBHOOK)
-    if tx.execute(mine).scalar_one() >= MOST_WEBHOOKS:
+    count = select(func.count()).select_from(receivers).where(receivers.c.org_id == org_id, _IS_WEBHOOK)
+    if tx.execute(count).scalar_one() >= MOST_WEBHOOKS:
         raise Conflict(f"There are {MOST_WEBHOOKS} webhooks, which is as many as there may be.")
     id_, secret = new_id("whk"), wish.secret or new_webhook_secret()
     row = {
@@ -74,13 +68,13 @@ def create(
         "updated_at": now,
     }
     tx.execute(insert(receivers), row | webhook_secrets.sealed(org_id, id_, vault, secret))
-    made = _row(tx, org_id, id_)
-    _tell(tx, org_id, "webhook.created", _shown(made), by, now)
-    return _with_secret(made, secret)
+    created = _row(tx, org_id, id_)
+    _tell(tx, party, "webhook.created", _shown(created), now)
+    return _with_secret(created, secret)
 
 
 def all_of(tx: Tx, org_id: str) -> list[Webhook]:
-    """Every webhook, oldest first."""
+    """Return every webhook, oldest first."""
     rows = tx.execute(
         select(receivers).where(receivers.c.org_id == org_id, _IS_WEBHOOK).order_by(receivers.c.id)
     )
@@ -88,22 +82,19 @@ def all_of(tx: Tx, org_id: str) -> list[Webhook]:
 
 
 def get(tx: Tx, org_id: str, webhook_id: str) -> Webhook:
-    """One webhook. Raises NotFound."""
+    """Return one webhook. Raises NotFound."""
     return _shown(_row(tx, org_id, webhook_id))
 
 
 def change(
-    tx: Tx,
-    org_id: str,
-    webhook_id: str,
-    wish: WebhookChange,
-    now: datetime,
-    *,
-    by: Actor = parties.OPERATOR,
-    vault: Vault = CLEAR,
+    tx: Tx, party: Party, webhook_id: str, wish: WebhookChange, now: datetime, *, vault: Vault = CLEAR
 ) -> Webhook:
-    """Change what is sent. One that is made active again gets what it missed. Raises NotFound, Malformed for
-    another value of what can't be changed, and AlreadyExists if another has the URL."""
+    """Change what is sent. A webhook that is made active again gets what it missed.
+
+    Raises NotFound, Malformed for another value of what can't be changed, AlreadyExists if another has the
+    URL.
+    """
+    org_id = party.org_id
     if "url" in wish.sent():
         event_order.lock_head(tx, org_id, now)  # of two at once, the second finds the first
     row = _row(tx, org_id, webhook_id)
@@ -117,33 +108,26 @@ def change(
         values["rests_until"] = None  # something has been done about its silence
     _update(tx, org_id, webhook_id, values)
     changed = get(tx, org_id, webhook_id)
-    _tell(tx, org_id, "webhook.updated", changed, by, now)
+    _tell(tx, party, "webhook.updated", changed, now)
     return changed
 
 
 def _must_be_new(tx: Tx, org_id: str, url: str) -> None:
-    """Raise AlreadyExists if a webhook is delivered to this URL: everything would arrive there twice."""
-    mine = (receivers.c.org_id == org_id, _IS_WEBHOOK)
-    for other in tx.execute(select(receivers.c.id, receivers.c.url, receivers.c.active).where(*mine)):
+    """Raise AlreadyExists if a webhook has this URL already: everything would arrive there twice."""
+    every = select(receivers.c.id, receivers.c.url, receivers.c.active)
+    for other in tx.execute(every.where(receivers.c.org_id == org_id, _IS_WEBHOOK)):
         if destination(other.url) == destination(url):
-            told = "PATCH its events" if other.active else "PATCH it active, and its events"
+            instead = "PATCH its events" if other.active else "PATCH it active, and its events"
             raise AlreadyExists(
-                f"The webhook {other.id} goes to this URL already: {told}, or delete it first.",
+                f"The webhook {other.id} goes to this URL already: {instead}, or delete it first.",
                 webhook_id=other.id,
             )
 
 
-def rotate(
-    tx: Tx,
-    org_id: str,
-    webhook_id: str,
-    now: datetime,
-    *,
-    by: Actor = parties.OPERATOR,
-    vault: Vault = CLEAR,
-) -> NewWebhook:
-    """Give a new secret; the old one signs, too, for a day, as do those of before that still do. What can't
-    be read any more signs no more. Raises NotFound."""
+def rotate(tx: Tx, party: Party, webhook_id: str, now: datetime, *, vault: Vault = CLEAR) -> NewWebhook:
+    """Make a new secret. The present one, and earlier ones that still sign, go on signing for a day; those
+    that can no longer be read do not. Raises NotFound."""
+    org_id = party.org_id
     event_order.lock_head(tx, org_id, now)  # of two at once, the second keeps the first's
     row = _row(tx, org_id, webhook_id)
     secret = new_webhook_secret()
@@ -153,44 +137,45 @@ def rotate(
         old = []
     kept = webhook_secrets.sealed(org_id, webhook_id, vault, secret, old[:_MOST_SECRETS])
     until = {"old_secret_until": shifted(now, ROTATION) if old else None}
-    # If it could not be read, it waits for this.
+    # A webhook whose secret could not be read waits for this.
     _update(tx, org_id, webhook_id, kept | until | {"rests_until": None, "updated_at": now})
     rotated = _row(tx, org_id, webhook_id)
-    _tell(tx, org_id, "webhook.secret_rotated", _shown(rotated), by, now)
+    _tell(tx, party, "webhook.secret_rotated", _shown(rotated), now)
     return _with_secret(rotated, secret)
 
 
-def empty(tx: Tx, org_id: str, webhook_id: str) -> int:
-    """Make a webhook inactive that is to be deleted, and remove some of its deliveries; how many."""
-    mine = (deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
-    some = select(deliveries.c.id).where(*mine).limit(_MOST_REPLAYED)
-    removed = tx.execute(delete(deliveries).where(*mine, deliveries.c.id.in_(some))).rowcount
-    # Locked last, as by `remove` and by a worker that records, so that nobody waits in a ring.
-    _update(tx, org_id, webhook_id, {"active": False})
+def empty(tx: Tx, party: Party, webhook_id: str) -> int:
+    """Make a webhook inactive that is to be deleted, and remove some of its deliveries. Returns how many."""
+    its = (deliveries.c.org_id == party.org_id, deliveries.c.receiver_id == webhook_id)
+    some = select(deliveries.c.id).where(*its).limit(_MOST_REPLAYED)
+    removed = tx.execute(delete(deliveries).where(*its, deliveries.c.id.in_(some))).rowcount
+    # The webhook is locked last, as by `remove` and by a worker that records, so that there is no deadlock.
+    _update(tx, party.org_id, webhook_id, {"active": False})
     return removed
 
 
-def known(tx: Tx, org_id: str, webhook_id: str, _now: datetime, *, by: Actor) -> str:
+def known(tx: Tx, party: Party, webhook_id: str, _now: datetime) -> str:
     """Return the webhook's id, as `remove` would, and remove nothing. Raises NotFound."""
-    return str(_row(tx, org_id, webhook_id).id)
+    return str(_row(tx, party.org_id, webhook_id).id)
 
 
-def remove(tx: Tx, org_id: str, webhook_id: str, now: datetime, *, by: Actor = parties.OPERATOR) -> str:
-    """Delete a webhook with its deliveries; its id. Raises NotFound."""
+def remove(tx: Tx, party: Party, webhook_id: str, now: datetime) -> str:
+    """Delete a webhook with its deliveries. Returns its id. Raises NotFound."""
+    org_id = party.org_id
     event_order.lock_head(tx, org_id, now)  # nobody makes deliveries for it meanwhile
-    was = get(tx, org_id, webhook_id)
+    webhook = get(tx, org_id, webhook_id)
     tx.execute(
         delete(deliveries).where(deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
     )
     tx.execute(delete(receivers).where(receivers.c.org_id == org_id, receivers.c.id == webhook_id))
-    _tell(tx, org_id, "webhook.deleted", was, by, now, id=webhook_id, deleted=True)
+    _tell(tx, party, "webhook.deleted", webhook, now, id=webhook_id, deleted=True)
     return webhook_id
 
 
 def deliveries_of(
     tx: Tx, org_id: str, webhook_id: str, status: str | None, before: str | None, limit: int
 ) -> list[Delivery]:
-    """Deliveries, newest first, from before one of them on. Raises NotFound for the webhook."""
+    """Return deliveries, newest first, older ones than the one `before`. Raises NotFound for the webhook."""
     _row(tx, org_id, webhook_id)
     wanted = SHOWN_DELIVERIES.where(deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
     if status is not None:
@@ -201,8 +186,9 @@ def deliveries_of(
     return aside(tx, lambda: [_delivery(row) for row in rows])
 
 
-def replay_one(tx: Tx, org_id: str, webhook_id: str, delivery_id: str, now: datetime) -> Delivery:
-    """Deliver the event of a delivery once more, as a new delivery. Raises NotFound."""
+def replay_one(tx: Tx, party: Party, webhook_id: str, delivery_id: str, now: datetime) -> Delivery:
+    """Deliver the event of a delivery again, as a new delivery. Raises NotFound."""
+    org_id = party.org_id
     event_order.lock_head(tx, org_id, now)  # nobody deletes it meanwhile, or forgets the event
     _row(tx, org_id, webhook_id)
     event = tx.execute(
@@ -221,14 +207,13 @@ def replay_one(tx: Tx, org_id: str, webhook_id: str, delivery_id: str, now: date
     return _deliver(tx, org_id, webhook_id, event, now)
 
 
-def replay(
-    tx: Tx, org_id: str, timezone: str, webhook_id: str, wish: Replay, now: datetime, *, mail: bool
-) -> int:
-    """Deliver the events of a time once more, those that the webhook wants; how many. Raises NotFound,
-    Malformed where they are too many, InvalidTime."""
+def replay(tx: Tx, party: Party, webhook_id: str, wish: Replay, now: datetime, *, mail: bool) -> int:
+    """Deliver the events of a time again, those that the webhook wants. Returns how many. Raises NotFound,
+    Malformed if they are too many, InvalidTime."""
+    org_id = party.org_id
     event_order.number_all(tx, org_id, now, mail=mail)  # and lock: nobody deletes it meanwhile
     webhook = _row(tx, org_id, webhook_id)
-    start, end = instant(wish.from_, timezone), instant(wish.to, timezone)
+    start, end = (instant(each, party.timezone) for each in (wish.from_, wish.to))
     found = tx.execute(
         _EVENTS.where(
             events.c.org_id == org_id,
@@ -241,46 +226,47 @@ def replay(
     ).all()
     if len(found) > _MOST_REPLAYED:
         raise Malformed(f"More than {_MOST_REPLAYED} events happened in that time; ask for a shorter one.")
-    made = [
+    rows = [
         event_order.delivery(org_id, webhook_id, event, event.seq, now)
         for event in found
         if event_order.wants(webhook, event)
     ]
-    if made:
-        tx.execute(insert(deliveries), made)
+    if rows:
+        tx.execute(insert(deliveries), rows)
         event_order.wake(tx, org_id, {webhook_id}, now)
-    return len(made)
+    return len(rows)
 
 
-def test(tx: Tx, org_id: str, webhook_id: str, actor: Actor, now: datetime, *, mail: bool) -> Delivery:
-    """Send a test event to this webhook only, whatever it wants. Raises NotFound, Conflict where it is
+def test(tx: Tx, party: Party, webhook_id: str, now: datetime, *, mail: bool) -> Delivery:
+    """Send a test event to this webhook only, whatever it wants. Raises NotFound, Conflict if it is
     inactive."""
+    org_id = party.org_id
     event_order.lock_head(tx, org_id, now)  # nobody deletes it meanwhile
     webhook = _row(tx, org_id, webhook_id)
     if not webhook.active:
         raise Conflict("The webhook is not active; make it active first.")
-    told = {"webhook": {"id": webhook.id, "name": webhook.name}, "actor": actor.model_dump()}
-    made = events_.row(org_id, TEST_EVENT, json.dumps(told), now, subject=webhook_id)
-    tx.execute(insert(events), made)
+    content = {"webhook": {"id": webhook.id, "name": webhook.name}, "actor": party.actor.model_dump()}
+    event = events_.row(org_id, TEST_EVENT, json.dumps(content), now, subject=webhook_id)
+    tx.execute(insert(events), event)
     event_order.number_all(tx, org_id, now, mail=mail)
-    mine = (
+    this = (
         deliveries.c.org_id == org_id,
         deliveries.c.receiver_id == webhook_id,
-        deliveries.c.event_id == made["id"],
+        deliveries.c.event_id == event["id"],
     )
-    return _delivery(tx.execute(SHOWN_DELIVERIES.where(*mine)).one())
+    return _delivery(tx.execute(SHOWN_DELIVERIES.where(*this)).one())
 
 
 def _deliver(tx: Tx, org_id: str, webhook_id: str, event: AnyRow, now: datetime) -> Delivery:
-    made = event_order.delivery(org_id, webhook_id, event, event.seq, now)
-    tx.execute(insert(deliveries), made)
+    row = event_order.delivery(org_id, webhook_id, event, event.seq, now)
+    tx.execute(insert(deliveries), row)
     event_order.wake(tx, org_id, {webhook_id}, now)
-    mine = (
+    this = (
         deliveries.c.org_id == org_id,
         deliveries.c.receiver_id == webhook_id,
-        deliveries.c.id == made["id"],
+        deliveries.c.id == row["id"],
     )
-    return _delivery(tx.execute(SHOWN_DELIVERIES.where(*mine)).one())
+    return _delivery(tx.execute(SHOWN_DELIVERIES.where(*this)).one())
 
 
 def _row(tx: Tx, org_id: str, webhook_id: str) -> AnyRow:
@@ -307,17 +293,18 @@ def _with_secret(row: AnyRow, secret: str | None) -> NewWebhook:
 
 
 def _present_secret(row: AnyRow, vault: Vault) -> str | None:
-    """The secret that signs; None if it can't be read."""
+    """Return the secret that signs; None if it can't be read."""
     try:
         return webhook_secrets.present(row, vault)
     except SealedError:
         return None
 
 
-def _tell(tx: Tx, org_id: str, kind: str, webhook: Webhook, by: Actor, now: datetime, **more: object) -> None:
-    """Tell of a webhook, but not its URL: many a URL is as good as a password, and others are told."""
-    told = webhook.model_dump(mode="json", exclude={"url"}) | {"host": urlsplit(webhook.url).hostname}
-    events_.tell(tx, Party(org_id, by), kind, {**more, "webhook": told}, webhook.id, now)
+def _tell(tx: Tx, party: Party, event_type: str, webhook: Webhook, now: datetime, **more: object) -> None:
+    """Store an event about a webhook, without its URL: that may be as good as a password, and other webhooks
+    get the event."""
+    shown = webhook.model_dump(mode="json", exclude={"url"}) | {"host": urlsplit(webhook.url).hostname}
+    events_.tell(tx, party, event_type, {**more, "webhook": shown}, webhook.id, now)
 
 
 def _delivery(row: AnyRow) -> Delivery:

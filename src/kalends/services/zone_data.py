@@ -1,4 +1,4 @@
-"""Which time zone data the servers and workers of this database use."""
+"""The versions of the time zone data that the servers and workers of this database use."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ RECENT = timedelta(minutes=20)
 
 def note(tx: Tx, version: str, now: datetime) -> Mapping[str, datetime]:
     """Note that a process uses `version`. Returns the other versions that were noted within RECENT before
-    `now`, by when they were noted last."""
+    `now`, each with when it was noted last."""
     if not insert_new(tx, zone_data, {"version": version, "seen_at": now}):
         tx.execute(update(zone_data).where(zone_data.c.version == version).values(seen_at=now))
     others = select(zone_data.c.version, zone_data.c.seen_at).where(

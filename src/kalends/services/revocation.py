@@ -67,9 +67,7 @@ def empty(tx: Tx, party: Party, key_id: str, now: datetime) -> int:
 def _made(tx: Tx, org_id: str, key_id: str, now: datetime) -> Made:
     """Return what stands of all that a key has made, and the keys it has made in turn; revoked and expired
     keys among them have made things, too."""
-    # All keys are locked, so that none of them makes anything until this transaction ends.
-    every = select(api_keys).where(api_keys.c.org_id == org_id).order_by(api_keys.c.id)
-    rows = tx.execute(every.with_for_update(key_share=True)).all()
+    rows = _locked(tx, org_id)
     descent = _descent(rows, key_id)
     of_webhooks = select(receivers).where(receivers.c.org_id == org_id, receivers.c.kind == "webhook")
     of_feeds = select(feeds_).where(feeds_.c.org_id == org_id)
@@ -90,6 +88,19 @@ def _made(tx: Tx, org_id: str, key_id: str, now: datetime) -> Made:
             if made_by(row, descent)
         ],
     )
+
+
+def _locked(tx: Tx, org_id: str) -> Sequence[AnyRow]:
+    """Return all keys of the organization, locked, so that none of them makes anything until this transaction
+    ends."""
+    every = select(api_keys).where(api_keys.c.org_id == org_id).order_by(api_keys.c.id)
+    rows: Sequence[AnyRow] = ()
+    while True:
+        # A key that was being made while this statement waited is seen by the next one.
+        found = tx.execute(every.with_for_update(key_share=True)).all()
+        if len(found) == len(rows):
+            return found
+        rows = found
 
 
 def _descent(rows: Sequence[AnyRow], key_id: str) -> set[str]:

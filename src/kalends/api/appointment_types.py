@@ -24,14 +24,14 @@ router = APIRouter(prefix="/v1/calendar/appointment-types", tags=["appointment_t
 IsActive = Annotated[Literal["true", "false"] | None, Query(alias="isActive")]
 
 
-@router.get("", name="list", responses=reading())
+@router.get("", name="list", **reading(AppointmentTypesAnswer))
 async def list_all(call: Reading, is_active: IsActive = None) -> AppointmentTypesAnswer:
     """List the kinds of appointment in the organization's order; with `isActive`, only those."""
     active = None if is_active is None else is_active == "true"
     return AppointmentTypesAnswer.of(await call.db.read(appointment_types.all_of, call.org_id, active))
 
 
-@router.post("", response_model=AppointmentTypeAnswer, responses=writing(errors.NotFound))
+@router.post("", **writing(AppointmentTypeAnswer, errors.NotFound))
 async def create(body: AppointmentTypeCreate, change: Writing) -> Response:
     """Add a kind of appointment."""
     return await change.make(
@@ -39,13 +39,13 @@ async def create(body: AppointmentTypeCreate, change: Writing) -> Response:
     )
 
 
-@router.get("/{id}", responses=reading(errors.NotFound))
+@router.get("/{id}", **reading(AppointmentTypeAnswer, errors.NotFound))
 async def get(id: PathId, call: Reading) -> AppointmentTypeAnswer:
     """Show one kind of appointment."""
     return AppointmentTypeAnswer.of(await call.db.read(appointment_types.get, call.org_id, id))
 
 
-@router.put("", response_model=AppointmentTypeAnswer, responses=writing(errors.NotFound))
+@router.put("", **writing(AppointmentTypeAnswer, errors.NotFound))
 async def update(body: AppointmentTypeUpdate, change: Writing) -> Response:
     """Change the type that the body names; only what is sent. What is booked stays as it is."""
     return await change.make(
@@ -53,7 +53,7 @@ async def update(body: AppointmentTypeUpdate, change: Writing) -> Response:
     )
 
 
-@router.put("/{id}", response_model=AppointmentTypeAnswer, responses=writing(errors.NotFound))
+@router.put("/{id}", **writing(AppointmentTypeAnswer, errors.NotFound))
 async def change_one(id: PathId, body: AppointmentTypeChange, change: Writing) -> Response:
     """Change a type; only what is sent. What is booked stays as it is."""
     return await change.make(
@@ -61,7 +61,7 @@ async def change_one(id: PathId, body: AppointmentTypeChange, change: Writing) -
     )
 
 
-@router.delete("/{id}", response_model=Deleted, responses=deleting(errors.InUse))
+@router.delete("/{id}", **deleting(Deleted, errors.InUse))
 async def delete(id: PathId, change: Deleting) -> Response:
     """Delete a type that was never booked; one that was can be made inactive instead."""
     return await change.make(Deleted.of, appointment_types.remove, change.party, id, change.now)

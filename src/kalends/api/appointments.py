@@ -1,13 +1,13 @@
 """`/v1/calendar/appointments`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from kalends.api.calls import PathId, Reading
 from kalends.api.changes import ETAG, IF_MATCH, Change, Writing
-from kalends.api.errors import UNBOOKABLE, reading, writing
+from kalends.api.errors import TIMES, TYPE_OR_CALENDAR, UNBOOKABLE, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.api.links import keeping_no_link
 from kalends.core import errors
@@ -29,31 +29,26 @@ from kalends.services import history as appointment_history
 router = APIRouter(prefix="/v1/calendar/appointments", tags=["appointments"], route_class=JsonRoute)
 
 _ABSENT = ManageLinkCreate()
-_TIMES = (errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime)
-_CHANGE: dict[str, Any] = {
-    "response_model": AppointmentAnswer,
-    "openapi_extra": {"parameters": [IF_MATCH]},
-    "responses": writing(
-        *_TIMES,
-        errors.NotFound,
-        *UNBOOKABLE,
-        errors.IllegalTransition,
-        errors.Conflict,
-        errors.PreconditionFailed,
-    ),
-}
+_CHANGE = writing(
+    AppointmentAnswer,
+    *TIMES,
+    errors.NotFound,
+    *UNBOOKABLE,
+    errors.IllegalTransition,
+    errors.Conflict,
+    errors.PreconditionFailed,
+    reads=[IF_MATCH],
+)
 
 
 @router.post(
     "",
-    response_model=BookedByStaffAnswer,
-    responses=writing(
-        *_TIMES,
+    **writing(
+        BookedByStaffAnswer,
+        *TIMES,
         errors.NotFound,
         *UNBOOKABLE,
-        errors.TypeInactive,
-        errors.CalendarInactive,
-        errors.CalendarNotServing,
+        *TYPE_OR_CALENDAR,
         errors.HoldGone,
         errors.HoldMismatch,
     ),
@@ -85,7 +80,7 @@ async def create(body: AppointmentCreate, change: Writing) -> Response:
     )
 
 
-@router.get("", name="list", response_model=AppointmentsAnswer, responses=reading(*_TIMES))
+@router.get("", name="list", **reading(AppointmentsAnswer, *TIMES))
 async def list_page(query: Annotated[AppointmentsQuery, Query()], call: Reading) -> Response:
     """List appointments, page by page: by start time, or by last change to catch up (`updated_since`)."""
     return await call.listing(
@@ -93,7 +88,7 @@ async def list_page(query: Annotated[AppointmentsQuery, Query()], call: Reading)
     )
 
 
-@router.get("/{id}", responses=reading(errors.NotFound) | {200: ETAG})
+@router.get("/{id}", **reading(AppointmentAnswer, errors.NotFound, sends=ETAG))
 async def get(id: PathId, call: Reading, response: Response) -> AppointmentAnswer:
     """Show one appointment. The ETag is its version."""
     appointment = await call.db.read_one(appointments.get, call.org_id, id, call.now)
@@ -113,17 +108,13 @@ async def change_one(id: PathId, body: AppointmentChange, change: Writing) -> Re
     return await _change(id, body, change)
 
 
-@router.get("/{id}/history", responses=reading(errors.NotFound))
+@router.get("/{id}/history", **reading(HistoryAnswer, errors.NotFound))
 async def history(id: PathId, call: Reading) -> HistoryAnswer:
     """Tell everything that was ever changed in an appointment, and by whom."""
     return HistoryAnswer(history=await call.db.read(appointment_history.of, call.org_id, id, call.now))
 
 
-@router.post(
-    "/{id}/manage-link",
-    response_model=ManageLinkAnswer,
-    responses=writing(errors.NotFound),
-)
+@router.post("/{id}/manage-link", **writing(ManageLinkAnswer, errors.NotFound))
 async def manage_link(id: PathId, change: Writing, body: ManageLinkCreate = _ABSENT) -> Response:
     """Make a new secret link by which the client can see, cancel and move the appointment. Those before stop
     working, unless `keep_others` says otherwise."""

@@ -20,19 +20,19 @@ from kalends.services import availability
 router = APIRouter(prefix="/v1/calendar/availability", tags=["availability"], route_class=JsonRoute)
 
 
-@router.get("", name="list", responses=reading())
+@router.get("", name="list", **reading(AvailabilitiesAnswer))
 async def list_all(call: Reading) -> AvailabilitiesAnswer:
     """List the weekly windows, by day and time."""
     return AvailabilitiesAnswer.of(await call.db.read(availability.all_of, call.org_id))
 
 
-@router.post("", response_model=AvailabilityAnswer, responses=writing(errors.NotFound))
+@router.post("", **writing(AvailabilityAnswer, errors.NotFound))
 async def create(body: AvailabilityCreate, change: Writing) -> Response:
     """Add a weekly window."""
     return await change.make(AvailabilityAnswer.of, availability.create, change.party, body, change.now)
 
 
-@router.put("", response_model=AvailabilitiesAnswer, responses=writing(errors.NotFound))
+@router.put("", **writing(AvailabilitiesAnswer, errors.NotFound))
 async def replace(body: AvailabilityReplace, change: Writing) -> Response:
     """Replace the whole set of weekly windows; a bad one changes nothing."""
     return await change.make(
@@ -40,7 +40,7 @@ async def replace(body: AvailabilityReplace, change: Writing) -> Response:
     )
 
 
-@router.delete("/{id}", response_model=Deleted, responses=deleting())
+@router.delete("/{id}", **deleting(Deleted))
 async def delete(id: PathId, change: Deleting) -> Response:
     """Delete a weekly window."""
     return await change.make(Deleted.of, availability.remove, change.party, id, change.now)

@@ -15,31 +15,31 @@ from kalends.services import calendars
 router = APIRouter(prefix="/v1/calendar/calendars", tags=["calendars"], route_class=JsonRoute)
 
 
-@router.get("", name="list", responses=reading())
+@router.get("", name="list", **reading(CalendarsAnswer))
 async def list_all(call: Reading) -> CalendarsAnswer:
     """List the calendars, the default one first."""
     return CalendarsAnswer.of(await call.db.read_one(calendars.all_of, call.org_id))
 
 
-@router.post("", response_model=CalendarAnswer, responses=writing(errors.NotFound))
+@router.post("", **writing(CalendarAnswer, errors.NotFound))
 async def create(body: CalendarCreate, change: Writing) -> Response:
     """Add a person, a room, a chair."""
     return await change.make(CalendarAnswer.of, calendars.create, change.party, body, change.now)
 
 
-@router.get("/{id}", responses=reading(errors.NotFound))
+@router.get("/{id}", **reading(CalendarAnswer, errors.NotFound))
 async def get(id: PathId, call: Reading) -> CalendarAnswer:
     """Show one calendar."""
     return CalendarAnswer.of(await call.db.read_one(calendars.get, call.org_id, id))
 
 
-@router.patch("/{id}", response_model=CalendarAnswer, responses=writing(errors.NotFound))
+@router.patch("/{id}", **writing(CalendarAnswer, errors.NotFound))
 async def change_one(id: PathId, body: CalendarChange, change: Writing) -> Response:
     """Change a calendar; only what is sent."""
     return await change.make(CalendarAnswer.of, calendars.change, change.party, id, body, change.now)
 
 
-@router.delete("/{id}", response_model=Deleted, responses=deleting(errors.Conflict, errors.InUse))
+@router.delete("/{id}", **deleting(Deleted, errors.Conflict, errors.InUse))
 async def delete(id: PathId, change: Deleting) -> Response:
     """Take a calendar out of service where nothing lies ahead in it. Its past stays readable."""
     return await change.make(Deleted.of, calendars.remove, change.party, id, change.now)

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -329,6 +330,12 @@ UNBOOKABLE = (
 )
 """Why a time can't be booked, besides what is wrong with its type or calendar."""
 
+TYPE_OR_CALENDAR = (errors.TypeInactive, errors.CalendarInactive, errors.CalendarNotServing)
+"""What may be wrong with the type or the calendar of an appointment."""
+
+TIMES = (errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime)
+"""What may be wrong with a time that is sent."""
+
 
 def _example(refusal: type[errors.Refusal], sentence: str) -> errors.Refusal:
     made = refusal.__new__(refusal)
@@ -351,48 +358,61 @@ WITH_BODY = (MalformedJson, BodyTooLarge, UnsupportedMediaType)
 """What any call with a body may be refused for besides."""
 
 
-def reading(*refusals: type[errors.Refusal], shape: Shape = plain) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a call that reads."""
-    return documented(*EVERYWHERE, *refusals, shape=shape)
+Route = dict[str, Any]
+"""Keywords of a route's decorator: what the call answers, what it may refuse, and headers it knows."""
 
 
-def writing(*refusals: type[errors.Refusal], shape: Shape = plain) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a call that writes what its body says."""
-    return documented(
-        *EVERYWHERE,
-        *WITH_BODY,
-        MissingFields,
-        *refusals,
-        errors.IdempotencyKeyReused,
-        errors.OutcomeUnknown,
-        shape=shape,
-    )
+def reading(
+    answer: type[BaseModel],
+    *refusals: type[errors.Refusal],
+    shape: Shape = plain,
+    sends: Mapping[str, Any] | None = None,
+) -> Route:
+    """Return the keywords of a route that reads. `sends` documents headers of the answer."""
+    route = _route(answer, documented(*EVERYWHERE, *refusals, shape=shape))
+    return route if sends is None else route | {"responses": {**route["responses"], 200: sends}}
 
 
-def deleting(*refusals: type[errors.Refusal], shape: Shape = plain) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a call that deletes what its path names."""
-    return documented(
-        *EVERYWHERE,
-        errors.NotFound,
-        *refusals,
-        errors.IdempotencyKeyReused,
-        errors.OutcomeUnknown,
-        shape=shape,
-    )
+def writing(
+    answer: type[BaseModel],
+    *refusals: type[errors.Refusal],
+    shape: Shape = plain,
+    reads: Sequence[Mapping[str, Any]] = (),
+) -> Route:
+    """Return the keywords of a route that writes what its body says. `reads` documents headers that it reads
+    besides those that all such routes read."""
+    route = _route(answer, documented(*EVERYWHERE, *WITH_BODY, MissingFields, *refusals, *_ONCE, shape=shape))
+    return route | {"openapi_extra": {"parameters": list(reads)}} if reads else route
 
 
-def public_reading(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a call that reads without a key."""
+def deleting(answer: type[BaseModel], *refusals: type[errors.Refusal], shape: Shape = plain) -> Route:
+    """Return the keywords of a route that deletes what its path names."""
+    return _route(answer, documented(*EVERYWHERE, errors.NotFound, *refusals, *_ONCE, shape=shape))
+
+
+def public_reading(answer: type[BaseModel], *refusals: type[errors.Refusal]) -> Route:
+    """Return the keywords of a route that reads without a key."""
+    return _route(answer, public(*refusals))
+
+
+def public_writing(answer: type[BaseModel], *refusals: type[errors.Refusal]) -> Route:
+    """Return the keywords of a route that writes what its body says, without a key."""
+    return _route(answer, public(*WITH_BODY, MissingFields, *refusals, *_ONCE))
+
+
+def public_deleting(answer: type[BaseModel], *refusals: type[errors.Refusal]) -> Route:
+    """Return the keywords of a route that deletes what its path names, without a key."""
+    return _route(answer, public(*refusals, *_ONCE))
+
+
+def public(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
+    """Return what a call without a key may refuse, for its `responses`."""
     return documented(errors.Malformed, errors.NotFound, *refusals, errors.RateLimited, errors.Unavailable)
 
 
-def public_deleting(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a call that deletes what its path names, without a key."""
-    return public_reading(*refusals, errors.IdempotencyKeyReused, errors.OutcomeUnknown)
+_ONCE = (errors.IdempotencyKeyReused, errors.OutcomeUnknown)
+"""What any call that changes something may be refused for besides."""
 
 
-def public_writing(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a call that writes what its body says, without a key."""
-    return public_reading(
-        *WITH_BODY, MissingFields, *refusals, errors.IdempotencyKeyReused, errors.OutcomeUnknown
-    )
+def _route(answer: type[BaseModel], responses: dict[int | str, dict[str, Any]]) -> Route:
+    return {"response_model": answer, "responses": responses}

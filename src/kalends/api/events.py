@@ -16,7 +16,7 @@ from kalends.services import event_order, event_pages
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=JsonRoute)
 
 
-@router.get("", name="list", response_model=EventsAnswer, responses=reading(errors.CursorExpired))
+@router.get("", name="list", **reading(EventsAnswer, errors.CursorExpired))
 async def list_page(query: Annotated[EventsQuery, Query()], call: Reading) -> Response:
     """Read what happened after a cursor, in the order of commits. Whoever goes on with `next_cursor` misses
     nothing and sees nothing twice, whatever is being written meanwhile."""

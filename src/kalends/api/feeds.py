@@ -13,7 +13,7 @@ from kalends import VERSION, zone_data
 from kalends.api.calls import Call, PathId, Reading
 from kalends.api.changes import ETAG, Deleting, Writing
 from kalends.api.context import context_of
-from kalends.api.errors import deleting, public_reading, reading, writing
+from kalends.api.errors import deleting, public, reading, writing
 from kalends.api.gate import wrong_guess
 from kalends.api.json_body import JsonRoute
 from kalends.api.visits import ByLink
@@ -43,17 +43,13 @@ feeds_of_staff = APIRouter(prefix="/v1/calendar/feeds", tags=["feeds"], route_cl
 files = APIRouter(prefix="/v1/public", tags=["files"])
 
 
-@feeds_of_staff.get("", name="list", responses=reading())
+@feeds_of_staff.get("", name="list", **reading(FeedsAnswer))
 async def list_all(call: Reading) -> FeedsAnswer:
     """List the feeds, oldest first, without their addresses."""
     return FeedsAnswer.of(await call.db.read(feeds.all_of, call.org_id))
 
 
-@feeds_of_staff.post(
-    "",
-    response_model=NewFeedAnswer,
-    responses=writing(errors.NotFound),
-)
+@feeds_of_staff.post("", **writing(NewFeedAnswer, errors.NotFound))
 async def create(body: FeedCreate, change: Writing) -> Response:
     """Make a secret address at which calendar programs read the appointments, of one calendar or of all."""
     return await change.keeping(_without_url).make(
@@ -65,7 +61,7 @@ async def create(body: FeedCreate, change: Writing) -> Response:
     )
 
 
-@feeds_of_staff.delete("/{id}", response_model=Deleted, responses=deleting())
+@feeds_of_staff.delete("/{id}", **deleting(Deleted))
 async def delete(id: PathId, change: Deleting) -> Response:
     """Delete a feed; its address stops working."""
     return await change.make(Deleted.of, feeds.remove, change.party, id, change.now)
@@ -76,7 +72,7 @@ async def delete(id: PathId, change: Deleting) -> Response:
     name="feed",
     response_class=Response,
     openapi_extra={"parameters": [_IF_NONE_MATCH]},
-    responses=public_reading() | _FILE,
+    responses=public() | _FILE,
 )
 async def feed(request: Request, token: Annotated[str, Path(max_length=100)]) -> Response:
     """Read the appointments of the last 30 and the next 365 days."""
@@ -106,7 +102,7 @@ async def _written(call: Call, link: FeedLink) -> tuple[str, bytes]:
     name="appointment",
     response_class=Response,
     openapi_extra={"parameters": [_IF_NONE_MATCH]},
-    responses=public_reading() | _FILE,
+    responses=public() | _FILE,
 )
 async def appointment(request: Request, visit: ByLink) -> Response:
     """Read an appointment by its client's secret link, for a calendar program."""

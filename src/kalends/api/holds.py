@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from kalends.api.calls import PathId
 from kalends.api.changes import Writing
-from kalends.api.errors import UNBOOKABLE, deleting, writing
+from kalends.api.errors import TIMES, TYPE_OR_CALENDAR, UNBOOKABLE, deleting, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.schemas.holds import HoldAnswer, HoldCreate
@@ -15,27 +15,14 @@ from kalends.services import holds
 router = APIRouter(prefix="/v1/calendar/holds", tags=["holds"], route_class=JsonRoute)
 
 
-@router.post(
-    "",
-    response_model=HoldAnswer,
-    responses=writing(
-        errors.InvalidTime,
-        errors.NonexistentTime,
-        errors.AmbiguousTime,
-        errors.NotFound,
-        *UNBOOKABLE,
-        errors.TypeInactive,
-        errors.CalendarInactive,
-        errors.CalendarNotServing,
-    ),
-)
+@router.post("", **writing(HoldAnswer, *TIMES, errors.NotFound, *UNBOOKABLE, *TYPE_OR_CALENDAR))
 async def create(body: HoldCreate, change: Writing) -> Response:
     """Keep time for a while. It is free again at `expires_at`, or when the hold is deleted; an appointment
     that is booked with its `hold_id` takes its place."""
     return await change.make(HoldAnswer.of, holds.hold, change.party, body, change.now)
 
 
-@router.delete("/{id}", response_model=Deleted, responses=deleting())
+@router.delete("/{id}", **deleting(Deleted))
 async def delete(id: PathId, change: Writing) -> Response:
     """Give the time back."""
     return await change.make(Deleted.of, holds.release, change.org_id, id, change.now)

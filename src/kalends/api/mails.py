@@ -10,29 +10,25 @@ from kalends.api.changes import Writing
 from kalends.api.errors import reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
-from kalends.schemas.mails import MailAnswer, MailsQuery
+from kalends.schemas.mails import MailAnswer, MailsAnswer, MailsQuery
 from kalends.services import mails
 
 router = APIRouter(prefix="/v1/mails", tags=["mails"], route_class=JsonRoute)
 
 
-@router.get("", name="list", responses=reading())
+@router.get("", name="list", **reading(MailsAnswer))
 async def list_page(query: Annotated[MailsQuery, Query()], call: Reading) -> Response:
     """List mails, newest first: those to clients and to staff, and reminders that are to come."""
     return await call.listing(query.limit, mails.page, call.org_id, query)
 
 
-@router.get("/{id}", responses=reading(errors.NotFound))
+@router.get("/{id}", **reading(MailAnswer, errors.NotFound))
 async def get(id: PathId, call: Reading) -> MailAnswer:
     """Show one mail."""
     return MailAnswer.of(await call.db.read(mails.get, call.org_id, id))
 
 
-@router.post(
-    "/{id}/replay",
-    response_model=MailAnswer,
-    responses=writing(errors.NotFound, errors.Conflict),
-)
+@router.post("/{id}/replay", **writing(MailAnswer, errors.NotFound, errors.Conflict))
 async def replay(id: PathId, change: Writing) -> Response:
     """Send a mail once more; one that waits for another attempt is sent now. What nobody would want any more
     stays unsent: 409."""

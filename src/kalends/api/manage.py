@@ -5,7 +5,7 @@ from collections.abc import Callable
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.api.errors import UNBOOKABLE, public_reading, public_writing
+from kalends.api.errors import TIMES, TYPE_OR_CALENDAR, UNBOOKABLE, public_reading, public_writing
 from kalends.api.json_body import JsonRoute
 from kalends.api.visits import ByLink, LinkChange, WritingByLink
 from kalends.core import errors
@@ -22,18 +22,14 @@ from kalends.services import booking_page
 router = APIRouter(prefix="/v1/public/appointments", tags=["manage"], route_class=JsonRoute)
 
 
-@router.get("/{token}", responses=public_reading())
+@router.get("/{token}", **public_reading(ClientAppointmentAnswer))
 async def get(visit: ByLink) -> ClientAppointmentAnswer:
     """Show the appointment."""
     found = await visit.db.read(booking_page.own, visit.by, visit.now)
     return ClientAppointmentAnswer(appointment=ClientAppointment.of(found, visit.visited))
 
 
-@router.post(
-    "/{token}/confirm",
-    response_model=ClientAppointmentAnswer,
-    responses=public_writing(errors.IllegalTransition),
-)
+@router.post("/{token}/confirm", **public_writing(ClientAppointmentAnswer, errors.IllegalTransition))
 async def confirm(body: Confirmation, change: WritingByLink) -> Response:
     """Confirm a booking that waits for it; again changes nothing. If staff have to confirm it, too, it is
     still pending then."""
@@ -41,9 +37,7 @@ async def confirm(body: Confirmation, change: WritingByLink) -> Response:
 
 
 @router.post(
-    "/{token}/cancel",
-    response_model=ClientAppointmentAnswer,
-    responses=public_writing(errors.TooLate, errors.IllegalTransition),
+    "/{token}/cancel", **public_writing(ClientAppointmentAnswer, errors.TooLate, errors.IllegalTransition)
 )
 async def cancel(body: Cancellation, change: WritingByLink) -> Response:
     """Cancel the appointment; again changes nothing."""
@@ -52,17 +46,13 @@ async def cancel(body: Cancellation, change: WritingByLink) -> Response:
 
 @router.post(
     "/{token}/reschedule",
-    response_model=ClientAppointmentAnswer,
-    responses=public_writing(
-        errors.InvalidTime,
-        errors.NonexistentTime,
-        errors.AmbiguousTime,
+    **public_writing(
+        ClientAppointmentAnswer,
+        *TIMES,
         errors.TooLate,
         errors.IllegalTransition,
         *UNBOOKABLE,
-        errors.TypeInactive,
-        errors.CalendarInactive,
-        errors.CalendarNotServing,
+        *TYPE_OR_CALENDAR,
     ),
 )
 async def reschedule(body: Rescheduling, change: WritingByLink) -> Response:

@@ -31,15 +31,13 @@ organization = APIRouter(prefix="/v1/organization", tags=["organization"], route
 own_keys = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=JsonRoute)
 
 
-@organization.get("", responses=reading())
+@organization.get("", **reading(OrganizationAnswer))
 async def get(call: Reading) -> OrganizationAnswer:
     """Show the organization of the key."""
     return OrganizationAnswer.of(await call.db.read_one(organizations.get, call.org_id))
 
 
-@organization.patch(
-    "", response_model=OrganizationAnswer, responses=writing(errors.AlreadyExists, errors.Conflict)
-)
+@organization.patch("", **writing(OrganizationAnswer, errors.AlreadyExists, errors.Conflict))
 async def change(body: OrganizationChange, change: Administering) -> Response:
     """Change the organization; only what is sent. Another zone moves no appointment: instants stay. A slug
     that is given up leads on to the new one."""
@@ -53,7 +51,7 @@ async def change(body: OrganizationChange, change: Administering) -> Response:
     )
 
 
-@own_keys.get("/current", responses=reading())
+@own_keys.get("/current", **reading(CurrentKeyAnswer))
 async def current(call: Reading) -> CurrentKeyAnswer:
     """Show the key of this call: its scopes, its expiry, its organization."""
 
@@ -65,7 +63,7 @@ async def current(call: Reading) -> CurrentKeyAnswer:
     return CurrentKeyAnswer(key=counted, organization=whose)
 
 
-@own_keys.get("", name="list", responses=reading())
+@own_keys.get("", name="list", **reading(KeysAnswer))
 async def list_all(call: Supervising) -> KeysAnswer:
     """List the organization's keys, revoked ones included."""
 
@@ -75,7 +73,7 @@ async def list_all(call: Supervising) -> KeysAnswer:
     return KeysAnswer.of(await _counted(call, await call.db.read(shown)))
 
 
-@own_keys.post("", response_model=NewKeyAnswer, responses=writing())
+@own_keys.post("", **writing(NewKeyAnswer))
 async def create(body: KeyCreate, change: Administering) -> Response:
     """Make a key. Its secret is shown this once: a replay by Idempotency-Key shows null in its place."""
     lifetime = None if body.expires_in_days is None else timedelta(days=body.expires_in_days)
@@ -90,7 +88,7 @@ async def create(body: KeyCreate, change: Administering) -> Response:
     )
 
 
-@own_keys.delete("/{id}", response_model=RevokedKeyAnswer, responses=deleting())
+@own_keys.delete("/{id}", **deleting(RevokedKeyAnswer))
 async def revoke(
     id: PathId,
     change: Administering,

@@ -91,12 +91,12 @@ def _router(prefix: str, tag: str, *, named: bool) -> APIRouter:
         dependencies=[Depends(_documented)] if named else [],
     )
     one, many, missing = OverrideAnswer, OverridesAnswer, errors.NotFound
-    router.get("", name="list", responses=reading(missing))(list_range)
-    router.post("", response_model=one, responses=writing(missing))(create)
-    router.post("/holidays", response_model=many, responses=writing(missing))(add_holidays)
-    router.get("/{id}", responses=reading(missing))(get)
-    router.patch("/{id}", response_model=one, responses=writing(missing))(change_one)
-    router.delete("/{id}", response_model=Deleted, responses=deleting())(delete)
+    router.get("", name="list", **reading(many, missing))(list_range)
+    router.post("", **writing(one, missing))(create)
+    router.post("/holidays", **writing(many, missing))(add_holidays)
+    router.get("/{id}", **reading(one, missing))(get)
+    router.patch("/{id}", **writing(one, missing))(change_one)
+    router.delete("/{id}", **deleting(Deleted))(delete)
     return router
 
 

@@ -6,7 +6,14 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from kalends.api.calls import PathId
-from kalends.api.errors import UNBOOKABLE, public_deleting, public_reading, public_writing
+from kalends.api.errors import (
+    TIMES,
+    TYPE_OR_CALENDAR,
+    UNBOOKABLE,
+    public_deleting,
+    public_reading,
+    public_writing,
+)
 from kalends.api.json_body import JsonRoute
 from kalends.api.links import keeping_no_link
 from kalends.api.visits import ClientWriting, Visiting, for_clients
@@ -28,22 +35,16 @@ from kalends.services import booking_page, holds, slots
 
 router = APIRouter(prefix="/v1/public", tags=["public"], route_class=JsonRoute)
 
-_TIMES = (errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime)
-_REFUSED = (*_TIMES, *UNBOOKABLE, errors.TypeInactive, errors.CalendarInactive, errors.CalendarNotServing)
+_REFUSED = (*TIMES, *UNBOOKABLE, *TYPE_OR_CALENDAR)
 
 
-@router.get("/{slug}", responses=public_reading(errors.Moved))
+@router.get("/{slug}", **public_reading(BookingPage, errors.Moved))
 async def page(visit: Visiting) -> BookingPage:
     """Show the organization and what can be booked there."""
     return await visit.db.read(booking_page.page, visit.visited)
 
 
-@router.get(
-    "/{slug}/slots",
-    response_model=ClientSlotsAnswer,
-    name="slots",
-    responses=public_reading(errors.Moved, *_TIMES),
-)
+@router.get("/{slug}/slots", name="slots", **public_reading(ClientSlotsAnswer, errors.Moved, *TIMES))
 async def search(query: Annotated[ClientSlotsQuery, Query()], visit: Visiting) -> Response:
     """List every start that can be booked; the first 5,000, if there are more, and the `next` one."""
     asked = SlotsQuery.model_construct(**dict(query))
@@ -52,7 +53,7 @@ async def search(query: Annotated[ClientSlotsQuery, Query()], visit: Visiting) -
     return Response(found, media_type="application/json")
 
 
-@router.get("/{slug}/slots/explain", responses=public_reading(errors.Moved, *_TIMES))
+@router.get("/{slug}/slots/explain", **public_reading(Explanation, errors.Moved, *TIMES))
 async def explain(query: Annotated[ClientExplainQuery, Query()], visit: Visiting) -> Explanation:
     """Tell whether a start can be booked; if not, why not, and what could be had instead."""
     asked = ExplainQuery.model_construct(**dict(query))
@@ -63,8 +64,7 @@ async def explain(query: Annotated[ClientExplainQuery, Query()], visit: Visiting
 @router.post(
     "/{slug}/holds",
     name="hold",
-    response_model=ClientHoldAnswer,
-    responses=public_writing(errors.Moved, *_REFUSED, errors.TooManyHolds),
+    **public_writing(ClientHoldAnswer, errors.Moved, *_REFUSED, errors.TooManyHolds),
 )
 async def hold(body: ClientHoldCreate, change: ClientWriting) -> Response:
     """Keep time while the client fills in the form."""
@@ -78,7 +78,7 @@ async def hold(body: ClientHoldCreate, change: ClientWriting) -> Response:
     )
 
 
-@router.delete("/{slug}/holds/{id}", response_model=Deleted, responses=public_deleting(errors.Moved))
+@router.delete("/{slug}/holds/{id}", **public_deleting(Deleted, errors.Moved))
 async def release(id: PathId, change: ClientWriting) -> Response:
     """Give the time back."""
     return await change.make(Deleted.of, holds.release, change.org_id, id, change.now)
@@ -86,8 +86,8 @@ async def release(id: PathId, change: ClientWriting) -> Response:
 
 @router.post(
     "/{slug}/appointments",
-    response_model=BookedAnswer,
-    responses=public_writing(
+    **public_writing(
+        BookedAnswer,
         errors.Moved,
         *_REFUSED,
         errors.HoldGone,

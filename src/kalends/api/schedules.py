@@ -15,31 +15,31 @@ from kalends.services import schedules
 router = APIRouter(prefix="/v1/calendar/schedules", tags=["schedules"], route_class=JsonRoute)
 
 
-@router.get("", name="list", responses=reading())
+@router.get("", name="list", **reading(SchedulesAnswer))
 async def list_all(call: Reading) -> SchedulesAnswer:
     """List the named schedules, by name."""
     return SchedulesAnswer.of(await call.db.read(schedules.all_of, call.org_id))
 
 
-@router.post("", response_model=ScheduleAnswer, responses=writing())
+@router.post("", **writing(ScheduleAnswer))
 async def create(body: ScheduleCreate, change: Writing) -> Response:
     """Make a named schedule."""
     return await change.make(ScheduleAnswer.of, schedules.create, change.party, body, change.now)
 
 
-@router.get("/{id}", responses=reading(errors.NotFound))
+@router.get("/{id}", **reading(ScheduleAnswer, errors.NotFound))
 async def get(id: PathId, call: Reading) -> ScheduleAnswer:
     """Show one schedule."""
     return ScheduleAnswer.of(await call.db.read(schedules.get, call.org_id, id))
 
 
-@router.patch("/{id}", response_model=ScheduleAnswer, responses=writing(errors.NotFound))
+@router.patch("/{id}", **writing(ScheduleAnswer, errors.NotFound))
 async def change_one(id: PathId, body: ScheduleChange, change: Writing) -> Response:
     """Change a schedule; `windows` replaces all of them."""
     return await change.make(ScheduleAnswer.of, schedules.change, change.party, id, body, change.now)
 
 
-@router.delete("/{id}", response_model=Deleted, responses=deleting(errors.InUse))
+@router.delete("/{id}", **deleting(Deleted, errors.InUse))
 async def delete(id: PathId, change: Deleting) -> Response:
     """Delete a schedule that no type and no calendar follows, with its overrides."""
     return await change.make(Deleted.of, schedules.remove, change.party, id, change.now)

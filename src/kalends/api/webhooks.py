@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from kalends.api.calls import Call, PathId, Reading
 from kalends.api.changes import Change, Deleting, Writing
-from kalends.api.errors import deleting, failure, reading, writing
+from kalends.api.errors import TIMES, deleting, failure, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.core.addresses import is_public
@@ -34,10 +34,8 @@ from kalends.services import event_order, webhooks
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=JsonRoute)
 
-_READING = reading(errors.NotFound, shape=failure)
 
-
-@router.get("", name="list", responses=reading(shape=failure))
+@router.get("", name="list", **reading(WebhooksAnswer, shape=failure))
 async def list_page(
     call: Reading,
     page: Annotated[int, Query(ge=1, description="From 1 on; one beyond the last is empty.")] = 1,
@@ -54,10 +52,7 @@ async def list_page(
 
 
 @router.post(
-    "",
-    status_code=201,
-    response_model=NewWebhookAnswer,
-    responses=writing(errors.Conflict, errors.AlreadyExists, shape=failure),
+    "", status_code=201, **writing(NewWebhookAnswer, errors.Conflict, errors.AlreadyExists, shape=failure)
 )
 async def create(body: WebhookCreate, change: Writing) -> Response:
     """Ask to be told of events. The secret that signs them is shown this once."""
@@ -78,17 +73,13 @@ async def create(body: WebhookCreate, change: Writing) -> Response:
     )
 
 
-@router.get("/{id}", responses=_READING)
+@router.get("/{id}", **reading(WebhookAnswer, errors.NotFound, shape=failure))
 async def get(id: PathId, call: Reading) -> WebhookAnswer:
     """Show one webhook, without its secret."""
     return WebhookAnswer.of(await call.db.read(webhooks.get, call.org_id, id))
 
 
-@router.patch(
-    "/{id}",
-    response_model=WebhookAnswer,
-    responses=writing(errors.NotFound, errors.AlreadyExists, shape=failure),
-)
+@router.patch("/{id}", **writing(WebhookAnswer, errors.NotFound, errors.AlreadyExists, shape=failure))
 async def change_one(id: PathId, body: WebhookChange, change: Writing) -> Response:
     """Change a webhook; only what is sent."""
     if "url" in body.sent():
@@ -104,7 +95,7 @@ async def change_one(id: PathId, body: WebhookChange, change: Writing) -> Respon
     )
 
 
-@router.delete("/{id}", response_model=DeletedAnswer, responses=deleting(shape=failure))
+@router.delete("/{id}", **deleting(DeletedAnswer, shape=failure))
 async def delete(id: PathId, change: Deleting) -> Response:
     """Delete a webhook, and what was to be delivered to it."""
     await change.ahead(webhooks.empty, change.party, id)
@@ -118,11 +109,7 @@ async def delete(id: PathId, change: Deleting) -> Response:
     )
 
 
-@router.post(
-    "/{id}/rotate-secret",
-    response_model=NewWebhookAnswer,
-    responses=writing(errors.NotFound, shape=failure),
-)
+@router.post("/{id}/rotate-secret", **writing(NewWebhookAnswer, errors.NotFound, shape=failure))
 async def rotate_secret(id: PathId, change: Writing) -> Response:
     """Make a new secret, which is shown this once. For 24 hours `webhook-signature` has both signatures."""
     return await change.keeping(_without_secret).make(
@@ -135,7 +122,7 @@ async def rotate_secret(id: PathId, change: Writing) -> Response:
     )
 
 
-@router.get("/{id}/deliveries", response_model=DeliveriesAnswer, responses=_READING)
+@router.get("/{id}/deliveries", **reading(DeliveriesAnswer, errors.NotFound, shape=failure))
 async def deliveries(
     id: PathId,
     call: Reading,
@@ -154,9 +141,7 @@ async def deliveries(
 
 
 @router.post(
-    "/{id}/deliveries/{delivery_id}/replay",
-    response_model=DeliveryAnswer,
-    responses=writing(errors.NotFound, shape=failure),
+    "/{id}/deliveries/{delivery_id}/replay", **writing(DeliveryAnswer, errors.NotFound, shape=failure)
 )
 async def replay_delivery(id: PathId, delivery_id: PathId, change: Writing) -> Response:
     """Deliver the event of a delivery once more, with the same `webhook-id`."""
@@ -165,13 +150,7 @@ async def replay_delivery(id: PathId, delivery_id: PathId, change: Writing) -> R
     )
 
 
-@router.post(
-    "/{id}/replay",
-    response_model=ReplayedAnswer,
-    responses=writing(
-        errors.NotFound, errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime, shape=failure
-    ),
-)
+@router.post("/{id}/replay", **writing(ReplayedAnswer, errors.NotFound, *TIMES, shape=failure))
 async def replay(id: PathId, body: Replay, change: Writing) -> Response:
     """Deliver the events of a time once more, those that the webhook wants."""
     await _number(change)
@@ -186,11 +165,7 @@ async def replay(id: PathId, body: Replay, change: Writing) -> Response:
     )
 
 
-@router.post(
-    "/{id}/test",
-    response_model=DeliveryAnswer,
-    responses=writing(errors.NotFound, errors.Conflict, shape=failure),
-)
+@router.post("/{id}/test", **writing(DeliveryAnswer, errors.NotFound, errors.Conflict, shape=failure))
 async def test(id: PathId, change: Writing) -> Response:
     """Send a `webhook.test` event to this webhook only."""
     await _number(change)

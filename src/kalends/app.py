@@ -79,6 +79,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         if metrics is not None:
             metrics.zone_data(version)
         app.state.context = Context(
+            settings=settings,
             database=database,
             clock=clock or SystemClock(),
             callers=Batches(database, keys.find),
@@ -90,11 +91,6 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             shares=Shares(),
             files=KeptFiles(Share(2, patience=10)),
             document=Once(lambda: json.dumps(app.openapi()).encode()),
-            public_url=settings.public_url,
-            public_requests_per_hour=settings.public_requests_per_hour,
-            webhooks_allow_private=settings.webhooks_allow_private,
-            mail=settings.mail,
-            vault=settings.vault,
             metrics=metrics,
             tracing=traces,
             pace=pace,
@@ -102,7 +98,6 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             key_use=key_use,
             readiness=Readiness(database, clock or SystemClock(), version),
             public_bookings=PublicBookings(rate_limits),
-            public_holds_per_address=settings.public_holds_per_address,
         )
         tasks = [
             asyncio.create_task(key_use.flush_forever()),

@@ -22,6 +22,7 @@ from kalends.db.aside import aside
 from kalends.db.database import P, T, Tx
 from kalends.schemas.fields import as_moment
 from kalends.schemas.wire import Answer
+from kalends.settings import Settings
 from kalends.shares import Share
 
 _LONG = 200
@@ -70,6 +71,11 @@ class Call:
         return self.context.shares.staff
 
     @property
+    def settings(self) -> Settings:
+        """The settings of this server."""
+        return self.context.settings
+
+    @property
     def real_now(self) -> datetime:
         """Now by the server's own clock, whatever a Test-Clock says: what the worker goes by."""
         return self.context.clock.now()
@@ -83,7 +89,7 @@ class Call:
     @property
     def base(self) -> str:
         """The address of this server, as clients know it."""
-        return self.context.public_url or str(self.request.base_url).rstrip("/")
+        return self.settings.public_url or str(self.request.base_url).rstrip("/")
 
     def link(self, token: str) -> str:
         """The address of a client's link."""

@@ -17,15 +17,16 @@ from kalends.db.batches import Batches
 from kalends.db.database import Database
 from kalends.metrics import Metrics
 from kalends.pace import Pace
+from kalends.settings import Settings
 from kalends.shares import Shares
 from kalends.tracing import Tracing
-from kalends.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """The server's own things, made when it starts and closed when it stops."""
 
+    settings: Settings
     database: Database
     clock: Clock
     callers: Batches[bytes, Caller]
@@ -37,11 +38,6 @@ class Context:
     shares: Shares
     files: KeptFiles
     document: Once[bytes]
-    public_url: str
-    public_requests_per_hour: int
-    webhooks_allow_private: bool
-    mail: bool
-    vault: Vault
     metrics: Metrics | None
     tracing: Tracing | None
     pace: Pace
@@ -49,20 +45,19 @@ class Context:
     key_use: KeyUse
     readiness: Readiness
     public_bookings: PublicBookings
-    public_holds_per_address: int
 
     @property
     def no_links(self) -> str | None:
-        """Why no links are mailed to clients, if none are: a sentence that says what is to be set."""
-        if not self.mail:
+        """Why no links are mailed to clients, if none are: a sentence that says what has to be set."""
+        if not self.settings.mail:
             return "this server's operator has set no mail server (KALENDS_SMTP_HOST)."
-        if not self.public_url:
+        if not self.settings.public_url:
             return "this server's operator has not set where links lead (KALENDS_PUBLIC_URL)."
         return None
 
 
 def context_of(scope: Scope) -> Context:
-    """The context of the application this request came to."""
+    """Return the context of the application that got this request."""
     context = scope["app"].state.context
     assert isinstance(context, Context)
     return context

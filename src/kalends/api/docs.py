@@ -19,7 +19,7 @@ router = APIRouter(include_in_schema=False)
 async def enter(request: Request) -> Response:
     """Lead whoever has only the server's address to the documentation, on the same host: relatively, so that
     it is right behind a proxy's prefix, too, unless the prefix is known."""
-    known = urlsplit(context_of(request.scope).public_url).path
+    known = urlsplit(context_of(request.scope).settings.public_url).path
     return Response(status_code=307, headers={"Location": f"{known}/docs" if known else "docs"})
 
 

@@ -21,5 +21,5 @@ async def list_page(query: Annotated[EventsQuery, Query()], call: Reading) -> Re
     """Read what happened after a cursor, in the order of commits. Whoever goes on with `next_cursor` misses
     nothing and sees nothing twice, whatever is being written meanwhile."""
     if await call.db.read_one(event_order.is_waiting, call.org_id):
-        await call.db.write(event_order.number, call.org_id, call.real_now, mail=call.context.mail)
+        await call.db.write(event_order.number, call.org_id, call.real_now, mail=call.settings.mail)
     return await call.listing(query.limit, event_pages.page, call.org_id, query)

@@ -70,7 +70,7 @@ async def wrong_guess(scope: Scope, refusal: Refusal) -> Refusal:
     in its place, once the address has guessed wrong too often in this hour. What is right is never asked
     here, so no stranger can shut out those who share the address."""
     context = context_of(scope)
-    what, limit = "wrong keys", context.public_requests_per_hour
+    what, limit = "wrong keys", context.settings.public_requests_per_hour
     if scope["path"].startswith(PUBLIC):
         # These use up the address's allowance, too, and are to leave enough of it to others.
         what, limit = "unknown links", max(_FEWEST_LINKS, limit // 10)
@@ -97,7 +97,7 @@ def _take(scope: Scope, allowance: Allowance | None, owner: str) -> None:
 
 
 async def _count_public(context: Context, scope: Scope) -> None:
-    limit = context.public_requests_per_hour
+    limit = context.settings.public_requests_per_hour
     cost = 1 if scope["method"] in ("GET", "HEAD", "OPTIONS") else _WRITES_COST
     allowance = await context.rate_limits.count("address", address_of(scope), limit, cost=cost)
     owner = "address"

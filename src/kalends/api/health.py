@@ -50,5 +50,5 @@ async def metrics(request: Request) -> Response:
     context = context_of(request.scope)
     if context.metrics is None:
         raise NotFound("There is no such path.")
-    lag = await context.database.read(deliveries.lag_seconds, context.clock.now(), mail=context.mail)
+    lag = await context.database.read(deliveries.lag_seconds, context.clock.now(), mail=context.settings.mail)
     return Response(context.metrics.told(lag), media_type=CONTENT_TYPE_LATEST)

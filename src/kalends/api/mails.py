@@ -33,5 +33,5 @@ async def replay(id: PathId, change: Writing) -> Response:
     """Send a mail once more; one that waits for another attempt is sent now. What nobody would want any more
     stays unsent: 409."""
     return await change.make(
-        MailAnswer.of, mails.replay, change.party, id, change.real_now, mail=change.context.mail
+        MailAnswer.of, mails.replay, change.party, id, change.real_now, mail=change.settings.mail
     )

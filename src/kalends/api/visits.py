@@ -52,7 +52,7 @@ class ClientChange(Change):
     def visitor(self) -> Visitor:
         """Whoever makes it."""
         where = digest(f"{self.org_id} {address_of(self.request.scope)}")
-        return Visitor(where, self.context.public_holds_per_address)
+        return Visitor(where, self.settings.public_holds_per_address)
 
     def _ticket(self, key: str, fingerprint: bytes) -> Ticket:
         # Clients do not know of each other, so the names they give requests may be the same.
@@ -124,7 +124,7 @@ def _location(request: Request, former: str, present: str) -> str:
     another one could not follow; and below the path of the public URL, which the proxy takes off or we do."""
     below = quote(request.scope["path"].removeprefix(f"{PUBLIC}{former}"))
     query = request.scope["query_string"].decode("latin-1")
-    prefix = urlsplit(context_of(request.scope).public_url).path
+    prefix = urlsplit(context_of(request.scope).settings.public_url).path
     return f"{prefix}{PUBLIC}{present}{below}{f'?{query}' if query else ''}"
 
 

@@ -67,8 +67,8 @@ async def create(body: WebhookCreate, change: Writing) -> Response:
             change.party,
             body,
             change.real_now,
-            mail=change.context.mail,
-            vault=change.context.vault,
+            mail=change.settings.mail,
+            vault=change.settings.vault,
         )
     )
 
@@ -91,7 +91,7 @@ async def change_one(id: PathId, body: WebhookChange, change: Writing) -> Respon
         id,
         body,
         change.real_now,
-        vault=change.context.vault,
+        vault=change.settings.vault,
     )
 
 
@@ -118,7 +118,7 @@ async def rotate_secret(id: PathId, change: Writing) -> Response:
         change.party,
         id,
         change.real_now,
-        vault=change.context.vault,
+        vault=change.settings.vault,
     )
 
 
@@ -161,7 +161,7 @@ async def replay(id: PathId, body: Replay, change: Writing) -> Response:
         id,
         body,
         change.real_now,
-        mail=change.context.mail,
+        mail=change.settings.mail,
     )
 
 
@@ -175,19 +175,19 @@ async def test(id: PathId, change: Writing) -> Response:
         change.party,
         id,
         change.real_now,
-        mail=change.context.mail,
+        mail=change.settings.mail,
     )
 
 
 async def _number(change: Change) -> None:
     """Number what has happened before, however much it is: in pieces, so that nobody is held up by it."""
-    await change.ahead(event_order.number, change.org_id, change.real_now, mail=change.context.mail)
+    await change.ahead(event_order.number, change.org_id, change.real_now, mail=change.settings.mail)
 
 
 async def _must_be_public(call: Call, url: str) -> None:
     """Raise Malformed where a URL leads to a private address now. One that leads nowhere is let in: every
     connection is checked again."""
-    if call.context.webhooks_allow_private:
+    if call.settings.webhooks_allow_private:
         return
     parts = urlsplit(url)
     try:

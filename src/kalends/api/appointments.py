@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from kalends.api.calls import PathId, Reading
-from kalends.api.changes import ETAG, IF_MATCH, Change, Writing
+from kalends.api.changes import ETAG, IF_MATCH, StaffChange, Writing
 from kalends.api.errors import TIMES, TYPE_OR_CALENDAR, UNBOOKABLE, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.api.links import keeping_no_link
@@ -127,7 +127,7 @@ async def manage_link(id: PathId, change: Writing, body: ManageLinkCreate = _ABS
     )
 
 
-async def _change(id_: str, wish: AppointmentChange, change: Change) -> Response:
+async def _change(id_: str, wish: AppointmentChange, change: StaffChange) -> Response:
     return await change.make(
         AppointmentAnswer.of,
         appointment_changes.by_staff,

@@ -1,12 +1,12 @@
-"""What handlers ask for: the call that came through the gate, where its key carries the scope.
+"""What handlers ask for: the call that came through the gate, if its key has the scope.
 
-There is one dependency per handler, not one per thing it needs: FastAPI walks all of them on every request,
-and six cost as much as a query.
+A handler has one dependency, not one for each thing it needs: FastAPI walks all of them on every request, and
+six cost as much as a query.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, ClassVar, Concatenate
+from typing import Annotated, ClassVar, Concatenate, Generic, TypeVar
 
 from fastapi import Path, Security
 from fastapi.openapi.models import HTTPBearer
@@ -25,12 +25,15 @@ from kalends.schemas.wire import Answer
 from kalends.settings import Settings
 from kalends.shares import Share
 
+H = TypeVar("H", bound=Caller | Host)
+
 _LONG = 200
-"""A list of more is a long one."""
+"""A list of more things is a long one."""
 
 
-class Call:
-    """Whose data it is about (`org_id`, `timezone`), when (`now`, UTC), and the database that answers (`db`).
+class Call(Generic[H]):
+    """A request about one organization (`org_id`, `timezone`), as a key or its clients know it (`host`), at a
+    time (`now`, UTC), with the database (`db`).
 
     Raises Malformed for a Test-Clock outside a sandbox or a bad one.
     """
@@ -38,7 +41,7 @@ class Call:
     reads: ClassVar[tuple[str, ...]] = ()
     """The query parameters that it reads by itself."""
 
-    def __init__(self, request: Request, host: Caller | Host) -> None:
+    def __init__(self, request: Request, host: H) -> None:
         self.request = request
         self.context = context_of(request.scope)
         self.host = host
@@ -48,9 +51,9 @@ class Call:
         self.now = _now(request, host, self.context.clock.now())
 
     async def look(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
-        """Run a unit that reads and may take long, within the share of the server that is for such calls.
+        """Run a unit that reads and may take long, within the server's share for such calls.
 
-        Raises Unavailable where too many of them wait.
+        Raises Unavailable if too many of them wait.
         """
         async with self._share.of(self.org_id):
             return await self.db.read(unit, *args, **kw)
@@ -58,7 +61,7 @@ class Call:
     async def listing(
         self, limit: int, unit: Callable[Concatenate[Tx, P], Answer], *args: P.args, **kw: P.kwargs
     ) -> Response:
-        """Answer with what a unit lists, `limit` things at most; a long list as `look` does."""
+        """Answer with what a unit lists, at most `limit` things. A long list is read as `look` does."""
 
         def written(tx: Tx) -> str:
             return aside(tx, unit(tx, *args, **kw).model_dump_json)
@@ -77,13 +80,12 @@ class Call:
 
     @property
     def real_now(self) -> datetime:
-        """Now by the server's own clock, whatever a Test-Clock says: what the worker goes by."""
+        """The time by the server's own clock, which the worker goes by; a Test-Clock does not change it."""
         return self.context.clock.now()
 
     @property
-    def caller(self) -> Caller:
-        """Who asks, where that is somebody with a key."""
-        assert isinstance(self.host, Caller)
+    def caller(self: "Call[Caller]") -> Caller:
+        """The key that the request came with."""
         return self.host
 
     @property
@@ -97,7 +99,7 @@ class Call:
 
 
 def caller_of(request: Request) -> Caller:
-    """Whoever came through the gate."""
+    """Return the key with which the request came through the gate."""
     caller = request.scope["state"]["caller"]
     assert isinstance(caller, Caller)
     return caller
@@ -114,22 +116,22 @@ class Scoped(SecurityBase):
     def __init__(self, scope: str) -> None:
         self.scope = scope
 
-    async def __call__(self, request: Request) -> Call:
+    async def __call__(self, request: Request) -> Call[Caller]:
         caller = caller_of(request)
         caller.need(self.scope)
         return Call(request, caller)
 
 
-Reading = Annotated[Call, Security(Scoped("read"))]
-Supervising = Annotated[Call, Security(Scoped("admin"))]
+Reading = Annotated[Call[Caller], Security(Scoped("read"))]
+Supervising = Annotated[Call[Caller], Security(Scoped("admin"))]
 NO_NUL = r"^[^\x00]*$"
-"""PostgreSQL stores none, so there is nothing by such a name."""
+"""PostgreSQL can't store NUL, so no id contains one."""
 PathId = Annotated[str, Path(min_length=1, pattern=NO_NUL)]
-"""An id in a path: any string may be asked for."""
+"""An id in a path: any other string is an id, too, if only of nothing."""
 
 
 def only(header: str, values: Sequence[str]) -> str | None:
-    """The value of a header that was sent, or None. Raises Malformed if there are several."""
+    """Return the value of a header, or None if it was not sent. Raises Malformed if it was sent twice."""
     if len(values) > 1:
         raise Malformed(
             f"Send {header} once at most.", fields=[{"field": header, "reason": "was sent twice"}]

@@ -10,9 +10,9 @@ from fastapi import Security
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kalends.api.calls import Call, Scoped, caller_of, only
+from kalends.api.calls import Call, H, Scoped, caller_of, only
 from kalends.api.json_body import JsonRequest
-from kalends.core.caller import Caller, Host
+from kalends.core.caller import Caller
 from kalends.core.errors import Malformed, Unavailable, Unbookable, Wanted
 from kalends.db import patience
 from kalends.db.batches import Batches
@@ -28,8 +28,8 @@ PARAMETERS: list[dict[str, Any]] = [
     {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "A name of your own for this request. Repeated within 24 hours, it changes nothing "
-        "and is answered as the first time (`Idempotent-Replayed: true`); with another body: 422.",
+        "description": "A key you choose for this request. Sent again within 24 hours, the request changes "
+        "nothing and gets the first answer (`Idempotent-Replayed: true`); with another body: 422.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _KEY},
     },
     {
@@ -39,21 +39,23 @@ PARAMETERS: list[dict[str, Any]] = [
         "schema": {"type": "string", "enum": ["true", "false"], "default": "false"},
     },
 ]
-"""How the OpenAPI document tells of what `Change` reads, for every call that is one."""
+"""What `Change` reads, as the OpenAPI document says it of every such call."""
 
 IF_MATCH: dict[str, Any] = {
     "name": "If-Match",
     "in": "header",
-    "description": "Make the change only where the appointment still has this version (its ETag); else 412.",
+    "description": "Make the change only if the appointment still has this version (its ETag); else 412.",
     "schema": {"type": "string", "examples": ['"3"']},
 }
 
 ETAG: dict[str, Any] = {
-    "headers": {"ETag": {"description": "Names what was answered.", "schema": {"type": "string"}}}
+    "headers": {
+        "ETag": {"description": "Identifies the version of what is answered.", "schema": {"type": "string"}}
+    }
 }
 
 
-class Change(Call):
+class Change(Call[H]):
     """Runs a handler's unit of work, and answers with what `say` makes of its result.
 
     Raises Malformed for a bad Idempotency-Key or dry_run.
@@ -61,7 +63,7 @@ class Change(Call):
 
     reads = ("dry_run",)
 
-    def __init__(self, request: Request, host: Caller | Host) -> None:
+    def __init__(self, request: Request, host: H) -> None:
         super().__init__(request, host)
         self._key = only("Idempotency-Key", request.headers.getlist("idempotency-key"))
         if self._key is not None and not re.fullmatch(_KEY, self._key):
@@ -81,8 +83,8 @@ class Change(Call):
         revive: Callable[[Tx, str], str] | None = None,
         rehearse: Callable[[str], str] | None = None,
     ) -> Self:
-        """For an answer that holds a secret: `keep` makes what is stored of it, `revive` what a replay makes
-        of that, and `rehearse` what a rehearsal answers: what is kept, if nothing else is said."""
+        """Handle an answer that holds a secret: `keep` makes what is stored of it, `revive` the answer of a
+        replay from that, and `rehearse` the answer of a rehearsal; by default, `keep` makes that, too."""
         self._keep = keep
         self._revive = revive or self._revive
         self._rehearse = rehearse or keep
@@ -90,19 +92,14 @@ class Change(Call):
 
     @property
     def versions(self) -> frozenset[int] | None:
-        """The versions `If-Match` allows; None where it allows any (RFC 9110, section 13.1.1)."""
+        """The versions that `If-Match` allows; None if it allows any (RFC 9110, section 13.1.1)."""
         header = self.request.headers.get("if-match")
         if header is None or header.strip() == "*":
             return None
         return frozenset(int(tag) for tag in re.findall(r'"([0-9]{1,9})"', header))
 
-    @property
-    def party(self) -> Party:
-        """Who makes the change."""
-        return parties.staff(self.caller)
-
     def answering(self, status: int) -> Self:
-        """For a change that is answered with another status than 200."""
+        """Answer with another status than 200."""
         self._status = status
         return self
 
@@ -127,8 +124,8 @@ class Change(Call):
         *args: P.args,
         **kw: P.kwargs,
     ) -> Response:
-        """Make the change by a single statement, its own transaction (`Database.write_one`), if that will do,
-        and by the whole unit where `at_once` gives None."""
+        """Make the change by a single statement, which is a transaction by itself (`Database.write_one`), or,
+        if `at_once` returns None, by the whole unit."""
         if not self.rehearsed and self._key is None:
             done = await self.db.write_one(lambda tx: at_once(tx, *args, **kw))
             if done is not None:
@@ -136,10 +133,10 @@ class Change(Call):
         return await self.make(say, unit, *args, **kw)
 
     async def ahead(self, unit: Callable[Concatenate[Tx, P], int], *args: P.args, **kw: P.kwargs) -> None:
-        """Run a unit ahead of the change, each time in a transaction of its own, until it has nothing left to
-        do: what would hold others up in one. Not for a rehearsal or a replay, which change nothing.
+        """Run a unit before the change, each time in a transaction of its own, until it returns 0: one
+        transaction for all of it would hold others up. A rehearsal or a replay runs it not at all.
 
-        Raises IdempotencyKeyReused where the change would.
+        Raises IdempotencyKeyReused if the change would.
         """
         if self.rehearsed:
             return
@@ -149,8 +146,8 @@ class Change(Call):
             patience.renew()
 
     async def is_replay(self) -> bool:
-        """Tell whether it was made before under its Idempotency-Key, and is only to be answered again. Raises
-        IdempotencyKeyReused."""
+        """Tell whether the change was made before under its Idempotency-Key, so that only its answer is given
+        again. Raises IdempotencyKeyReused."""
         if self.rehearsed:
             return False
         ticket = await self._named()
@@ -158,14 +155,13 @@ class Change(Call):
 
     @property
     def was_made(self) -> bool:
-        """Whether what was answered without a refusal has changed something: it was neither rehearsed nor
-        replayed."""
+        """Whether a change that was not refused was made now, and neither rehearsed nor replayed."""
         return "made" not in self.request.scope["state"]
 
     async def _make(self, unit: Callable[[Tx], str]) -> Response:
         if self.rehearsed:
             self.request.scope["state"]["made"] = "rehearsed"
-            # A secret of what is undone would be good for nothing.
+            # A secret of something that is undone would be worth nothing.
             return self._json(self._rehearse(await self.db.rehearse(unit)))
         ticket = await self._named()
         if ticket is None:
@@ -187,7 +183,7 @@ class Change(Call):
         return Response(body, self._status, headers, media_type="application/json")
 
     async def _named(self) -> Ticket | None:
-        """The request by its Idempotency-Key; None where it has none."""
+        """Return the request's ticket, by its Idempotency-Key; None if it has none."""
         return None if self._key is None else self._ticket(self._key, await _fingerprint(self.request))
 
     def _ticket(self, key: str, fingerprint: bytes) -> Ticket:
@@ -198,12 +194,13 @@ class Change(Call):
         return self.context.suggestions
 
     async def _with_alternatives(self, refusal: Unbookable) -> Unbookable:
-        """The refusal, with what could be had instead. That is looked up after the refused transaction, and
-        once for all who wanted the same at the same time, so that losers of a race hold nobody up."""
+        """Return the refusal with times that are free instead. They are looked up after the refused
+        transaction, and once for all who wanted the same at the same time, so that the losers of a race hold
+        nobody up."""
         if refusal.wanted is not None:
             try:
                 found = await self._suggestions.get(refusal.wanted)
-            except Unavailable:  # the refusal stands, whatever became of the database since
+            except Unavailable:  # the refusal stands without them
                 return refusal
             refusal.details = {**refusal.details, "next_available": found or []}
         return refusal
@@ -214,7 +211,7 @@ def _wrong(field: str, reason: str) -> Malformed:
 
 
 async def _fingerprint(request: Request) -> bytes:
-    """A digest of what is asked: method, path and query, and the body's meaning rather than its spelling."""
+    """Return a digest of what is asked: method, path, query, and the body's meaning, not its spelling."""
     body = await request.body()
     meant = await request.json() if body and isinstance(request, JsonRequest) else body.hex()
     query = sorted(each for each in request.query_params.multi_items() if each[0] not in Change.reads)
@@ -222,13 +219,22 @@ async def _fingerprint(request: Request) -> bytes:
     return hashlib.sha256(asked.encode()).digest()
 
 
+class StaffChange(Change[Caller]):
+    """A change by somebody with a key."""
+
+    @property
+    def party(self) -> Party:
+        """Who makes the change."""
+        return parties.staff(self.caller)
+
+
 class _ScopedChange(Scoped):
-    async def __call__(self, request: Request) -> Change:
+    async def __call__(self, request: Request) -> StaffChange:
         caller = caller_of(request)
         caller.need(self.scope)
-        return Change(request, caller)
+        return StaffChange(request, caller)
 
 
-Writing = Annotated[Change, Security(_ScopedChange("write"))]
-Deleting = Annotated[Change, Security(_ScopedChange("delete"))]
-Administering = Annotated[Change, Security(_ScopedChange("admin"))]
+Writing = Annotated[StaffChange, Security(_ScopedChange("write"))]
+Deleting = Annotated[StaffChange, Security(_ScopedChange("delete"))]
+Administering = Annotated[StaffChange, Security(_ScopedChange("admin"))]

@@ -18,7 +18,7 @@ from kalends.api.gate import wrong_guess
 from kalends.api.json_body import JsonRoute
 from kalends.api.visits import ByLink
 from kalends.core import errors
-from kalends.core.caller import FeedLink
+from kalends.core.caller import FeedLink, Host
 from kalends.delivery import calendar_files
 from kalends.ids import digest
 from kalends.schemas.feeds import FeedCreate, FeedsAnswer, NewFeedAnswer
@@ -87,7 +87,7 @@ async def feed(request: Request, token: Annotated[str, Path(max_length=100)]) ->
     return _file(*await call.context.files.get(call.org_id, tag, partial(_written, call, link)))
 
 
-async def _written(call: Call, link: FeedLink) -> tuple[str, bytes]:
+async def _written(call: Call[Host], link: FeedLink) -> tuple[str, bytes]:
     def file(contents: Contents) -> calendar_files.Feed:
         return calendar_files.Feed(link.name, link.host.timezone, contents.years, contents.calendars)
 
@@ -107,7 +107,7 @@ async def _written(call: Call, link: FeedLink) -> tuple[str, bytes]:
 async def appointment(request: Request, visit: ByLink) -> Response:
     """Read an appointment by its client's secret link, for a calendar program."""
     found = await visit.db.read(booking_page.own, visit.by, visit.now)
-    content = calendar_files.own(found, visit.visited.name, visit.timezone)
+    content = calendar_files.own(found, visit.host.name, visit.timezone)
     tag = _tag(content)
     return _unchanged(tag) if _is_known(request, tag) else _file(tag, content)
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Collection, Coroutine
 from difflib import get_close_matches
 from email.message import Message
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
@@ -75,6 +75,7 @@ def made_by(dependency: Any) -> type:
     one."""
     called = dependency if inspect.isroutine(dependency) else type(dependency).__call__
     made = get_type_hints(called).get("return")
+    made = get_origin(made) or made
     return made if isinstance(made, type) else object
 
 

@@ -1,6 +1,6 @@
 """Answers that hold the secret link of an appointment's client."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kalends.api.changes import Change
 from kalends.db.database import Tx
@@ -9,7 +9,7 @@ from kalends.schemas.appointments import BookedByStaffAnswer, ManageLinkAnswer
 from kalends.schemas.public import BookedAnswer
 from kalends.services import manage_links
 
-C = TypeVar("C", bound=Change)
+C = TypeVar("C", bound=Change[Any])
 NOTHING_KEPT = '{"manage_url": null, "manage_token": null}'
 """In place of the empty text that 0.1.0 kept of a link for staff before it kept digests."""
 

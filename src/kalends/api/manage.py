@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1/public/appointments", tags=["manage"], route_clas
 async def get(visit: ByLink) -> ClientAppointmentAnswer:
     """Show the appointment."""
     found = await visit.db.read(booking_page.own, visit.by, visit.now)
-    return ClientAppointmentAnswer(appointment=ClientAppointment.of(found, visit.visited))
+    return ClientAppointmentAnswer(appointment=ClientAppointment.of(found, visit.host))
 
 
 @router.post("/{token}/confirm", **public_writing(ClientAppointmentAnswer, errors.IllegalTransition))
@@ -65,8 +65,8 @@ async def reschedule(body: Rescheduling, change: WritingByLink) -> Response:
         )
 
     moved = change.by.appointment_id
-    return await change.context.public_bookings.move(change, change.visited, moved, make)
+    return await change.context.public_bookings.move(change, change.host, moved, make)
 
 
 def _said(change: LinkChange) -> Callable[[Appointment], ClientAppointmentAnswer]:
-    return lambda changed: ClientAppointmentAnswer(appointment=ClientAppointment.of(changed, change.visited))
+    return lambda changed: ClientAppointmentAnswer(appointment=ClientAppointment.of(changed, change.host))

@@ -11,6 +11,7 @@ from kalends.api.changes import Administering
 from kalends.api.errors import deleting, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
+from kalends.core.caller import Caller
 from kalends.db.database import Tx
 from kalends.schemas.organizations import (
     CountedKey,
@@ -118,7 +119,7 @@ async def revoke(
     )
 
 
-async def _counted(call: Call, found: list[Key]) -> list[CountedKey]:
+async def _counted(call: Call[Caller], found: list[Key]) -> list[CountedKey]:
     made = await call.context.key_use.requests_this_hour([key.id for key in found])
     return [CountedKey(**dict(key), requests_this_hour=made[key.id]) for key in found]
 

@@ -41,7 +41,7 @@ _REFUSED = (*TIMES, *UNBOOKABLE, *TYPE_OR_CALENDAR)
 @router.get("/{slug}", **public_reading(BookingPage, errors.Moved))
 async def page(visit: Visiting) -> BookingPage:
     """Show the organization and what can be booked there."""
-    return await visit.db.read(booking_page.page, visit.visited)
+    return await visit.db.read(booking_page.page, visit.host)
 
 
 @router.get("/{slug}/slots", name="slots", **public_reading(ClientSlotsAnswer, errors.Moved, *TIMES))
@@ -71,7 +71,7 @@ async def hold(body: ClientHoldCreate, change: ClientWriting) -> Response:
     return await change.make(
         lambda made: ClientHoldAnswer(hold=ClientHold.model_validate(dict(made))),
         booking_page.hold,
-        change.visited,
+        change.host,
         body,
         change.visitor,
         change.now,
@@ -103,15 +103,15 @@ async def book(body: ClientBooking, change: ClientWriting) -> Response:
     def said(made: tuple[Appointment, str | None]) -> BookedAnswer:
         booked, token = made
         return BookedAnswer(
-            appointment=ClientAppointment.of(booked, change.visited),
+            appointment=ClientAppointment.of(booked, change.host),
             manage_url=None if token is None else change.link(token),
             manage_token=token,
         )
 
     async def make() -> Response:
         return await keeping_no_link(change, BookedAnswer).make(
-            said, booking_page.book, change.visited, body, change.visitor, change.now
+            said, booking_page.book, change.host, body, change.visitor, change.now
         )
 
     context = change.context
-    return await context.public_bookings.book(change, change.visited, context.no_links, make)
+    return await context.public_bookings.book(change, change.host, context.no_links, make)

@@ -1,5 +1,5 @@
-"""What handlers of the public booking API ask for: the organization whose slug is in the path, or the link
-whose token is."""
+"""What handlers of the public booking API ask for: the organization with the slug in the path, or the link
+with the token in it."""
 
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
@@ -25,37 +25,30 @@ Slug = Annotated[str, Path(max_length=63, pattern=NO_NUL, description="The organ
 Token = Annotated[str, Path(max_length=100, description="The last part of the client's link.")]
 
 
-class Visit(Call):
-    """A call of a client: to a `visited` organization, perhaps by the link of an appointment."""
-
-    def __init__(self, request: Request, visited: Host) -> None:
-        super().__init__(request, visited)
-        self.visited = visited
+class Visit(Call[Host]):
+    """A call of a client, perhaps by the link of an appointment."""
 
     @property
     def _share(self) -> Share:
         return self.context.shares.clients
 
 
-class ClientChange(Change):
+class ClientChange(Change[Host]):
     """A change by a client, who is told why something is refused, but not what others have booked."""
-
-    def __init__(self, request: Request, visited: Host) -> None:
-        super().__init__(request, visited)
-        self.visited = visited
 
     @property
     def party(self) -> Party:
-        return parties.client(self.visited)
+        """Who makes the change."""
+        return parties.client(self.host)
 
     @property
     def visitor(self) -> Visitor:
-        """Whoever makes it."""
+        """The client, by where the request came from."""
         where = digest(f"{self.org_id} {address_of(self.request.scope)}")
         return Visitor(where, self.settings.public_holds_per_address)
 
     def _ticket(self, key: str, fingerprint: bytes) -> Ticket:
-        # Clients do not know of each other, so the names they give requests may be the same.
+        # Clients do not know of each other, so two may choose the same key.
         return Ticket(self.org_id, f"client:{fingerprint.hex()}:{key}", fingerprint)
 
     @property
@@ -91,14 +84,14 @@ class LinkChange(ClientChange):
 
 
 def for_clients(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Reasons without what tells of other clients, of calendars or of counts; each once."""
-    told: list[dict[str, Any]] = []
+    """Return reasons, each once, without anything about other clients, calendars or counts."""
+    kept: list[dict[str, Any]] = []
     for reason in reasons:
         code = reason["code"]
-        said = {"code": code, "message": _SENTENCES.get(code, reason["message"])}
-        if said not in told:
-            told.append(said)
-    return told
+        shown = {"code": code, "message": _SENTENCES.get(code, reason["message"])}
+        if shown not in kept:
+            kept.append(shown)
+    return kept
 
 
 _SENTENCES = {
@@ -120,8 +113,9 @@ async def _host(request: Request, slug: Slug) -> Host:
 
 
 def _location(request: Request, former: str, present: str) -> str:
-    """The same path and query under another slug, as the client reaches it: on the same origin, or a page of
-    another one could not follow; and below the path of the public URL, which the proxy takes off or we do."""
+    """Return the same path and query under another slug, as the client reaches it. It names no origin, or
+    pages of another origin could not follow. It begins with the path of the public URL, which the proxy or
+    `Prefix` takes off."""
     below = quote(request.scope["path"].removeprefix(f"{PUBLIC}{former}"))
     query = request.scope["query_string"].decode("latin-1")
     prefix = urlsplit(context_of(request.scope).settings.public_url).path
@@ -136,7 +130,7 @@ async def _link(request: Request, token: Token) -> Link:
     return link
 
 
-def _standing(link: Link, call: Call) -> Link:
+def _standing(link: Link, call: Call[Host]) -> Link:
     if link.expires_at <= call.now:
         raise manage_links.no_link()
     return link

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from kalends.api.calls import Call, PathId, Reading
-from kalends.api.changes import Change, Deleting, Writing
+from kalends.api.calls import PathId, Reading
+from kalends.api.changes import Deleting, StaffChange, Writing
 from kalends.api.errors import TIMES, deleting, failure, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
@@ -179,15 +179,15 @@ async def test(id: PathId, change: Writing) -> Response:
     )
 
 
-async def _number(change: Change) -> None:
+async def _number(change: StaffChange) -> None:
     """Number what has happened before, however much it is: in pieces, so that nobody is held up by it."""
     await change.ahead(event_order.number, change.org_id, change.real_now, mail=change.settings.mail)
 
 
-async def _must_be_public(call: Call, url: str) -> None:
+async def _must_be_public(change: StaffChange, url: str) -> None:
     """Raise Malformed where a URL leads to a private address now. One that leads nowhere is let in: every
     connection is checked again."""
-    if call.settings.webhooks_allow_private:
+    if change.settings.webhooks_allow_private:
         return
     parts = urlsplit(url)
     try:

@@ -5,10 +5,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalends.api import errors
+from kalends.api.trail import trail_of
 from kalends.db import patience
-
-CUT_OFF = "cut_off"
-"""In the state of a request: with which status it is to be refused instead of waiting for its body."""
 
 
 class BodyLimit:
@@ -25,7 +23,7 @@ class BodyLimit:
             return
         said = Headers(scope=scope).get("content-length", "")
         if said.isdigit() and int(said) > self._limit:
-            scope["state"]["refused"] = errors.BodyTooLarge.code
+            trail_of(scope).refused = errors.BodyTooLarge.code
             await errors.answer(errors.BodyTooLarge(), scope["path"])(scope, receive, send)
             return
         read, ended = 0, False
@@ -40,7 +38,7 @@ class BodyLimit:
             if read > self._limit:
                 raise HTTPException(413)
             ended = message["type"] == "http.request" and not message.get("more_body", False)
-            if not ended and (status := scope["state"].get(CUT_OFF)) is not None:
+            if not ended and (status := trail_of(scope).cut_off) is not None:
                 raise HTTPException(status, "The body is not valid HTTP/1.1.")
             if message["type"] == "http.disconnect":
                 raise HTTPException(400, "The connection was closed before the body was complete.")

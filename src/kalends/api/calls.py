@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kalends.api.context import context_of
+from kalends.api.trail import trail_of
 from kalends.core.caller import Caller, Host
 from kalends.core.errors import InvalidTime, Malformed
 from kalends.core.hours import instant
@@ -100,8 +101,8 @@ class Call(Generic[H]):
 
 def caller_of(request: Request) -> Caller:
     """Return the key with which the request came through the gate."""
-    caller = request.scope["state"]["caller"]
-    assert isinstance(caller, Caller)
+    caller = trail_of(request.scope).caller
+    assert caller is not None
     return caller
 
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from kalends.api.calls import Call, H, Scoped, caller_of, only
 from kalends.api.json_body import JsonRequest
+from kalends.api.trail import trail_of
 from kalends.core.caller import Caller
 from kalends.core.errors import Malformed, Unavailable, Unbookable, Wanted
 from kalends.db import patience
@@ -156,11 +157,11 @@ class Change(Call[H]):
     @property
     def was_made(self) -> bool:
         """Whether a change that was not refused was made now, and neither rehearsed nor replayed."""
-        return "made" not in self.request.scope["state"]
+        return trail_of(self.request.scope).made == "booked"
 
     async def _make(self, unit: Callable[[Tx], str]) -> Response:
         if self.rehearsed:
-            self.request.scope["state"]["made"] = "rehearsed"
+            trail_of(self.request.scope).made = "rehearsed"
             # A secret of something that is undone would be worth nothing.
             return self._json(self._rehearse(await self.db.rehearse(unit)))
         ticket = await self._named()
@@ -175,7 +176,7 @@ class Change(Call[H]):
             revive=self._revive,
         )
         if kept.replayed:
-            self.request.scope["state"]["made"] = "replayed"
+            trail_of(self.request.scope).made = "replayed"
         return self._json(kept.answer, replayed=kept.replayed)
 
     def _json(self, body: str, *, replayed: bool = False) -> Response:

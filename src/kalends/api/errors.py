@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
+from kalends.api.trail import trail_of
 from kalends.core import errors
 from kalends.schemas.errors import ErrorAnswer
 from kalends.schemas.webhooks import Failure, FailureDetails
@@ -253,7 +254,7 @@ def _reason(problem: Mapping[str, Any]) -> str:
 
 async def on_refusal(request: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, errors.Refusal)
-    request.scope["state"]["refused"] = refusal.code
+    trail_of(request.scope).refused = refusal.code
     return answer(refusal, request.url.path)
 
 
@@ -265,7 +266,7 @@ async def on_validation(request: Request, error: Exception) -> Response:
 async def on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     refusal = from_http(error)
-    request.scope["state"]["refused"] = refusal.code
+    trail_of(request.scope).refused = refusal.code
     headers = error.headers
     if isinstance(refusal, MethodNotAllowed):
         headers = _allowed(request, headers)

@@ -16,6 +16,7 @@ from kalends.api.context import context_of
 from kalends.api.errors import deleting, public, reading, writing
 from kalends.api.gate import wrong_guess
 from kalends.api.json_body import JsonRoute
+from kalends.api.trail import trail_of
 from kalends.api.visits import ByLink
 from kalends.core import errors
 from kalends.core.caller import FeedLink, Host
@@ -79,7 +80,7 @@ async def feed(request: Request, token: Annotated[str, Path(max_length=100)]) ->
     link = await context_of(request.scope).feeds.get(digest(token))
     if link is None:
         raise await wrong_guess(request.scope, errors.NotFound("There is no such feed, or no longer."))
-    request.scope["state"]["org_id"] = link.host.org_id
+    trail_of(request.scope).org_id = link.host.org_id
     call = Call(request, link.host)
     tag = _tag_of(link, await call.db.read(feeds.contents, link, call.now))
     if _is_known(request, tag):

@@ -9,6 +9,7 @@ from kalends.api import errors
 from kalends.api.addresses import address_of
 from kalends.api.context import Context, context_of
 from kalends.api.rate_limits import Allowance
+from kalends.api.trail import trail_of
 from kalends.core.caller import Caller
 from kalends.core.errors import RateLimited, Refusal, Unauthorized
 from kalends.ids import digest
@@ -37,13 +38,11 @@ class Gate:
             await self._app(scope, receive, send)
             return
         context = context_of(scope)
-        state = scope["state"]
+        trail = trail_of(scope)
 
         async def send_with_allowance(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                allowance: Allowance | None = state.get("allowance")
-                if allowance is not None:
-                    message["headers"] = [*message["headers"], *allowance.headers]
+            if message["type"] == "http.response.start" and trail.allowance is not None:
+                message["headers"] = [*message["headers"], *trail.allowance.headers]
             await send(message)
 
         try:
@@ -51,7 +50,7 @@ class Gate:
                 await _count_public(context, scope)
             else:
                 caller = await _caller(context, scope)
-                state["caller"] = caller
+                trail.caller = caller
                 allowance = await context.rate_limits.count(
                     "organization", caller.org_id, caller.hourly_limit
                 )
@@ -59,7 +58,7 @@ class Gate:
                     context.key_use.count(caller.key_id, allowance)
                 _take(scope, allowance, "organization")
         except Refusal as refusal:
-            state["refused"] = refusal.code
+            trail.refused = refusal.code
             await errors.answer(refusal, scope["path"])(scope, receive, send_with_allowance)
             return
         await self._app(scope, receive, send_with_allowance)
@@ -77,7 +76,7 @@ async def wrong_guess(scope: Scope, refusal: Refusal) -> Refusal:
     allowance = await context.rate_limits.count(what, address_of(scope), limit)
     if allowance is None or allowance.granted:
         return refusal
-    scope["state"]["allowance"] = allowance
+    trail_of(scope).allowance = allowance
     return _used_up(
         allowance,
         f"From this address came {limit} {what} in this hour; others are answered again at "
@@ -87,7 +86,7 @@ async def wrong_guess(scope: Scope, refusal: Refusal) -> Refusal:
 
 def _take(scope: Scope, allowance: Allowance | None, owner: str) -> None:
     """Note the allowance for the answer. Raises RateLimited where it is used up."""
-    scope["state"]["allowance"] = allowance
+    trail_of(scope).allowance = allowance
     if allowance is not None and not allowance.granted:
         raise _used_up(
             allowance,

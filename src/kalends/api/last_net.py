@@ -3,6 +3,7 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalends.api import errors
+from kalends.api.trail import trail_of
 from kalends.telemetry import log
 
 
@@ -31,6 +32,6 @@ class LastNet:
             await self._app(scope, receive, watch)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log a trace
             log.exception("a defect: please report it with this trace")
-            scope["state"]["refused"] = errors.InternalError.code
+            trail_of(scope).refused = errors.InternalError.code
             if not begun:
                 await errors.answer(errors.InternalError(), scope["path"])(scope, receive, send)

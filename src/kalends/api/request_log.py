@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalends.api.context import context_of
-from kalends.core.caller import Caller
+from kalends.api.trail import trail_of
 from kalends.db import patience
 from kalends.telemetry import log
 
@@ -34,7 +34,8 @@ class RequestLog:
         request_id = Headers(scope=scope).get("x-request-id", "")
         if not _ACCEPTED.fullmatch(request_id):
             request_id = uuid.uuid4().hex
-        state = scope.setdefault("state", {})
+        scope.setdefault("state", {})
+        trail = trail_of(scope)
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -52,19 +53,17 @@ class RequestLog:
             nullcontext() if context.tracing is None else context.tracing.request(scope["headers"], told),
         ):
             await self._app(scope, receive, send_with_id)
-            seconds, caller = time.perf_counter() - began, state.get("caller")
+            seconds, caller = time.perf_counter() - began, trail.caller
             told |= {"route": getattr(scope.get("route"), "path", "unmatched"), "status": status}
             context.pace.served()
             if (metrics := context.metrics) is not None:
-                metrics.request(
-                    **told, seconds=seconds, code=state.get("refused"), made=state.get("made", "booked")
-                )
+                metrics.request(**told, seconds=seconds, code=trail.refused, made=trail.made)
                 metrics.waiting(context.database.waiting)
             log.info(
                 "request",
                 **told,
                 ms=round(seconds * 1000, 1),
-                code=state.get("refused"),
-                org_id=caller.org_id if isinstance(caller, Caller) else state.get("org_id"),
-                key_id=caller.key_id if isinstance(caller, Caller) else None,
+                code=trail.refused,
+                org_id=trail.org_id if caller is None else caller.org_id,
+                key_id=None if caller is None else caller.key_id,
             )

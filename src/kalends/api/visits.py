@@ -12,6 +12,7 @@ from kalends.api.calls import NO_NUL, Call
 from kalends.api.changes import Change
 from kalends.api.context import context_of
 from kalends.api.gate import PUBLIC, wrong_guess
+from kalends.api.trail import trail_of
 from kalends.core.caller import Host, Link, Visitor
 from kalends.core.errors import Moved, NotFound, Unbookable, Wanted
 from kalends.db.batches import Batches
@@ -106,7 +107,7 @@ async def _host(request: Request, slug: Slug) -> Host:
     host = await context_of(request.scope).hosts.get(slug)
     if host is None:
         raise await wrong_guess(request.scope, NotFound("There is no organization with this slug."))
-    request.scope["state"]["org_id"] = host.org_id
+    trail_of(request.scope).org_id = host.org_id
     if host.slug != slug:
         raise Moved(host.slug, _location(request, slug, host.slug))
     return host
@@ -126,7 +127,7 @@ async def _link(request: Request, token: Token) -> Link:
     link = await context_of(request.scope).links.get(digest(token))
     if link is None:
         raise await wrong_guess(request.scope, manage_links.no_link())
-    request.scope["state"]["org_id"] = link.host.org_id
+    trail_of(request.scope).org_id = link.host.org_id
     return link
 
 

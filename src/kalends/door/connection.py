@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from kalends.api import errors
-from kalends.api.body_limit import CUT_OFF
+from kalends.api.trail import trail_of
 from kalends.core.errors import Malformed, Refusal
 from kalends.door.places import Door, Group
 from kalends.telemetry import log
@@ -305,7 +305,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
             return
         self.cycle.keep_alive = False
-        self.cycle.scope["state"][CUT_OFF] = status
+        trail_of(self.cycle.scope).cut_off = status
         self.cycle.message_event.set()
 
     def _say(self, answer: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Where requests without a key come from."""
+"""The addresses that requests without a key come from."""
 
 import ipaddress
 
@@ -6,8 +6,8 @@ from starlette.types import Scope
 
 
 def address_of(scope: Scope) -> str:
-    """Whoever sent a request without a key: an IPv4 address, or the network an IPv6 one belongs to, since
-    each customer has a whole one."""
+    """Return what a sender without a key is known by: an IPv4 address, or the network of an IPv6 address,
+    since each customer has a whole network."""
     sent_from = (scope.get("client") or ("unknown", 0))[0]
     try:
         address = ipaddress.ip_address(sent_from)

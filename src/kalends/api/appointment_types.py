@@ -26,7 +26,7 @@ IsActive = Annotated[Literal["true", "false"] | None, Query(alias="isActive")]
 
 @router.get("", name="list", **reading(AppointmentTypesAnswer))
 async def list_all(call: Reading, is_active: IsActive = None) -> AppointmentTypesAnswer:
-    """List the kinds of appointment in the organization's order; with `isActive`, only those."""
+    """List the kinds of appointment in the organization's order: all, or the active or inactive ones only."""
     active = None if is_active is None else is_active == "true"
     return AppointmentTypesAnswer.of(await call.db.read(appointment_types.all_of, call.org_id, active))
 
@@ -47,7 +47,7 @@ async def get(id: PathId, call: Reading) -> AppointmentTypeAnswer:
 
 @router.put("", **writing(AppointmentTypeAnswer, errors.NotFound))
 async def update(body: AppointmentTypeUpdate, change: Writing) -> Response:
-    """Change the type that the body names; only what is sent. What is booked stays as it is."""
+    """Change the type that the body names; only what is sent. Booked appointments stay as they are."""
     return await change.make(
         AppointmentTypeAnswer.of, appointment_types.change, change.party, body.id, body, change.now
     )
@@ -55,7 +55,7 @@ async def update(body: AppointmentTypeUpdate, change: Writing) -> Response:
 
 @router.put("/{id}", **writing(AppointmentTypeAnswer, errors.NotFound))
 async def change_one(id: PathId, body: AppointmentTypeChange, change: Writing) -> Response:
-    """Change a type; only what is sent. What is booked stays as it is."""
+    """Change a type; only what is sent. Booked appointments stay as they are."""
     return await change.make(
         AppointmentTypeAnswer.of, appointment_types.change, change.party, id, body, change.now
     )
@@ -63,5 +63,5 @@ async def change_one(id: PathId, body: AppointmentTypeChange, change: Writing) -
 
 @router.delete("/{id}", **deleting(Deleted, errors.InUse))
 async def delete(id: PathId, change: Deleting) -> Response:
-    """Delete a type that was never booked; one that was can be made inactive instead."""
+    """Delete a type that was never booked. A type that was booked can be made inactive instead."""
     return await change.make(Deleted.of, appointment_types.remove, change.party, id, change.now)

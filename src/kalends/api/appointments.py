@@ -56,9 +56,9 @@ _CHANGE = writing(
 async def create(body: AppointmentCreate, change: Writing) -> Response:
     """Book an appointment by hand.
 
-    Unless `check` is `all` it may lie in the past and outside opening hours, but never over another active
-    appointment of the same calendar, buffers included: that is a 409 `slot_taken` that names what is in the
-    way.
+    Unless `check` is `all`, it may lie in the past and outside opening hours, but never over another active
+    appointment of the same calendar, buffers included: that is refused (409 `slot_taken`), and the answer
+    names what is in the way.
     """
     if body.manage_link:
         return await keeping_no_link(change, BookedByStaffAnswer).make(
@@ -110,14 +110,14 @@ async def change_one(id: PathId, body: AppointmentChange, change: Writing) -> Re
 
 @router.get("/{id}/history", **reading(HistoryAnswer, errors.NotFound))
 async def history(id: PathId, call: Reading) -> HistoryAnswer:
-    """Tell everything that was ever changed in an appointment, and by whom."""
+    """List everything that was ever changed in an appointment, and by whom."""
     return HistoryAnswer(history=await call.db.read(appointment_history.of, call.org_id, id, call.now))
 
 
 @router.post("/{id}/manage-link", **writing(ManageLinkAnswer, errors.NotFound))
 async def manage_link(id: PathId, change: Writing, body: ManageLinkCreate = _ABSENT) -> Response:
-    """Make a new secret link by which the client can see, cancel and move the appointment. Those before stop
-    working, unless `keep_others` says otherwise."""
+    """Make a new secret link by which the client can see, cancel and move the appointment. Earlier links stop
+    working, unless `keep_others` is true."""
 
     def with_link(token: str) -> ManageLinkAnswer:
         return ManageLinkAnswer(manage_url=change.link(token), manage_token=token)

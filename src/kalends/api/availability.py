@@ -34,7 +34,7 @@ async def create(body: AvailabilityCreate, change: Writing) -> Response:
 
 @router.put("", **writing(AvailabilitiesAnswer, errors.NotFound))
 async def replace(body: AvailabilityReplace, change: Writing) -> Response:
-    """Replace the whole set of weekly windows; a bad one changes nothing."""
+    """Replace the whole set of weekly windows. If one is wrong, nothing changes."""
     return await change.make(
         AvailabilitiesAnswer.of, availability.replace, change.party, body.schedules, change.now
     )

@@ -1,4 +1,4 @@
-"""No body is read beyond its limit, nor waited for when it will not come."""
+"""The limit of a body's size; and a body that will not come is not waited for."""
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -10,8 +10,11 @@ from kalends.db import patience
 
 
 class BodyLimit:
-    """Pure ASGI: a body that says it is too large is refused unread; one that turns out so, or ends too
-    early, in the middle."""
+    """Pure ASGI: a body whose declared length is too large is refused unread; one that turns out to be, or
+    that ends too early, while it is read.
+
+    Starlette's own limit answers in plain text, past every handler, and so not in our shape.
+    """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
@@ -43,7 +46,7 @@ class BodyLimit:
             if message["type"] == "http.disconnect":
                 raise HTTPException(400, "The connection was closed before the body was complete.")
             if ended:
-                patience.renew()  # what the client took to send it is no time that the database took
+                patience.renew()  # the time the client took to send it does not count against the database
             return message
 
         await self._app(scope, receive_within_limit, send)

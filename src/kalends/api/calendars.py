@@ -41,5 +41,5 @@ async def change_one(id: PathId, body: CalendarChange, change: Writing) -> Respo
 
 @router.delete("/{id}", **deleting(Deleted, errors.Conflict, errors.InUse))
 async def delete(id: PathId, change: Deleting) -> Response:
-    """Take a calendar out of service where nothing lies ahead in it. Its past stays readable."""
+    """Take a calendar out of service if no appointment lies ahead in it. Its past stays readable."""
     return await change.make(Deleted.of, calendars.remove, change.party, id, change.now)

@@ -1,4 +1,4 @@
-"""What a running server holds; the application puts it together, requests find it in their state."""
+"""What a running server holds. The application puts it together, and requests reach it by their scope."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Which pages may call the API from a browser."""
+"""The pages that may call the API from a browser."""
 
 from collections.abc import Sequence
 
@@ -16,12 +16,12 @@ ACCEPTED = (
     "If-None-Match",
     "Test-Clock",
     "X-Request-Id",
-    # W3C Trace Context: tracing pages send them without being asked, and a refused one is a refused request.
+    # W3C Trace Context: pages that trace send them unasked, and refusing one refuses the request.
     "Traceparent",
     "Tracestate",
     "Baggage",
 )
-"""Every header that is read, but for those that browsers keep to themselves."""
+"""Every header that the API reads, except those that browsers set themselves."""
 EXPOSED = (
     "X-RateLimit-Limit",
     "X-RateLimit-Remaining",
@@ -33,12 +33,12 @@ EXPOSED = (
     "Retry-After",
     "WWW-Authenticate",
 )
-"""Every header that is sent, but for those that pages may read anyway."""
+"""Every header that the API sends, except those that pages may read anyway."""
 
 
 class Cors:
-    """Pure ASGI: Starlette's own answers to browsers, for pages of some origins everywhere, and of others
-    where clients book for themselves."""
+    """Pure ASGI: Starlette's own answers to browsers. Pages of some origins may call everything, pages of
+    others only what is for clients."""
 
     def __init__(self, app: ASGIApp, *, everywhere: Sequence[str], public: Sequence[str]) -> None:
         self._everywhere = _allowing(app, everywhere)

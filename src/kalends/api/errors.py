@@ -1,4 +1,4 @@
-"""The one table of what a refusal is in HTTP, and everything made from it: answers and documentation."""
+"""The one table of what refusals are in HTTP, and what is made from it: answers and documentation."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -135,7 +135,7 @@ WEBHOOKS = "/v1/webhooks"
 
 
 def answer(refusal: errors.Refusal, path: str, headers: Mapping[str, str] | None = None) -> Response:
-    """A refusal as HTTP, in the shape the contract gives to errors under this path."""
+    """Return a refusal as HTTP, in the shape that the contract gives to errors under this path."""
     status = STATUS[type(refusal)]
     sent = dict(headers or {})
     if isinstance(refusal, errors.Moved):
@@ -152,13 +152,13 @@ def answer(refusal: errors.Refusal, path: str, headers: Mapping[str, str] | None
 
 
 def plain(refusal: errors.Refusal) -> ErrorAnswer:
-    """The shape of the calendar's errors."""
+    """Return a refusal in the shape of the calendar's errors."""
     return ErrorAnswer(error=refusal.message, code=refusal.code, details=dict(refusal.details))
 
 
 def failure(refusal: errors.Refusal) -> Failure:
-    """The shape of the webhooks' errors. What is wrong with a body is a VALIDATION_ERROR, as documented,
-    which names the first field that is wrong."""
+    """Return a refusal in the shape of the webhooks' errors. A wrong body is a VALIDATION_ERROR, as
+    documented, which names the first wrong field."""
     if STATUS[type(refusal)] != 400:
         told = FailureDetails(
             code=refusal.code.upper(), message=refusal.message, details=dict(refusal.details)
@@ -175,7 +175,8 @@ def failure(refusal: errors.Refusal) -> Failure:
 
 
 def from_validation(error: RequestValidationError) -> errors.Refusal:
-    """The first thing Pydantic or FastAPI had against the request, as a sentence; all of them as details."""
+    """Return what Pydantic or FastAPI has against the request: the first thing as a sentence, all as
+    details."""
     problems = error.errors()
     first = problems[0]
     kind = first["type"]
@@ -196,7 +197,7 @@ def from_validation(error: RequestValidationError) -> errors.Refusal:
 
 
 def from_http(error: HTTPException) -> errors.Refusal:
-    """What Starlette itself refuses: an unknown path, a method, a body over the limit."""
+    """Return what Starlette itself refuses: an unknown path, a method, a body over the limit."""
     match error.status_code:
         case 404:
             return errors.NotFound("There is no such path.")
@@ -239,7 +240,7 @@ _REASONS = {
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
 }
-"""What is said of a field that is wrong, in plain words; of what is not here, Pydantic says it."""
+"""What is wrong with a field, in plain words; for other types, Pydantic's own words are used."""
 
 
 def _reason(problem: Mapping[str, Any]) -> str:
@@ -274,7 +275,7 @@ async def on_http(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request, fallback: Mapping[str, str] | None) -> dict[str, str]:
-    """Every method known for this path; the router's own answer names those of one route only."""
+    """Return every method known for this path; the router's own answer has those of one route only."""
     known = [(each.path or "", each.methods or set()) for each in iter_route_contexts(request.app.routes)]
     fitting = [
         (path.count("{"), methods)
@@ -283,7 +284,7 @@ def _allowed(request: Request, fallback: Mapping[str, str] | None) -> dict[str, 
     ]
     fewest = min((wild for wild, _ in fitting), default=0)  # the most literal path is the one meant
     methods = {method for wild, methods in fitting if wild == fewest for method in methods}
-    if not methods:  # files, of which the router says nothing
+    if not methods:  # files, which are not among the routes
         methods = set((fallback or {}).get("Allow", "GET").split(", "))
     if "GET" in methods:
         methods.add("HEAD")
@@ -304,7 +305,7 @@ def documented(
     *refusals: type[errors.Refusal],
     shape: Shape = plain,
 ) -> dict[int | str, dict[str, Any]]:
-    """What a route may refuse, for its `responses`: every status with an example for each code."""
+    """Return what a route may refuse, for its `responses`: every status with an example for each code."""
     model = Failure if shape is failure else ErrorAnswer
     by_status: dict[int | str, dict[str, Any]] = {}
     for refusal in refusals:
@@ -353,10 +354,10 @@ EVERYWHERE = (
     errors.RateLimited,
     errors.Unavailable,
 )
-"""What any call with a key may be refused for."""
+"""Why any call with a key may be refused."""
 
 WITH_BODY = (MalformedJson, BodyTooLarge, UnsupportedMediaType)
-"""What any call with a body may be refused for besides."""
+"""Why any call with a body may be refused besides."""
 
 
 Route = dict[str, Any]
@@ -412,7 +413,7 @@ def public(*refusals: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
 
 
 _ONCE = (errors.IdempotencyKeyReused, errors.OutcomeUnknown)
-"""What any call that changes something may be refused for besides."""
+"""Why any call that changes something may be refused besides."""
 
 
 def _route(answer: type[BaseModel], responses: dict[int | str, dict[str, Any]]) -> Route:

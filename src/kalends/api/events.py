@@ -18,8 +18,8 @@ router = APIRouter(prefix="/v1/events", tags=["events"], route_class=JsonRoute)
 
 @router.get("", name="list", **reading(EventsAnswer, errors.CursorExpired))
 async def list_page(query: Annotated[EventsQuery, Query()], call: Reading) -> Response:
-    """Read what happened after a cursor, in the order of commits. Whoever goes on with `next_cursor` misses
-    nothing and sees nothing twice, whatever is being written meanwhile."""
+    """Read what happened after a cursor, in the order of commits. A reader that goes on with `next_cursor`
+    misses nothing and sees nothing twice, even while events are being written."""
     if await call.db.read_one(event_order.is_waiting, call.org_id):
         await call.db.write(event_order.number, call.org_id, call.real_now, mail=call.settings.mail)
     return await call.listing(query.limit, event_pages.page, call.org_id, query)

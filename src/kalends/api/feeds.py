@@ -1,4 +1,4 @@
-"""`/v1/calendar/feeds`: addresses for calendar programs; and what they read there."""
+"""`/v1/calendar/feeds`: addresses for calendar programs, and what they read there."""
 
 import hashlib
 import re
@@ -36,7 +36,7 @@ _FILE: dict[int | str, dict[str, Any]] = {
 _IF_NONE_MATCH: dict[str, Any] = {
     "name": "If-None-Match",
     "in": "header",
-    "description": "Answer 304 where the file still has this ETag.",
+    "description": "Answer 304 if the file still has this ETag.",
     "schema": {"type": "string"},
 }
 
@@ -114,14 +114,15 @@ async def appointment(request: Request, visit: ByLink) -> Response:
 
 
 def _tag_of(link: FeedLink, contents: Contents) -> str:
-    """Whatever a feed's bytes depend on is in its tag, so that it is known before they are written."""
+    """Return the tag of a feed, which is known before the file is written: everything that the file's bytes
+    depend on is in it."""
     host = link.host
     parts = (VERSION, zone_data.choose(), host.org_id, link.calendar_id, link.name, host.timezone)
     return _tag(repr((*parts, contents.digest)).encode())
 
 
-def _tag(told: bytes) -> str:
-    return f'"{hashlib.sha256(told).hexdigest()[:32]}"'
+def _tag(content: bytes) -> str:
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 
 def _is_known(request: Request, tag: str) -> bool:

@@ -1,4 +1,4 @@
-"""Who may come in: the API key, and how often."""
+"""Who may come in, and how often: the API key, or the address."""
 
 import time
 
@@ -19,15 +19,15 @@ PUBLIC = "/v1/public/"
 _LINKS = f"{PUBLIC}appointments/"
 _FEEDS = f"{PUBLIC}feeds/"
 _WRITES_COST = 10
-"""A booking or a hold of a client without a key counts as so many requests."""
+"""How many requests a booking or a hold without a key counts as."""
 _FEWEST_LINKS = 10
 
 
 class Gate:
-    """Pure ASGI: everything under /v1 needs a key, but for what is public, where addresses are counted
-    instead. Every answer carries the organization's or the address's allowance.
+    """Pure ASGI: everything under /v1 needs a key, except what is public, where addresses are counted
+    instead. Every answer has the allowance of the organization or of the address.
 
-    It stands before routing and parsing, so nobody without a key learns anything but that.
+    The gate comes before routing and parsing, so without a key nobody learns more than that one is needed.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -65,13 +65,13 @@ class Gate:
 
 
 async def wrong_guess(scope: Scope, refusal: Refusal) -> Refusal:
-    """Count what somebody without a good key or link was refused for, and return the refusal; or RateLimited
-    in its place, once the address has guessed wrong too often in this hour. What is right is never asked
-    here, so no stranger can shut out those who share the address."""
+    """Count a wrong key or link, and return the refusal; or RateLimited in its place, once the address has
+    guessed wrong too often in this hour. Right ones never come here, so no stranger can shut out others who
+    share the address."""
     context = context_of(scope)
     what, limit = "wrong keys", context.settings.public_requests_per_hour
     if scope["path"].startswith(PUBLIC):
-        # These use up the address's allowance, too, and are to leave enough of it to others.
+        # These use up the address's allowance, too, and must leave enough of it to others.
         what, limit = "unknown links", max(_FEWEST_LINKS, limit // 10)
     allowance = await context.rate_limits.count(what, address_of(scope), limit)
     if allowance is None or allowance.granted:
@@ -85,7 +85,7 @@ async def wrong_guess(scope: Scope, refusal: Refusal) -> Refusal:
 
 
 def _take(scope: Scope, allowance: Allowance | None, owner: str) -> None:
-    """Note the allowance for the answer. Raises RateLimited where it is used up."""
+    """Note the allowance for the answer. Raises RateLimited if it is used up."""
     trail_of(scope).allowance = allowance
     if allowance is not None and not allowance.granted:
         raise _used_up(
@@ -101,7 +101,7 @@ async def _count_public(context: Context, scope: Scope) -> None:
     allowance = await context.rate_limits.count("address", address_of(scope), limit, cost=cost)
     owner = "address"
     if allowance is not None and not allowance.granted:
-        # Whoever has a secret link is not shut out by others behind the same address, but counted by it.
+        # A client with a secret link is counted by the link, and not shut out by others at the same address.
         link = await _good_link(context, scope["path"])
         if link is not None:
             allowance, owner = await context.rate_limits.count("link", link, limit, cost=cost), "link"
@@ -109,7 +109,7 @@ async def _count_public(context: Context, scope: Scope) -> None:
 
 
 async def _good_link(context: Context, path: str) -> str | None:
-    """Return what the client's link or the feed in a path is counted by; None where there is none."""
+    """Return what the client's link or the feed in a path is counted by; None if there is none."""
     for beginning, known in ((_LINKS, context.links), (_FEEDS, context.feeds)):
         if path.startswith(beginning):
             token = path.removeprefix(beginning).partition("/")[0].removesuffix(".ics")

@@ -1,11 +1,11 @@
-"""HEAD, wherever there is a GET."""
+"""HEAD, for every path that has a GET."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Head:
-    """Pure ASGI: HEAD is answered as GET would be, without the body (RFC 9110, section 9.3.2). Only the log
-    still knows that it was one."""
+    """Pure ASGI: HEAD is answered as GET, without the body (RFC 9110, section 9.3.2). Only the log still
+    shows that it was a HEAD."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -32,21 +32,21 @@ class Readiness(Health):
 
 @router.get("/healthz", responses=documented(BodyTooLarge))
 async def live() -> Health:
-    """The process is up."""
+    """Tell that the process is up."""
     return Health()
 
 
 @router.get("/readyz", responses=documented(BodyTooLarge, Unavailable, SchemaOutdated))
 async def ready(request: Request) -> Readiness:
-    """The database can be read and written to, and its schema is the one this version was made for. It is
-    asked once a second at the most."""
+    """Tell whether the database can be read and written to, and has the schema of this version. The database
+    is asked at most once a second."""
     await context_of(request.scope).readiness.check()
     return Readiness(zone_data=zone_data.choose())
 
 
 @router.get("/metrics", include_in_schema=False)
 async def metrics(request: Request) -> Response:
-    """What Prometheus reads, where KALENDS_METRICS is set."""
+    """Answer Prometheus, if KALENDS_METRICS is set."""
     context = context_of(request.scope)
     if context.metrics is None:
         raise NotFound("There is no such path.")

@@ -17,8 +17,8 @@ router = APIRouter(prefix="/v1/calendar/holds", tags=["holds"], route_class=Json
 
 @router.post("", **writing(HoldAnswer, *TIMES, errors.NotFound, *UNBOOKABLE, *TYPE_OR_CALENDAR))
 async def create(body: HoldCreate, change: Writing) -> Response:
-    """Keep time for a while. It is free again at `expires_at`, or when the hold is deleted; an appointment
-    that is booked with its `hold_id` takes its place."""
+    """Keep time for a while. It is free again at `expires_at`, or when the hold is deleted. An appointment
+    booked with the `hold_id` takes the hold's place."""
     return await change.make(HoldAnswer.of, holds.hold, change.party, body, change.now)
 
 

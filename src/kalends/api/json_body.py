@@ -1,4 +1,4 @@
-"""Reading requests strictly: what could be meant in two ways is refused, and so is what would be lost."""
+"""Strict reading of requests: what is ambiguous, or would have no effect, is refused."""
 
 import inspect
 import json
@@ -21,18 +21,18 @@ DEEPEST = 32
 
 
 class JsonRequest(Request):
-    """A request whose JSON has no duplicate names, no NaN, no byte order mark and no abyss in it."""
+    """A request whose JSON has no duplicate names, no NaN, no byte order mark and no bottomless nesting."""
 
     async def json(self) -> Any:
-        """Raises JSONDecodeError, which FastAPI knows, with a sentence of ours."""
+        """Return the body's value. Raises JSONDecodeError, which FastAPI knows, with a sentence of ours."""
         if not hasattr(self, "_json"):
             self._json = parse(await self.body())
         return self._json
 
 
 class JsonRoute(APIRoute):
-    """A route that reads its body as JsonRequest does, refuses what is not called JSON (415), and refuses
-    query parameters that it does not have."""
+    """A route that reads its body as JsonRequest does, refuses other media types (415), and refuses query
+    parameters that it does not have."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -80,7 +80,7 @@ def made_by(dependency: Any) -> type:
 
 
 def _must_know(sent: Collection[str], parameters: Collection[str]) -> None:
-    """Raise Malformed for a query parameter that there is not: nobody would see that it did nothing."""
+    """Raise Malformed for an unknown query parameter: nobody would notice that it did nothing."""
     unknown = [name for name in sent if name not in parameters]
     if not unknown:
         return
@@ -102,7 +102,7 @@ def _nothing_sent(wanted: Any) -> Malformed:
 
 
 def parse(body: bytes) -> Any:
-    """The value of a JSON document (RFC 8259), as UTF-8 without a byte order mark."""
+    """Return the value of a JSON document (RFC 8259) in UTF-8, without a byte order mark."""
     try:
         text = body.decode()
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Files that take long to write, kept for whoever asks next."""
+"""Files that take long to write, kept for the next request."""
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -9,11 +9,11 @@ MOST_BYTES = 32 * 1024 * 1024
 
 
 class KeptFiles:
-    """Files by their tags, the last used ones, in the memory of this process. Those of an organization are
-    written one at a time, and once for all who ask for the same meanwhile."""
+    """The files used last, by their tags, in the memory of this process. The files of an organization are
+    written one at a time, and each once for all requests that wait for it."""
 
     def __init__(self, turn: Share, *, most_bytes: int = MOST_BYTES) -> None:
-        """Whoever writes has the `turn`."""
+        """A file is written within the `turn`."""
         self._turn = turn
         self._most_bytes = most_bytes
         self._files: OrderedDict[str, bytes] = OrderedDict()
@@ -22,9 +22,10 @@ class KeptFiles:
     async def get(
         self, org_id: str, tag: str, write: Callable[[], Awaitable[tuple[str, bytes]]]
     ) -> tuple[str, bytes]:
-        """Return an organization's file with this tag, or have it written: it may have another by then.
+        """Return an organization's file with this tag and the tag, or have it written: then the tag may be a
+        newer one.
 
-        Raises Unavailable where too many files are to be written.
+        Raises Unavailable if too many files wait to be written.
         """
         if (known := self._known(tag)) is not None:
             return tag, known

@@ -1,4 +1,4 @@
-"""When keys were last used, and how often in this hour: known without a write per request."""
+"""When keys were last used, and how often in this hour, without a write per request."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ _KIND = "key"
 
 
 class KeyUse:
-    """Collects the minutes in which keys were used, and writes each once; and how many requests each made."""
+    """Collects the minutes in which keys were used, and writes each once. Counts the requests of each key."""
 
     def __init__(self, database: Database, rate_limits: RateLimits) -> None:
         self._database = database
@@ -28,25 +28,25 @@ class KeyUse:
         self._made: dict[str, tuple[int, int]] = {}
 
     def note(self, caller: Caller, now: datetime) -> None:
-        """Remember that the key was used in this minute, unless that is known already."""
+        """Note that the key was used in this minute, unless that is stored already."""
         if caller.last_used_at is None or now - caller.last_used_at >= MINUTE:
             self._used[caller.org_id, caller.key_id] = now.replace(second=0)
 
     def count(self, key_id: str, allowance: Allowance) -> None:
         """Count a request of the key, in the hour of its organization's allowance."""
         made, reset = self._made.get(key_id, (0, allowance.reset))
-        if allowance.reset > reset + 1:  # another hour: Redis tells its end to the second, give or take one
+        if allowance.reset > reset + 1:  # another hour; the end that Redis tells may be off by a second
             made = 0
         self._made[key_id] = (made + 1, allowance.reset)
 
     async def requests_this_hour(self, key_ids: Sequence[str]) -> dict[str, int | None]:
-        """Return how many requests each key made in its organization's hour; None where what counts is away.
-        What other processes counted in Redis is known a few seconds later."""
+        """Return how many requests each key made in its organization's hour; None if the storage is
+        unreachable. The counts of other processes arrive through Redis a few seconds later."""
         await self._tell_counts()
         return {key_id: await self._rate_limits.counted(_KIND, key_id) for key_id in key_ids}
 
     async def flush(self) -> None:
-        """Write what was collected. While the database can't be used, which it tells itself, the note is
+        """Write what was collected. While the database is unavailable, which it logs itself, the note is
         dropped: it is no booking."""
         await self._tell_counts()
         if not self._used:

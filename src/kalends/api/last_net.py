@@ -1,4 +1,4 @@
-"""What is answered where nothing else was: to a defect of ours."""
+"""The answer to a defect of ours, if nothing else has answered."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -8,10 +8,10 @@ from kalends.telemetry import log
 
 
 class LastNet:
-    """Pure ASGI: whatever is raised below it ends here, as a trace in the log and a 500 in the one shape.
+    """Pure ASGI: an exception raised below ends here, as a trace in the log and a 500 in the shape of errors.
 
-    It stands right below everything that adds headers to answers, since a page can't read a 500 without the
-    headers of CORS, and takes it for a network error.
+    It stands right below everything that adds headers to answers: without the headers of CORS, a page can't
+    read a 500, and takes it for a network error.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -30,7 +30,7 @@ class LastNet:
 
         try:
             await self._app(scope, receive, watch)
-        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log a trace
+        except Exception:  # noqa: BLE001 - for any defect, the client gets an answer and the log a trace
             log.exception("a defect: please report it with this trace")
             trail_of(scope).refused = errors.InternalError.code
             if not begun:

@@ -11,13 +11,13 @@ from kalends.services import manage_links
 
 C = TypeVar("C", bound=Change[Any])
 NOTHING_KEPT = '{"manage_url": null, "manage_token": null}'
-"""In place of the empty text that 0.1.0 kept of a link for staff before it kept digests."""
+"""What stands for the empty text that 0.1.0 stored of a link for staff, before it stored digests."""
 
 
 def keeping_no_link(change: C, shape: type[BookedAnswer | BookedByStaffAnswer | ManageLinkAnswer]) -> C:
-    """Have a change keep its answer, of this shape, with the link's digest in place of its token, which is
-    stored nowhere. A replay makes one more link as long as that one works: a link that was ended, by staff or
-    with the e-mail address that it was for, is not brought back. A rehearsal has none."""
+    """Have a change store its answer, of this shape, with the digest of the link's token, since the token is
+    stored nowhere. A replay makes another link as long as the first one works: a link that was ended, by
+    staff or together with the e-mail address that it was for, does not come back. A rehearsal has none."""
 
     def with_digest(answer: str) -> str:
         told = shape.model_validate_json(answer)

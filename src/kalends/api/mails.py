@@ -1,4 +1,4 @@
-"""`/v1/mails`: which mails were and are to be sent, and what became of them."""
+"""`/v1/mails`: the mails that were sent and that are to be sent, and what became of them."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1/mails", tags=["mails"], route_class=JsonRoute)
 
 @router.get("", name="list", **reading(MailsAnswer))
 async def list_page(query: Annotated[MailsQuery, Query()], call: Reading) -> Response:
-    """List mails, newest first: those to clients and to staff, and reminders that are to come."""
+    """List mails, newest first: those to clients and to staff, and reminders that are still to come."""
     return await call.listing(query.limit, mails.page, call.org_id, query)
 
 
@@ -30,8 +30,8 @@ async def get(id: PathId, call: Reading) -> MailAnswer:
 
 @router.post("/{id}/replay", **writing(MailAnswer, errors.NotFound, errors.Conflict))
 async def replay(id: PathId, change: Writing) -> Response:
-    """Send a mail once more; one that waits for another attempt is sent now. What nobody would want any more
-    stays unsent: 409."""
+    """Send a mail again; one that waits for a retry is sent now. A mail that nobody would want any more is
+    refused (409)."""
     return await change.make(
         MailAnswer.of, mails.replay, change.party, id, change.real_now, mail=change.settings.mail
     )

@@ -31,17 +31,17 @@ async def get(visit: ByLink) -> ClientAppointmentAnswer:
 
 @router.post("/{token}/confirm", **public_writing(ClientAppointmentAnswer, errors.IllegalTransition))
 async def confirm(body: Confirmation, change: WritingByLink) -> Response:
-    """Confirm a booking that waits for it; again changes nothing. If staff have to confirm it, too, it is
-    still pending then."""
-    return await change.make(_said(change), booking_page.confirm, change.by, change.now)
+    """Confirm a booking that waits for it. Sent again, it changes nothing. If staff have to confirm the
+    booking, too, it is still pending then."""
+    return await change.make(_shown(change), booking_page.confirm, change.by, change.now)
 
 
 @router.post(
     "/{token}/cancel", **public_writing(ClientAppointmentAnswer, errors.TooLate, errors.IllegalTransition)
 )
 async def cancel(body: Cancellation, change: WritingByLink) -> Response:
-    """Cancel the appointment; again changes nothing."""
-    return await change.make(_said(change), booking_page.cancel, change.by, body.reason, change.now)
+    """Cancel the appointment. Sent again, it changes nothing."""
+    return await change.make(_shown(change), booking_page.cancel, change.by, body.reason, change.now)
 
 
 @router.post(
@@ -56,17 +56,17 @@ async def cancel(body: Cancellation, change: WritingByLink) -> Response:
     ),
 )
 async def reschedule(body: Rescheduling, change: WritingByLink) -> Response:
-    """Move the appointment to another time that can be booked. Where bookings have to be confirmed, it has to
-    be confirmed again."""
+    """Move the appointment to another time that can be booked. If bookings of its type have to be confirmed,
+    it has to be confirmed again."""
 
     async def make() -> Response:
         return await change.make(
-            _said(change), booking_page.reschedule, change.by, body.start_time, change.now
+            _shown(change), booking_page.reschedule, change.by, body.start_time, change.now
         )
 
     moved = change.by.appointment_id
     return await change.context.public_bookings.move(change, change.host, moved, make)
 
 
-def _said(change: LinkChange) -> Callable[[Appointment], ClientAppointmentAnswer]:
+def _shown(change: LinkChange) -> Callable[[Appointment], ClientAppointmentAnswer]:
     return lambda changed: ClientAppointmentAnswer(appointment=ClientAppointment.of(changed, change.host))

@@ -40,8 +40,8 @@ async def get(call: Reading) -> OrganizationAnswer:
 
 @organization.patch("", **writing(OrganizationAnswer, errors.AlreadyExists, errors.Conflict))
 async def change(body: OrganizationChange, change: Administering) -> Response:
-    """Change the organization; only what is sent. Another zone moves no appointment: instants stay. A slug
-    that is given up leads on to the new one."""
+    """Change the organization; only what is sent. Another zone moves no appointment: instants stay. The
+    former slug leads on to the new one."""
     return await change.make(
         OrganizationAnswer.of,
         organizations.change,
@@ -97,12 +97,13 @@ async def revoke(
         Literal["made"] | None,
         Query(
             alias="with",
-            description="`made`: revoke and delete all that it has made, too, and what those keys have made.",
+            description="`made`: revoke and delete everything that the key has made, too, and what the keys "
+            "among that have made.",
         ),
     ] = None,
 ) -> Response:
-    """Revoke a key, from its next request on; it stays in the list. What it has made goes on working unless
-    it is taken along, and is told."""
+    """Revoke a key, from its next request on; it stays in the list. What it has made goes on working, unless
+    it is taken along; the answer lists both."""
     if with_ is not None:
         await change.ahead(revocation.empty, change.party, id, change.now)
     return await change.make(

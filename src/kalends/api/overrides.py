@@ -1,7 +1,7 @@
 """`/v1/calendar/overrides` and `/v1/calendar/schedules/{schedule_id}/overrides`: days that differ.
 
-The first is the organization's default schedule's, the second a named one's. They mean the same, so the
-handlers are the same.
+The first are those of the organization's default schedule, the second those of a named one. The handlers are
+the same.
 """
 
 from datetime import date
@@ -33,7 +33,7 @@ async def _schedule(request: Request) -> str | None:
 
 
 async def _documented(schedule_id: PathId) -> None:
-    """Lets the OpenAPI document know of the parameter that `_schedule` reads."""
+    """Document the parameter that `_schedule` reads."""
 
 
 Schedule = Annotated[str | None, Depends(_schedule)]
@@ -45,7 +45,7 @@ async def list_range(
     schedule: Schedule,
     call: Reading,
     first: From = None,
-    last: Annotated[Day | None, Query(alias="to")] = None,
+    last: To = None,
 ) -> OverridesAnswer:
     """List the overrides that touch the days from `from` to `to`, by date."""
     days = [None if day is None else date.fromisoformat(day) for day in (first, last)]
@@ -60,7 +60,8 @@ async def create(schedule: Schedule, body: OverrideCreate, change: Writing) -> R
 
 
 async def add_holidays(schedule: Schedule, body: HolidaysCreate, change: Writing) -> Response:
-    """Close the public holidays of a year; again changes nothing. Each can be deleted like any override."""
+    """Close the public holidays of a year. Sent again, it changes nothing. Each can be deleted like any
+    override."""
     return await change.make(
         OverridesAnswer.of, overrides.add_holidays, change.party, schedule, body, change.now
     )

@@ -1,4 +1,4 @@
-"""Who really asks, and how, where proxies stand between."""
+"""The client's own address and scheme, if there are proxies in between."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -13,7 +13,7 @@ class Proxies:
     and calls an IPv4 peer on a socket for both kinds (`::ffff:127.0.0.1`) by its own address."""
 
     def __init__(self, app: ASGIApp, *, trusted: str) -> None:
-        """`trusted` is as in KALENDS_TRUSTED_PROXIES. Raises ValueError where it is anything else."""
+        """`trusted` is as in KALENDS_TRUSTED_PROXIES. Raises ValueError if it is anything else."""
         self._app = app
         self._trusted = proxies.Proxies.read(trusted)
         self._told = False

@@ -46,16 +46,17 @@ async def page(visit: Visiting) -> BookingPage:
 
 @router.get("/{slug}/slots", name="slots", **public_reading(ClientSlotsAnswer, errors.Moved, *TIMES))
 async def search(query: Annotated[ClientSlotsQuery, Query()], visit: Visiting) -> Response:
-    """List every start that can be booked; the first 5,000, if there are more, and the `next` one."""
+    """List every start that can be booked. If there are more than 5,000, the answer has the first ones, and
+    the `next` start."""
     asked = SlotsQuery.model_construct(**dict(query))
-    # How many calendars there are is nobody's business.
+    # Clients are not to learn how many calendars there are.
     found = await visit.look(slots.search, visit.org_id, visit.timezone, asked, visit.now, naming=False)
     return Response(found, media_type="application/json")
 
 
 @router.get("/{slug}/slots/explain", **public_reading(Explanation, errors.Moved, *TIMES))
 async def explain(query: Annotated[ClientExplainQuery, Query()], visit: Visiting) -> Explanation:
-    """Tell whether a start can be booked; if not, why not, and what could be had instead."""
+    """Tell whether a start can be booked, and if not, why not, and which starts can."""
     asked = ExplainQuery.model_construct(**dict(query))
     told = await visit.look(slots.explain, visit.org_id, visit.timezone, asked, visit.now)
     return told.model_copy(update={"reasons": for_clients(told.reasons)})
@@ -97,8 +98,8 @@ async def release(id: PathId, change: ClientWriting) -> Response:
     ),
 )
 async def book(body: ClientBooking, change: ClientWriting) -> Response:
-    """Book an appointment. The answer has the client's secret link to it; not in a rehearsal, which books
-    nothing, and not if clients have to confirm by mail: then the mail has it."""
+    """Book an appointment. The answer has the client's secret link to it, except in a rehearsal, which books
+    nothing, and if clients have to confirm by mail: then the mail has the link."""
 
     def said(made: tuple[Appointment, str | None]) -> BookedAnswer:
         booked, token = made

@@ -1,4 +1,4 @@
-"""Bookings without a key: as many as an organization takes in an hour."""
+"""Bookings without a key, within the number that an organization takes in an hour."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -13,12 +13,12 @@ from kalends.core.errors import RateLimited, Unavailable
 from kalends.telemetry import Outage, Outages
 
 MOVES_PER_HOUR = 10
-"""So often a client may move one appointment: each time, staff are mailed."""
+"""How often a client may move one appointment: each time, staff are mailed."""
 _HOUR = 3_600
 
 
 class Counted(Protocol):
-    """A change that is counted if it `was_made` (see `Change`)."""
+    """A change, which counts if it `was_made` (see `Change`)."""
 
     async def is_replay(self) -> bool: ...
 
@@ -30,8 +30,8 @@ class Counted(Protocol):
 
 
 class PublicBookings:
-    """Lets clients' changes through, and counts those that are made: not what is refused, rehearsed or
-    replayed. What is under way counts, so that of many at once none is one too many."""
+    """Lets clients' changes through, and counts those that are made: not those that are refused, rehearsed or
+    replayed. Changes under way count, too, so that many at once do not exceed the limit."""
 
     def __init__(self, limits: RateLimits) -> None:
         self._limits = limits

@@ -1,4 +1,4 @@
-"""Counting per hour: requests of an organization, of an address, of a link; and other things."""
+"""Counts per hour: of the requests of an organization, an address or a link, and of other things."""
 
 import time
 from collections.abc import Awaitable
@@ -17,8 +17,8 @@ T = TypeVar("T")
 
 HOUR = 3_600
 MOST_KNOWN = 100_000
-"""So many of a kind are counted in memory at once. Who has many addresses must not use up the memory: of
-more, those are forgotten whose hour ends first."""
+"""How many of a kind are counted in memory at once, so that somebody with many addresses does not use it up.
+Beyond it, those whose hour ends first are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class Hours:
         return len(self._hours)
 
     def add(self, who: str, amount: int, now: float, until: float | None = None) -> tuple[int, float]:
-        """Count, and return the count and when it begins anew (Unix seconds): in an hour from now or at
-        `until`, if it begins with this one."""
+        """Count. Returns the count and when the hour ends (Unix seconds); one that begins now ends in an
+        hour, or at `until`."""
         hour = self._hours.get(who)
         if hour is None or hour[1] <= now:
             self._hours.pop(who, None)  # the place in the order is that of the new hour
@@ -63,7 +63,7 @@ class Hours:
         return int(hour[0]), hour[1]
 
     def count(self, who: str, now: float) -> int:
-        """Return what was counted in the present hour."""
+        """Return the count of the present hour."""
         hour = self._hours.get(who)
         return 0 if hour is None or hour[1] <= now else int(hour[0])
 
@@ -84,16 +84,16 @@ class RateLimits:
     """Counts in memory (each process for itself) or, by the library `limits`, in Redis (together)."""
 
     def __init__(self, storage: str) -> None:
-        """Raises ValueError where there is no such storage."""
+        """Raises ValueError if there is no such storage."""
         self._shared = None if storage.startswith("memory") else _shared(storage)
         self._memory: dict[str, Hours] = {}
         self._place = urlsplit(storage).netloc.rpartition("@")[2]
         self._outage = Outage("requests are not counted", "requests are counted again")
 
     async def count(self, kind: str, who: str, limit: int, *, cost: int = 1) -> Allowance | None:
-        """Count a request, or a dear one as several, of somebody: an organization, say. None where the
-        storage is away: then nobody is turned away, since a clinic that can't book is worse off than one
-        whose limit is not watched for a while."""
+        """Count a request, `cost` times, of an organization, say. Returns None if the storage is unreachable:
+        then nobody is turned away, since a clinic that can't book is worse off than one whose limit is not
+        watched for a while."""
         if self._shared is None:
             counted, reset = self._of(kind).add(who, cost, time.time())
         else:
@@ -105,7 +105,7 @@ class RateLimits:
         return Allowance(limit, max(0, limit - counted), ceil(reset), counted <= limit)
 
     async def note(self, kind: str, who: str, amount: int, until: int) -> None:
-        """Count something that has no limit, until then (Unix seconds)."""
+        """Count something that has no limit, until a time (Unix seconds)."""
         now = time.time()
         if self._shared is None:
             self._of(kind).add(who, amount, now, until)
@@ -113,7 +113,7 @@ class RateLimits:
             await self._told(self._shared.incr(f"{kind}/{who}", ceil(until - now), amount))
 
     async def counted(self, kind: str, who: str) -> int | None:
-        """Return what was counted of it in the present hour; None where the storage is away."""
+        """Return the count of the present hour; None if the storage is unreachable."""
         if self._shared is None:
             return self._of(kind).count(who, time.time())
         return await self._told(self._shared.get(f"{kind}/{who}"))
@@ -137,8 +137,8 @@ class RateLimits:
         return told
 
     async def used(self, kind: str, who: str) -> tuple[int, int] | None:
-        """Return what was counted of it in the present hour, and when that ends (Unix seconds); None where
-        the storage is away."""
+        """Return the count of the present hour, and when the hour ends (Unix seconds); None if the storage is
+        unreachable."""
         now = time.time()
         if self._shared is None:
             return self._of(kind).count(who, now), ceil(self._of(kind).reset(who, now))
@@ -148,7 +148,7 @@ class RateLimits:
 
 
 class _Counters(Protocol):
-    """What is used of a storage of `limits`."""
+    """The part of a storage of `limits` that is used here."""
 
     async def incr(self, key: str, expiry: int, amount: int = 1) -> int: ...
     async def get(self, key: str) -> int: ...

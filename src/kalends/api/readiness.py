@@ -1,4 +1,4 @@
-"""Asking the database whether it can be written to, but not too often."""
+"""Whether the database can be written to, asked not too often."""
 
 import asyncio
 import contextvars
@@ -10,11 +10,11 @@ from kalends.db.database import Database
 from kalends.services import readiness
 
 SHARED_SECONDS = 1.0
-"""For so long an answer is given to whoever else asks, and for as long as it takes to get it."""
+"""How long an answer is given to others who ask, besides the time it takes to get it."""
 
 
 class Readiness:
-    """Proves that the database can be written to, once for all who ask at about the same time."""
+    """Proves that the database can be written to, once for all requests at about the same time."""
 
     def __init__(self, database: Database, clock: Clock, version: str) -> None:
         self._database = database
@@ -24,12 +24,12 @@ class Readiness:
         self._shared_until = 0.0
 
     async def check(self) -> None:
-        """Return if it can. Raises Unavailable or SchemaOutdated if not."""
+        """Return if the database can be written to. Raises Unavailable or SchemaOutdated if not."""
         loop = asyncio.get_running_loop()
         if self._proof is None or (self._proof.done() and loop.time() >= self._shared_until):
-            # Not within the request that happens to begin it, as in `db.batches`.
+            # In a context of its own, not that of the request that happens to begin it, as in `db.batches`.
             self._proof = asyncio.create_task(self._prove(), context=contextvars.Context())
-            # Whoever asked may have stopped waiting: that is no lost error.
+            # If no request waits any more, an error is not lost: retrieve it.
             self._proof.add_done_callback(lambda proof: proof.cancelled() or proof.exception())
         try:
             async with asyncio.timeout_at(patience.until()):
@@ -41,7 +41,7 @@ class Readiness:
         try:
             try:
                 await self._write()
-            except OutcomeUnknown:  # a connection proved to be dead; written twice is as good as once
+            except OutcomeUnknown:  # a connection turned out to be dead; writing twice does no harm
                 await self._write()
         except OutcomeUnknown as refusal:
             raise Unavailable().telling(refusal.operator) from refusal

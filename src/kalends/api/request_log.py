@@ -19,9 +19,9 @@ _ACCEPTED = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class RequestLog:
-    """Pure ASGI, outermost; what is below it raises nothing. The line names the route's template, never the
-    path or the query, and who asked by ids: no personal data gets into the log. How long a request may wait
-    for the database is counted from here."""
+    """Pure ASGI, outermost; nothing below it raises. The line has the route's template, never the path or the
+    query, and the ids of organization and key: no personal data gets into the log. The time that a request
+    may wait for the database counts from here."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""`/v1/calendar/slots`: what is free, and why something is not."""
+"""`/v1/calendar/slots`: the times that are free, and why a time is not."""
 
 from typing import Annotated
 
@@ -18,13 +18,13 @@ router = APIRouter(prefix="/v1/calendar/slots", tags=["slots"], route_class=Json
 
 @router.get("", **reading(SlotsAnswer, errors.NotFound, *TIMES))
 async def search(query: Annotated[SlotsQuery, Query()], call: Reading) -> Response:
-    """List every start that can be booked with `check: all`, and the calendars that could take it; the first
-    5,000 or fewer, if there are more, and the `next` one."""
+    """List every start that can be booked with `check: all`, and the calendars that could take it. If there
+    are too many, the answer has the first 5,000 or fewer, and the `next` start."""
     found = await call.look(slots.search, call.org_id, call.timezone, query, call.now)
     return Response(found, media_type="application/json")
 
 
 @router.get("/explain", **reading(Explanation, errors.NotFound, *TIMES))
 async def explain(query: Annotated[ExplainQuery, Query()], call: Reading) -> Explanation:
-    """Tell whether a start can be booked with `check: all`; if not, every rule that speaks against it."""
+    """Tell whether a start can be booked with `check: all`, and if not, every rule that forbids it."""
     return await call.look(slots.explain, call.org_id, call.timezone, query, call.now)

@@ -1,4 +1,4 @@
-"""`/v1/webhooks`: being told of events, in the envelope the contract gives to these calls."""
+"""`/v1/webhooks`: where events are delivered, in the envelope that the contract gives to these calls."""
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -42,7 +42,7 @@ async def list_page(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> WebhooksAnswer:
     """List the webhooks, oldest first, page by page."""
-    # So few are all there may be that a page is cut from all of them.
+    # There may be so few of them that a page is cut from all.
     every = await call.db.read_one(webhooks.all_of, call.org_id)
     before = (page - 1) * limit
     return WebhooksAnswer(
@@ -55,7 +55,7 @@ async def list_page(
     "", status_code=201, **writing(NewWebhookAnswer, errors.Conflict, errors.AlreadyExists, shape=failure)
 )
 async def create(body: WebhookCreate, change: Writing) -> Response:
-    """Ask to be told of events. The secret that signs them is shown this once."""
+    """Ask to get events at a URL. The secret that signs them is shown this once."""
     await _must_be_public(change, body.url)
     await _number(change)
     return (
@@ -84,24 +84,17 @@ async def change_one(id: PathId, body: WebhookChange, change: Writing) -> Respon
     """Change a webhook; only what is sent."""
     if "url" in body.sent():
         await _must_be_public(change, body.url)
-    return await change.make(
-        WebhookAnswer.of,
-        webhooks.change,
-        change.party,
-        id,
-        body,
-        change.real_now,
-        vault=change.settings.vault,
-    )
+    party, now, vault = change.party, change.real_now, change.settings.vault
+    return await change.make(WebhookAnswer.of, webhooks.change, party, id, body, now, vault=vault)
 
 
 @router.delete("/{id}", **deleting(DeletedAnswer, shape=failure))
 async def delete(id: PathId, change: Deleting) -> Response:
-    """Delete a webhook, and what was to be delivered to it."""
+    """Delete a webhook, and everything that waits to be delivered to it."""
     await change.ahead(webhooks.empty, change.party, id)
     return await change.make(
         lambda gone: DeletedAnswer.of(DeletedWebhook(id=gone)),
-        # What is to be delivered may be so much that nobody should wait for it to be removed only for show.
+        # There may be many deliveries, and nobody should wait until they are removed only for show.
         webhooks.known if change.rehearsed else webhooks.remove,
         change.party,
         id,
@@ -112,14 +105,9 @@ async def delete(id: PathId, change: Deleting) -> Response:
 @router.post("/{id}/rotate-secret", **writing(NewWebhookAnswer, errors.NotFound, shape=failure))
 async def rotate_secret(id: PathId, change: Writing) -> Response:
     """Make a new secret, which is shown this once. For 24 hours `webhook-signature` has both signatures."""
-    return await change.keeping(_without_secret).make(
-        NewWebhookAnswer.of,
-        webhooks.rotate,
-        change.party,
-        id,
-        change.real_now,
-        vault=change.settings.vault,
-    )
+    party, now, vault = change.party, change.real_now, change.settings.vault
+    keeping = change.keeping(_without_secret)
+    return await keeping.make(NewWebhookAnswer.of, webhooks.rotate, party, id, now, vault=vault)
 
 
 @router.get("/{id}/deliveries", **reading(DeliveriesAnswer, errors.NotFound, shape=failure))
@@ -130,7 +118,7 @@ async def deliveries(
     cursor: Annotated[Id | None, Query(description="The `next_cursor` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> Response:
-    """List what was and is to be delivered, newest first."""
+    """List the deliveries that were made and that are to come, newest first."""
 
     def page(tx: Tx) -> DeliveriesAnswer:
         found = webhooks.deliveries_of(tx, call.org_id, id, status, cursor, limit + 1)
@@ -144,7 +132,7 @@ async def deliveries(
     "/{id}/deliveries/{delivery_id}/replay", **writing(DeliveryAnswer, errors.NotFound, shape=failure)
 )
 async def replay_delivery(id: PathId, delivery_id: PathId, change: Writing) -> Response:
-    """Deliver the event of a delivery once more, with the same `webhook-id`."""
+    """Deliver the event of a delivery again, with the same `webhook-id`."""
     return await change.make(
         DeliveryAnswer.of, webhooks.replay_one, change.party, id, delivery_id, change.real_now
     )
@@ -152,7 +140,7 @@ async def replay_delivery(id: PathId, delivery_id: PathId, change: Writing) -> R
 
 @router.post("/{id}/replay", **writing(ReplayedAnswer, errors.NotFound, *TIMES, shape=failure))
 async def replay(id: PathId, body: Replay, change: Writing) -> Response:
-    """Deliver the events of a time once more, those that the webhook wants."""
+    """Deliver the events of a time again, those that the webhook wants."""
     await _number(change)
     return await change.make(
         lambda count: ReplayedAnswer.of(Replayed(deliveries=count)),
@@ -169,24 +157,18 @@ async def replay(id: PathId, body: Replay, change: Writing) -> Response:
 async def test(id: PathId, change: Writing) -> Response:
     """Send a `webhook.test` event to this webhook only."""
     await _number(change)
-    return await change.make(
-        DeliveryAnswer.of,
-        webhooks.test,
-        change.party,
-        id,
-        change.real_now,
-        mail=change.settings.mail,
-    )
+    party, now, mail = change.party, change.real_now, change.settings.mail
+    return await change.make(DeliveryAnswer.of, webhooks.test, party, id, now, mail=mail)
 
 
 async def _number(change: StaffChange) -> None:
-    """Number what has happened before, however much it is: in pieces, so that nobody is held up by it."""
+    """Number what has happened before: in batches, so that it holds nobody up, however much it is."""
     await change.ahead(event_order.number, change.org_id, change.real_now, mail=change.settings.mail)
 
 
 async def _must_be_public(change: StaffChange, url: str) -> None:
-    """Raise Malformed where a URL leads to a private address now. One that leads nowhere is let in: every
-    connection is checked again."""
+    """Raise Malformed if a URL leads to a private address now. A URL that leads nowhere is let in, since
+    every connection is checked again."""
     if change.settings.webhooks_allow_private:
         return
     parts = urlsplit(url)

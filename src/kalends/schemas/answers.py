@@ -1,4 +1,4 @@
-"""Answers to the questions of a type: as clients give them, and as staff give and correct them."""
+"""Answers to the questions of a type: those of clients, and those that staff give and correct."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -28,8 +28,8 @@ _Kept = str | bool | int | float
 
 
 def answered(questions: Sequence[BookingQuestion], given: Mapping[str, Any]) -> list[QuestionAnswer]:
-    """Return a client's answers, in the order of the questions. A blank one is none; a required checkbox must
-    be checked.
+    """Return a client's answers, in the order of the questions. A blank answer counts as none; a required
+    checkbox must be checked.
 
     Raises Malformed with every wrong answer, by the id of its question.
     """
@@ -55,9 +55,10 @@ def corrected(
     stored: Sequence[QuestionAnswer],
     given: Mapping[str, Any] | Sequence[Any] | None,
 ) -> list[QuestionAnswer]:
-    """Return the answers of an appointment as staff want them: by the question's id, where only what is sent
-    changes and null removes; or as the list that an appointment shows, which replaces all. Nothing is
-    required of staff. What stays as it is stored need not be asked any more.
+    """Return the answers of an appointment as staff want them. Staff send either an object by the questions'
+    ids, which changes only what it has, and null removes an answer; or the list that an appointment shows,
+    which replaces all. Staff may leave out required answers. An answer that stays as it is stored may belong
+    to a question that the type no longer has.
 
     Raises Malformed with every wrong answer, by the id of its question.
     """
@@ -99,7 +100,7 @@ def _listed(
     present: Mapping[str, QuestionAnswer],
     wrong: dict[str, str],
 ) -> dict[str, Any]:
-    """Return the answers of a list by the ids of their questions, and add what is `wrong` with it."""
+    """Return the answers of a list by the ids of their questions, and note in `wrong` what is wrong."""
     sent: dict[str, Any] = {}
     for place, each in enumerate(given):
         if not (isinstance(each, Mapping) and isinstance(each.get("id"), str) and "answer" in each):
@@ -116,7 +117,7 @@ def _listed(
 
 
 def _checked(question: BookingQuestion, answer: Any) -> _Kept | None:
-    """Return the answer as it is kept; None for a blank one. Raises ValueError."""
+    """Return the answer as it is stored; None for a blank one. Raises ValueError."""
     if isinstance(answer, str):
         answer = answer.strip()
     if answer is None or (isinstance(answer, str) and is_blank(answer)):

@@ -13,11 +13,11 @@ from kalends.schemas.fields import WHOLE, Id, Label, Name, Notes
 from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
 _MOST = 1_000_000
-"""Counts and horizons above it have no meaning here, and must fit a 32-bit column."""
-_CAP = "Of this type; null: no limit."
+"""The largest count or horizon. More would make no sense, and must fit a 32-bit column."""
+_CAP = "Bookings of this type; null: no limit."
 _OPEN = (
-    "How many open bookings of this type one client may have who books without a key: not cancelled, and not "
-    "over yet; null: no limit."
+    "How many open bookings of this type a client who books without a key may have: those that are not "
+    "cancelled and not over yet; null: no limit."
 )
 
 Duration = Annotated[int, Field(ge=1, le=MAX_DURATION_MINUTES, description="1 minute to 7 days."), WHOLE]
@@ -28,7 +28,7 @@ Color = Annotated[str, Field(pattern=r"^#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})$")]
 
 
 class BookingQuestion(Request):
-    """A question the booking page asks."""
+    """A question that the booking page asks."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -56,7 +56,7 @@ class BookingQuestion(Request):
 
 
 class AppointmentTypeChange(Change):
-    """What is to be changed of a type. A field that is not sent stays."""
+    """What is to be changed in a type. A field that is not sent stays as it is."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -89,24 +89,25 @@ class AppointmentTypeChange(Change):
     requires_confirmation: bool = UNSENT
     confirm_within_hours: Count | None = Field(
         default=UNSENT,
-        description="Hours until an unconfirmed booking is cancelled by itself; at its start, it is anyway.",
+        description="After how many hours an unconfirmed booking is cancelled automatically, at its start "
+        "at the latest.",
     )
     slot_interval_minutes: Duration | None = Field(
-        default=UNSENT, description="From one offered start to the next; null: the duration."
+        default=UNSENT, description="Minutes from one offered start to the next; null: the duration."
     )
     reminder_hours: Count | None = Field(
         default=UNSENT,
-        description="How long before the start clients are reminded by mail; null: not at all.",
+        description="How many hours before the start clients are reminded by mail; null: not at all.",
     )
     booking_questions: Annotated[list[BookingQuestion], Field(max_length=100)] = Field(
-        default=UNSENT, description="Each with an id of its own."
+        default=UNSENT, description="Each has an id of its own."
     )
     schedule_id: Id | None = Field(
         default=UNSENT, description="A named schedule that gives the availability."
     )
     calendar_ids: Annotated[list[Id], Field(min_length=1, max_length=100)] = Field(
         default=UNSENT,
-        description="Which calendars serve it, each once; the default one unless said otherwise.",
+        description="The calendars that serve it, each once; the default calendar if left out.",
     )
     is_active: bool = Field(default=UNSENT, description="Whether the type is bookable.")
 
@@ -149,10 +150,11 @@ class AppointmentTypeCreate(AppointmentTypeChange):
     )
     requires_confirmation: bool = False
     reminder_hours: Count | None = Field(
-        default=24, description="How long before the start clients are reminded by mail; null: not at all."
+        default=24,
+        description="How many hours before the start clients are reminded by mail; null: not at all.",
     )
     booking_questions: Annotated[list[BookingQuestion], Field(max_length=100)] = Field(
-        default=[], description="Each with an id of its own."
+        default=[], description="Each has an id of its own."
     )
     is_active: bool = Field(default=True, description="Whether the type is bookable.")
 

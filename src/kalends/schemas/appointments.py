@@ -13,11 +13,11 @@ from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
 
 class Actor(Answer):
-    """Who caused it."""
+    """Who caused something."""
 
     kind: Literal["api_key", "client", "system", "operator"] = Field(
-        description="`client`: without a key, by the booking page or a link; `system`: by itself, in time; "
-        "`operator`: by the command line of whoever runs the server."
+        description="`client`: without a key, by the booking page or a link; `system`: Kalends itself, when "
+        "time has come; `operator`: the person who runs the server, at the command line."
     )
     id: str | None = Field(description="The key's id.")
     name: str | None = Field(description="The key's name.")
@@ -26,7 +26,7 @@ class Actor(Answer):
 Maker = Annotated[
     Actor | None,
     BeforeValidator(lambda stored: Actor.model_validate_json(stored) if isinstance(stored, str) else stored),
-    Field(description="Who made it; null for what was made before that was kept."),
+    Field(description="Who made it; null if it is older than this record."),
 ]
 
 
@@ -76,7 +76,7 @@ _WHY_NOT = {
 
 
 class AppointmentCreate(Request):
-    """A booking made by hand. `end_time` is computed from the type's duration."""
+    """A booking by staff. `end_time` is computed from the type's duration."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -103,34 +103,36 @@ class AppointmentCreate(Request):
     client_email: Email = None
     client_phone: Phone = None
     client_language: Language = None
-    client_timezone: Zone | None = Field(default=None, description="In which mails tell the client the time.")
+    client_timezone: Zone | None = Field(
+        default=None, description="The zone of the times in mails to the client."
+    )
     client_notes: Notes = Field(default=None, description="From the client.")
     internal_notes: Notes = Field(default=None, description="Never shown to the client.")
     calendar_id: Id | None = Field(
         default=None,
-        description="Whose time is booked; else of the type's calendars the free one with the fewest "
-        "appointments that week; of equals the one that was booked longest ago.",
+        description="Whose time is booked. If left out, the free calendar of the type with the fewest "
+        "appointments in that week; among equals, the one that was booked longest ago.",
     )
     check: Check = Field(
         default="conflicts",
-        description="`conflicts` refuses to overlap another active appointment of the calendar; `all` asks "
-        "for hours, notice, horizon and limits, too. `none` books all the same, and needs the scope `admin`.",
+        description="`conflicts` refuses to overlap another active appointment of the calendar; `all` checks "
+        "hours, notice, horizon and limits, too; `none` checks nothing, and needs the scope `admin`.",
     )
     hold_id: Id | None = Field(
-        default=None, description="Books the time of this hold, which is checked no more."
+        default=None, description="Books the time of this hold, which is not checked again."
     )
     manage_link: bool = Field(
         default=False, description="Whether the answer has a secret link for the client (`manage_url`)."
     )
     answers: Answers = Field(
         default=None,
-        description="To the type's questions: by the question's id, or as the list that an appointment "
-        "shows. Nothing is required of staff.",
+        description="Answers to the type's questions: by the question's id, or as the list that an "
+        "appointment shows. Staff may leave out required ones.",
     )
 
 
 class AppointmentChange(Change):
-    """What is to be changed. A field that is not sent stays; null clears an optional one."""
+    """What is to be changed. A field that is not sent stays as it is; null clears an optional one."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "completed"}]})
     why_not = _WHY_NOT
@@ -142,12 +144,13 @@ class AppointmentChange(Change):
     status: Status = Field(default=UNSENT, description="Each status sets its own timestamp.")
     start_time: Moment = Field(
         default=UNSENT,
-        description="Reschedules: the id stays, and the end follows from the type's present duration.",
+        description="Moves the appointment. Its id stays; its end follows from the type's present duration.",
     )
     client_name: Name = UNSENT
     client_email: Email = Field(
         default=UNSENT,
-        description="Another address ends every link of before; the old one is told that it is over there.",
+        description="With another address, all earlier links stop working, and the former address is mailed "
+        "that the appointment is no longer under it.",
     )
     client_phone: Phone = UNSENT
     client_language: Language = UNSENT
@@ -155,16 +158,16 @@ class AppointmentChange(Change):
     client_notes: Notes = UNSENT
     internal_notes: Notes = UNSENT
     cancellation_reason: Notes = Field(
-        default=UNSENT, description="Goes with the status `cancelled`. The client reads it in their mail."
+        default=UNSENT, description="For the status `cancelled`. The client reads it in the mail."
     )
     answers: Answers = Field(
         default=UNSENT,
-        description="By the question's id, where only what is sent changes and null removes; or the whole "
-        "list, as an appointment shows it.",
+        description="By the question's id: only what is sent changes, and null removes an answer; or the "
+        "whole list, as an appointment shows it.",
     )
     check: Check = Field(
         default="conflicts",
-        description="As for a booking, where the appointment is moved or un-cancelled.",
+        description="As for a booking, if the appointment is moved or un-cancelled.",
     )
 
 
@@ -180,7 +183,7 @@ class AppointmentUpdate(AppointmentChange):
 
 
 class TypeSummary(Answer):
-    """What an appointment says of its type."""
+    """The type of an appointment."""
 
     id: str
     name: str
@@ -189,7 +192,7 @@ class TypeSummary(Answer):
 
 
 class QuestionAnswer(Answer):
-    """What a client answered to one of the type's questions; the label as it was then."""
+    """A client's answer to one of the type's questions, with the label at that time."""
 
     id: str
     label: str
@@ -215,8 +218,8 @@ class Appointment(Answer):
     answers: list[QuestionAnswer] = Field(description="To the type's questions.")
     status: Status
     expires_at: datetime | None = Field(
-        description="Until when a pending one must be confirmed, at the latest its start; then it is "
-        "cancelled by itself."
+        description="Until when a pending appointment has to be confirmed, at the latest its start; then it "
+        "is cancelled automatically."
     )
     confirmed_at: datetime | None
     completed_at: datetime | None
@@ -224,7 +227,7 @@ class Appointment(Answer):
     no_show_at: datetime | None
     cancellation_reason: str | None
     source: Source
-    overlap_allowed: bool = Field(description="Whether staff forced it over other appointments.")
+    overlap_allowed: bool = Field(description="Whether staff forced it over another appointment.")
     version: int = Field(description="1 when made, one more with every change.")
     created_at: datetime
     updated_at: datetime
@@ -234,11 +237,11 @@ class Appointment(Answer):
     def shown(
         cls, row: Mapping[str, Any], type_name: str, type_minutes: int, type_color: str
     ) -> "Appointment":
-        """The wire form of a row of `appointments` and what is shown of its type."""
+        """Return the wire form of a row of `appointments` and its type."""
         summary = TypeSummary.model_construct(
             id=row["appointment_type_id"], name=type_name, duration_minutes=type_minutes, color=type_color
         )
-        # What comes from our own database has been validated on its way in.
+        # What comes from our own database was validated when it was stored.
         fields = {name: row[name] for name in cls.model_fields if name != "appointment_type"}
         fields["answers"] = [QuestionAnswer.model_construct(**each) for each in row["answers"]]
         return cls.model_construct(**fields, appointment_type=summary)
@@ -260,12 +263,12 @@ class BookedByStaffAnswer(AppointmentAnswer):
 
 
 class ManageLinkCreate(Request):
-    """What becomes of the links that were made before."""
+    """What happens to earlier links."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"keep_others": True}]})
 
     keep_others: bool = Field(
-        default=False, description="Whether the links made before, those in mails too, go on working."
+        default=False, description="Whether earlier links, also those in mails, go on working."
     )
 
 
@@ -281,7 +284,7 @@ class AppointmentsAnswer(Answer):
 
     appointments: list[Appointment]
     next_cursor: str | None = Field(
-        description="Send it as `cursor` for the next page; null where this was the last."
+        description="Send it as `cursor` for the next page; null if this is the last."
     )
 
 
@@ -290,12 +293,12 @@ class HistoryEntry(Answer):
 
     version: int
     at: datetime
-    actor: Actor | None = Field(description="Null where it was made before versions were kept.")
-    before: dict[str, Any] | None = Field(description="Null where the appointment was made.")
+    actor: Actor | None = Field(description="Null if the change is older than this record.")
+    before: dict[str, Any] | None = Field(description="Null for the first entry: the appointment was made.")
     after: dict[str, Any]
 
 
 class HistoryAnswer(OneThing):
-    """All that was ever changed in an appointment, oldest first."""
+    """Everything that was ever changed in an appointment, oldest first."""
 
     history: list[HistoryEntry]

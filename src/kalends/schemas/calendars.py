@@ -11,7 +11,7 @@ from kalends.schemas.wire import UNSENT, Answer, Change, OneThing
 
 
 class CalendarChange(Change):
-    """What is to be changed of a calendar."""
+    """What is to be changed in a calendar."""
 
     @classmethod
     def known(cls) -> Sequence[type[BaseModel] | str]:
@@ -20,11 +20,13 @@ class CalendarChange(Change):
     name: Name = UNSENT
     color: Color | None = UNSENT
     is_active: bool = Field(default=UNSENT, description="An inactive calendar can't be booked.")
-    schedule_id: Id | None = Field(default=UNSENT, description="Narrows the hours of the types it serves.")
+    schedule_id: Id | None = Field(
+        default=UNSENT, description="Narrows the hours of the types that it serves."
+    )
 
 
 class CalendarCreate(CalendarChange):
-    """A person, a room, a chair: whatever can be in one place only."""
+    """A person, a room, a chair: something that can be in one place only."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Room 2", "color": "#10b981"}]})
     must_have = ("name",)

@@ -1,4 +1,4 @@
-"""What every refusal looks like (`error` is the contract's; `code` and `details` are ours)."""
+"""The shape of every refusal (`error` is the contract's; `code` and `details` are ours)."""
 
 from typing import Any
 
@@ -11,5 +11,5 @@ class ErrorAnswer(Answer):
     """A refusal."""
 
     error: str = Field(description="A sentence a person can act on.")
-    code: str = Field(description="Stable; made for programs. All of them: docs/errors.md.")
-    details: dict[str, Any] = Field(description="What there is to know beyond the sentence.")
+    code: str = Field(description="Stable, for programs. All codes: docs/errors.md.")
+    details: dict[str, Any] = Field(description="More for programs than the sentence says.")

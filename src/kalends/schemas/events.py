@@ -1,4 +1,4 @@
-"""What events carry. An event is stored as the bytes that will be delivered."""
+"""The payloads of events. An event is stored as the bytes that will be delivered."""
 
 from datetime import datetime
 from typing import Any
@@ -35,8 +35,8 @@ class Event(Answer):
     occurred_at: datetime
     actor: Actor | None = Field(description="Who caused it.")
     data: dict[str, Any] = Field(
-        description="The thing as the API shows it, under its name; of an appointment also `previous`: the "
-        "fields that changed, as they were."
+        description="The thing as the API shows it, under its name. For a changed appointment also "
+        "`previous`: the fields that changed, with their former values."
     )
 
 
@@ -45,5 +45,5 @@ class EventsAnswer(Answer):
 
     events: list[Event]
     next_cursor: str = Field(
-        description="Send it as `after` for what happened since; it never skips anything."
+        description="Send it as `after` to get what happened since; nothing is ever skipped."
     )

@@ -20,7 +20,9 @@ class FeedCreate(Request):
     def known(cls) -> Sequence[type[BaseModel] | str]:
         return (Feed, NewFeedAnswer)
 
-    calendar_id: Id | None = Field(default=None, description="Of this calendar only; of all where left out.")
+    calendar_id: Id | None = Field(
+        default=None, description="Only this calendar's appointments; those of all calendars if left out."
+    )
 
 
 class Feed(Answer):

@@ -1,4 +1,4 @@
-"""The types of fields clients fill in. Each says the same in its validation and in the OpenAPI document."""
+"""The types of fields that clients fill in. Validation and OpenAPI document say the same of each."""
 
 import re
 from datetime import date, datetime
@@ -30,7 +30,7 @@ SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 def _or_blank(pattern: str) -> str:
-    """Return the pattern that lets in the empty string, too, which means null."""
+    """Return the pattern extended by the empty string, which means null."""
     return f"^({pattern[1:-1]})?$"
 
 
@@ -39,7 +39,7 @@ def _blank_is_null(value: Any) -> Any:
 
 
 def _empty_is_null(value: Any) -> Any:
-    """As `_blank_is_null`, for a field whose pattern judges what can't be seen."""
+    """Do as `_blank_is_null`, for a field whose pattern refuses invisible characters."""
     return None if isinstance(value, str) and not value.strip() else value
 
 
@@ -97,9 +97,9 @@ WHOLE = BeforeValidator(_whole)
 """JSON has one kind of number: 60.0 is an integer, by JSON Schema and to JavaScript."""
 
 ONE_LINE = BeforeValidator(_one_line)
-"""For a field of one line: whatever else would make lines or can't be seen is folded before it is judged."""
+"""For a field of one line: line breaks and invisible characters are folded before validation."""
 IN_LINES = BeforeValidator(_in_lines)
-"""For a field of several lines, which keeps them and loses other control characters."""
+"""For a field of several lines, which keeps its lines and loses other control characters."""
 
 Text = Annotated[str, AfterValidator(_no_nul)]
 Id = Annotated[
@@ -107,7 +107,7 @@ Id = Annotated[
     Field(min_length=1, max_length=255, json_schema_extra={"pattern": _NOT_BLANK}),
     AfterValidator(_no_nul),
 ]
-"""An id is never altered: any string may be asked for."""
+"""An id. It is never altered, and any string may be one."""
 Name = Annotated[
     str,
     Field(min_length=1, max_length=LONGEST_NAME, json_schema_extra={"pattern": _VISIBLE}),
@@ -147,8 +147,8 @@ Phone = Annotated[
     BeforeValidator(_plain_phone),
     WithJsonSchema({"type": _NULLABLE_TEXT, "pattern": _or_blank(_PHONE), "maxLength": 50}),
 ]
-"""Three to twenty digits with the usual punctuation and an extension. No numbering plan is asked: the
-contract's own example is not a number of any."""
+"""Three to twenty digits with the usual punctuation and an extension. No numbering plan is checked: the
+contract's own example belongs to none."""
 
 Language = Annotated[
     Annotated[str, Field(max_length=35), AfterValidator(_language)] | None,
@@ -158,7 +158,7 @@ Language = Annotated[
             "type": _NULLABLE_TEXT,
             "pattern": _or_blank(_LANGUAGE),
             "maxLength": 35,
-            "description": "A BCP 47 language tag; `en` unless said otherwise.",
+            "description": "A BCP 47 language tag; `en` if none is given.",
         }
     ),
 ]
@@ -206,7 +206,7 @@ _EXAMPLES = "such as 2024-01-25T14:00:00Z or 2024-01-25T15:00:00+01:00"
 
 
 def as_moment(value: Any) -> datetime:
-    """A date-time in any form of ISO 8601, naive where it had no offset, in whole seconds."""
+    """Return a date-time sent in any form of ISO 8601, naive if it has no offset, in whole seconds."""
     if not isinstance(value, str):
         raise PydanticCustomError("invalid_time", "must be a string, " + _EXAMPLES)
     text = value.strip()
@@ -215,7 +215,7 @@ def as_moment(value: Any) -> datetime:
     if as_date(text) is not None:
         raise PydanticCustomError("invalid_time", "is a date without a time of day; send both, " + _EXAMPLES)
     try:
-        # RFC 3339 allows a space or a lower-case t where ISO 8601 has T.
+        # RFC 3339 allows a space or a lower-case t in place of the T of ISO 8601.
         moment = _ISO_8601.isoparse(text.replace("t", "T", 1).replace(" ", "T", 1))
     except (ValueError, OverflowError):
         raise PydanticCustomError("invalid_time", "is not an ISO 8601 date-time, " + _EXAMPLES) from None
@@ -223,7 +223,7 @@ def as_moment(value: Any) -> datetime:
 
 
 def as_date(text: str) -> date | None:
-    """The calendar date `text` is in some form of ISO 8601, if it is one."""
+    """Return the calendar date that `text` is in some form of ISO 8601, or None."""
     if len(text) > 10 or "T" in text.upper():
         return None
     try:
@@ -240,9 +240,9 @@ Moment = Annotated[
             "type": "string",
             "format": "date-time",
             "maxLength": 64,
-            "description": "Any ISO 8601 date-time. An offset or Z is honoured; without one it is wall-clock "
-            "time in the organization's zone. Fractions of a second are cut.",
+            "description": "Any ISO 8601 date-time. Without an offset or Z, it is wall-clock time in the "
+            "organization's zone. Fractions of a second are cut.",
         }
     ),
 ]
-"""A date-time as the client sent it, naive where it had no offset; `core.hours.instant` makes it UTC."""
+"""A date-time as the client sent it, naive if it has no offset; `core.hours.instant` makes it UTC."""

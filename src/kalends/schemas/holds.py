@@ -1,4 +1,4 @@
-"""Holds on the wire: time kept for somebody who is still filling in a form."""
+"""Holds on the wire: time kept for a client who is still filling in a form."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -40,16 +40,19 @@ class ClientHoldCreate(Request):
     appointment_type_id: Id
     start_time: Moment
     ttl_seconds: Annotated[int, Field(ge=1, le=MOST_SECONDS), WHOLE] = Field(
-        default=300, description="How long it is kept."
+        default=300, description="How long the time is kept."
     )
 
 
 class HoldCreate(ClientHoldCreate):
     """Time to keep for a while, by staff."""
 
-    calendar_id: Id | None = Field(default=None, description="Whose time; chosen as for a booking otherwise.")
+    calendar_id: Id | None = Field(
+        default=None, description="Whose time; if left out, chosen as for a booking."
+    )
     check: Literal["all", "conflicts"] = Field(
-        default="conflicts", description="As for a booking, which is not checked again when it uses the hold."
+        default="conflicts",
+        description="As for a booking. A booking that uses the hold is not checked again.",
     )
 
 
@@ -64,7 +67,7 @@ class ClientHold(Answer):
 
 
 class Hold(ClientHold):
-    """The same, as staff see it."""
+    """A hold, as staff see it."""
 
     org_id: str
     calendar_id: str

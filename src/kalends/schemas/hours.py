@@ -1,4 +1,4 @@
-"""When there is work, on the wire (snake_case): availability, schedules, overrides."""
+"""Hours of work on the wire (snake_case): availability, schedules, overrides."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 DayOfWeek = Annotated[int, Field(ge=0, le=6, description="0 = Sunday … 6 = Saturday."), WHOLE]
 MOST_WINDOWS = 500
 FIRST, LAST = "00:00:00", "24:00:00"
-"""The midnight that begins a day, and the one that ends it."""
+"""The midnights that begin and end a day."""
 
 
 class Hours(Request):
@@ -37,7 +37,7 @@ class Hours(Request):
         return self
 
     def _instead(self) -> str:
-        """How to write what hours that do not end after they start are likely to mean."""
+        """Return how to write what is probably meant by hours that do not end after they start."""
         start, end = self.start_time, self.end_time
         today, tomorrow = self._days()
         if start == end or (start, end) == (LAST, FIRST):
@@ -51,7 +51,7 @@ class Hours(Request):
         )
 
     def _days(self) -> tuple[str, str]:
-        """Where hours of the day and of the next one are written."""
+        """Return where hours of the day and of the next day are written."""
         return "here", "in an override of the next day"
 
 
@@ -74,7 +74,7 @@ class AvailabilityCreate(Window, Change):
         json_schema_extra={"examples": [{"day_of_week": 1, "start_time": "09:00:00", "end_time": "17:00:00"}]}
     )
 
-    appointment_type_id: Id | None = Field(default=None, description="Opens it for this type only.")
+    appointment_type_id: Id | None = Field(default=None, description="Only this type can be booked then.")
     is_active: bool = True
 
 
@@ -133,7 +133,7 @@ class ScheduleCreate(Request):
         return (Schedule,)
 
     name: Name
-    timezone: Zone | None = Field(default=None, description="The organization's, where left out.")
+    timezone: Zone | None = Field(default=None, description="The organization's if left out.")
     windows: Annotated[list[Window], Field(max_length=MOST_WINDOWS)] = Field(default=[])
 
 
@@ -187,7 +187,7 @@ class SchedulesAnswer(OneThing):
 
 
 class OverrideChange(Change):
-    """What is to be changed of days that differ."""
+    """What is to be changed in days that differ."""
 
     @classmethod
     def known(cls) -> Sequence[type[BaseModel] | str]:
@@ -197,7 +197,7 @@ class OverrideChange(Change):
     start_date: Day = UNSENT
     end_date: Day = UNSENT
     windows: Annotated[list[Hours], Field(max_length=50)] = Field(
-        default=UNSENT, description="The hours of those days; none: closed."
+        default=UNSENT, description="The hours of those days; an empty list: closed."
     )
     reason: Notes = UNSENT
 
@@ -235,7 +235,7 @@ class Override(Answer):
     end_date: str
     windows: list[ShownHours]
     reason: str | None
-    holiday: str | None = Field(description="The country or subdivision whose holiday it is.")
+    holiday: str | None = Field(description="The country or subdivision that has this holiday.")
     created_at: datetime
     updated_at: datetime
 

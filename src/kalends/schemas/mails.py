@@ -28,15 +28,15 @@ class Mail(Answer):
     event_id: str
     event: str
     audience: str = Field(
-        description="Whom it is for: `client`, `staff`, `reminder` (the client, later), or `former` (whoever "
-        "the client's address led to before it was changed)."
+        description="Whom it is for: `client`, `staff`, `reminder` (the client, before the appointment), or "
+        "`former` (the client's former address)."
     )
     appointment_id: str | None
     to: str | None = Field(description="The address of the last attempt; null before the first.")
     status: MailStatus = Field(
-        description="`delivered`: the mail server has taken it. `failed`: it is not tried again. `skipped`: "
-        "nobody would want it: the appointment was over or changed by then, staff made the change "
-        "themselves, or there was no address."
+        description="`delivered`: the mail server has accepted it. `failed`: it is not tried again. "
+        "`skipped`: nobody would want it any more, since the appointment was over or had changed, staff made "
+        "the change themselves, or there was no address."
     )
     attempts: int
     next_attempt_at: datetime | None
@@ -59,5 +59,5 @@ class MailsAnswer(Answer):
 
     mails: list[Mail]
     next_cursor: str | None = Field(
-        description="Send it as `cursor` for the next page; null where this was the last."
+        description="Send it as `cursor` for the next page; null if this is the last."
     )

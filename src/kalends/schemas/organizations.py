@@ -16,7 +16,7 @@ Scope = Literal["read", "write", "delete", "admin"]
 
 
 class OrganizationChange(Change):
-    """What is to be changed of the organization."""
+    """What is to be changed in the organization."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"timezone": "Europe/Berlin"}]})
     why_not: ClassVar[Mapping[str, str]] = dict.fromkeys(
@@ -32,7 +32,8 @@ class OrganizationChange(Change):
     name: Name = UNSENT
     slug: Annotated[str, Field(pattern="^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = Field(
         default=UNSENT,
-        description="The one it had stays its own and leads on to this one. It may be taken back.",
+        description="The former slug stays the organization's own and leads on to this one. It may be taken "
+        "back.",
     )
     timezone: Zone = Field(
         default=UNSENT,
@@ -40,36 +41,36 @@ class OrganizationChange(Change):
     )
     week_start: Annotated[int, Field(ge=0, le=6), WHOLE] = Field(
         default=UNSENT,
-        description="0 = Sunday … 6 = Saturday: on which day weeks begin, for limits per week.",
+        description="The day on which weeks begin, for limits per week: 0 = Sunday … 6 = Saturday.",
     )
     client_notice_hours: Annotated[int, Field(ge=0, le=8760), WHOLE] = Field(
         default=UNSENT,
-        description="How long before its start clients may still cancel or move an appointment "
-        "by their link.",
+        description="Until how many hours before its start clients may cancel or move an appointment by "
+        "their link.",
     )
     client_grace_minutes: Annotated[int, Field(ge=0, le=1440), WHOLE] = Field(
         default=UNSENT,
-        description="How long after they booked it clients may cancel or move an appointment all the same, "
-        "until its start; 0: not at all.",
+        description="For how many minutes after booking clients may cancel or move an appointment all the "
+        "same, until its start; 0: not at all.",
     )
     notification_email: Email = Field(
         default=UNSENT,
-        description="Where staff are told of bookings, changes and cancellations; null: nowhere. Clients "
-        "who answer to a mail write there.",
+        description="The address at which staff are mailed about bookings, changes and cancellations; null: "
+        "none. Clients who answer a mail write to it.",
     )
     language: Language = Field(
         default=UNSENT,
-        description="Of mails to staff: a BCP 47 language tag such as de-AT, which says how dates are "
-        "written, too; null: `en`.",
+        description="The language of mails to staff, and how they write dates: a BCP 47 tag such as de-AT; "
+        "null: `en`.",
     )
     clients_confirm_by_mail: bool = Field(
         default=UNSENT,
-        description="Whether what clients book has to be confirmed by the link in a mail first: until then, "
-        "for 30 minutes at most, it only holds its time.",
+        description="Whether clients have to confirm bookings by the link in a mail. Until then, for at most "
+        "30 minutes, a booking only holds its time.",
     )
     public_bookings_per_hour: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = Field(
         default=UNSENT,
-        description="How many bookings without a key are taken in an hour; null: no limit.",
+        description="How many bookings without a key are accepted in an hour; null: no limit.",
     )
 
 
@@ -80,7 +81,7 @@ class Organization(Answer):
     name: str
     slug: str
     former_slugs: list[str] = Field(
-        description="Those it has given up, the first one first: they stay its own, and lead on to `slug`."
+        description="Oldest first. They stay the organization's own, and lead on to `slug`."
     )
     timezone: str
     week_start: int
@@ -91,7 +92,7 @@ class Organization(Answer):
     clients_confirm_by_mail: bool
     public_bookings_per_hour: int | None
     plan: str = Field(description="Read-only.")
-    requests_per_hour: int = Field(description="Of all its keys together; read-only.")
+    requests_per_hour: int = Field(description="For all its keys together; read-only.")
     sandbox: bool = Field(description="Read-only.")
     created_at: datetime
     updated_at: datetime
@@ -127,7 +128,7 @@ class Key(Answer):
     id: str
     org_id: str
     name: str | None
-    prefix: str = Field(description="How the secret begins, to tell keys apart.")
+    prefix: str = Field(description="The beginning of the secret, to tell keys apart.")
     scopes: list[Scope]
     created_by: Maker
     created_at: datetime
@@ -141,8 +142,8 @@ class CountedKey(Key):
 
     requests_this_hour: int | None = Field(
         default=None,
-        description="Of those that count against the organization's limit, up to X-RateLimit-Reset; null "
-        "while they can't be counted.",
+        description="Requests that count against the organization's limit, in the hour that ends at "
+        "X-RateLimit-Reset; null while they can't be counted.",
     )
 
 
@@ -159,8 +160,8 @@ def _is_nothing(made: Made) -> bool:
 
 
 class RevokedKeyAnswer(Answer):
-    """A revoked key, and what it has made, the keys among that in turn included. What was made before makers
-    were kept is not in it."""
+    """A revoked key, and what it has made, and the keys among that in turn. What was made before makers were
+    recorded is not in it."""
 
     key: Key
     still_standing: Made = Field(
@@ -191,7 +192,7 @@ class KeysAnswer(OneThing):
 
 
 class CurrentKeyAnswer(Answer):
-    """The key of this call, and whose it is."""
+    """The key of this call, and its organization."""
 
     key: CountedKey
     organization: Organization

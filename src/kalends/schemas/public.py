@@ -155,8 +155,8 @@ class ClientAppointment(Answer):
     end_time: datetime
     status: Status
     expires_at: datetime | None = Field(
-        description="Until when a pending one must be confirmed, at the latest its start; then it is "
-        "cancelled by itself."
+        description="Until when a pending appointment has to be confirmed, at the latest its start; then it "
+        "is cancelled automatically."
     )
     to_be_confirmed_by: Literal["client", "organization"] | None = Field(
         default=None,
@@ -182,7 +182,7 @@ class ClientAppointment(Answer):
         known = {
             name: getattr(appointment, name) for name in cls.model_fields if name in Appointment.model_fields
         }
-        # What comes from our own database has been validated on its way in.
+        # What comes from our own database was validated when it was stored.
         return cls.model_construct(
             **known,
             to_be_confirmed_by=by if appointment.status == "pending" else None,

@@ -7,13 +7,13 @@ from typing_extensions import TypedDict
 
 from kalends.schemas.wire import UNSENT, Answer
 
-_LOCAL = Field(description="The same on the clock of the `timezone` asked for, with its offset.")
+_LOCAL = Field(description="The same time in the `timezone` asked for, with its offset.")
 _UTC = Field(json_schema_extra={"format": "date-time"})
 _Next = Annotated[
     str,
     Field(
-        description="The first start that found no place in this answer, which has 5,000 slots at most, or "
-        "fewer if each names many calendars: ask again with it as `from`. Left out if there are no more.",
+        description="The first start that is not in this answer, which has at most 5,000 slots, or fewer if "
+        "they name many calendars: ask again with it as `from`. Left out if there are no more.",
         json_schema_extra={"format": "date-time"},
     ),
 ]
@@ -29,7 +29,7 @@ class ClientSlot(TypedDict):
 
 
 class Slot(ClientSlot):
-    """A start that can be booked, and the calendars that could take it, the oldest first."""
+    """A start that can be booked, and the calendars that could take it, oldest first."""
 
     calendar_ids: list[str]
 
@@ -51,7 +51,7 @@ class ClientSlotsAnswer(Answer):
 
 
 class Explanation(Answer):
-    """Whether a start can be booked, and if not, every rule that speaks against it."""
+    """Whether a start can be booked, and if not, every rule that forbids it."""
 
     bookable: bool
     reasons: list[dict[str, Any]] = Field(description="Each has a `code`, a `message`, and numbers.")

@@ -65,15 +65,15 @@ Secret = Annotated[
     Field(
         min_length=16,
         max_length=255,
-        description="To sign with; `whsec_` and 24 to 64 bytes in base64, or any other string. "
-        "Made where left out.",
+        description="Signs deliveries: `whsec_` and 24 to 64 bytes in base64, or any other string. Made for "
+        "you if left out.",
     ),
     AfterValidator(_secret),
 ]
 
 
 class WebhookChange(Change):
-    """What is to be changed of a webhook."""
+    """What is to be changed in a webhook."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"active": False}]})
     why_not: ClassVar[Mapping[str, str]] = {"secret": "POST …/{id}/rotate-secret makes a new one"}
@@ -86,11 +86,13 @@ class WebhookChange(Change):
     url: Url = UNSENT
     events: Filters = UNSENT
     name: Name | None = UNSENT
-    active: bool = Field(default=UNSENT, description="Made active again, it gets what it missed.")
+    active: bool = Field(
+        default=UNSENT, description="A webhook that is made active again gets what it missed."
+    )
 
 
 class WebhookCreate(Request):
-    """Who wants to be told of what."""
+    """A URL, and the events that are to be delivered to it."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"url": "https://example.com/hook", "events": ["appointment.*"]}]}
@@ -108,7 +110,7 @@ class WebhookCreate(Request):
 
 
 class Replay(Request):
-    """Of which time the events are to be delivered again, `from` ≤ occurred < `to`."""
+    """The time whose events are to be delivered again: `from` ≤ occurred < `to`."""
 
     model_config = ConfigDict(
         validate_by_alias=True,
@@ -129,10 +131,8 @@ class Webhook(Answer):
     url: str
     events: list[str]
     active: bool
-    disabled_reason: str | None = Field(
-        description="Why it was made inactive, where that was not by request."
-    )
-    failing_since: datetime | None = Field(description="Since when it has answered nothing but failures.")
+    disabled_reason: str | None = Field(description="Why it was made inactive, if that was not by request.")
+    failing_since: datetime | None = Field(description="Since when every attempt has failed.")
     created_by: Maker
     created_at: datetime
     updated_at: datetime
@@ -191,7 +191,7 @@ class NewWebhookAnswer(Success):
 
 
 class Pagination(Answer):
-    """Which page it is, and of how many things in all."""
+    """The page, and how many things there are in all."""
 
     page: int
     limit: int
@@ -216,12 +216,12 @@ class DeliveriesAnswer(Success):
 
     data: list[Delivery]
     next_cursor: str | None = Field(
-        description="Send it as `cursor` for the next page; null where this was the last."
+        description="Send it as `cursor` for the next page; null if this is the last."
     )
 
 
 class ReplayedAnswer(Success):
-    """What was replayed."""
+    """How many deliveries a replay made."""
 
     data: Replayed
 

@@ -95,7 +95,7 @@ class Call(Generic[H]):
         return self.settings.public_url or str(self.request.base_url).rstrip("/")
 
     def link(self, token: str) -> str:
-        """The address of a client's link."""
+        """Return the address of a client's link."""
         return f"{self.base}/v1/public/appointments/{token}"
 
 

@@ -116,11 +116,11 @@ class ClientBooking(Request):
 
 
 class Confirmation(Request):
-    """Nothing: the link says which booking."""
+    """Nothing: the link names the booking."""
 
 
 class Cancellation(Request):
-    """Why, if the client wants to say."""
+    """The reason, if the client wants to give one."""
 
     refuses = True
     why_not: ClassVar[Mapping[str, str]] = {"cancellation_reason": "send reason"}
@@ -133,7 +133,7 @@ class Cancellation(Request):
 
 
 class Rescheduling(Request):
-    """To when."""
+    """The new start."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"start_time": "2024-01-26T14:00:00Z"}]})
     must_have = ("start_time",)
@@ -160,8 +160,8 @@ class ClientAppointment(Answer):
     )
     to_be_confirmed_by: Literal["client", "organization"] | None = Field(
         default=None,
-        description="Who has to confirm a pending one: its client, by the link in the mail, or the "
-        "organization. Null if nobody has to.",
+        description="Who has to confirm a pending appointment: its client, by the link in the mail, or "
+        "the organization. Null if nobody has to.",
     )
     client_name: str
     client_email: str | None
@@ -177,7 +177,7 @@ class ClientAppointment(Answer):
 
     @classmethod
     def of(cls, appointment: Appointment, host: Host) -> "ClientAppointment":
-        """What of an appointment its client may see."""
+        """Return what its client may see of an appointment."""
         by: Literal["client", "organization"] = "organization" if appointment.version else "client"
         known = {
             name: getattr(appointment, name) for name in cls.model_fields if name in Appointment.model_fields
@@ -201,14 +201,14 @@ class BookedAnswer(ClientAppointmentAnswer):
     """What was booked, and the secret link by which to see, cancel and move it."""
 
     manage_url: str | None = Field(
-        description="Null in a rehearsal, which books nothing, in a replay if the first link has ended, and "
+        description="Null in a rehearsal, which books nothing; in a replay, if the first link was ended; and "
         "if the client has to confirm by the link in the mail."
     )
     manage_token: str | None = Field(description="The last part of the link, for a page of your own.")
 
 
 def changeable_until(appointment: Appointment, host: Host) -> datetime:
-    """Until when the client may cancel or move an appointment as it is now; a request while it waits."""
+    """Return until when the client may cancel or move an appointment or a request, as it is now."""
     until = latest_change(
         appointment.status,
         appointment.start_time,
@@ -220,5 +220,5 @@ def changeable_until(appointment: Appointment, host: Host) -> datetime:
 
 
 def host_summary(host: Host) -> HostSummary:
-    """What clients see of an organization."""
+    """Return what clients see of an organization."""
     return HostSummary(slug=host.slug, name=host.name, timezone=host.timezone)

@@ -1,4 +1,4 @@
-"""What lists are asked by."""
+"""The parameters of lists and searches."""
 
 import base64
 import json
@@ -21,15 +21,15 @@ _BARE_OFFSET = re.compile(r"(.*[Tt ].*[0-9]) ([0-9]{2}(?::?[0-9]{2})?)", re.DOTA
 
 
 def _plus(value: Any) -> Any:
-    """In a query a `+` that is not encoded arrives as a space. A space before hours and minutes, after a time
-    of day, was one."""
+    """Restore a `+` of an offset: in a query, it arrives as a space unless it is encoded. A space between a
+    time of day and hours and minutes was one."""
     if isinstance(value, str) and (split := _BARE_OFFSET.fullmatch(value.strip())):
         return f"{split[1]}+{split[2]}"
     return value
 
 
 def _every_plus(value: Any) -> Any:
-    """The same of what has no spaces: addresses, and names of zones."""
+    """Restore every `+` of a value that has no spaces: an address, or the name of a zone."""
     return value.strip(" ").replace(" ", "+") if isinstance(value, str) else value
 
 
@@ -38,7 +38,7 @@ EVERY_PLUS = BeforeValidator(_every_plus)
 
 
 def _bound(value: Any) -> Any:
-    """A date stays a date: which instant it means depends on which end it bounds, and on the zone."""
+    """Keep a date as a date: its instant depends on the end that it bounds, and on the zone."""
     if isinstance(value, str) and (day := as_date(value.strip())) is not None:
         return day
     return as_moment(value)
@@ -73,7 +73,7 @@ Statuses = Annotated[
 
 
 class Cursor(Request):
-    """Where a page ended: an opaque string on the wire. It belongs to one kind of order."""
+    """The end of a page: an opaque string on the wire. It belongs to one order of the list."""
 
     by: Literal["start_time", "updated_at"]
     order: Literal["asc", "desc"]
@@ -113,25 +113,27 @@ class AppointmentsQuery(Request):
     to: Bound | None = Field(default=None, description="start < `to`; a bare date includes that day.")
     overlapping: Flag = Field(
         default=False,
-        description="Also what began before `from` and ends after it: `from` < end and start < `to`.",
+        description="Also what begins before `from` and ends after it: `from` < end and start < `to`.",
     )
     limit: Limit = 50
     cursor: CursorParameter | None = Field(
-        default=None, description="The `next_cursor` of the page before; the other parameters as there."
+        default=None,
+        description="The `next_cursor` of the page before. Send the other parameters as for that page.",
     )
     appointment_type_id: Id | None = None
     calendar_id: Id | None = None
     client_email: Annotated[Address, EVERY_PLUS] | None = Field(
-        default=None, description="Whatever its capitals."
+        default=None, description="In upper or lower case."
     )
     updated_since: Bound | None = Field(
-        default=None, description="Made or changed since; the list is then ordered by last change."
+        default=None,
+        description="Only what was made or changed since. The list is then ordered by last change.",
     )
     order: Literal["asc", "desc"] = "asc"
 
 
 class EventCursor(Request):
-    """Where reading of events ended: an opaque string on the wire."""
+    """The point up to which events were read: an opaque string on the wire."""
 
     seq: Annotated[int, Field(ge=0, lt=2**62)]
 
@@ -169,7 +171,8 @@ class EventsQuery(Request):
         ]
         | None
     ) = Field(
-        default=None, description="The `next_cursor` of the answer before; the oldest first without it."
+        default=None,
+        description="The `next_cursor` of the answer before. Without it, reading begins at the oldest.",
     )
     types: (
         Annotated[
@@ -179,7 +182,7 @@ class EventsQuery(Request):
         ]
         | None
     ) = Field(
-        default=None, description="One or several, separated by commas; `appointment.*` for all of a kind."
+        default=None, description="One or several, separated by commas; `appointment.*` names all of a kind."
     )
     limit: Limit = 100
 
@@ -201,8 +204,8 @@ class SlotsQuery(Request):
 
 
 class ExplainQuery(Request):
-    """The parameters of the question why."""
+    """The parameters of the question whether a start can be booked."""
 
     appointment_type_id: Id
     start_time: Annotated[Moment, PLUS]
-    calendar_id: Id | None = Field(default=None, description="Of this calendar only.")
+    calendar_id: Id | None = Field(default=None, description="Only this calendar's time.")

@@ -14,16 +14,16 @@ from kalends.schemas.fields import as_moment
 
 _MEANWHILE = "it was changed since it was read; read it again, or send only what is to change"
 _STAMPS = ("version", "updated_at", "updatedAt")
-"""What grows with every change: whoever sends back what was read before sends an earlier one."""
+"""Fields that grow with every change: a client that read the thing before sends an earlier value."""
 _WHY_UNCHANGEABLE = {"id": "it names another one than is to be changed"} | dict.fromkeys(_STAMPS, _MEANWHILE)
 _ELSEWHERE = "dry_run"
 _DRY_RUN = "is a query parameter: ?dry_run=true"
 UNSENT: Any = None
-"""The default of a field that stays as it is unless it is sent; `Request.sent` tells which were."""
+"""The default of a field that stays as it is unless it is sent; `Request.sent` has those that were."""
 
 
 class Answer(BaseModel):
-    """Something Kalends says."""
+    """Something that Kalends answers."""
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True)
 
@@ -33,17 +33,17 @@ class OneThing(Answer):
 
     @classmethod
     def of(cls, thing: Any) -> Self:
-        """The answer holding `thing`."""
+        """Return the answer that holds `thing`."""
         (name,) = cls.model_fields
         return cast(Self, cls.model_construct(**{name: thing}))
 
 
 class Request(BaseModel):
-    """Something a client asks. Strings are trimmed; `"60"` is not a number and `1` is not true.
+    """Something that a client asks. Strings are trimmed; `"60"` is not a number and `1` is not true.
 
-    Names that nothing here knows are ignored, as clients of the original send them. A name that is known but
-    for its casing is refused, since whoever sent it meant something. So is a name that is `known` of the same
-    thing elsewhere but can't be set here, if the body `refuses` those.
+    Unknown names are ignored, as clients of the original send them. A known name in another casing is
+    refused, since it was meant for something. So is a name that is `known` of the same thing elsewhere but
+    can't be set here, if the body `refuses` those.
     """
 
     model_config = ConfigDict(str_strip_whitespace=True, strict=True, frozen=True)
@@ -52,7 +52,7 @@ class Request(BaseModel):
     """The fields the contract requires, in the order of its sentence."""
     refuses: ClassVar[bool] = False
     why_not: ClassVar[Mapping[str, str]] = {}
-    """Of names that can't be set here: why not, and what to send instead."""
+    """For names that can't be set here: why not, and what to send instead."""
 
     @classmethod
     def known(cls) -> Sequence[type[BaseModel] | str]:
@@ -61,13 +61,13 @@ class Request(BaseModel):
         return ()
 
     def sent(self) -> dict[str, Any]:
-        """The fields the client sent, null ones included."""
+        """Return the fields that the client sent, null ones included."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
     @model_validator(mode="before")
     @classmethod
     def _says_what_it_means(cls, body: Any) -> Any:
-        """Null and blank count as missing, and what is missing is said before anything else."""
+        """Refuse missing fields before anything else, null and blank ones among them, then wrong names."""
         if not isinstance(body, Mapping):
             return body
         missing = [name for name in cls.must_have if _is_missing(body.get(name))]
@@ -91,7 +91,7 @@ class Request(BaseModel):
 
     @classmethod
     def required_sentence(cls) -> str:
-        """The contract's sentence: `a is required`, `a and b are required`, `a, b, and c are required`."""
+        """Return the contract's sentence: `a is required`, `a and b are required`, `a, b, and c are …`."""
         *most, last = cls.must_have
         if not most:
             return f"{last} is required"
@@ -111,7 +111,7 @@ class Change(Request):
 
     _shown: dict[str, Any] = PrivateAttr(default_factory=dict)
     moves: ClassVar[Set[str]] = frozenset()
-    """Of what an answer shows, what changes by itself: whatever is sent of it says nothing."""
+    """Fields of the answer that change by themselves: their value in a body is ignored."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -150,8 +150,8 @@ def _fits(name: str, sent: Any, present: Any, zone: str) -> bool:
 
 
 def _agrees(sent: Any, present: Any, zone: str) -> bool:
-    """Return whether a value that was sent says the same as the present one; of an object, whatever part of
-    it was sent."""
+    """Return whether a value that was sent says the same as the present one; of an object, a part may be
+    sent."""
     if isinstance(sent, Mapping) and isinstance(present, Mapping):
         return all(_agrees(value, present[name], zone) for name, value in sent.items() if name in present)
     if isinstance(sent, list) and isinstance(present, list):

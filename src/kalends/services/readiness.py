@@ -10,12 +10,12 @@ from kalends.db.tables import zone_data as noted
 from kalends.services import zone_data
 
 _ROOM = "room " + "." * 8_000
-"""More than fits where there is no new page for it, as there is none on a full disk."""
+"""More than fits without a new page in the file, which a full disk has no room for."""
 
 
 def prove(tx: Tx, version: str, now: datetime) -> None:
-    """Write what `zone_data.note` does, and something that needs room, which is removed at once: what is
-    undone by a rollback would never have reached the disk. Raises SchemaOutdated."""
+    """Write what `zone_data.note` writes, and something that needs room, which is removed at once: what a
+    rollback undoes would never have reached the disk. Raises SchemaOutdated."""
     migrating.check(tx)
     zone_data.note(tx, version, now)
     tx.execute(insert(noted), {"version": _ROOM, "seen_at": now})

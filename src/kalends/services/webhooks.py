@@ -238,7 +238,7 @@ def replay(tx: Tx, party: Party, webhook_id: str, wish: Replay, now: datetime, *
 
 
 def test(tx: Tx, party: Party, webhook_id: str, now: datetime, *, mail: bool) -> Delivery:
-    """Send a test event to this webhook only, whatever it wants. Raises NotFound, Conflict if it is
+    """Send a test event to this webhook only, whatever events it wants. Raises NotFound, Conflict if it is
     inactive."""
     org_id = party.org_id
     event_order.lock_head(tx, org_id, now)  # nobody deletes it meanwhile

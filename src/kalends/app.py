@@ -66,7 +66,7 @@ BODY_LIMIT = 64 * 1024
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
-    """The ASGI application. It opens the database when it starts, and does not migrate it."""
+    """Return the ASGI application. It opens the database when it starts, and does not migrate it."""
     version = zone_data.choose()
 
     @contextlib.asynccontextmanager
@@ -129,7 +129,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         redoc_url=None,
         static_url=docs.ASSETS,
     )
-    # FastAPI's own would write the document anew for everybody, in the event loop.
+    # FastAPI's own would write the document again for every request, in the event loop.
     app.router.routes[:] = [each for each in app.routes if getattr(each, "path", None) != docs.ADDRESS]
     for feature in (
         appointments,
@@ -156,7 +156,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
 
 
 def from_environment() -> ASGIApp:
-    """The application of a server process, by the settings and behind the proxies of its environment."""
+    """Return the application of a server process, with the settings and behind the proxies of its
+    environment."""
     settings = Settings()
     configure(settings.log_level)
     app = Proxies(create_app(settings), trusted=settings.trusted_proxies)
@@ -167,7 +168,7 @@ def from_environment() -> ASGIApp:
 
 
 def _middleware(settings: Settings) -> list[Middleware]:
-    """Outermost first. All of it is pure ASGI: one BaseHTTPMiddleware halves the server's speed."""
+    """Return the middleware, outermost first. It is pure ASGI: one BaseHTTPMiddleware halves the speed."""
     everywhere = settings.cors_origins
     cors = Middleware(Cors, everywhere=everywhere, public=(*everywhere, *settings.public_cors_origins))
     limit = Middleware(BodyLimit, limit=BODY_LIMIT)

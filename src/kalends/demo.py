@@ -57,7 +57,7 @@ def _book(tx: Tx, caller: Caller, now: datetime) -> None:
 
 
 def curl(url: str) -> str:
-    """A command to paste: the contract's own example, against this server."""
+    """Return a command to paste: the contract's own example, against this server."""
     return f"""curl -X POST {url}/v1/calendar/appointments \\
   -H "Authorization: Bearer {KEY}" \\
   -H "Content-Type: application/json" \\

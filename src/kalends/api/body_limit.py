@@ -24,8 +24,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        said = Headers(scope=scope).get("content-length", "")
-        if said.isdigit() and int(said) > self._limit:
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdigit() and int(declared) > self._limit:
             trail_of(scope).refused = errors.BodyTooLarge.code
             await errors.answer(errors.BodyTooLarge(), scope["path"])(scope, receive, send)
             return

@@ -141,12 +141,12 @@ def only(header: str, values: Sequence[str]) -> str | None:
 
 
 def _now(request: Request, host: Caller | Host, real: datetime) -> datetime:
-    said = only("Test-Clock", request.headers.getlist("test-clock"))
-    if said is None:
+    sent = only("Test-Clock", request.headers.getlist("test-clock"))
+    if sent is None:
         return real
     if not host.sandbox:
         raise Malformed("Test-Clock is for sandbox organizations only.")
     try:
-        return instant(as_moment(said), host.timezone)
+        return instant(as_moment(sent), host.timezone)
     except ValueError as error:
         raise InvalidTime(f"Test-Clock {error}.") from None

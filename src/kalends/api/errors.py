@@ -147,8 +147,8 @@ def answer(refusal: errors.Refusal, path: str, headers: Mapping[str, str] | None
         sent.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
     elif isinstance(refusal, errors.RateLimited) and refusal.retry_after is not None:
         sent.setdefault("Retry-After", str(refusal.retry_after))
-    told = failure(refusal) if path.startswith(WEBHOOKS) else plain(refusal)
-    return Response(told.model_dump_json(), status, sent, media_type="application/json")
+    body = failure(refusal) if path.startswith(WEBHOOKS) else plain(refusal)
+    return Response(body.model_dump_json(), status, sent, media_type="application/json")
 
 
 def plain(refusal: errors.Refusal) -> ErrorAnswer:
@@ -160,10 +160,10 @@ def failure(refusal: errors.Refusal) -> Failure:
     """Return a refusal in the shape of the webhooks' errors. A wrong body is a VALIDATION_ERROR, as
     documented, which names the first wrong field."""
     if STATUS[type(refusal)] != 400:
-        told = FailureDetails(
+        details = FailureDetails(
             code=refusal.code.upper(), message=refusal.message, details=dict(refusal.details)
         )
-        return Failure(error=told)
+        return Failure(error=details)
     first = next(iter(refusal.details.get("fields", [])), {"field": None, "reason": refusal.message})
     return Failure(
         error=FailureDetails(

@@ -20,10 +20,10 @@ def keeping_no_link(change: C, shape: type[BookedAnswer | BookedByStaffAnswer | 
     staff or together with the e-mail address that it was for, does not come back. A rehearsal has none."""
 
     def with_digest(answer: str) -> str:
-        told = shape.model_validate_json(answer)
-        token = told.manage_token  # none if only a mail may bring it
+        made = shape.model_validate_json(answer)
+        token = made.manage_token  # none if only a mail may bring it
         kept = {"manage_url": None, "manage_token": None if token is None else digest(token).hex()}
-        return told.model_copy(update=kept).model_dump_json()
+        return made.model_copy(update=kept).model_dump_json()
 
     def with_one_more(tx: Tx, answer: str) -> str:
         kept = shape.model_validate_json(answer or NOTHING_KEPT)
@@ -32,7 +32,7 @@ def keeping_no_link(change: C, shape: type[BookedAnswer | BookedByStaffAnswer | 
         return kept.model_copy(update=link).model_dump_json()
 
     def without_link(answer: str) -> str:
-        told = shape.model_validate_json(answer)
-        return told.model_copy(update={"manage_url": None, "manage_token": None}).model_dump_json()
+        made = shape.model_validate_json(answer)
+        return made.model_copy(update={"manage_url": None, "manage_token": None}).model_dump_json()
 
     return change.keeping(with_digest, with_one_more, without_link)

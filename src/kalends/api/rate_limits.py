@@ -98,10 +98,10 @@ class RateLimits:
             counted, reset = self._of(kind).add(who, cost, time.time())
         else:
             name = f"{kind}/{who}"
-            told = await self._told(_both(self._shared, name, cost))
-            if told is None:
+            found = await self._reached(_both(self._shared, name, cost))
+            if found is None:
                 return None
-            counted, reset = told
+            counted, reset = found
         return Allowance(limit, max(0, limit - counted), ceil(reset), counted <= limit)
 
     async def note(self, kind: str, who: str, amount: int, until: int) -> None:
@@ -110,22 +110,22 @@ class RateLimits:
         if self._shared is None:
             self._of(kind).add(who, amount, now, until)
         elif until > now:
-            await self._told(self._shared.incr(f"{kind}/{who}", ceil(until - now), amount))
+            await self._reached(self._shared.incr(f"{kind}/{who}", ceil(until - now), amount))
 
     async def counted(self, kind: str, who: str) -> int | None:
         """Return the count of the present hour; None if the storage is unreachable."""
         if self._shared is None:
             return self._of(kind).count(who, time.time())
-        return await self._told(self._shared.get(f"{kind}/{who}"))
+        return await self._reached(self._shared.get(f"{kind}/{who}"))
 
     def _of(self, kind: str) -> Hours:
         if (hours := self._memory.get(kind)) is None:
             hours = self._memory[kind] = Hours()
         return hours
 
-    async def _told(self, asked: Awaitable[T]) -> T | None:
+    async def _reached(self, asked: Awaitable[T]) -> T | None:
         try:
-            told = await asked
+            found = await asked
         except StorageError as error:
             why = type(error.storage_error).__name__
             self._outage.fails(
@@ -134,7 +134,7 @@ class RateLimits:
             )
             return None
         self._outage.works()
-        return told
+        return found
 
     async def used(self, kind: str, who: str) -> tuple[int, int] | None:
         """Return the count of the present hour, and when the hour ends (Unix seconds); None if the storage is
@@ -143,8 +143,8 @@ class RateLimits:
         if self._shared is None:
             return self._of(kind).count(who, now), ceil(self._of(kind).reset(who, now))
         name = f"{kind}/{who}"
-        told = await self._told(_used(self._shared, name))
-        return None if told is None else (told[0], ceil(told[1] if told[0] else now + HOUR))
+        found = await self._reached(_used(self._shared, name))
+        return None if found is None else (found[0], ceil(found[1] if found[0] else now + HOUR))
 
 
 class _Counters(Protocol):

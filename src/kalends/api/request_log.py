@@ -45,23 +45,23 @@ class RequestLog:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
-        told: dict[str, Any] = {"method": scope["method"]}
+        facts: dict[str, Any] = {"method": scope["method"]}
         context = context_of(scope)
         with (
             structlog.contextvars.bound_contextvars(request_id=request_id),
             patience.limited(patience.REQUEST_SECONDS),
-            nullcontext() if context.tracing is None else context.tracing.request(scope["headers"], told),
+            nullcontext() if context.tracing is None else context.tracing.request(scope["headers"], facts),
         ):
             await self._app(scope, receive, send_with_id)
             seconds, caller = time.perf_counter() - began, trail.caller
-            told |= {"route": getattr(scope.get("route"), "path", "unmatched"), "status": status}
+            facts |= {"route": getattr(scope.get("route"), "path", "unmatched"), "status": status}
             context.pace.served()
             if (metrics := context.metrics) is not None:
-                metrics.request(**told, seconds=seconds, code=trail.refused, made=trail.made)
+                metrics.request(**facts, seconds=seconds, code=trail.refused, made=trail.made)
                 metrics.waiting(context.database.waiting)
             log.info(
                 "request",
-                **told,
+                **facts,
                 ms=round(seconds * 1000, 1),
                 code=trail.refused,
                 org_id=trail.org_id if caller is None else caller.org_id,

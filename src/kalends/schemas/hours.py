@@ -32,8 +32,8 @@ class Hours(Request):
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:
         if self.end_time <= self.start_time:
-            told = {"instead": self._instead()}
-            raise PydanticCustomError("window", "end_time must be later than start_time: {instead}", told)
+            instead = {"instead": self._instead()}
+            raise PydanticCustomError("window", "end_time must be later than start_time: {instead}", instead)
         return self
 
     def _instead(self) -> str:

@@ -120,8 +120,8 @@ def _check(tx: Tx, org_id: str, wish: AppointmentTypeChange) -> None:
 
 
 def _serve(tx: Tx, org_id: str, type_id: str, calendar_ids: list[str]) -> None:
-    mine = (type_calendars.c.org_id == org_id, type_calendars.c.appointment_type_id == type_id)
-    tx.execute(delete(type_calendars).where(*mine))
+    present = (type_calendars.c.org_id == org_id, type_calendars.c.appointment_type_id == type_id)
+    tx.execute(delete(type_calendars).where(*present))
     rows = [
         {"org_id": org_id, "appointment_type_id": type_id, "position": position, "calendar_id": calendar_id}
         for position, calendar_id in enumerate(calendar_ids)

@@ -49,8 +49,8 @@ def replace(tx: Tx, party: Party, wishes: list[AvailabilityCreate], now: datetim
     for place, (wish, window) in enumerate(zip(wishes, kept, strict=True)):
         if window is not None:
             wish.must_agree(window, within=f"schedules.{place}.")
-    mine = (windows.c.org_id == org_id, windows.c.schedule_id == default_id(tx, org_id))
-    tx.execute(delete(windows).where(*mine))
+    own = (windows.c.org_id == org_id, windows.c.schedule_id == default_id(tx, org_id))
+    tx.execute(delete(windows).where(*own))
     if wishes:
         _add(tx, org_id, wishes, now, kept)
     every = all_of(tx, org_id)

@@ -88,7 +88,7 @@ def remove(tx: Tx, party: Party, calendar_id: str, now: datetime) -> str:
     )
     if tx.execute(select(ahead)).scalar():
         raise InUse("Appointments lie ahead in this calendar; move or cancel them first.")
-    mine = (type_calendars.c.org_id == org_id, type_calendars.c.calendar_id == calendar_id)
+    served = (type_calendars.c.org_id == org_id, type_calendars.c.calendar_id == calendar_id)
     others = type_calendars.alias()
     alone = (
         select(appointment_types.c.name)
@@ -99,7 +99,7 @@ def remove(tx: Tx, party: Party, calendar_id: str, now: datetime) -> str:
             & (appointment_types.c.id == type_calendars.c.appointment_type_id),
         )
         .where(
-            *mine,
+            *served,
             ~exists().where(
                 others.c.org_id == org_id,
                 others.c.appointment_type_id == type_calendars.c.appointment_type_id,
@@ -109,7 +109,7 @@ def remove(tx: Tx, party: Party, calendar_id: str, now: datetime) -> str:
     )
     if (name := tx.execute(alone).scalar()) is not None:
         raise InUse(f"The appointment type '{name}' has no other calendar; give it one first.")
-    tx.execute(delete(type_calendars).where(*mine))
+    tx.execute(delete(type_calendars).where(*served))
     tx.execute(
         update(calendars)
         .where(calendars.c.org_id == org_id, calendars.c.id == calendar_id)
@@ -129,8 +129,8 @@ def known(tx: Tx, org_id: str, ids: list[str]) -> bool:
 
 def default_id(tx: Tx, org_id: str) -> str:
     """Return the id of the organization's default calendar."""
-    mine = select(calendars.c.id).where(calendars.c.org_id == org_id, calendars.c.is_default)
-    return tx.execute(mine).scalar_one()
+    default = select(calendars.c.id).where(calendars.c.org_id == org_id, calendars.c.is_default)
+    return tx.execute(default).scalar_one()
 
 
 def _row(tx: Tx, org_id: str, calendar_id: str) -> AnyRow:

@@ -151,9 +151,9 @@ def change(
 
 def _change_slug(tx: Tx, org_id: str, slug: str, now: datetime) -> None:
     """Make a slug the organization's present one, and the present one a former one."""
-    mine = select(organizations.c.slug).where(organizations.c.id == org_id)
+    own = select(organizations.c.slug).where(organizations.c.id == org_id)
     present = tx.execute(
-        mine.with_for_update(key_share=True)
+        own.with_for_update(key_share=True)
     ).scalar_one()  # of two at once, one after another
     if slug == present:
         return
@@ -183,8 +183,8 @@ def _claim(tx: Tx, org_id: str, slug: str) -> bool:
 
 
 def _mark(tx: Tx, org_id: str, slug: str, given_up_at: datetime | None) -> None:
-    mine = (slugs.c.org_id == org_id, slugs.c.slug == slug)
-    tx.execute(update(slugs).where(*mine).values(given_up_at=given_up_at))
+    this = (slugs.c.org_id == org_id, slugs.c.slug == slug)
+    tx.execute(update(slugs).where(*this).values(given_up_at=given_up_at))
 
 
 def _taken(slug: str, *, former: bool, how: str = "") -> AlreadyExists:

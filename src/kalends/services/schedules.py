@@ -101,8 +101,8 @@ def remove(tx: Tx, party: Party, schedule_id: str, now: datetime) -> str:
 
 def default_id(tx: Tx, org_id: str) -> str:
     """Return the id of the organization's default schedule."""
-    mine = select(schedules.c.id).where(schedules.c.org_id == org_id, schedules.c.is_default)
-    return tx.execute(mine).scalar_one()
+    default = select(schedules.c.id).where(schedules.c.org_id == org_id, schedules.c.is_default)
+    return tx.execute(default).scalar_one()
 
 
 def named(tx: Tx, org_id: str, schedule_id: str, *, field: str | None = None) -> AnyRow:

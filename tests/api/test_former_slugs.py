@@ -127,8 +127,7 @@ async def test_a_former_slug_is_nobody_elses(
         with pytest.raises(AlreadyExists, match="stays reserved"):
             await db.write(organizations.create, **named, now=clock.now())
     # There it still finds the organization.
-    made = await db.write(keys.create, operator(mine), name=None, lifetime=None, now=clock.now())
-    assert made["org_id"] == shown["id"]
+    assert (await db.read(organizations.row_of, mine)).id == shown["id"]
 
 
 async def test_a_former_slug_may_be_taken_back(page: Page) -> None:

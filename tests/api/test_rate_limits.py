@@ -107,7 +107,9 @@ async def test_wrong_keys_are_counted_by_address_and_shut_out_nobody_with_a_righ
     app: FastAPI, client: httpx.AsyncClient, org: Org
 ) -> None:
     page = await page_of(client)
-    app.state.context = replace(app.state.context, public_requests_per_hour=GUESSES)
+    context = app.state.context
+    settings = context.settings.model_copy(update={"public_requests_per_hour": GUESSES})
+    app.state.context = replace(context, settings=settings)
     async with coming_from(app, "203.0.113.7") as there, coming_from(app, "203.0.113.8") as elsewhere:
         right = {"Authorization": f"Bearer {org.key}"}
         for n in range(GUESSES):

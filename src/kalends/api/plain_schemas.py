@@ -1,5 +1,5 @@
-"""Schemas said as plainly as they can be: generators of clients read simple words rightly, and stumble over
-others. What JSON Schema then can't say, the server says when it refuses."""
+"""Schemas in the plainest words of JSON Schema, since generators of clients misread others. What plain words
+can't say, the server says when it refuses."""
 
 from typing import Any
 
@@ -12,36 +12,38 @@ def plain(schema: Schema) -> Schema:
     """Return the schema without titles, which repeat the names, without `anyOf`, and without boolean
     constants, which some generated clients compare with the string `true`."""
     made = {
-        word: _plain_within(word, said)
-        for word, said in schema.items()
-        if word != "title" and not (word == "const" and isinstance(said, bool))
+        word: _plain_within(word, value)
+        for word, value in schema.items()
+        if word != "title" and not (word == "const" and isinstance(value, bool))
     }
     return _united(made) if "anyOf" in made else made
 
 
 def not_null(schema: Schema) -> Schema:
-    """Return a plain schema without null: in a path, a query or a header there is none."""
+    """Return a plain schema without null, for a path, a query or a header, which can't hold it."""
     if not isinstance(schema.get("type"), list):
         return schema
     types = [each for each in schema["type"] if each != "null"]
-    said = schema | {"type": types[0] if len(types) == 1 else types}
-    return said | {"enum": [each for each in said["enum"] if each is not None]} if "enum" in said else said
+    without = schema | {"type": types[0] if len(types) == 1 else types}
+    if "enum" in schema:
+        without["enum"] = [each for each in schema["enum"] if each is not None]
+    return without
 
 
-def _plain_within(word: str, said: Any) -> Any:
+def _plain_within(word: str, value: Any) -> Any:
     if word in ("properties", "$defs"):
-        return {name: plain(each) for name, each in said.items()}
+        return {name: plain(each) for name, each in value.items()}
     if word in ("anyOf", "oneOf", "allOf"):
-        return [plain(each) for each in said]
-    if word in ("items", "additionalProperties", "if", "then", "else") and isinstance(said, dict):
-        return plain(said)
-    return said
+        return [plain(each) for each in value]
+    if word in ("items", "additionalProperties", "if", "then", "else") and isinstance(value, dict):
+        return plain(value)
+    return value
 
 
 def _united(schema: Schema) -> Schema:
-    """One of several as one with several types; a reference, which has none, as `oneOf`. What fits neither
-    stays as it is."""
-    rest = {word: said for word, said in schema.items() if word != "anyOf"}
+    """Return a schema that is `anyOf` several as one with several types, or as `oneOf` if there is a
+    reference, which has no type. One that fits neither stays as it is."""
+    rest = {word: value for word, value in schema.items() if word != "anyOf"}
     options: list[Schema] = schema["anyOf"]
     one, *others = [each for each in options if each != _NULL]
     nullable = _NULL in options
@@ -53,5 +55,5 @@ def _united(schema: Schema) -> Schema:
     if "number" in types:
         types = [each for each in types if each != "integer"]
     types += ["null"] * nullable
-    said = one | rest | {"type": types if len(types) > 1 else types[0]}
-    return said | {"enum": [*one["enum"], *[None] * nullable]} if "enum" in one else said
+    united = one | rest | {"type": types if len(types) > 1 else types[0]}
+    return united | {"enum": [*one["enum"], *[None] * nullable]} if "enum" in one else united

@@ -99,7 +99,7 @@ async def release(id: PathId, change: ClientWriting) -> Response:
 )
 async def book(body: ClientBooking, change: ClientWriting) -> Response:
     """Book an appointment. The answer has the client's secret link to it, except in a rehearsal, which books
-    nothing, and if clients have to confirm by mail: then the mail has the link."""
+    nothing, or if clients have to confirm by mail: then the mail has the link."""
 
     def said(made: tuple[Appointment, str | None]) -> BookedAnswer:
         booked, token = made

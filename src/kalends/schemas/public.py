@@ -201,7 +201,7 @@ class BookedAnswer(ClientAppointmentAnswer):
     """What was booked, and the secret link by which to see, cancel and move it."""
 
     manage_url: str | None = Field(
-        description="Null in a rehearsal, which books nothing; in a replay, if the first link was ended; and "
+        description="Null in a rehearsal, which books nothing; in a replay, if the first link has ended; and "
         "if the client has to confirm by the link in the mail."
     )
     manage_token: str | None = Field(description="The last part of the link, for a page of your own.")

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from kalends.core.caller import Caller, Link
-from kalends.core.contacts import digits, folded, is_replaced
+from kalends.core.contacts import is_replaced
 from kalends.core.errors import Conflict, IllegalTransition, PreconditionFailed
 from kalends.core.hours import instant, stamp
 from kalends.core.lifecycle import Check, Occupancy, Status, confirm_by, transition
@@ -14,17 +14,9 @@ from kalends.db.database import AnyRow, Tx
 from kalends.schemas.answers import corrected
 from kalends.schemas.appointments import Appointment, AppointmentChange, QuestionAnswer
 from kalends.services import event_order, history, lapses, manage_links, offers, parties, placing
-from kalends.services.appointments import DEFAULT_LANGUAGE, fields_of, row_of, shown, with_fields
+from kalends.services.appointments import details, fields_of, pending, row_of, shown, with_fields
 from kalends.services.parties import Party
 
-_DETAILS = (
-    "client_name",
-    "client_email",
-    "client_phone",
-    "client_timezone",
-    "client_notes",
-    "internal_notes",
-)
 _TIMES = ("start_time", "busy_start", "busy_end")
 
 
@@ -154,21 +146,15 @@ def _is_client(party: Party) -> bool:
 
 def _details(tx: Tx, row: AnyRow, wish: AppointmentChange) -> dict[str, Any]:
     sent = wish.sent()
-    details = {field: sent[field] for field in (*_DETAILS, "cancellation_reason") if field in sent}
-    if "client_email" in sent:
-        address = sent["client_email"]
-        details["client_email_folded"] = None if address is None else folded(address)
-    if "client_phone" in sent:
-        number = sent["client_phone"]
-        details["client_phone_digits"] = None if number is None else digits(number)
-    if "client_language" in sent:
-        details["client_language"] = sent["client_language"] or DEFAULT_LANGUAGE
+    changed = details(sent)
+    if "cancellation_reason" in sent:
+        changed["cancellation_reason"] = sent["cancellation_reason"]
     if "answers" in sent:
         kind = offers.kind_of(tx, row.org_id, row.appointment_type_id)
         stored = [QuestionAnswer.model_construct(**each) for each in row.answers]
         answers = corrected(offers.questions_of(kind), stored, sent["answers"])
-        details["answers"] = [answer.model_dump() for answer in answers]
-    return details
+        changed["answers"] = [answer.model_dump() for answer in answers]
+    return changed
 
 
 def _status(before: dict[str, Any], wish: AppointmentChange, now: datetime) -> dict[str, Any]:
@@ -221,7 +207,7 @@ def _placed(
     placed = {"calendar_id": place.calendar_id, "overlap_allowed": place.overlap_allowed}
     if _is_client(party) and kind.requires_confirmation:
         until = confirm_by(now, kind.confirm_within_hours, wanted.start)
-        return placed | {"status": "pending", "confirmed_at": None, "expires_at": until}
+        return placed | pending(until)
     if after["status"] == "pending":
         _must_lie_ahead(after, wanted.start, now, "move it to a time that lies ahead")
         return placed | {"expires_at": _still_until(tx, kind, row, wanted.start)}

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import and_, bindparam, select
 
 from kalends.core.caller import Caller
-from kalends.core.contacts import digits, folded
 from kalends.core.errors import HoldGone
 from kalends.core.event_types import BOOKING_ASKED
 from kalends.core.hours import instant
@@ -14,12 +14,11 @@ from kalends.core.lifecycle import confirm_by
 from kalends.db.claims import Values, claim
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, calendars, type_calendars
-from kalends.ids import new_id
 from kalends.schemas.answers import corrected
 from kalends.schemas.appointments import Appointment, AppointmentCreate, QuestionAnswer
 from kalends.schemas.events import AppointmentCreated
 from kalends.services import confirmations, events, holds, manage_links, offers, parties, placing
-from kalends.services.appointments import DEFAULT_LANGUAGE
+from kalends.services.appointments import details, new_row, pending
 from kalends.services.confirmations import UNCONFIRMED
 from kalends.services.parties import Party
 from kalends.services.placing import Place
@@ -133,43 +132,12 @@ def _row(
     wish: AppointmentCreate,
     answers: Sequence[QuestionAnswer],
     now: datetime,
-) -> Values:
-    waits = _waits(party, kind)
-    return {
-        "org_id": party.org_id,
-        "id": new_id("apt"),
-        "appointment_type_id": kind.id,
-        "calendar_id": place.calendar_id,
-        "start_time": place.taken.start,
-        "end_time": place.taken.end,
-        "busy_start": place.taken.busy_start,
-        "busy_end": place.taken.busy_end,
-        "overlap_allowed": place.overlap_allowed,
-        "is_hold": False,
-        "expires_at": confirm_by(now, kind.confirm_within_hours, place.taken.start) if waits else None,
-        "held_from": None,
-        "client_name": wish.client_name,
-        "client_email": wish.client_email,
-        "client_email_folded": None if wish.client_email is None else folded(wish.client_email),
-        "client_phone": wish.client_phone,
-        "client_phone_digits": None if wish.client_phone is None else digits(wish.client_phone),
-        "client_language": wish.client_language or DEFAULT_LANGUAGE,
-        "client_timezone": wish.client_timezone,
-        "client_notes": wish.client_notes or None,
-        "internal_notes": wish.internal_notes or None,
-        "answers": [answer.model_dump() for answer in answers],
-        "status": "pending" if waits else "confirmed",
-        "source": party.source,
-        "version": 1,
-        "confirmed_at": None if waits else now,
-        "completed_at": None,
-        "cancelled_at": None,
-        "no_show_at": None,
-        "cancellation_reason": None,
-        "created_by": party.actor.model_dump_json(),
-        "created_at": now,
-        "updated_at": now,
-    }
+) -> dict[str, Any]:
+    row = new_row(party, kind.id, place.calendar_id, place.taken, now) | details(dict(wish))
+    row |= {"overlap_allowed": place.overlap_allowed, "answers": [each.model_dump() for each in answers]}
+    if _waits(party, kind):
+        row |= pending(confirm_by(now, kind.confirm_within_hours, place.taken.start))
+    return row
 
 
 _OFFERED = select(

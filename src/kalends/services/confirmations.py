@@ -19,7 +19,7 @@ from kalends.db.tables import events as outbox
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.events import AppointmentCreated
 from kalends.services import events, offers
-from kalends.services.appointments import fields_of, with_fields
+from kalends.services.appointments import fields_of, pending, with_fields
 from kalends.services.parties import Party
 
 WITHIN = timedelta(minutes=30)
@@ -27,16 +27,14 @@ UNCONFIRMED = 0
 """The version of what is no appointment yet."""
 
 
-def asked(booked: Values, held_from: bytes, now: datetime) -> Values:
+def asked(booked: Values, held_from: bytes, now: datetime) -> dict[str, Any]:
     """Return the row of a booking as it is until its client has confirmed it. `held_from` is a digest of the
     network address that asked for it."""
     return {
         **booked,
+        **pending(min(now + WITHIN, booked["start_time"])),
         "is_hold": True,
         "version": UNCONFIRMED,
-        "status": "pending",
-        "confirmed_at": None,
-        "expires_at": min(now + WITHIN, booked["start_time"]),
         "held_from": held_from,
     }
 
@@ -79,17 +77,18 @@ def confirm(tx: Tx, party: Party, row: AnyRow, now: datetime) -> Appointment:
     if row.status == "cancelled":
         raise is_cancelled()
     kind = offers.kind_of(tx, row.org_id, row.appointment_type_id)
-    waits = bool(kind.requires_confirmation)
     after = {
         "is_hold": False,
         "version": 1,
         "held_from": None,
-        "status": "pending" if waits else "confirmed",
-        "expires_at": confirm_by(now, kind.confirm_within_hours, row.start_time) if waits else None,
-        "confirmed_at": None if waits else now,
+        "status": "confirmed",
+        "confirmed_at": now,
+        "expires_at": None,
         "created_at": now,
         "updated_at": now,
     }
+    if kind.requires_confirmation:
+        after |= pending(confirm_by(now, kind.confirm_within_hours, row.start_time))
     _write(tx, row, after)
     booked = with_fields(row, fields_of(row) | after)
     told = AppointmentCreated(appointment=booked, actor=party.actor, check="all")

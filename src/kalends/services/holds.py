@@ -18,6 +18,7 @@ from kalends.db.tables import appointments
 from kalends.ids import new_id
 from kalends.schemas.holds import Hold, HoldCreate
 from kalends.services import offers, placing
+from kalends.services.appointments import new_row, pending
 from kalends.services.confirmations import UNCONFIRMED
 from kalends.services.parties import Party
 from kalends.services.placing import Place
@@ -31,41 +32,8 @@ def hold(tx: Tx, party: Party, wish: HoldCreate, now: datetime, *, held_from: by
     in_question = offers.calendars_of(tx, kind, wish.calendar_id)
     taken = placing.occupation(tx, kind, start)
     place = placing.place(tx, kind, in_question, taken, wish.check, now)
-    row = {
-        "org_id": party.org_id,
-        "id": new_id("hold"),
-        "appointment_type_id": kind.id,
-        "calendar_id": place.calendar_id,
-        "start_time": place.taken.start,
-        "end_time": place.taken.end,
-        "busy_start": place.taken.busy_start,
-        "busy_end": place.taken.busy_end,
-        "overlap_allowed": False,
-        "is_hold": True,
-        "expires_at": _expiry(now, wish.ttl_seconds),
-        "held_from": held_from,
-        "client_name": "",
-        "client_email": None,
-        "client_email_folded": None,
-        "client_phone": None,
-        "client_phone_digits": None,
-        "client_language": "",
-        "client_timezone": None,
-        "client_notes": None,
-        "internal_notes": None,
-        "answers": [],
-        "status": "pending",
-        "source": party.source,
-        "version": 1,
-        "confirmed_at": None,
-        "completed_at": None,
-        "cancelled_at": None,
-        "no_show_at": None,
-        "cancellation_reason": None,
-        "created_by": party.actor.model_dump_json(),
-        "created_at": now,
-        "updated_at": now,
-    }
+    row = new_row(party, kind.id, place.calendar_id, taken, now) | pending(_expiry(now, wish.ttl_seconds))
+    row |= {"id": new_id("hold"), "is_hold": True, "held_from": held_from}
     if not claim(tx, row, None):
         raise placing.refused_by_the_database(row, now)
     return Hold.model_validate(row)

@@ -42,14 +42,42 @@ def _parameter(name: str) -> ColumnElement[Any]:
     return bindparam(name, type_=appointments.c[name].type)
 
 
+NOT_CANCELLED: ColumnElement[bool] = appointments.c.status != literal_column("'cancelled'")
+"""In the words of the indexes that have the active rows only, so that the databases use those."""
+_ANY_OVERLAP: ColumnElement[bool] = appointments.c.overlap_allowed.in_((False, True))
+"""Always true: with it, the databases enter the index of what occupies a calendar at the times."""
+
+
+def active_at(now: Any) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of appointments and holds that keep their time at `now`: they are neither
+    cancelled nor have they lapsed."""
+    return NOT_CANCELLED, or_(appointments.c.expires_at.is_(None), appointments.c.expires_at > now)
+
+
+def occupying(start: datetime, end: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of appointments and holds that occupy their calendar within `[start, end)`,
+    buffers included."""
+    return _ANY_OVERLAP, *_busy_within(start, end, shifted(start, -MAX_BUSY))
+
+
+def _busy_within(start: Any, end: Any, reach: Any) -> tuple[ColumnElement[bool], ...]:
+    return (
+        appointments.c.busy_start < end,
+        appointments.c.busy_end > start,
+        # Nothing is busy longer than MAX_BUSY, so the index is read over a bounded range.
+        appointments.c.busy_start > reach,
+    )
+
+
 _IN_THE_WAY = (
     appointments.c.org_id == _parameter("org_id"),
     appointments.c.calendar_id == _parameter("calendar_id"),
-    appointments.c.status != literal_column("'cancelled'"),  # in the index's own words
-    appointments.c.busy_start < _parameter("busy_end"),
-    appointments.c.busy_end > _parameter("busy_start"),
-    # Nothing is busy longer than MAX_BUSY, so the index is read over a bounded range.
-    appointments.c.busy_start > bindparam("reach", type_=appointments.c.busy_start.type),
+    NOT_CANCELLED,
+    *_busy_within(
+        _parameter("busy_start"),
+        _parameter("busy_end"),
+        bindparam("reach", type_=appointments.c.busy_start.type),
+    ),
     appointments.c.id != _parameter("id"),
 )
 _FREE = or_(
@@ -171,11 +199,8 @@ _BLOCKERS = (
     )
     .where(
         *_IN_THE_WAY,
-        appointments.c.overlap_allowed.in_((False, True)),  # so that the index is entered at the times
-        or_(
-            appointments.c.expires_at.is_(None),
-            appointments.c.expires_at > bindparam("now", type_=appointments.c.expires_at.type),
-        ),
+        _ANY_OVERLAP,
+        *active_at(bindparam("now", type_=appointments.c.expires_at.type)),
     )
     .order_by(appointments.c.busy_start)
 )

@@ -3,14 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, literal_column, or_, select
+from sqlalchemy import func, select
 
 from kalends.core.caller import Host, Visitor
 from kalends.core.contacts import digits, folded
 from kalends.core.errors import TooManyHolds, TooManyOpen
-from kalends.core.hours import moment, seconds
+from kalends.core.hours import shifted
 from kalends.core.lifecycle import MAX_BUSY
-from kalends.db.claims import lock_name
+from kalends.db.claims import active_at, lock_name
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointments
 
@@ -36,9 +36,9 @@ def of_client(tx: Tx, host: Host, kind: AnyRow, email: str | None, phone: str | 
         appointments.c.appointment_type_id == kind.id,
         appointments.c.source == "booking_page",
         # So that the index is entered at the times.
-        appointments.c.start_time > moment(seconds(now) - int(MAX_BUSY.total_seconds())),
+        appointments.c.start_time > shifted(now, -MAX_BUSY),
         appointments.c.end_time > now,
-        *_standing(now),
+        *active_at(now),
     )
     if _count(tx, *open_) >= most:
         raise TooManyOpen(
@@ -56,7 +56,7 @@ def of_address(tx: Tx, host: Host, visitor: Visitor, now: datetime, *, besides: 
         appointments.c.org_id == host.org_id,
         appointments.c.held_from == visitor.digest,
         appointments.c.id != (besides or ""),
-        *_standing(now),
+        *active_at(now),
     )
     if _count(tx, *held) >= visitor.most_holds:
         raise TooManyHolds(
@@ -64,13 +64,6 @@ def of_address(tx: Tx, host: Host, visitor: Visitor, now: datetime, *, besides: 
             "again in a few minutes.",
             limit=visitor.most_holds,
         )
-
-
-def _standing(now: datetime) -> tuple[Any, ...]:
-    return (
-        appointments.c.status != literal_column("'cancelled'"),
-        or_(appointments.c.expires_at.is_(None), appointments.c.expires_at > now),
-    )
 
 
 def _count(tx: Tx, *which: Any) -> int:

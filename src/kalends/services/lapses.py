@@ -9,10 +9,11 @@ one has counted as lapsed, nobody can redeem or confirm afterwards. The worker s
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, exists, literal_column, or_, update
+from sqlalchemy import ColumnElement, delete, exists, or_, update
 
-from kalends.core.hours import moment, seconds
-from kalends.core.lifecycle import MAX_BUSY, Occupancy, as_of
+from kalends.core.hours import moment
+from kalends.core.lifecycle import Occupancy, as_of
+from kalends.db.claims import NOT_CANCELLED, occupying
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointments, organizations
 from kalends.schemas.appointments import Appointment
@@ -21,7 +22,6 @@ from kalends.services.appointments import WITH_HOLDS, fields_of, with_fields
 from kalends.services.confirmations import UNCONFIRMED
 
 _MOST_AT_ONCE = 200
-_LONGEST = int(MAX_BUSY.total_seconds())
 
 
 def settle(tx: Tx, org_id: str, calendar_ids: Collection[str], taken: Occupancy, now: datetime) -> None:
@@ -30,12 +30,8 @@ def settle(tx: Tx, org_id: str, calendar_ids: Collection[str], taken: Occupancy,
         appointments.c.org_id == org_id,
         appointments.c.calendar_id.in_(calendar_ids),
         appointments.c.expires_at <= now,
-        # So that the index of what is active is entered at the times, and not the whole organization read.
-        appointments.c.status != literal_column("'cancelled'"),
-        appointments.c.overlap_allowed.in_((False, True)),
-        appointments.c.busy_start > moment(seconds(taken.busy_start) - _LONGEST),
-        appointments.c.busy_start < taken.busy_end,
-        appointments.c.busy_end > taken.busy_start,
+        NOT_CANCELLED,
+        *occupying(taken.busy_start, taken.busy_end),
     )
     _settle_where(tx, lapsed, now)
 
@@ -48,8 +44,8 @@ def settle_counted(tx: Tx, org_id: str, type_id: str, span: tuple[int, int], now
         appointments.c.appointment_type_id == type_id,
         appointments.c.start_time >= moment(span[0]),
         appointments.c.start_time < moment(span[1]),
-        appointments.c.status != "cancelled",
         appointments.c.expires_at <= now,
+        NOT_CANCELLED,
     )
     _settle_where(tx, lapsed, now)
 

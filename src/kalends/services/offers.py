@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, exists, func, literal_column, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, true
 
 from kalends.core.errors import NotFound
 from kalends.core.hours import Override, Schedule, day_named, day_number, moment, odd_days, seconds
@@ -12,6 +12,7 @@ from kalends.core.intervals import Intervals
 from kalends.core.lifecycle import MAX_BUSY, Occupancy
 from kalends.core.rules import Calendar, Period, Terms, span_of_periods
 from kalends.core.slots import Offer
+from kalends.db.claims import active_at, occupying
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import (
     appointment_types,
@@ -225,9 +226,7 @@ def _busy(
         .where(
             appointments.c.org_id == org_id,
             appointments.c.calendar_id.in_(calendar_ids),
-            appointments.c.overlap_allowed.in_((False, True)),  # so that the index is entered at the times
-            appointments.c.busy_start < moment(end),
-            appointments.c.busy_start > moment(start - _SLACK),
+            *occupying(moment(start), moment(end)),
             *_counting(now, moving),
         )
         .group_by(appointments.c.calendar_id)
@@ -262,7 +261,7 @@ def in_week(
             appointments.c.calendar_id.in_(calendar_ids),
             appointments.c.start_time >= moment(week[0]),
             appointments.c.start_time < moment(week[1]),
-            *_counting(now, None),
+            *active_at(now),
         )
         .group_by(appointments.c.calendar_id)
     )
@@ -277,7 +276,7 @@ def last_booked(tx: Tx, org_id: str, calendar_ids: Collection[str], now: datetim
         .where(
             appointments.c.org_id == calendars.c.org_id,
             appointments.c.calendar_id == calendars.c.id,
-            *_counting(now, None),
+            *active_at(now),
         )
         .order_by(appointments.c.id.desc())
         .limit(1)
@@ -288,13 +287,10 @@ def last_booked(tx: Tx, org_id: str, calendar_ids: Collection[str], now: datetim
     return {row.id: row.latest or "" for row in rows}
 
 
-def _counting(now: datetime, moving: str | None) -> list[Any]:
-    """What keeps a calendar busy and counts for caps: everything but what is cancelled or has lapsed."""
-    rules = [
-        appointments.c.status != literal_column("'cancelled'"),  # in the index's own words
-        or_(appointments.c.expires_at.is_(None), appointments.c.expires_at > now),
-    ]
-    return rules if moving is None else [*rules, appointments.c.id != moving]
+def _counting(now: datetime, moving: str | None) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of what keeps a calendar busy and counts for caps, the appointment `moving`
+    aside."""
+    return active_at(now) if moving is None else (*active_at(now), appointments.c.id != moving)
 
 
 def _hours(start: str, end: str) -> tuple[int, int]:

@@ -34,6 +34,7 @@ def forget_zones() -> None:
 
 DAY = 86_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # of the years 1 and 9999
 _EDGE = 2 * DAY
@@ -41,13 +42,15 @@ _EDGE = 2 * DAY
 
 
 def seconds(instant: datetime) -> int:
-    """An instant as whole seconds since 1970-01-01T00:00:00Z; a fraction is cut."""
-    return (instant - _EPOCH) // timedelta(seconds=1)
+    """Return an instant as whole seconds since 1970-01-01T00:00:00Z; a fraction is cut."""
+    return (instant - _EPOCH) // _SECOND
 
 
 def moment(second: int) -> datetime:
-    """The UTC instant so many seconds after 1970-01-01T00:00:00Z, kept within the years 1 to 9999."""
-    return _EPOCH + timedelta(seconds=min(max(second, FIRST_SECOND), LAST_SECOND))
+    """Return the UTC instant so many seconds after 1970-01-01T00:00:00Z, kept within the years 1 to 9999."""
+    if not FIRST_SECOND <= second <= LAST_SECOND:
+        second = FIRST_SECOND if second < 0 else LAST_SECOND
+    return _EPOCH + timedelta(seconds=second)
 
 
 def shifted(instant: datetime, by: timedelta) -> datetime:
@@ -235,6 +238,13 @@ def odd_days(schedule: Schedule, days: int, start: int, end: int) -> Sequence[tu
     return [(Intervals(spans), length) for length, spans in found.items() if spans]
 
 
+def offset_changes(zone: str, first: int, last: int) -> Iterator[tuple[int, int, int]]:
+    """Return when a zone's offset changes after `first`, `last` included, both instants in seconds: each
+    change with the offsets before and after it, in seconds."""
+    for ((_, until), before), (_, after) in pairwise(_pieces(zone, first, last + 1)):
+        yield until, before, after
+
+
 def local_days(zone: str, first: int, last: int) -> Intervals:
     """The instants, in seconds, whose calendar day in `zone` is one of those from `first` to `last`, both
     included and counted from 1970-01-01."""
@@ -379,7 +389,7 @@ def _offset(zone: str, second: int) -> int:
     kept = min(max(second, FIRST_SECOND + _EDGE), LAST_SECOND - _EDGE)
     offset = moment(kept).astimezone(ZoneInfo(zone)).utcoffset()
     assert offset is not None
-    return offset // timedelta(seconds=1)
+    return offset // _SECOND
 
 
 def _year(second: int) -> int:

@@ -36,23 +36,21 @@ class Occupancy:
 
 
 def occupy(start: datetime, *, length: int, buffer_before: int, buffer_after: int) -> Occupancy:
-    """What an appointment at `start` (a UTC instant) takes that lasts `length` seconds; buffers are minutes.
+    """Return what an appointment takes that begins at `start` (a UTC instant) and lasts `length` seconds.
+    Buffers are minutes.
 
-    Raises InvalidTime where any of it would fall outside the years 1 to 9999.
+    Raises InvalidTime if any of it would fall outside the years 1 to 9999.
     """
-    try:
-        end = start + timedelta(seconds=length)
-        return Occupancy(
-            start,
-            end,
-            busy_start=start - timedelta(minutes=buffer_before),
-            busy_end=end + timedelta(minutes=buffer_after),
-        )
-    except OverflowError:
+    lasting = timedelta(seconds=length)
+    before, after = timedelta(minutes=buffer_before), timedelta(minutes=buffer_after)
+    end = shifted(start, lasting)
+    taken = Occupancy(start, end, busy_start=shifted(start, -before), busy_end=shifted(end, after))
+    if taken.busy_end - taken.busy_start < before + lasting + after:  # an end of the calendar cut it off
         raise InvalidTime(
             "start_time is so near the end of the calendar (years 1 to 9999) that the appointment "
             "would not fit."
-        ) from None
+        )
+    return taken
 
 
 TRANSITIONS: Mapping[Status, tuple[Status, ...]] = MappingProxyType(

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from kalends.core.event_types import TEST_EVENT, is_filter
+from kalends.core.hours import FIRST_SECOND, LAST_SECOND
 from kalends.core.lifecycle import Status
 from kalends.schemas.fields import Address, Id, Moment, Zone, as_date, as_moment
 from kalends.schemas.wire import Request
@@ -77,7 +78,7 @@ class Cursor(Request):
 
     by: Literal["start_time", "updated_at"]
     order: Literal["asc", "desc"]
-    at: int
+    at: Annotated[int, Field(ge=FIRST_SECOND, le=LAST_SECOND)]
     id: Id
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from kalends.core.errors import HoldGone, HoldMismatch, InvalidTime, NotFound
-from kalends.core.hours import instant
+from kalends.core.hours import instant, shifted
 from kalends.core.lifecycle import Occupancy
 from kalends.db.claims import claim, lock_calendars
 from kalends.db.database import AnyRow, Tx
@@ -70,10 +70,11 @@ def redeem(
 
 
 def _expiry(now: datetime, ttl_seconds: int) -> datetime:
-    try:
-        return now + timedelta(seconds=ttl_seconds)
-    except OverflowError:
-        raise InvalidTime("The hold would expire after the year 9999.") from None
+    wanted = timedelta(seconds=ttl_seconds)
+    expires_at = shifted(now, wanted)
+    if expires_at - now < wanted:
+        raise InvalidTime("The hold would expire after the year 9999.")
+    return expires_at
 
 
 def _standing(org_id: str, hold_id: str, now: datetime) -> tuple[Any, ...]:

@@ -90,9 +90,6 @@ def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, Link]:
         .where(manage_links.c.digest.in_(digests))
     )
     return {
-        row.digest: Link(row.digest, host_of(row), row.appointment_id, _expiry(row.end_time)) for row in rows
+        row.digest: Link(row.digest, host_of(row), row.appointment_id, shifted(row.end_time, GOOD_AFTER_END))
+        for row in rows
     }
-
-
-def _expiry(end: datetime) -> datetime:
-    return shifted(end, GOOD_AFTER_END)

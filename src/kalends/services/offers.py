@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, true
 
 from kalends.core.errors import NotFound
-from kalends.core.hours import Override, Schedule, day_named, day_number, moment, odd_days, seconds
+from kalends.core.hours import DAY, Override, Schedule, day_named, day_number, moment, odd_days, seconds
 from kalends.core.intervals import Intervals
 from kalends.core.lifecycle import MAX_BUSY, Occupancy
 from kalends.core.rules import Calendar, Period, Terms, span_of_periods
@@ -27,7 +27,6 @@ from kalends.db.tables import (
 from kalends.db.verbs import all_in_seconds
 from kalends.schemas.appointment_types import BookingQuestion
 
-_DAY = 86_400
 _MINUTE = 60
 _CAPS: Mapping[str, Period] = {"max_per_day": "day", "max_per_week": "week", "max_per_month": "month"}
 _SLACK = int(MAX_BUSY.total_seconds())
@@ -133,7 +132,7 @@ def offer(
 
 def is_of_days(kind: AnyRow) -> bool:
     """Whether the type lasts whole days, which may be calendar days of 23 or 25 hours: its hours decide."""
-    return bool(kind.duration_minutes * _MINUTE % _DAY == 0)
+    return bool(kind.duration_minutes * _MINUTE % DAY == 0)
 
 
 def length(tx: Tx, kind: AnyRow, start: int) -> int:
@@ -148,7 +147,7 @@ def length(tx: Tx, kind: AnyRow, start: int) -> int:
 
 
 def _odd(kind: AnyRow, followed: Schedule, start: int, end: int) -> Sequence[tuple[Intervals, int]]:
-    return odd_days(followed, kind.duration_minutes * _MINUTE // _DAY, start, end) if is_of_days(kind) else ()
+    return odd_days(followed, kind.duration_minutes * _MINUTE // DAY, start, end) if is_of_days(kind) else ()
 
 
 def _caps(kind: AnyRow) -> Mapping[Period, int]:
@@ -182,7 +181,7 @@ def _schedules(
     ):
         weekly[window.schedule_id][window.day_of_week].append(_hours(window.start_time, window.end_time))
     changed: dict[str, list[Override]] = {id_: [] for id_ in wanted}
-    first, last = (start // _DAY - 7), (end + _SLACK) // _DAY + 5
+    first, last = (start // DAY - 7), (end + _SLACK) // DAY + 5
     for row in tx.execute(
         select(overrides.c.schedule_id, overrides.c.start_date, overrides.c.end_date, overrides.c.windows)
         .where(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from kalends.core.errors import Malformed, NotFound, Wanted
-from kalends.core.hours import begin_of, end_of, instant, local_stamp, moment, seconds, stamp
+from kalends.core.hours import DAY, begin_of, end_of, instant, local_stamp, moment, seconds, stamp
 from kalends.core.rules import HOUR
 from kalends.core.slots import Offer
 from kalends.db.aside import aside
@@ -19,7 +19,6 @@ MOST_SLOTS = 5_000
 """Of one answer."""
 MOST_NAMED = 100_000
 """Names of calendars in one answer: where many could take each slot, it has fewer of them."""
-_DAY = 86_400
 _SUGGESTIONS = 5
 _LOOK_AHEAD = (7, 28, 57)
 """The days in which other starts are looked for, a part at a time: most often the first part has enough."""
@@ -39,7 +38,7 @@ def search(
     end = seconds(end_of(query.to, timezone))
     if end < start:
         raise Malformed("to must not be before from.")
-    if end - start > MOST_DAYS * _DAY + 3 * HOUR:  # clocks may be put back within
+    if end - start > MOST_DAYS * DAY + 3 * HOUR:  # clocks may be put back within
         raise Malformed(f"from and to must not be more than {MOST_DAYS} days apart.")
     kind = offers.kind_of(tx, org_id, query.appointment_type_id)
     in_question = offers.calendars_of(tx, kind, query.calendar_id)
@@ -109,7 +108,7 @@ def next_available(tx: Tx, wanted: Wanted) -> list[str]:
     start = max(seconds(wanted.start) + 1, earliest)
     found: list[int] = []
     for days in _LOOK_AHEAD:
-        end = start + days * _DAY
+        end = start + days * DAY
         offer = offers.offer(tx, kind, in_question, start, end, wanted.now, moving=wanted.moving)
         found += aside(tx, offer.starts, start, end, _SUGGESTIONS - len(found))
         if len(found) == _SUGGESTIONS:

@@ -32,7 +32,15 @@ router = APIRouter(prefix="/v1/calendar/holds", tags=["holds"], route_class=Json
 async def create(body: HoldCreate, change: Writing) -> Response:
     """Keep time for a while. It is free again at `expires_at`, or when the hold is deleted; an appointment
     that is booked with its `hold_id` takes its place."""
-    return await change.make(HoldAnswer.of, holds.hold, change.party, body, change.now)
+    return await change.make(
+        HoldAnswer.of,
+        holds.hold,
+        change.party,
+        body,
+        change.now,
+        calendar_id=body.calendar_id,
+        check=body.check,
+    )
 
 
 @router.delete("/{id}", response_model=Deleted, responses=deleting())

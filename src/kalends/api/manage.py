@@ -47,7 +47,7 @@ async def confirm(body: Confirmation, change: WritingByLink) -> Response:
 )
 async def cancel(body: Cancellation, change: WritingByLink) -> Response:
     """Cancel the appointment; again changes nothing."""
-    return await change.make(_said(change), booking_page.cancel, change.by, body.reason, change.now)
+    return await change.make(_said(change), booking_page.cancel, change.by, body, change.now)
 
 
 @router.post(
@@ -70,9 +70,7 @@ async def reschedule(body: Rescheduling, change: WritingByLink) -> Response:
     be confirmed again."""
 
     async def make() -> Response:
-        return await change.make(
-            _said(change), booking_page.reschedule, change.by, body.start_time, change.now
-        )
+        return await change.make(_said(change), booking_page.reschedule, change.by, body, change.now)
 
     moved = change.by.appointment_id
     return await change.context.public_bookings.move(change, change.visited, moved, make)

@@ -18,10 +18,8 @@ from kalends.schemas.public import (
     BookingPage,
     ClientAppointment,
     ClientBooking,
-    ClientExplainQuery,
-    ClientSlotsQuery,
 )
-from kalends.schemas.queries import ExplainQuery, SlotsQuery
+from kalends.schemas.queries import ClientExplainQuery, ClientSlotsQuery
 from kalends.schemas.slots import ClientSlotsAnswer, Explanation
 from kalends.schemas.wire import Deleted
 from kalends.services import booking_page, holds, slots
@@ -46,17 +44,15 @@ async def page(visit: Visiting) -> BookingPage:
 )
 async def search(query: Annotated[ClientSlotsQuery, Query()], visit: Visiting) -> Response:
     """List every start that can be booked; the first 5,000, if there are more, and the `next` one."""
-    asked = SlotsQuery.model_construct(**dict(query))
     # How many calendars there are is nobody's business.
-    found = await visit.look(slots.search, visit.org_id, visit.timezone, asked, visit.now, naming=False)
+    found = await visit.look(slots.search, visit.org_id, visit.timezone, query, visit.now, naming=False)
     return Response(found, media_type="application/json")
 
 
 @router.get("/{slug}/slots/explain", responses=public_reading(errors.Moved, *_TIMES))
 async def explain(query: Annotated[ClientExplainQuery, Query()], visit: Visiting) -> Explanation:
     """Tell whether a start can be booked; if not, why not, and what could be had instead."""
-    asked = ExplainQuery.model_construct(**dict(query))
-    told = await visit.look(slots.explain, visit.org_id, visit.timezone, asked, visit.now)
+    told = await visit.look(slots.explain, visit.org_id, visit.timezone, query, visit.now)
     return told.model_copy(update={"reasons": for_clients(told.reasons)})
 
 

@@ -22,11 +22,15 @@ _RESPONSES = reading(errors.NotFound, errors.InvalidTime, errors.NonexistentTime
 async def search(query: Annotated[SlotsQuery, Query()], call: Reading) -> Response:
     """List every start that can be booked with `check: all`, and the calendars that could take it; the first
     5,000 or fewer, if there are more, and the `next` one."""
-    found = await call.look(slots.search, call.org_id, call.timezone, query, call.now)
+    found = await call.look(
+        slots.search, call.org_id, call.timezone, query, call.now, calendar_id=query.calendar_id
+    )
     return Response(found, media_type="application/json")
 
 
 @router.get("/explain", responses=_RESPONSES)
 async def explain(query: Annotated[ExplainQuery, Query()], call: Reading) -> Explanation:
     """Tell whether a start can be booked with `check: all`; if not, every rule that speaks against it."""
-    return await call.look(slots.explain, call.org_id, call.timezone, query, call.now)
+    return await call.look(
+        slots.explain, call.org_id, call.timezone, query, call.now, calendar_id=query.calendar_id
+    )

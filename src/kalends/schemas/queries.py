@@ -185,8 +185,8 @@ class EventsQuery(Request):
     limit: Limit = 100
 
 
-class SlotsQuery(Request):
-    """The parameters of the search for free time."""
+class ClientSlotsQuery(Request):
+    """The parameters of a client's search for free time."""
 
     model_config = ConfigDict(validate_by_alias=True, validate_by_name=False)
 
@@ -198,12 +198,22 @@ class SlotsQuery(Request):
     timezone: Annotated[Zone, EVERY_PLUS] | None = Field(
         default=None, description="Adds each slot's local times in this zone; changes nothing else."
     )
+
+
+class SlotsQuery(ClientSlotsQuery):
+    """The parameters of the search for free time."""
+
     calendar_id: Id | None = Field(default=None, description="Only this calendar's time.")
 
 
-class ExplainQuery(Request):
-    """The parameters of the question why."""
+class ClientExplainQuery(Request):
+    """The parameters of a client's question why a time can't be booked."""
 
     appointment_type_id: Id
     start_time: Annotated[Moment, PLUS]
+
+
+class ExplainQuery(ClientExplainQuery):
+    """The parameters of the question why a time can't be booked."""
+
     calendar_id: Id | None = Field(default=None, description="Of this calendar only.")

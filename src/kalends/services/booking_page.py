@@ -10,9 +10,17 @@ from kalends.core.hours import stamp
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types
 from kalends.schemas.answers import answered
-from kalends.schemas.appointments import Appointment, AppointmentChange, AppointmentCreate
-from kalends.schemas.holds import ClientHoldCreate, Hold, HoldCreate
-from kalends.schemas.public import BookableType, BookingPage, ClientBooking, changeable_until, host_summary
+from kalends.schemas.appointments import Appointment, AppointmentChange
+from kalends.schemas.holds import ClientHoldCreate, Hold
+from kalends.schemas.public import (
+    BookableType,
+    BookingPage,
+    Cancellation,
+    ClientBooking,
+    Rescheduling,
+    changeable_until,
+    host_summary,
+)
 from kalends.services import (
     appointment_changes,
     appointments,
@@ -42,8 +50,7 @@ def page(tx: Tx, host: Host) -> BookingPage:
 def hold(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: datetime) -> Hold:
     """Keep time for a while, by every rule. Raises TooManyHolds, and what `holds.hold` raises."""
     client_limits.of_address(tx, host, visitor, now)
-    checked = HoldCreate.model_construct(**dict(wish), check="all")
-    return holds.hold(tx, parties.client(host), checked, now, held_from=visitor.digest)
+    return holds.hold(tx, parties.client(host), wish, now, held_from=visitor.digest)
 
 
 def book(
@@ -64,10 +71,10 @@ def book(
     client_limits.of_client(tx, host, kind, wish.client_email, wish.client_phone, now)
     if by_mail:
         client_limits.of_address(tx, host, visitor, now, besides=wish.hold_id)
-    known = {name: value for name, value in dict(wish).items() if name in AppointmentCreate.model_fields}
-    checked = AppointmentCreate.model_construct(**known, check="all")
     asked_from = visitor.digest if by_mail else None
-    booked = bookings.book(tx, parties.client(host), checked, now, answers, asked_from=asked_from)
+    booked = bookings.book(
+        tx, parties.client(host), wish, answers, now, hold_id=wish.hold_id, asked_from=asked_from
+    )
     return booked, None if by_mail else manage_links.issue(tx, host.org_id, booked.id, now)
 
 
@@ -90,7 +97,7 @@ def confirm(tx: Tx, link: Link, now: datetime) -> Appointment:
     )
 
 
-def cancel(tx: Tx, link: Link, reason: str | None, now: datetime) -> Appointment:
+def cancel(tx: Tx, link: Link, wish: Cancellation, now: datetime) -> Appointment:
     """Cancel an appointment; again changes nothing. Raises TooLate, IllegalTransition."""
     # Locked: staff may be confirming it, and then the notice counts.
     row = _row(tx, link, now, locked=True)
@@ -98,24 +105,24 @@ def cancel(tx: Tx, link: Link, reason: str | None, now: datetime) -> Appointment
     if present.status == "cancelled":
         return present
     if row.is_hold:
-        return confirmations.withdraw(tx, row, reason, now)
+        return confirmations.withdraw(tx, row, wish.reason, now)
     _in_time(present, link.host, now)
-    wish = AppointmentChange(status="cancelled", cancellation_reason=reason)
-    return appointment_changes.change(
-        tx, parties.client(link.host), link.appointment_id, wish, now, link=link
-    )
+    cancelled = AppointmentChange(status="cancelled", cancellation_reason=wish.reason)
+    return _change(tx, link, cancelled, now)
 
 
-def reschedule(tx: Tx, link: Link, start: datetime, now: datetime) -> Appointment:
+def reschedule(tx: Tx, link: Link, wish: Rescheduling, now: datetime) -> Appointment:
     """Move an appointment by every rule. Raises TooLate, IllegalTransition, Unbookable."""
     present = own(tx, link, now)
     appointment_changes.must_be_movable(present.status)
     confirmations.must_be_confirmed(present)
     _in_time(present, link.host, now)
-    wish = AppointmentChange.model_construct({"start_time", "check"}, start_time=start, check="all")
-    return appointment_changes.change(
-        tx, parties.client(link.host), link.appointment_id, wish, now, link=link
-    )
+    return _change(tx, link, AppointmentChange(start_time=wish.start_time, check="all"), now)
+
+
+def _change(tx: Tx, link: Link, wish: AppointmentChange, now: datetime) -> Appointment:
+    party = parties.client(link.host)
+    return appointment_changes.change(tx, party, link.appointment_id, wish, now, link=link)
 
 
 def _row(tx: Tx, link: Link, now: datetime, *, locked: bool = False) -> AnyRow:

@@ -10,12 +10,12 @@ from kalends.core.caller import Caller
 from kalends.core.errors import HoldGone
 from kalends.core.event_types import BOOKING_ASKED
 from kalends.core.hours import instant
-from kalends.core.lifecycle import confirm_by
+from kalends.core.lifecycle import Check, confirm_by
 from kalends.db.claims import Values, claim
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, calendars, type_calendars
 from kalends.schemas.answers import corrected
-from kalends.schemas.appointments import Appointment, AppointmentCreate, QuestionAnswer
+from kalends.schemas.appointments import Appointment, AppointmentCreate, Booking, QuestionAnswer
 from kalends.schemas.events import AppointmentCreated
 from kalends.services import confirmations, events, holds, manage_links, offers, parties, placing
 from kalends.services.appointments import details, new_row, pending
@@ -35,7 +35,16 @@ def by_staff(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> 
     if wish.answers:
         kind = offers.kind_of(tx, caller.org_id, wish.appointment_type_id)
         answers = corrected(offers.questions_of(kind), (), wish.answers)
-    return book(tx, parties.staff(caller), wish, now, answers)
+    return book(
+        tx,
+        parties.staff(caller),
+        wish,
+        answers,
+        now,
+        check=wish.check,
+        calendar_id=wish.calendar_id,
+        hold_id=wish.hold_id,
+    )
 
 
 def by_staff_with_link(
@@ -66,16 +75,20 @@ def by_staff_at_once(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datet
         return None  # how long it is depends on the hours
     kind, party = found[0], parties.staff(caller)
     taken = placing.occupation(tx, kind, instant(wish.start_time, caller.timezone))
-    return _store(tx, party, kind, _row(party, kind, Place(kind.calendar_id, taken), wish, (), now), wish)
+    row = _row(party, kind, Place(kind.calendar_id, taken), wish, (), now)
+    return _store(tx, party, kind, row, wish.check)
 
 
 def book(
     tx: Tx,
     party: Party,
-    wish: AppointmentCreate,
+    wish: Booking,
+    answers: Sequence[QuestionAnswer],
     now: datetime,
-    answers: Sequence[QuestionAnswer] = (),
     *,
+    check: Check = "all",
+    calendar_id: str | None = None,
+    hold_id: str | None = None,
     asked_from: bytes | None = None,
 ) -> Appointment:
     """Book time, or turn a hold into the booking. `asked_from` is a digest of a client's network address, if
@@ -86,20 +99,20 @@ def book(
     """
     start = instant(wish.start_time, party.timezone)
     kind = offers.kind_of(tx, party.org_id, wish.appointment_type_id)
-    if wish.hold_id is not None:
-        place = holds.redeem(tx, kind, wish.hold_id, start, wish.calendar_id, now)
+    if hold_id is not None:
+        place = holds.redeem(tx, kind, hold_id, start, calendar_id, now)
         if start <= now and (asked_from is not None or _waits(party, kind)):
             raise HoldGone("The time of this hold has begun, so nobody could confirm it; choose another.")
     else:
-        in_question = offers.calendars_of(tx, kind, wish.calendar_id)
+        in_question = offers.calendars_of(tx, kind, calendar_id)
         taken = placing.occupation(tx, kind, start)
-        place = placing.place(tx, kind, in_question, taken, wish.check, now)
+        place = placing.place(tx, kind, in_question, taken, check, now)
         if start <= now and asked_from is not None:
             raise placing.begins_now(kind, taken, now)
     row = _row(party, kind, place, wish, answers, now)
     if asked_from is not None:
         row = confirmations.asked(row, asked_from, now)
-    booked = _store(tx, party, kind, row, wish, promised=wish.hold_id is not None)
+    booked = _store(tx, party, kind, row, check, promised=hold_id is not None)
     if booked is None:
         raise placing.refused_by_the_database(row, now)
     return booked
@@ -111,10 +124,10 @@ def _may_waive(caller: Caller, wish: AppointmentCreate) -> None:
 
 
 def _store(
-    tx: Tx, party: Party, kind: AnyRow, row: Values, wish: AppointmentCreate, *, promised: bool = False
+    tx: Tx, party: Party, kind: AnyRow, row: Values, check: Check, *, promised: bool = False
 ) -> Appointment | None:
     booked = Appointment.shown(row, kind.name, kind.duration_minutes, kind.color)
-    told = AppointmentCreated(appointment=booked, actor=party.actor, check=wish.check)
+    told = AppointmentCreated(appointment=booked, actor=party.actor, check=check)
     happened = BOOKING_ASKED if booked.version == UNCONFIRMED else "appointment.created"
     event = events.of_appointment(happened, told, row["created_at"])
     return booked if claim(tx, row, event, promised=promised) else None
@@ -129,7 +142,7 @@ def _row(
     party: Party,
     kind: AnyRow,
     place: Place,
-    wish: AppointmentCreate,
+    wish: Booking,
     answers: Sequence[QuestionAnswer],
     now: datetime,
 ) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from sqlalchemy import delete, select
 
 from kalends.core.errors import HoldGone, HoldMismatch, InvalidTime, NotFound
 from kalends.core.hours import instant, shifted
-from kalends.core.lifecycle import Occupancy
+from kalends.core.lifecycle import Check, Occupancy
 from kalends.db.claims import claim, lock_calendars
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointments
 from kalends.ids import new_id
-from kalends.schemas.holds import Hold, HoldCreate
+from kalends.schemas.holds import ClientHoldCreate, Hold
 from kalends.services import offers, placing
 from kalends.services.appointments import new_row, pending
 from kalends.services.confirmations import UNCONFIRMED
@@ -24,14 +24,25 @@ from kalends.services.parties import Party
 from kalends.services.placing import Place
 
 
-def hold(tx: Tx, party: Party, wish: HoldCreate, now: datetime, *, held_from: bytes | None = None) -> Hold:
-    """Keep time for a while. `held_from` is a digest of a client's network address. Raises NotFound for an
-    unknown type or calendar, InvalidTime, Unbookable."""
+def hold(
+    tx: Tx,
+    party: Party,
+    wish: ClientHoldCreate,
+    now: datetime,
+    *,
+    calendar_id: str | None = None,
+    check: Check = "all",
+    held_from: bytes | None = None,
+) -> Hold:
+    """Keep time for a while. `held_from` is a digest of a client's network address.
+
+    Raises NotFound for an unknown type or calendar, InvalidTime, Unbookable.
+    """
     start = instant(wish.start_time, party.timezone)
     kind = offers.kind_of(tx, party.org_id, wish.appointment_type_id)
-    in_question = offers.calendars_of(tx, kind, wish.calendar_id)
+    in_question = offers.calendars_of(tx, kind, calendar_id)
     taken = placing.occupation(tx, kind, start)
-    place = placing.place(tx, kind, in_question, taken, wish.check, now)
+    place = placing.place(tx, kind, in_question, taken, check, now)
     row = new_row(party, kind.id, place.calendar_id, taken, now) | pending(_expiry(now, wish.ttl_seconds))
     row |= {"id": new_id("hold"), "is_hold": True, "held_from": held_from}
     if not claim(tx, row, None):

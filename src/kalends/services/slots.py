@@ -9,7 +9,7 @@ from kalends.core.rules import HOUR
 from kalends.core.slots import Offer
 from kalends.db.aside import aside
 from kalends.db.database import Tx
-from kalends.schemas.queries import ExplainQuery, SlotsQuery
+from kalends.schemas.queries import ClientExplainQuery, ClientSlotsQuery
 from kalends.schemas.slots import ClientSlot, ClientSlotsAnswer, Explanation, Slot, SlotsAnswer
 from kalends.schemas.wire import UNSENT
 from kalends.services import offers, placing
@@ -25,11 +25,19 @@ _LOOK_AHEAD = (7, 28, 57)
 
 
 def search(
-    tx: Tx, org_id: str, timezone: str, query: SlotsQuery, now: datetime, *, naming: bool = True
+    tx: Tx,
+    org_id: str,
+    timezone: str,
+    query: ClientSlotsQuery,
+    now: datetime,
+    *,
+    calendar_id: str | None = None,
+    naming: bool = True,
 ) -> str:
-    """Every start that can be booked, `from` ≤ start < `to`, or the first of them and where the `next` one
-    lies, as JSON: a SlotsAnswer, or if the calendars are not to be named, a ClientSlotsAnswer. `timezone` is
-    the organization's: the zone of bare dates and naive times.
+    """Return every start that can be booked, `from` ≤ start < `to`, as JSON: a SlotsAnswer, or if it is not
+    `naming` calendars, a ClientSlotsAnswer. If there are too many, it has the first ones and the `next` one.
+    With a `calendar_id`, only that calendar's time counts. `timezone` is the organization's: the zone of bare
+    dates and naive times.
 
     Raises NotFound for an unknown type or calendar, Malformed for a range that is reversed or too long,
     InvalidTime.
@@ -41,7 +49,7 @@ def search(
     if end - start > MOST_DAYS * DAY + 3 * HOUR:  # clocks may be put back within
         raise Malformed(f"from and to must not be more than {MOST_DAYS} days apart.")
     kind = offers.kind_of(tx, org_id, query.appointment_type_id)
-    in_question = offers.calendars_of(tx, kind, query.calendar_id)
+    in_question = offers.calendars_of(tx, kind, calendar_id)
     offer = offers.offer(tx, kind, in_question, start, end, now)
     return aside(tx, _named if naming else _nameless, offer, start, end, timezone, query.timezone)
 
@@ -80,16 +88,25 @@ def _slot(start: int, end: int, asked: str | None) -> ClientSlot:
     return slot
 
 
-def explain(tx: Tx, org_id: str, timezone: str, query: ExplainQuery, now: datetime) -> Explanation:
-    """Whether a start can be booked; if not, every reason why; and what else could be had.
+def explain(
+    tx: Tx,
+    org_id: str,
+    timezone: str,
+    query: ClientExplainQuery,
+    now: datetime,
+    *,
+    calendar_id: str | None = None,
+) -> Explanation:
+    """Return whether a start can be booked, if not, every reason why, and the next starts that can. With a
+    `calendar_id`, only that calendar's time counts.
 
     Raises NotFound for an unknown type or calendar, InvalidTime.
     """
     start = instant(query.start_time, timezone)
     kind = offers.kind_of(tx, org_id, query.appointment_type_id)
-    in_question = offers.calendars_of(tx, kind, query.calendar_id)
+    in_question = offers.calendars_of(tx, kind, calendar_id)
     verdict = placing.judge(tx, kind, in_question, placing.occupation(tx, kind, start), "all", now)
-    wanted = Wanted(org_id, kind.id, start, now, query.calendar_id)
+    wanted = Wanted(org_id, kind.id, start, now, calendar_id)
     return Explanation(
         bookable=bool(verdict.free),
         reasons=[placing.told(reason) for reason in verdict.reasons],

@@ -8,7 +8,7 @@ from kalends.ids import digest
 from kalends.schemas.appointment_types import AppointmentTypeCreate
 from kalends.schemas.appointments import AppointmentCreate
 from kalends.schemas.hours import AvailabilityCreate
-from kalends.services import appointment_types, availability, bookings, keys, organizations
+from kalends.services import appointment_types, availability, bookings, keys, organizations, parties
 
 KEY = "vst_demo"
 ORG_ID = "org_xyz789"
@@ -51,7 +51,7 @@ def _book(tx: Tx, caller: Caller, now: datetime) -> None:
             client_language=language,
             client_notes=notes,
         )
-        bookings.by_staff(tx, caller, wish, now)
+        bookings.by_staff(tx, parties.staff(caller), wish, now)
 
 
 def curl(url: str) -> str:

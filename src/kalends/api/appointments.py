@@ -71,7 +71,7 @@ async def create(body: AppointmentCreate, change: Writing) -> Response:
                 appointment=made[0], manage_url=change.link(made[1]), manage_token=made[1]
             ),
             bookings.by_staff_with_link,
-            change.caller,
+            change.party,
             body,
             change.now,
         )
@@ -79,7 +79,7 @@ async def create(body: AppointmentCreate, change: Writing) -> Response:
         AppointmentAnswer.of,
         bookings.by_staff_at_once,
         bookings.by_staff,
-        change.caller,
+        change.party,
         body,
         change.now,
     )
@@ -132,17 +132,17 @@ async def manage_link(id: PathId, change: Writing, body: ManageLinkCreate = _ABS
         return ManageLinkAnswer(manage_url=change.link(token), manage_token=token)
 
     return await keeping_no_link(change, ManageLinkAnswer).make(
-        with_link, manage_links.renew, change.org_id, id, change.now, keep_others=body.keep_others
+        with_link, manage_links.renew, change.party, id, change.now, keep_others=body.keep_others
     )
 
 
 async def _change(id_: str, wish: AppointmentChange, change: Change) -> Response:
     return await change.make(
         AppointmentAnswer.of,
-        appointment_changes.by_staff,
-        change.caller,
+        appointment_changes.change,
+        change.party,
         id_,
         wish,
-        change.versions,
         change.now,
+        versions=change.versions,
     )

@@ -46,4 +46,4 @@ async def create(body: HoldCreate, change: Writing) -> Response:
 @router.delete("/{id}", response_model=Deleted, responses=deleting())
 async def delete(id: PathId, change: Writing) -> Response:
     """Give the time back."""
-    return await change.make(Deleted.of, holds.release, change.org_id, id, change.now)
+    return await change.make(Deleted.of, holds.release, change.party, id, change.now)

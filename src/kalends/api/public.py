@@ -77,7 +77,7 @@ async def hold(body: ClientHoldCreate, change: ClientWriting) -> Response:
 @router.delete("/{slug}/holds/{id}", response_model=Deleted, responses=public_deleting(errors.Moved))
 async def release(id: PathId, change: ClientWriting) -> Response:
     """Give the time back."""
-    return await change.make(Deleted.of, holds.release, change.org_id, id, change.now)
+    return await change.make(Deleted.of, holds.release, change.party, id, change.now)
 
 
 @router.post(

@@ -84,6 +84,9 @@ class ScopeMissing(Refusal):
 
     code = "scope_missing"
 
+    def __init__(self, scope: str, purpose: str = "This call") -> None:
+        super().__init__(f"{purpose} needs an API key with the scope '{scope}'.", scope=scope)
+
 
 class Moved(Refusal):
     """The organization has another slug now, `details.slug`: `Location` leads to the same call there."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from kalends.core.caller import Caller, Link
+from kalends.core.caller import Link
 from kalends.core.contacts import is_replaced
 from kalends.core.errors import Conflict, IllegalTransition, PreconditionFailed
 from kalends.core.hours import instant, stamp
@@ -13,29 +13,11 @@ from kalends.db.claims import move
 from kalends.db.database import AnyRow, Tx
 from kalends.schemas.answers import corrected
 from kalends.schemas.appointments import Appointment, AppointmentChange, QuestionAnswer
-from kalends.services import event_order, history, lapses, manage_links, offers, parties, placing
+from kalends.services import event_order, history, lapses, manage_links, offers, placing
 from kalends.services.appointments import details, fields_of, pending, row_of, shown, with_fields
 from kalends.services.parties import Party
 
 _TIMES = ("start_time", "busy_start", "busy_end")
-
-
-def by_staff(
-    tx: Tx,
-    caller: Caller,
-    appointment_id: str,
-    wish: AppointmentChange,
-    versions: Collection[int] | None,
-    now: datetime,
-) -> Appointment:
-    """Change an appointment by hand; it stays in its calendar.
-
-    Raises PreconditionFailed where its version is not among `versions`, ScopeMissing where the check is
-    waived without `admin`, and what `change` raises.
-    """
-    if wish.check == "none":
-        caller.need("admin", "Changing without a check (check: none)")
-    return change(tx, parties.staff(caller), appointment_id, wish, now, versions=versions)
 
 
 def change(
@@ -48,15 +30,18 @@ def change(
     versions: Collection[int] | None = None,
     link: Link | None = None,
 ) -> Appointment:
-    """Change an appointment; only what `wish` sends. What changes nothing makes no new version. What a client
-    moves may end up with another of the type's calendars, and may have to be confirmed again. Another e-mail
-    address ends every link of the appointment: who had them may be a stranger.
+    """Change an appointment: only the fields that `wish` sends. What changes nothing makes no new version.
+    An appointment that a client moves may end up in another of the type's calendars, and may have to be
+    confirmed again. Another e-mail address ends every link of the appointment: whoever reads the former
+    address may be a stranger.
 
-    Raises NotFound, also if the `link` that it is changed by has ended; Malformed for another value of what
-    can't be changed, and for wrong answers to the type's questions; IllegalTransition; Unbookable where it
-    would be moved or un-cancelled to a time that can't be had; InvalidTime; Conflict for a cancellation
+    Raises ScopeMissing if the check is waived without `admin`; NotFound, also if the `link` by which it is
+    changed has ended; PreconditionFailed if its version is not among `versions`; Malformed for another value
+    of what can't be changed, and for wrong answers to the type's questions; IllegalTransition; InvalidTime;
+    Unbookable if it would be moved or un-cancelled to a time that can't be had; Conflict for a cancellation
     reason without a cancellation, and if a client moves it to another calendar at the same moment as staff.
     """
+    placing.must_be_allowed(party, wish.check, "Changing")
     kind: AnyRow | None = None
     in_question: Sequence[AnyRow] = ()
     if _may_take_time(wish):
@@ -83,7 +68,7 @@ def change(
         raise placing.refused_by_the_database(after, now, moving=row.id)
     _part_with(tx, row, after["client_email"])
     changed = with_fields(row, after)
-    history.record(tx, party.actor, with_fields(row, before), changed, check=wish.check, now=now)
+    history.record(tx, party, with_fields(row, before), changed, wish.check, now)
     return changed
 
 

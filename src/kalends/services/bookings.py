@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, select
 
-from kalends.core.caller import Caller
 from kalends.core.errors import HoldGone
 from kalends.core.event_types import BOOKING_ASKED
 from kalends.core.hours import instant
@@ -17,27 +16,27 @@ from kalends.db.tables import appointment_types, calendars, type_calendars
 from kalends.schemas.answers import corrected
 from kalends.schemas.appointments import Appointment, AppointmentCreate, Booking, QuestionAnswer
 from kalends.schemas.events import AppointmentCreated
-from kalends.services import confirmations, events, holds, manage_links, offers, parties, placing
+from kalends.services import confirmations, events, holds, manage_links, offers, placing
 from kalends.services.appointments import details, new_row, pending
 from kalends.services.confirmations import UNCONFIRMED
 from kalends.services.parties import Party
 from kalends.services.placing import Place
 
 
-def by_staff(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> Appointment:
-    """Book by hand, past or future, and unless `check` is `all` within opening hours or not.
+def by_staff(tx: Tx, party: Party, wish: AppointmentCreate, now: datetime) -> Appointment:
+    """Book by hand. Unless `check` is `all`, the time may be past, and outside opening hours.
 
-    Raises ScopeMissing where the check is waived without `admin`, Malformed for wrong answers to the type's
+    Raises ScopeMissing if the check is waived without `admin`, Malformed for wrong answers to the type's
     questions, and what `book` raises.
     """
-    _may_waive(caller, wish)
+    placing.must_be_allowed(party, wish.check, "Booking")
     answers: Sequence[QuestionAnswer] = ()
     if wish.answers:
-        kind = offers.kind_of(tx, caller.org_id, wish.appointment_type_id)
+        kind = offers.kind_of(tx, party.org_id, wish.appointment_type_id)
         answers = corrected(offers.questions_of(kind), (), wish.answers)
     return book(
         tx,
-        parties.staff(caller),
+        party,
         wish,
         answers,
         now,
@@ -48,23 +47,24 @@ def by_staff(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> 
 
 
 def by_staff_with_link(
-    tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime
+    tx: Tx, party: Party, wish: AppointmentCreate, now: datetime
 ) -> tuple[Appointment, str]:
-    """Book by hand and make a link for the client. Returns the appointment and the link's token. Raises as
-    `by_staff` does."""
-    booked = by_staff(tx, caller, wish, now)
-    return booked, manage_links.issue(tx, caller.org_id, booked.id, now)
+    """Book by hand and make a link for the client. Returns the appointment and the link's token. Raises what
+    `by_staff` raises."""
+    booked = by_staff(tx, party, wish, now)
+    return booked, manage_links.issue(tx, party.org_id, booked.id, now)
 
 
-def by_staff_at_once(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> Appointment | None:
-    """The usual booking in a single statement: one calendar comes into question, and it is free. None, and
-    nothing is stored, where it is not as simple as that: then `by_staff` books, or says why not.
+def by_staff_at_once(tx: Tx, party: Party, wish: AppointmentCreate, now: datetime) -> Appointment | None:
+    """Book by hand by a single statement, as nearly all bookings can be: there is one calendar in question,
+    and it is free. Returns None, with nothing stored, if it is not as simple: then `by_staff` books, or says
+    why not.
 
     Raises InvalidTime.
     """
     if wish.check != "conflicts" or wish.hold_id is not None or wish.answers:
         return None
-    wanted = {"org": caller.org_id, "type": wish.appointment_type_id}
+    wanted = {"org": party.org_id, "type": wish.appointment_type_id}
     if wish.calendar_id is None:
         found = tx.execute(_SERVED, wanted).all()
     else:
@@ -73,8 +73,8 @@ def by_staff_at_once(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datet
         return None
     if offers.is_of_days(found[0]):
         return None  # how long it is depends on the hours
-    kind, party = found[0], parties.staff(caller)
-    taken = placing.occupation(tx, kind, instant(wish.start_time, caller.timezone))
+    kind = found[0]
+    taken = placing.occupation(tx, kind, instant(wish.start_time, party.timezone))
     row = _row(party, kind, Place(kind.calendar_id, taken), wish, (), now)
     return _store(tx, party, kind, row, wish.check)
 
@@ -116,11 +116,6 @@ def book(
     if booked is None:
         raise placing.refused_by_the_database(row, now)
     return booked
-
-
-def _may_waive(caller: Caller, wish: AppointmentCreate) -> None:
-    if wish.check == "none":
-        caller.need("admin", "Booking without a check (check: none)")
 
 
 def _store(

@@ -50,11 +50,10 @@ def hold(
     return Hold.model_validate(row)
 
 
-def release(tx: Tx, org_id: str, hold_id: str, now: datetime) -> str:
-    """Give the time back; the hold's id. Raises NotFound, also for one that has expired."""
-    gone = tx.execute(
-        delete(appointments).where(*_standing(org_id, hold_id, now)).returning(appointments.c.id)
-    ).first()
+def release(tx: Tx, party: Party, hold_id: str, now: datetime) -> str:
+    """Give the time of a hold back. Returns its id. Raises NotFound, also if it has expired."""
+    mine = _standing(party.org_id, hold_id, now)
+    gone = tx.execute(delete(appointments).where(*mine).returning(appointments.c.id)).first()
     if gone is None:
         raise NotFound("There is no hold with this id, or it has expired.")
     return hold_id

@@ -73,9 +73,8 @@ def settle_one(tx: Tx, row: AnyRow, now: datetime) -> Appointment:
         .values({column.name: after[column.name] for column in appointments.c})
     )
     settled = with_fields(row, after)
-    history.record(
-        tx, parties.system(row.org_id).actor, with_fields(row, fields_of(row)), settled, check="none", now=now
-    )
+    before = with_fields(row, fields_of(row))
+    history.record(tx, parties.system(row.org_id), before, settled, "none", now)
     return settled
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from kalends.core import errors
-from kalends.core.errors import Unbookable, Wanted
+from kalends.core.errors import ScopeMissing, Unbookable, Wanted
 from kalends.core.hours import seconds, stamp
 from kalends.core.lifecycle import Check, Occupancy, occupy
 from kalends.core.rules import Reason, week_of
@@ -15,6 +15,7 @@ from kalends.db.aside import aside
 from kalends.db.claims import in_the_way, lock_calendars, lock_type
 from kalends.db.database import AnyRow, Overtaken, Tx
 from kalends.services import lapses, offers
+from kalends.services.parties import Party
 
 _REFUSALS: Mapping[str, type[Unbookable]] = {
     refusal.code: refusal
@@ -73,6 +74,12 @@ def place(
         return Place(_chosen(tx, kind, open_, taken, now, moving), taken, overlap_allowed=True)
     named = in_question[0].id if len(in_question) == 1 else None
     raise refusal(verdict.reasons, Wanted(kind.org_id, kind.id, taken.start, now, named, moved), taken)
+
+
+def must_be_allowed(party: Party, check: Check, purpose: str) -> None:
+    """Raise ScopeMissing if `party` may not waive every check, but does. `purpose` begins the sentence."""
+    if check == "none" and not party.may_force:
+        raise ScopeMissing("admin", f"{purpose} without a check (check: none)")
 
 
 def lock(tx: Tx, kind: AnyRow, calendar_ids: Sequence[str], check: Check) -> Set[str]:

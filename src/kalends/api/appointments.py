@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from kalends.api.calls import PathId, Reading
 from kalends.api.changes import ETAG, IF_MATCH, Change, Writing
-from kalends.api.errors import UNBOOKABLE, reading, writing
+from kalends.api.errors import OUT_OF_SERVICE, UNBOOKABLE, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.api.links import keeping_no_link
 from kalends.core import errors
@@ -51,9 +51,7 @@ _CHANGE: dict[str, Any] = {
         *_TIMES,
         errors.NotFound,
         *UNBOOKABLE,
-        errors.TypeInactive,
-        errors.CalendarInactive,
-        errors.CalendarNotServing,
+        *OUT_OF_SERVICE,
         errors.HoldGone,
         errors.HoldMismatch,
     ),

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from kalends.api.calls import PathId
 from kalends.api.changes import Writing
-from kalends.api.errors import UNBOOKABLE, deleting, writing
+from kalends.api.errors import OUT_OF_SERVICE, UNBOOKABLE, deleting, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.schemas.holds import HoldAnswer, HoldCreate
@@ -24,9 +24,7 @@ router = APIRouter(prefix="/v1/calendar/holds", tags=["holds"], route_class=Json
         errors.AmbiguousTime,
         errors.NotFound,
         *UNBOOKABLE,
-        errors.TypeInactive,
-        errors.CalendarInactive,
-        errors.CalendarNotServing,
+        *OUT_OF_SERVICE,
     ),
 )
 async def create(body: HoldCreate, change: Writing) -> Response:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.api.errors import UNBOOKABLE, public_reading, public_writing
+from kalends.api.errors import OUT_OF_SERVICE, UNBOOKABLE, public_reading, public_writing
 from kalends.api.json_body import JsonRoute
 from kalends.api.visits import ByLink, LinkChange, WritingByLink
 from kalends.core import errors
@@ -60,9 +60,7 @@ async def cancel(body: Cancellation, change: WritingByLink) -> Response:
         errors.TooLate,
         errors.IllegalTransition,
         *UNBOOKABLE,
-        errors.TypeInactive,
-        errors.CalendarInactive,
-        errors.CalendarNotServing,
+        *OUT_OF_SERVICE,
     ),
 )
 async def reschedule(body: Rescheduling, change: WritingByLink) -> Response:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from kalends.api.calls import PathId
-from kalends.api.errors import UNBOOKABLE, public_deleting, public_reading, public_writing
+from kalends.api.errors import OUT_OF_SERVICE, UNBOOKABLE, public_deleting, public_reading, public_writing
 from kalends.api.json_body import JsonRoute
 from kalends.api.links import keeping_no_link
 from kalends.api.visits import ClientWriting, Visiting, for_clients
@@ -27,7 +27,7 @@ from kalends.services import booking_page, holds, slots
 router = APIRouter(prefix="/v1/public", tags=["public"], route_class=JsonRoute)
 
 _TIMES = (errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime)
-_REFUSED = (*_TIMES, *UNBOOKABLE, errors.TypeInactive, errors.CalendarInactive, errors.CalendarNotServing)
+_REFUSED: tuple[type[errors.Refusal], ...] = (*_TIMES, *UNBOOKABLE, *OUT_OF_SERVICE)
 
 
 @router.get("/{slug}", responses=public_reading(errors.Moved))

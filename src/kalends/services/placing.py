@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from kalends.core import errors
-from kalends.core.errors import ScopeMissing, Unbookable, Wanted
+from kalends.core.errors import ScopeMissing, SlotTaken, Unbookable, Wanted
 from kalends.core.hours import seconds, stamp
 from kalends.core.lifecycle import Check, Occupancy, occupy
 from kalends.core.rules import Reason, week_of
@@ -18,18 +17,10 @@ from kalends.services import lapses, offers
 from kalends.services.parties import Party
 
 _REFUSALS: Mapping[str, type[Unbookable]] = {
-    refusal.code: refusal
-    for refusal in (
-        errors.OutsideHours,
-        errors.OffGrid,
-        errors.TooSoon,
-        errors.TooFarAhead,
-        errors.LimitReached,
-        errors.TypeInactive,
-        errors.CalendarInactive,
-        errors.CalendarNotServing,
-    )
-} | {"conflict": errors.SlotTaken}
+    "conflict": SlotTaken,
+    **{refusal.code: refusal for refusal in Unbookable.__subclasses__()},
+}
+"""By the codes of reasons."""
 
 
 @dataclass(frozen=True, slots=True)

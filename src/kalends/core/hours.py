@@ -32,7 +32,7 @@ def forget_zones() -> None:
     _pieces_of_year.cache_clear()
 
 
-DAY = 86_400
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()

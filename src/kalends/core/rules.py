@@ -13,7 +13,9 @@ from typing import Any, Literal
 from kalends.core.hours import (
     DAY,
     FIRST_SECOND,
+    HOUR,
     LAST_SECOND,
+    MINUTE,
     Hours,
     Schedule,
     count_by_local_day,
@@ -30,7 +32,6 @@ from kalends.core.intervals import ENDLESS, EVER, NEVER, Intervals
 Period = Literal["day", "week", "month"]
 Step = tuple[int, int, int]
 """A span `[start, end)` from whose start offered times are counted, and the step from one to the next."""
-HOUR = 3_600
 _FOREVER = 5_000_000
 """More days than the calendar has."""
 
@@ -134,7 +135,7 @@ def on_grid(terms: Terms, open_: Hours, start: int) -> Reason | None:
     """What speaks against a start within the hours that is not on the grid of offered times."""
     for begin, finish, step in grid(terms, open_):
         if begin <= start < finish and (start - begin) % step:
-            minutes = terms.interval // 60
+            minutes = terms.interval // MINUTE
             return Reason(
                 "off_grid",
                 f"Times are offered every {minutes} minutes from {stamp(moment(begin))} on.",

@@ -9,6 +9,7 @@ from kalends.core.contacts import is_replaced
 from kalends.core.errors import Conflict, IllegalTransition, PreconditionFailed
 from kalends.core.hours import instant, stamp
 from kalends.core.lifecycle import Check, Occupancy, Status, confirm_by, transition
+from kalends.core.offered import Candidate, OfferedType
 from kalends.db.claims import move
 from kalends.db.database import AnyRow, Tx
 from kalends.schemas.answers import corrected
@@ -42,27 +43,27 @@ def change(
     reason without a cancellation, and if a client moves it to another calendar at the same moment as staff.
     """
     placing.must_be_allowed(party, wish.check, "Changing")
-    kind: AnyRow | None = None
-    in_question: Sequence[AnyRow] = ()
+    type_: OfferedType | None = None
+    in_question: Sequence[Candidate] = ()
     if _may_take_time(wish):
         # Locks are taken in one order by everybody, and the appointment's own comes last.
         row = row_of(tx, party.org_id, appointment_id)
-        kind = offers.kind_of(tx, party.org_id, row.appointment_type_id)
-        in_question = offers.calendars_for_moving(tx, kind, row.calendar_id, by_client=_is_client(party))
-        placing.lock(tx, kind, [each.id for each in in_question], wish.check)
+        type_ = offers.type_of(tx, party.org_id, row.appointment_type_id)
+        in_question = offers.calendars_for_moving(tx, type_, row.calendar_id, by_client=_is_client(party))
+        placing.lock(tx, type_, [each.id for each in in_question], wish.check)
     row, present = _locked(tx, party.org_id, appointment_id, now, link)
     if versions is not None and row.version not in versions:
         raise PreconditionFailed(version=row.version)
     if _is_client(party) and _is_so_already(wish, row):
         return shown(row, now)
     before = fields_of(row)
-    after = _wished(tx, party, kind, row, wish, now)
+    after = _wished(tx, party, type_, row, wish, now)
     wish.must_agree(present, with_fields(row, after), zone=party.timezone)
     if after == before:
         return shown(row, now)
-    if kind is not None and _takes_time(before, after):
+    if type_ is not None and _takes_time(before, after):
         _must_be_locked(party, row, in_question)
-        after |= _placed(tx, party, kind, in_question, row, after, wish.check, now)
+        after |= _placed(tx, party, type_, in_question, row, after, wish.check, now)
     after |= {"version": row.version + 1, "updated_at": now}
     if not move(tx, after):
         raise placing.refused_by_the_database(after, now, moving=row.id)
@@ -102,7 +103,7 @@ def _part_with(tx: Tx, row: AnyRow, address: str | None) -> None:
         event_order.mail_anew(tx, row.org_id, row.id)
 
 
-def _must_be_locked(party: Party, row: AnyRow, in_question: Sequence[AnyRow]) -> None:
+def _must_be_locked(party: Party, row: AnyRow, in_question: Sequence[Candidate]) -> None:
     """Raise Conflict where the calendar that staff move it within is not the one it is in by now: that was
     decided before there was a lock."""
     if not _is_client(party) and row.calendar_id not in {each.id for each in in_question}:
@@ -135,9 +136,9 @@ def _details(tx: Tx, row: AnyRow, wish: AppointmentChange) -> dict[str, Any]:
     if "cancellation_reason" in sent:
         changed["cancellation_reason"] = sent["cancellation_reason"]
     if "answers" in sent:
-        kind = offers.kind_of(tx, row.org_id, row.appointment_type_id)
+        type_ = offers.type_of(tx, row.org_id, row.appointment_type_id)
         stored = [QuestionAnswer.model_construct(**each) for each in row.answers]
-        answers = corrected(offers.questions_of(kind), stored, sent["answers"])
+        answers = corrected(offers.questions_of(type_), stored, sent["answers"])
         changed["answers"] = [answer.model_dump() for answer in answers]
     return changed
 
@@ -152,14 +153,14 @@ def _status(before: dict[str, Any], wish: AppointmentChange, now: datetime) -> d
 
 
 def _wished(
-    tx: Tx, party: Party, kind: AnyRow | None, row: AnyRow, wish: AppointmentChange, now: datetime
+    tx: Tx, party: Party, type_: OfferedType | None, row: AnyRow, wish: AppointmentChange, now: datetime
 ) -> dict[str, Any]:
     """Return the fields as `wish` would have them, whether or not there is time for that. Raises Malformed,
     IllegalTransition, Conflict for a cancellation reason without a cancellation, InvalidTime."""
     before = fields_of(row)
     after = before | _details(tx, row, wish) | _status(before, wish, now)
-    if kind is not None and (start := _new_start(row, wish, party)) is not None:
-        taken = placing.occupation(tx, kind, start)
+    if type_ is not None and (start := _new_start(row, wish, party)) is not None:
+        taken = placing.occupation(tx, type_, start)
         after |= {
             "start_time": taken.start,
             "end_time": taken.end,
@@ -177,8 +178,8 @@ def _wished(
 def _placed(
     tx: Tx,
     party: Party,
-    kind: AnyRow,
-    in_question: Sequence[AnyRow],
+    type_: OfferedType,
+    in_question: Sequence[Candidate],
     row: AnyRow,
     after: dict[str, Any],
     check: Check,
@@ -188,14 +189,14 @@ def _placed(
     Raises Unbookable, IllegalTransition."""
     # What is un-cancelled takes the time it had, whatever its type asks for by now.
     wanted = Occupancy(after["start_time"], after["end_time"], after["busy_start"], after["busy_end"])
-    place = placing.place(tx, kind, in_question, wanted, check, now, moving=row)
+    place = placing.place(tx, type_, in_question, wanted, check, now, moving=row)
     placed = {"calendar_id": place.calendar_id, "overlap_allowed": place.overlap_allowed}
-    if _is_client(party) and kind.requires_confirmation:
-        until = confirm_by(now, kind.confirm_within_hours, wanted.start)
+    if _is_client(party) and type_.requires_confirmation:
+        until = confirm_by(now, type_.confirm_within_hours, wanted.start)
         return placed | pending(until)
     if after["status"] == "pending":
         _must_lie_ahead(after, wanted.start, now, "move it to a time that lies ahead")
-        return placed | {"expires_at": _still_until(tx, kind, row, wanted.start)}
+        return placed | {"expires_at": _still_until(tx, type_, row, wanted.start)}
     return placed
 
 
@@ -210,14 +211,14 @@ def _must_lie_ahead(request: dict[str, Any], start: datetime, now: datetime, ins
         )
 
 
-def _still_until(tx: Tx, kind: AnyRow, row: AnyRow, start: datetime) -> datetime:
+def _still_until(tx: Tx, type_: OfferedType, row: AnyRow, start: datetime) -> datetime:
     """Until when a request must be confirmed that is moved to `start`, but not asked for anew: its deadline
     stays, which may be later than its old start."""
     until: datetime = row.expires_at or row.start_time
     if until < row.start_time:
         return min(until, start)
     asked = history.asked_at(tx, row)
-    return max(confirm_by(asked, kind.confirm_within_hours, start), min(until, start))
+    return max(confirm_by(asked, type_.confirm_within_hours, start), min(until, start))
 
 
 def _may_take_time(wish: AppointmentChange) -> bool:

@@ -62,13 +62,13 @@ def book(
     Raises Malformed for wrong answers to the type's questions and without an address to mail to, TooManyOpen,
     TooManyHolds, and what `bookings.book` raises.
     """
-    kind = offers.kind_of(tx, host.org_id, wish.appointment_type_id)
-    answers = answered(offers.questions_of(kind), wish.answers)
+    type_ = offers.type_of(tx, host.org_id, wish.appointment_type_id)
+    answers = answered(offers.questions_of(type_), wish.answers)
     by_mail = host.clients_confirm_by_mail
     if by_mail and wish.client_email is None:
         reason = "is required, since the booking has to be confirmed by mail"
         raise Malformed(f"client_email {reason}", fields=[{"field": "client_email", "reason": reason}])
-    client_limits.of_client(tx, host, kind, wish.client_email, wish.client_phone, now)
+    client_limits.of_client(tx, host, type_, wish.client_email, wish.client_phone, now)
     if by_mail:
         client_limits.of_address(tx, host, visitor, now, besides=wish.hold_id)
     asked_from = visitor.digest if by_mail else None

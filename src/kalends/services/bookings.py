@@ -1,6 +1,7 @@
 """Booking time."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +11,9 @@ from kalends.core.errors import HoldGone
 from kalends.core.event_types import BOOKING_ASKED
 from kalends.core.hours import instant
 from kalends.core.lifecycle import Check, confirm_by
+from kalends.core.offered import BookedType
 from kalends.db.claims import Values, claim
-from kalends.db.database import AnyRow, Tx
+from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, calendars, type_calendars
 from kalends.schemas.answers import corrected
 from kalends.schemas.appointments import Appointment, AppointmentCreate, Booking, QuestionAnswer
@@ -32,8 +34,8 @@ def by_staff(tx: Tx, party: Party, wish: AppointmentCreate, now: datetime) -> Ap
     placing.must_be_allowed(party, wish.check, "Booking")
     answers: Sequence[QuestionAnswer] = ()
     if wish.answers:
-        kind = offers.kind_of(tx, party.org_id, wish.appointment_type_id)
-        answers = corrected(offers.questions_of(kind), (), wish.answers)
+        type_ = offers.type_of(tx, party.org_id, wish.appointment_type_id)
+        answers = corrected(offers.questions_of(type_), (), wish.answers)
     return book(
         tx,
         party,
@@ -69,14 +71,15 @@ def by_staff_at_once(tx: Tx, party: Party, wish: AppointmentCreate, now: datetim
         found = tx.execute(_SERVED, wanted).all()
     else:
         found = tx.execute(_NAMED, wanted | {"calendar": wish.calendar_id}).all()
-    if len(found) != 1 or not (found[0].is_active and found[0].calendar_is_active):
+    if len(found) != 1:
         return None
-    if offers.is_of_days(found[0]):
-        return None  # how long it is depends on the hours
-    kind = found[0]
-    taken = placing.occupation(tx, kind, instant(wish.start_time, party.timezone))
-    row = _row(party, kind, Place(kind.calendar_id, taken), wish, (), now)
-    return _store(tx, party, kind, row, wish.check)
+    calendar_id, calendar_is_active, *columns = found[0]
+    type_ = BookedType(*columns)
+    if not (type_.is_active and calendar_is_active) or type_.is_of_days:
+        return None  # how long a type of days is depends on the hours
+    taken = type_.occupation(instant(wish.start_time, party.timezone), type_.duration)
+    row = _row(party, type_, Place(calendar_id, taken), wish, (), now)
+    return _store(tx, party, type_, row, wish.check)
 
 
 def book(
@@ -98,67 +101,60 @@ def book(
     HoldMismatch.
     """
     start = instant(wish.start_time, party.timezone)
-    kind = offers.kind_of(tx, party.org_id, wish.appointment_type_id)
+    type_ = offers.type_of(tx, party.org_id, wish.appointment_type_id)
     if hold_id is not None:
-        place = holds.redeem(tx, kind, hold_id, start, calendar_id, now)
-        if start <= now and (asked_from is not None or _waits(party, kind)):
+        place = holds.redeem(tx, type_, hold_id, start, calendar_id, now)
+        if start <= now and (asked_from is not None or _waits(party, type_)):
             raise HoldGone("The time of this hold has begun, so nobody could confirm it; choose another.")
     else:
-        in_question = offers.calendars_of(tx, kind, calendar_id)
-        taken = placing.occupation(tx, kind, start)
-        place = placing.place(tx, kind, in_question, taken, check, now)
+        in_question = offers.calendars_of(tx, type_, calendar_id)
+        taken = placing.occupation(tx, type_, start)
+        place = placing.place(tx, type_, in_question, taken, check, now)
         if start <= now and asked_from is not None:
-            raise placing.begins_now(kind, taken, now)
-    row = _row(party, kind, place, wish, answers, now)
+            raise placing.begins_now(type_, taken, now)
+    row = _row(party, type_, place, wish, answers, now)
     if asked_from is not None:
         row = confirmations.asked(row, asked_from, now)
-    booked = _store(tx, party, kind, row, check, promised=hold_id is not None)
+    booked = _store(tx, party, type_, row, check, promised=hold_id is not None)
     if booked is None:
         raise placing.refused_by_the_database(row, now)
     return booked
 
 
 def _store(
-    tx: Tx, party: Party, kind: AnyRow, row: Values, check: Check, *, promised: bool = False
+    tx: Tx, party: Party, type_: BookedType, row: Values, check: Check, *, promised: bool = False
 ) -> Appointment | None:
-    booked = Appointment.shown(row, kind.name, kind.duration_minutes, kind.color)
+    booked = Appointment.shown(row, type_.name, type_.duration_minutes, type_.color)
     told = AppointmentCreated(appointment=booked, actor=party.actor, check=check)
     happened = BOOKING_ASKED if booked.version == UNCONFIRMED else "appointment.created"
     event = events.of_appointment(happened, told, row["created_at"])
     return booked if claim(tx, row, event, promised=promised) else None
 
 
-def _waits(party: Party, kind: AnyRow) -> bool:
+def _waits(party: Party, type_: BookedType) -> bool:
     """Staff know what they book; what clients book may have to be confirmed."""
-    return party.source == "booking_page" and bool(kind.requires_confirmation)
+    return party.source == "booking_page" and bool(type_.requires_confirmation)
 
 
 def _row(
     party: Party,
-    kind: AnyRow,
+    type_: BookedType,
     place: Place,
     wish: Booking,
     answers: Sequence[QuestionAnswer],
     now: datetime,
 ) -> dict[str, Any]:
-    row = new_row(party, kind.id, place.calendar_id, place.taken, now) | details(dict(wish))
+    row = new_row(party, type_.id, place.calendar_id, place.taken, now) | details(dict(wish))
     row |= {"overlap_allowed": place.overlap_allowed, "answers": [each.model_dump() for each in answers]}
-    if _waits(party, kind):
-        row |= pending(confirm_by(now, kind.confirm_within_hours, place.taken.start))
+    if _waits(party, type_):
+        row |= pending(confirm_by(now, type_.confirm_within_hours, place.taken.start))
     return row
 
 
 _OFFERED = select(
-    appointment_types.c.id,
-    appointment_types.c.name,
-    appointment_types.c.color,
-    appointment_types.c.duration_minutes,
-    appointment_types.c.buffer_before_minutes,
-    appointment_types.c.buffer_after_minutes,
-    appointment_types.c.requires_confirmation,
-    appointment_types.c.is_active,
-    calendars.c.id.label("calendar_id"),
-    calendars.c.is_active.label("calendar_is_active"),
+    calendars.c.id,
+    calendars.c.is_active,
+    *(appointment_types.c[each.name] for each in fields(BookedType)),
 ).where(
     appointment_types.c.org_id == bindparam("org"),
     appointment_types.c.id == bindparam("type"),

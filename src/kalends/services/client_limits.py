@@ -10,16 +10,19 @@ from kalends.core.contacts import digits, folded
 from kalends.core.errors import TooManyHolds, TooManyOpen
 from kalends.core.hours import shifted
 from kalends.core.lifecycle import MAX_BUSY
+from kalends.core.offered import OfferedType
 from kalends.db.claims import active_at, lock_name
-from kalends.db.database import AnyRow, Tx
+from kalends.db.database import Tx
 from kalends.db.tables import appointments
 
 
-def of_client(tx: Tx, host: Host, kind: AnyRow, email: str | None, phone: str | None, now: datetime) -> None:
+def of_client(
+    tx: Tx, host: Host, type_: OfferedType, email: str | None, phone: str | None, now: datetime
+) -> None:
     """Raise TooManyOpen if a client has as many open bookings of a type as it allows. The client is whoever
     has the e-mail address, or, of those without one, the phone number. Nobody else is counted for the same
     client until the transaction ends. What staff booked does not count."""
-    most = kind.max_open_per_client
+    most = type_.max_open_per_client
     if most is None or (email is None and phone is None):
         return
     mine: tuple[Any, ...]
@@ -29,11 +32,11 @@ def of_client(tx: Tx, host: Host, kind: AnyRow, email: str | None, phone: str | 
     else:
         client, named = digits(phone or ""), "With this phone number"
         mine = (appointments.c.client_phone_digits == client, appointments.c.client_email_folded.is_(None))
-    lock_name(tx, "open bookings", host.org_id, kind.id, client)
+    lock_name(tx, "open bookings", host.org_id, type_.id, client)
     open_ = (
         appointments.c.org_id == host.org_id,
         *mine,
-        appointments.c.appointment_type_id == kind.id,
+        appointments.c.appointment_type_id == type_.id,
         appointments.c.source == "booking_page",
         # So that the index is entered at the times.
         appointments.c.start_time > shifted(now, -MAX_BUSY),

@@ -76,7 +76,7 @@ def confirm(tx: Tx, party: Party, row: AnyRow, now: datetime) -> Appointment:
     IllegalTransition if its client has cancelled it."""
     if row.status == "cancelled":
         raise is_cancelled()
-    kind = offers.kind_of(tx, row.org_id, row.appointment_type_id)
+    type_ = offers.type_of(tx, row.org_id, row.appointment_type_id)
     after = {
         "is_hold": False,
         "version": 1,
@@ -87,8 +87,8 @@ def confirm(tx: Tx, party: Party, row: AnyRow, now: datetime) -> Appointment:
         "created_at": now,
         "updated_at": now,
     }
-    if kind.requires_confirmation:
-        after |= pending(confirm_by(now, kind.confirm_within_hours, row.start_time))
+    if type_.requires_confirmation:
+        after |= pending(confirm_by(now, type_.confirm_within_hours, row.start_time))
     _write(tx, row, after)
     booked = with_fields(row, fields_of(row) | after)
     told = AppointmentCreated(appointment=booked, actor=party.actor, check="all")

@@ -12,8 +12,9 @@ from sqlalchemy import delete, select
 from kalends.core.errors import HoldGone, HoldMismatch, InvalidTime, NotFound
 from kalends.core.hours import instant, shifted
 from kalends.core.lifecycle import Check, Occupancy
+from kalends.core.offered import OfferedType
 from kalends.db.claims import claim, lock_calendars
-from kalends.db.database import AnyRow, Tx
+from kalends.db.database import Tx
 from kalends.db.tables import appointments
 from kalends.ids import new_id
 from kalends.schemas.holds import ClientHoldCreate, Hold
@@ -39,11 +40,11 @@ def hold(
     Raises NotFound for an unknown type or calendar, InvalidTime, Unbookable.
     """
     start = instant(wish.start_time, party.timezone)
-    kind = offers.kind_of(tx, party.org_id, wish.appointment_type_id)
-    in_question = offers.calendars_of(tx, kind, calendar_id)
-    taken = placing.occupation(tx, kind, start)
-    place = placing.place(tx, kind, in_question, taken, check, now)
-    row = new_row(party, kind.id, place.calendar_id, taken, now) | pending(_expiry(now, wish.ttl_seconds))
+    type_ = offers.type_of(tx, party.org_id, wish.appointment_type_id)
+    in_question = offers.calendars_of(tx, type_, calendar_id)
+    taken = placing.occupation(tx, type_, start)
+    place = placing.place(tx, type_, in_question, taken, check, now)
+    row = new_row(party, type_.id, place.calendar_id, taken, now) | pending(_expiry(now, wish.ttl_seconds))
     row |= {"id": new_id("hold"), "is_hold": True, "held_from": held_from}
     if not claim(tx, row, None):
         raise placing.refused_by_the_database(row, now)
@@ -60,19 +61,19 @@ def release(tx: Tx, party: Party, hold_id: str, now: datetime) -> str:
 
 
 def redeem(
-    tx: Tx, kind: AnyRow, hold_id: str, start: datetime, calendar_id: str | None, now: datetime
+    tx: Tx, type_: OfferedType, hold_id: str, start: datetime, calendar_id: str | None, now: datetime
 ) -> Place:
     """Take a hold for the booking it was made for, in whose transaction this is. The rules were asked when it
     was made, and its time is taken as it was then. Raises HoldGone, HoldMismatch."""
-    mine = _standing(kind.org_id, hold_id, now)
+    mine = _standing(type_.org_id, hold_id, now)
     found = tx.execute(select(appointments).where(*mine)).first()
     if found is None:
         raise HoldGone
-    if (found.appointment_type_id, found.start_time) != (kind.id, start) or (
+    if (found.appointment_type_id, found.start_time) != (type_.id, start) or (
         calendar_id is not None and calendar_id != found.calendar_id
     ):
         raise HoldMismatch
-    lock_calendars(tx, kind.org_id, [found.calendar_id])
+    lock_calendars(tx, type_.org_id, [found.calendar_id])
     if tx.execute(delete(appointments).where(*mine).returning(appointments.c.id)).first() is None:
         raise HoldGone  # somebody else was faster
     taken = Occupancy(found.start_time, found.end_time, found.busy_start, found.busy_end)

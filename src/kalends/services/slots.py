@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from kalends.core.errors import Malformed, NotFound, Wanted
-from kalends.core.hours import DAY, begin_of, end_of, instant, local_stamp, moment, seconds, stamp
-from kalends.core.rules import HOUR
+from kalends.core.hours import DAY, HOUR, begin_of, end_of, instant, local_stamp, moment, seconds, stamp
 from kalends.core.slots import Offer
 from kalends.db.aside import aside
 from kalends.db.database import Tx
@@ -48,9 +47,9 @@ def search(
         raise Malformed("to must not be before from.")
     if end - start > MOST_DAYS * DAY + 3 * HOUR:  # clocks may be put back within
         raise Malformed(f"from and to must not be more than {MOST_DAYS} days apart.")
-    kind = offers.kind_of(tx, org_id, query.appointment_type_id)
-    in_question = offers.calendars_of(tx, kind, calendar_id)
-    offer = offers.offer(tx, kind, in_question, start, end, now)
+    type_ = offers.type_of(tx, org_id, query.appointment_type_id)
+    in_question = offers.calendars_of(tx, type_, calendar_id)
+    offer = offers.offer(tx, type_, in_question, start, end, now)
     return aside(tx, _named if naming else _nameless, offer, start, end, timezone, query.timezone)
 
 
@@ -103,10 +102,10 @@ def explain(
     Raises NotFound for an unknown type or calendar, InvalidTime.
     """
     start = instant(query.start_time, timezone)
-    kind = offers.kind_of(tx, org_id, query.appointment_type_id)
-    in_question = offers.calendars_of(tx, kind, calendar_id)
-    verdict = placing.judge(tx, kind, in_question, placing.occupation(tx, kind, start), "all", now)
-    wanted = Wanted(org_id, kind.id, start, now, calendar_id)
+    type_ = offers.type_of(tx, org_id, query.appointment_type_id)
+    in_question = offers.calendars_of(tx, type_, calendar_id)
+    verdict = placing.judge(tx, type_, in_question, placing.occupation(tx, type_, start), "all", now)
+    wanted = Wanted(org_id, type_.id, start, now, calendar_id)
     return Explanation(
         bookable=bool(verdict.free),
         reasons=[placing.told(reason) for reason in verdict.reasons],
@@ -117,16 +116,16 @@ def explain(
 def next_available(tx: Tx, wanted: Wanted) -> list[str]:
     """The first few starts after the wanted one, and not before now, that can be booked by every rule."""
     try:
-        kind = offers.kind_of(tx, wanted.org_id, wanted.appointment_type_id)
-        in_question = offers.calendars_of(tx, kind, wanted.calendar_id)
+        type_ = offers.type_of(tx, wanted.org_id, wanted.appointment_type_id)
+        in_question = offers.calendars_of(tx, type_, wanted.calendar_id)
     except NotFound:  # it was deleted a moment ago
         return []
-    earliest = seconds(wanted.now) + kind.min_notice_hours * HOUR
+    earliest = seconds(wanted.now) + type_.min_notice_hours * HOUR
     start = max(seconds(wanted.start) + 1, earliest)
     found: list[int] = []
     for days in _LOOK_AHEAD:
         end = start + days * DAY
-        offer = offers.offer(tx, kind, in_question, start, end, wanted.now, moving=wanted.moving)
+        offer = offers.offer(tx, type_, in_question, start, end, wanted.now, moving=wanted.moving)
         found += aside(tx, offer.starts, start, end, _SUGGESTIONS - len(found))
         if len(found) == _SUGGESTIONS:
             break

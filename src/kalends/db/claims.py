@@ -114,9 +114,10 @@ def claim(tx: Tx, appointment: Values, event: Values | None, *, promised: bool =
     return True
 
 
-def move(tx: Tx, appointment: Values) -> bool:
-    """Rewrite an appointment's row, unless the database refuses because it would overlap another: False.
-    That is the last word; look for what is `in_the_way` first, under the calendar's lock."""
+def rewrite(tx: Tx, appointment: Values) -> bool:
+    """Rewrite an appointment's row. Returns False, with nothing changed, if the database refuses because it
+    would overlap another active appointment on its calendar. That is the last word; look for what is
+    `in_the_way` first, under the calendar's lock."""
     mine = (appointments.c.org_id == appointment["org_id"], appointments.c.id == appointment["id"])
     try:
         with tx.begin_nested() if tx.dialect.name == "postgresql" else contextlib.nullcontext():

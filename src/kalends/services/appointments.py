@@ -34,10 +34,7 @@ def new_row(party: Party, type_id: str, calendar_id: str, taken: Occupancy, now:
         "id": new_id("apt"),
         "appointment_type_id": type_id,
         "calendar_id": calendar_id,
-        "start_time": taken.start,
-        "end_time": taken.end,
-        "busy_start": taken.busy_start,
-        "busy_end": taken.busy_end,
+        **times(taken),
         "overlap_allowed": False,
         "is_hold": False,
         "expires_at": None,
@@ -64,6 +61,21 @@ def new_row(party: Party, type_id: str, calendar_id: str, taken: Occupancy, now:
         "created_at": now,
         "updated_at": now,
     }
+
+
+def times(taken: Occupancy) -> dict[str, datetime]:
+    """Return the columns that hold what time an appointment takes."""
+    return {
+        "start_time": taken.start,
+        "end_time": taken.end,
+        "busy_start": taken.busy_start,
+        "busy_end": taken.busy_end,
+    }
+
+
+def occupied(fields: Mapping[str, Any]) -> Occupancy:
+    """Return what time an appointment takes by its columns."""
+    return Occupancy(fields["start_time"], fields["end_time"], fields["busy_start"], fields["busy_end"])
 
 
 def details(sent: Mapping[str, Any]) -> dict[str, Any]:

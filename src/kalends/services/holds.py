@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 
 from kalends.core.errors import HoldGone, HoldMismatch, InvalidTime, NotFound
 from kalends.core.hours import instant, shifted
-from kalends.core.lifecycle import Check, Occupancy
+from kalends.core.lifecycle import Check
 from kalends.core.offered import OfferedType
 from kalends.db.claims import claim, lock_calendars
 from kalends.db.database import Tx
@@ -19,7 +19,7 @@ from kalends.db.tables import appointments
 from kalends.ids import new_id
 from kalends.schemas.holds import ClientHoldCreate, Hold
 from kalends.services import offers, placing
-from kalends.services.appointments import new_row, pending
+from kalends.services.appointments import new_row, occupied, pending
 from kalends.services.confirmations import UNCONFIRMED
 from kalends.services.parties import Party
 from kalends.services.placing import Place
@@ -76,8 +76,7 @@ def redeem(
     lock_calendars(tx, type_.org_id, [found.calendar_id])
     if tx.execute(delete(appointments).where(*mine).returning(appointments.c.id)).first() is None:
         raise HoldGone  # somebody else was faster
-    taken = Occupancy(found.start_time, found.end_time, found.busy_start, found.busy_end)
-    return Place(found.calendar_id, taken)
+    return Place(found.calendar_id, occupied(found._asdict()))
 
 
 def _expiry(now: datetime, ttl_seconds: int) -> datetime:

@@ -15,6 +15,7 @@ from kalends.db.aside import aside
 from kalends.db.claims import in_the_way, lock_calendars, lock_type
 from kalends.db.database import AnyRow, Overtaken, Tx
 from kalends.services import lapses, offers
+from kalends.services.appointments import occupied
 from kalends.services.parties import Party
 
 _REFUSALS: Mapping[str, type[Unbookable]] = {
@@ -135,7 +136,7 @@ def refused_by_the_database(
 ) -> Unbookable:
     """The refusal of a row that the database's own guard did not let in. Under the locks that happens only
     where something wrote without them, and what it was may be gone by now."""
-    taken = Occupancy(row["start_time"], row["end_time"], row["busy_start"], row["busy_end"])
+    taken = occupied(row)
     wanted = Wanted(row["org_id"], row["appointment_type_id"], taken.start, now, row["calendar_id"], moving)
     return refusal([Reason("conflict", "The time was taken a moment ago.")], wanted, taken)
 

@@ -1,4 +1,4 @@
-"""Who is asking, and of whom: API keys and what they may do, hosts, and their clients' links."""
+"""Who calls, and whom: API keys and what they may do, hosts, and their clients' links."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,8 +27,8 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Whoever comes without a key, by a digest of their network address; from there at most `most_holds` may
-    stand at once in one organization."""
+    """A client without a key, by a digest of their network address. At most `most_holds` may be held from
+    that address at once in one organization."""
 
     digest: bytes
     most_holds: int

@@ -66,8 +66,8 @@ TRANSITIONS: Mapping[Status, tuple[Status, ...]] = MappingProxyType(
 
 
 def transition(current: Status, wanted: Status) -> bool:
-    """Whether going from `current` to `wanted` changes anything. Raises IllegalTransition, naming what is
-    allowed, where there is no such way."""
+    """Return whether going from `current` to `wanted` changes anything. Raises IllegalTransition, naming what
+    is allowed, if there is no such way."""
     if wanted == current:
         return False
     if wanted not in TRANSITIONS[current]:
@@ -81,8 +81,8 @@ def transition(current: Status, wanted: Status) -> bool:
 
 
 def as_of(appointment: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
-    """An appointment's fields as they are at `now`. One that waited for its confirmation longer than it may
-    (`expires_at`) is cancelled since that moment, whether or not that has been written down."""
+    """Return an appointment's fields as they are at `now`. One that waited for its confirmation longer than
+    it may (`expires_at`) is cancelled since that moment, whether or not that has been stored."""
     lapsed_at = appointment["expires_at"]
     if lapsed_at is None or lapsed_at > now:
         return appointment
@@ -100,9 +100,9 @@ def as_of(appointment: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
 def latest_change(
     status: Status, start: datetime, booked: datetime, *, notice_hours: int, grace_minutes: int
 ) -> datetime:
-    """Until when a client may cancel or move an appointment: so long before its start, or so shortly after it
-    was `booked`, whichever is later, but never after its start. A request that nobody has confirmed yet binds
-    nobody, so it may be changed until its start."""
+    """Return until when a client may cancel or move an appointment: `notice_hours` before its start, or
+    `grace_minutes` after it was `booked`, whichever is later, but never after its start. A request that
+    nobody has confirmed yet binds nobody, so it may be changed until its start."""
     if status == "pending":
         return start
     in_time = shifted(start, -timedelta(hours=notice_hours))
@@ -111,8 +111,8 @@ def latest_change(
 
 
 def confirm_by(asked: datetime, within_hours: int | None, start: datetime) -> datetime:
-    """Until when a request that was made at `asked` must be confirmed: so many hours later, if the type says
-    how many, and always before its time begins at `start`."""
+    """Return until when a request that was made at `asked` must be confirmed: `within_hours` later, if the
+    type sets that, and always before its time begins at `start`."""
     if within_hours is None:
         return start
     return min(shifted(asked, timedelta(hours=within_hours)), start)

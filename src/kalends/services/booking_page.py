@@ -35,7 +35,7 @@ from kalends.services import (
 
 
 def page(tx: Tx, host: Host) -> BookingPage:
-    """The organization and its active types, in its order."""
+    """Return the organization and its active types, in the organization's order."""
     rows = tx.execute(
         select(appointment_types)
         .where(appointment_types.c.org_id == host.org_id, appointment_types.c.is_active)
@@ -56,8 +56,8 @@ def hold(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: date
 def book(
     tx: Tx, host: Host, wish: ClientBooking, visitor: Visitor, now: datetime
 ) -> tuple[Appointment, str | None]:
-    """Book by every rule, or with a hold; the appointment, and the token of its client's link. If clients
-    confirm by mail, it waits for that, and only the mail has a link: None.
+    """Book by every rule, or with a hold. Returns the appointment and the token of its client's link. If
+    clients confirm by mail, the booking waits for that, and only the mail has a link: the token is None.
 
     Raises Malformed for wrong answers to the type's questions and without an address to mail to, TooManyOpen,
     TooManyHolds, and what `bookings.book` raises.
@@ -79,15 +79,18 @@ def book(
 
 
 def own(tx: Tx, link: Link, now: datetime) -> Appointment:
-    """The appointment of a link. Raises NotFound if the link has ended."""
+    """Return the appointment of a link. Raises NotFound if the link has ended."""
     row = _row(tx, link, now)
-    manage_links.must_be_good(tx, link)  # looked at afterwards, so nothing newer than its end is shown
+    manage_links.must_be_good(
+        tx, link
+    )  # after the row was read, so nothing newer than the link's end is shown
     return confirmations.shown(row) if row.is_hold else appointments.shown(row, now)
 
 
 def confirm(tx: Tx, link: Link, now: datetime) -> Appointment:
-    """Confirm a booking that waits for its client; again, and of one that never waited, changes nothing.
-    Raises NotFound, also if it was not confirmed in time, and IllegalTransition for one that is cancelled."""
+    """Confirm a booking that waits for its client. If it was confirmed before, or never waited, nothing
+    changes. Raises NotFound, also if it was not confirmed in time, and IllegalTransition if it is
+    cancelled."""
     row = _row(tx, link, now, locked=True)
     manage_links.must_be_good(tx, link)
     return (
@@ -98,8 +101,9 @@ def confirm(tx: Tx, link: Link, now: datetime) -> Appointment:
 
 
 def cancel(tx: Tx, link: Link, wish: Cancellation, now: datetime) -> Appointment:
-    """Cancel an appointment; again changes nothing. Raises TooLate, IllegalTransition."""
-    # Locked: staff may be confirming it, and then the notice counts.
+    """Cancel an appointment. If it is cancelled already, nothing changes. Raises TooLate,
+    IllegalTransition."""
+    # Locked, since staff may be confirming it at this moment: then the notice for changes applies.
     row = _row(tx, link, now, locked=True)
     present = confirmations.shown(row) if row.is_hold else appointments.shown(row, now)
     if present.status == "cancelled":
@@ -126,9 +130,9 @@ def _change(tx: Tx, link: Link, wish: AppointmentChange, now: datetime) -> Appoi
 
 
 def _row(tx: Tx, link: Link, now: datetime, *, locked: bool = False) -> AnyRow:
-    """The row behind a link, which may wait for its client's confirmation."""
+    """Return the row behind a link, which may wait for its client's confirmation. Raises NotFound."""
     row = appointments.find(tx, link.host.org_id, link.appointment_id, asked=True, locked=locked)
-    if row is None:  # it was not confirmed, and is gone since the link was found
+    if row is None:  # it was not confirmed in time, and was removed after the link was found
         raise manage_links.no_link()
     confirmations.must_stand(row, now)
     return row

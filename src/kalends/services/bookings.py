@@ -125,15 +125,15 @@ def _store(
     tx: Tx, party: Party, type_: BookedType, row: Values, check: Check, *, promised: bool = False
 ) -> Appointment | None:
     booked = Appointment.shown(row, type_.name, type_.duration_minutes, type_.color)
-    told = AppointmentCreated(appointment=booked, actor=party.actor, check=check)
-    happened = BOOKING_ASKED if booked.version == UNCONFIRMED else "appointment.created"
-    event = events.of_appointment(happened, told, row["created_at"])
+    payload = AppointmentCreated(appointment=booked, actor=party.actor, check=check)
+    event_type = BOOKING_ASKED if booked.version == UNCONFIRMED else "appointment.created"
+    event = events.of_appointment(event_type, payload, row["created_at"])
     return booked if claim(tx, row, event, promised=promised) else None
 
 
 def _waits(party: Party, type_: BookedType) -> bool:
-    """Staff know what they book; what clients book may have to be confirmed."""
-    return party.source == "booking_page" and bool(type_.requires_confirmation)
+    """Return whether a booking has to be confirmed: staff's never have to be, clients' may."""
+    return party.source == "booking_page" and type_.requires_confirmation
 
 
 def _row(

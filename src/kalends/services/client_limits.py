@@ -1,4 +1,4 @@
-"""What one client may have at once of an organization's time, who books without a key."""
+"""How much of an organization's time one client, who books without a key, may have at once."""
 
 from datetime import datetime
 from typing import Any
@@ -19,9 +19,9 @@ from kalends.db.tables import appointments
 def of_client(
     tx: Tx, host: Host, type_: OfferedType, email: str | None, phone: str | None, now: datetime
 ) -> None:
-    """Raise TooManyOpen if a client has as many open bookings of a type as it allows. The client is whoever
-    has the e-mail address, or, of those without one, the phone number. Nobody else is counted for the same
-    client until the transaction ends. What staff booked does not count."""
+    """Raise TooManyOpen if a client has as many open bookings of a type as it allows. Bookings with the same
+    e-mail address are one client's; of those without an address, those with the same phone number. No other
+    transaction counts for the same client until this one ends. What staff booked does not count."""
     most = type_.max_open_per_client
     if most is None or (email is None and phone is None):
         return
@@ -52,8 +52,8 @@ def of_client(
 
 
 def of_address(tx: Tx, host: Host, visitor: Visitor, now: datetime, *, besides: str | None = None) -> None:
-    """Raise TooManyHolds if as much is held from an address as may be, `besides` the hold with this id.
-    Nothing else is counted for the same address until the transaction ends."""
+    """Raise TooManyHolds if a network address holds as much time as it may, `besides` the hold with this id.
+    No other transaction counts for the same address until this one ends."""
     lock_name(tx, "holds", host.org_id, visitor.digest.hex())
     held = (
         appointments.c.org_id == host.org_id,

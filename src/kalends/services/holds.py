@@ -63,8 +63,8 @@ def release(tx: Tx, party: Party, hold_id: str, now: datetime) -> str:
 def redeem(
     tx: Tx, type_: OfferedType, hold_id: str, start: datetime, calendar_id: str | None, now: datetime
 ) -> Place:
-    """Take a hold for the booking it was made for, in whose transaction this is. The rules were asked when it
-    was made, and its time is taken as it was then. Raises HoldGone, HoldMismatch."""
+    """Remove a hold, for the booking that takes its place in the same transaction. The rules were checked
+    when the hold was made, and the booking takes the same time. Raises HoldGone, HoldMismatch."""
     mine = _standing(type_.org_id, hold_id, now)
     found = tx.execute(select(appointments).where(*mine)).first()
     if found is None:
@@ -75,7 +75,7 @@ def redeem(
         raise HoldMismatch
     lock_calendars(tx, type_.org_id, [found.calendar_id])
     if tx.execute(delete(appointments).where(*mine).returning(appointments.c.id)).first() is None:
-        raise HoldGone  # somebody else was faster
+        raise HoldGone  # another booking was faster
     return Place(found.calendar_id, occupied(found._asdict()))
 
 

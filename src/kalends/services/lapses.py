@@ -1,9 +1,9 @@
 """What lapses by itself: holds that nobody used, and bookings that nobody confirmed in time.
 
 Whether something has lapsed is asked of the clock (`expires_at`), so its time is free from that second on.
-But a constraint can't ask the clock: whoever takes time of a calendar first settles what has lapsed there, in
-the same transaction. So does whoever takes one of a limited number of places, for not all clocks agree: what
-one has counted as lapsed, nobody can redeem or confirm afterwards. The worker settles the rest.
+But a constraint can't ask the clock: a booking first settles what has lapsed in its calendars, in the same
+transaction. A booking under a cap also settles what has lapsed under that cap, because clocks differ: what
+one server counted as lapsed, another must not redeem or confirm afterwards. The worker settles the rest.
 """
 
 from collections.abc import Collection, Sequence
@@ -51,8 +51,8 @@ def settle_counted(tx: Tx, org_id: str, type_id: str, span: tuple[int, int], now
 
 
 def sweep(tx: Tx, now: datetime) -> int:
-    """Settle some of what has lapsed, of any organization but sandboxes, whose time is whatever a request
-    says; how many. Others may sweep at the same time."""
+    """Settle some of what has lapsed, of all organizations but sandboxes, where requests say what time it is.
+    Returns how many. Several workers may sweep at the same time."""
     live = organizations.c.id == appointments.c.org_id, ~organizations.c.sandbox
     rows = tx.execute(
         WITH_HOLDS.where(appointments.c.expires_at <= now, exists().where(*live))
@@ -65,7 +65,7 @@ def sweep(tx: Tx, now: datetime) -> int:
 
 
 def settle_one(tx: Tx, row: AnyRow, now: datetime) -> Appointment:
-    """Write down that a locked row of SHOWN has lapsed; what it is now."""
+    """Store that a locked row of SHOWN has lapsed. Returns the appointment as it is now."""
     after = {**as_of(dict(row._mapping), now), "updated_at": now}
     tx.execute(
         update(appointments)
@@ -79,7 +79,7 @@ def settle_one(tx: Tx, row: AnyRow, now: datetime) -> Appointment:
 
 
 def clear_holds(tx: Tx, org_id: str, type_id: str, now: datetime) -> None:
-    """Remove the holds of a type that keep no time any more."""
+    """Remove the holds of a type that no longer keep time."""
     gone = (
         appointments.c.org_id == org_id,
         appointments.c.appointment_type_id == type_id,
@@ -90,7 +90,7 @@ def clear_holds(tx: Tx, org_id: str, type_id: str, now: datetime) -> None:
 
 
 def _settle_where(tx: Tx, lapsed: Sequence[ColumnElement[bool]], now: datetime) -> None:
-    # In one order, so that no two wait for each other's rows.
+    # In the order of ids, so that no two transactions wait for each other's rows.
     found = WITH_HOLDS.where(*lapsed).order_by(appointments.c.id)
     _settle(tx, tx.execute(found.with_for_update(of=appointments, key_share=True)).all(), now)
 

@@ -1,4 +1,4 @@
-"""Reading what the core needs to know, to tell what can be booked."""
+"""Reading what the core needs to decide what can be booked."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
@@ -136,8 +136,8 @@ def length(tx: Tx, type_: OfferedType, start: int) -> int:
 def _schedules(
     tx: Tx, type_: OfferedType, wanted: Mapping[str, str], start: int, end: int
 ) -> Mapping[str, Schedule]:
-    """Schedules by id, with the overrides that can touch `[start, end)` and the longest appointment after it.
-    Windows for one type only are hours of the organization's default schedule."""
+    """Return schedules by id, with the overrides that can touch `[start, end)` and the longest appointment
+    after it. Windows for one type only are hours of the organization's default schedule."""
     weekly: dict[str, list[list[tuple[int, int]]]] = {id_: [[] for _ in range(7)] for id_ in wanted}
     found = select(windows.c.schedule_id, windows.c.day_of_week, windows.c.start_time, windows.c.end_time)
     for window in tx.execute(
@@ -159,7 +159,7 @@ def _schedules(
             overrides.c.start_date <= day_named(last).isoformat(),
             overrides.c.end_date >= day_named(first).isoformat(),
         )
-        # What was set by hand counts before a public holiday, and what was set later before what was earlier.
+        # Of overrides of one day the last one counts: by hand after holidays, and new ones after old ones.
         .order_by(overrides.c.holiday.is_(None), overrides.c.created_at, overrides.c.id)
     ):
         changed[row.schedule_id].append(
@@ -184,7 +184,7 @@ def _busy(
     now: datetime,
     moving: str | None,
 ) -> Mapping[str, list[tuple[int, int]]]:
-    """By calendar, when it is busy within `[start, end)`, if it is."""
+    """Return when each calendar is busy within `[start, end)`; those that are free are left out."""
     rows = tx.execute(
         select(
             appointments.c.calendar_id,
@@ -205,7 +205,7 @@ def _busy(
 def _booked(
     tx: Tx, type_: OfferedType, span: tuple[int, int] | None, now: datetime, moving: str | None
 ) -> Sequence[int]:
-    """The starts of the type's active appointments within a span."""
+    """Return the starts of the type's active appointments within a span."""
     if span is None:
         return ()
     starts = select(all_in_seconds(tx, appointments.c.start_time)).where(
@@ -221,7 +221,7 @@ def _booked(
 def in_week(
     tx: Tx, org_id: str, calendar_ids: Collection[str], week: tuple[int, int], now: datetime
 ) -> Mapping[str, int]:
-    """By calendar, how many active appointments start within the instants of a week."""
+    """Return how many active appointments start within the instants of a week, by calendar."""
     counted = (
         select(appointments.c.calendar_id, func.count().label("booked"))
         .where(
@@ -237,8 +237,9 @@ def in_week(
 
 
 def last_booked(tx: Tx, org_id: str, calendar_ids: Collection[str], now: datetime) -> Mapping[str, str]:
-    """By calendar, the id of the active appointment that was booked last, for whatever time: ids sort by when
-    they were made. Blank for a calendar that has none. A hold counts as later than any appointment."""
+    """Return the id of the active appointment that was booked last, for any time, by calendar: ids sort by
+    when they were made. It is blank for a calendar that has none. A hold counts as later than any
+    appointment."""
     latest = (
         select(appointments.c.id)
         .where(
@@ -266,7 +267,7 @@ def _hours(start: str, end: str) -> tuple[int, int]:
 
 
 def _of_day(clock_time: str) -> int:
-    """HH:MM:SS as seconds after midnight."""
+    """Return HH:MM:SS as seconds after midnight."""
     hour, minute, second = map(int, clock_time.split(":"))
     return hour * 3_600 + minute * 60 + second
 

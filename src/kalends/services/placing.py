@@ -27,7 +27,7 @@ _REFUSALS: Mapping[str, type[Unbookable]] = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a booking goes; `overlap_allowed` where it is forced over others."""
+    """Where a booking goes; `overlap_allowed` if it is forced over others."""
 
     calendar_id: str
     taken: Occupancy
@@ -44,9 +44,10 @@ def place(
     *,
     moving: AnyRow | None = None,
 ) -> Place:
-    """A calendar for a booking that takes this time, or for an appointment that is `moving` there: its own
-    where that is free, else the one with the fewest appointments of that week; of equals the one that was
-    booked longest ago, and of those never booked the oldest.
+    """Find a calendar for a booking that takes this time, or for an appointment that is `moving` there. An
+    appointment stays in its own calendar if that is free. Otherwise it is the free one with the fewest
+    appointments in that week; of equals the one that was booked longest ago; of those never booked the
+    oldest.
 
     Raises Unbookable with every reason; Overtaken if one of the calendars was deleted before it was locked.
     """
@@ -76,7 +77,7 @@ def must_be_allowed(party: Party, check: Check, purpose: str) -> None:
 
 
 def lock(tx: Tx, type_: OfferedType, calendar_ids: Sequence[str], check: Check) -> Set[str]:
-    """Keep everybody else from taking time of these calendars, and from being counted where counts decide.
+    """Keep other transactions from taking time of these calendars, and from being counted if counts decide.
     Returns those of the calendars that were deleted meanwhile."""
     if check == "all" and type_.caps:
         lock_type(tx, type_.org_id, type_.id)
@@ -98,7 +99,8 @@ def judge(
     *,
     moving: str | None = None,
 ) -> Verdict:
-    """Which of the calendars are free, by every rule (`all`) or by what is booked (else); or why none is."""
+    """Return which of the calendars are free, by every rule (check `all`) or by what is booked (any other
+    check), or else why none is."""
     if check == "all":
         start = seconds(taken.start)
         offer = offers.offer(tx, type_, in_question, start, start + 1, now, moving=moving, taking=taken)
@@ -127,28 +129,28 @@ def judge(
 
 
 def told(reason: Reason) -> dict[str, Any]:
-    """A reason as refusals and explanations list it."""
+    """Return a reason as refusals and explanations list it."""
     return {"code": reason.code, "message": reason.message, **reason.details}
 
 
 def refused_by_the_database(
     row: Mapping[str, Any], now: datetime, *, moving: str | None = None
 ) -> Unbookable:
-    """The refusal of a row that the database's own guard did not let in. Under the locks that happens only
-    where something wrote without them, and what it was may be gone by now."""
+    """Return the refusal for a row that the database's constraint rejected. Under the locks this happens only
+    if something wrote without them, and that may be gone by now."""
     taken = occupied(row)
     wanted = Wanted(row["org_id"], row["appointment_type_id"], taken.start, now, row["calendar_id"], moving)
     return refusal([Reason("conflict", "The time was taken a moment ago.")], wanted, taken)
 
 
 def begins_now(type_: OfferedType, taken: Occupancy, now: datetime) -> Unbookable:
-    """The refusal of a time that begins this second, so that nobody could confirm it any more."""
+    """Return the refusal of a time that begins this second, so that nobody could confirm it in time."""
     reason = Reason("too_soon", "It begins now, so it could not be confirmed any more.")
     return refusal([reason], Wanted(type_.org_id, type_.id, taken.start, now), taken)
 
 
 def refusal(reasons: Sequence[Reason], wanted: Wanted, taken: Occupancy) -> Unbookable:
-    """The refusal for these reasons, named after the gravest."""
+    """Return the refusal for these reasons, named after the gravest, which is the first."""
     first = reasons[0]
     sentence = first.message
     if first.code == "conflict":
@@ -178,7 +180,7 @@ def _inactive(type_: OfferedType, in_question: Sequence[Candidate]) -> list[Reas
 def _conflicts(
     tx: Tx, type_: OfferedType, calendar_id: str, taken: Occupancy, now: datetime, moving: str | None
 ) -> list[Reason]:
-    """Whatever keeps a calendar busy at that time."""
+    """Return what keeps a calendar busy at that time."""
     row = {
         "org_id": type_.org_id,
         "calendar_id": calendar_id,
@@ -193,7 +195,7 @@ def _conflicts(
             f"from {stamp(other.busy_start)} to {stamp(other.busy_end)}, buffers included.",
             {
                 "calendar_id": calendar_id,
-                # Whoever knows a hold's id may use it, so it is not told.
+                # Anybody who knows a hold's id can use the hold, so the id stays secret.
                 **(
                     {"held_until": stamp(other.expires_at)} if other.is_hold else {"appointment_id": other.id}
                 ),

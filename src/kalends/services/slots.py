@@ -1,4 +1,4 @@
-"""What is free, why something is not, and what could be had instead."""
+"""Searching for free time: what is free, why a time is not, and the next times that are."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ MOST_DAYS = 92
 MOST_SLOTS = 5_000
 """Of one answer."""
 MOST_NAMED = 100_000
-"""Names of calendars in one answer: where many could take each slot, it has fewer of them."""
+"""Names of calendars in one answer: if many calendars could take each slot, it has fewer slots."""
 _SUGGESTIONS = 5
 _LOOK_AHEAD = (7, 28, 57)
 """The days in which other starts are looked for, a part at a time: most often the first part has enough."""
@@ -64,9 +64,9 @@ def _named(offer: Offer, start: int, end: int, timezone: str, asked: str | None)
 
 def _nameless(offer: Offer, start: int, end: int, timezone: str, asked: str | None) -> str:
     slots, following = _page(offer, offer.starts(start, end, MOST_SLOTS + 1), MOST_SLOTS, asked)
-    told = [slot for _, slot in slots]
+    nameless = [slot for _, slot in slots]
     answer = ClientSlotsAnswer.model_construct(
-        slots=told, timezone=asked or timezone, next=following or UNSENT
+        slots=nameless, timezone=asked or timezone, next=following or UNSENT
     )
     return answer.model_dump_json(exclude_none=True)
 
@@ -74,7 +74,8 @@ def _nameless(offer: Offer, start: int, end: int, timezone: str, asked: str | No
 def _page(
     offer: Offer, starts: Sequence[int], most: int, asked: str | None
 ) -> tuple[list[tuple[int, ClientSlot]], str | None]:
-    """So many slots at most, each by its start, and the first of the starts that find no place."""
+    """Return the slots of an answer, `most` of them at most, each with its start, and the first start for
+    which there is no room."""
     slots = [(at, _slot(at, at + offer.terms.length(at), asked)) for at in starts[:most]]
     return slots, stamp(moment(starts[most])) if len(starts) > most else None
 
@@ -114,7 +115,8 @@ def explain(
 
 
 def next_available(tx: Tx, wanted: Wanted) -> list[str]:
-    """The first few starts after the wanted one, and not before now, that can be booked by every rule."""
+    """Return the first few starts after the wanted one, and not before now, that can be booked by every
+    rule."""
     try:
         type_ = offers.type_of(tx, wanted.org_id, wanted.appointment_type_id)
         in_question = offers.calendars_of(tx, type_, wanted.calendar_id)
@@ -134,5 +136,5 @@ def next_available(tx: Tx, wanted: Wanted) -> list[str]:
 
 
 def next_available_for_each(tx: Tx, wanted: Sequence[Wanted]) -> dict[Wanted, list[str]]:
-    """`next_available` for everybody who was refused at the same moment."""
+    """Return the next starts for each of those who were refused at the same moment."""
     return {each: next_available(tx, each) for each in wanted}

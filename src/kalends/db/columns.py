@@ -13,8 +13,8 @@ from kalends.core.hours import moment, seconds
 class UtcDateTime(TypeDecorator[datetime]):
     """A UTC instant in whole seconds: `timestamptz` on PostgreSQL, seconds since 1970 on SQLite.
 
-    Naive values and fractions of a second are refused, so that both databases hold the same and a
-    forgotten zone is an error on the first test, not an hour's shift in March.
+    Naive values and fractions of a second are refused, so that both databases hold the same, and a forgotten
+    zone is an error in the first test, not a shift by an hour in March.
     """
 
     impl = BigInteger

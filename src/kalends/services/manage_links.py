@@ -67,7 +67,7 @@ def must_be_good(tx: Tx, link: Link) -> None:
 
 
 def no_link() -> NotFound:
-    """Return the refusal of a link that has ended, or never was."""
+    """Return the refusal of a link that has ended, or never existed."""
     return NotFound("This link is not good, or no longer.")
 
 

@@ -45,7 +45,7 @@ def _book(tx: Tx, caller: Caller, now: datetime) -> None:
         start = nine + timedelta(days=day, hours=day)
         wish = AppointmentCreate(
             appointment_type_id=TYPE_ID,
-            start_time=start.isoformat(),  # type: ignore[arg-type]  # the wire's form, read as clients' are
+            start_time=start,
             client_name=name,
             client_email=email,
             client_language=language,

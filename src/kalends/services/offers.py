@@ -8,7 +8,17 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, true
 
 from kalends.core.errors import NotFound
-from kalends.core.hours import DAY, Override, Schedule, day_named, day_number, moment, seconds
+from kalends.core.hours import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Override,
+    Schedule,
+    day_named,
+    day_number,
+    moment,
+    seconds,
+)
 from kalends.core.intervals import Intervals
 from kalends.core.lifecycle import MAX_BUSY, Occupancy
 from kalends.core.offered import Candidate, OfferedType
@@ -269,7 +279,7 @@ def _hours(start: str, end: str) -> tuple[int, int]:
 def _of_day(clock_time: str) -> int:
     """Return HH:MM:SS as seconds after midnight."""
     hour, minute, second = map(int, clock_time.split(":"))
-    return hour * 3_600 + minute * 60 + second
+    return hour * HOUR + minute * MINUTE + second
 
 
 _COLUMNS: Mapping[str, ColumnElement[Any]] = {

@@ -128,7 +128,7 @@ def judge(
     )
 
 
-def told(reason: Reason) -> dict[str, Any]:
+def listed(reason: Reason) -> dict[str, Any]:
     """Return a reason as refusals and explanations list it."""
     return {"code": reason.code, "message": reason.message, **reason.details}
 
@@ -158,7 +158,7 @@ def refusal(reasons: Sequence[Reason], wanted: Wanted, taken: Occupancy) -> Unbo
             f"The calendar is already taken between {stamp(taken.busy_start)} and {stamp(taken.busy_end)}, "
             "buffers included."
         )
-    return _REFUSALS[first.code](sentence, wanted=wanted, reasons=[told(reason) for reason in reasons])
+    return _REFUSALS[first.code](sentence, wanted=wanted, reasons=[listed(reason) for reason in reasons])
 
 
 def _inactive(type_: OfferedType, in_question: Sequence[Candidate]) -> list[Reason]:

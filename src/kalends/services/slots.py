@@ -109,7 +109,7 @@ def explain(
     wanted = Wanted(org_id, type_.id, start, now, calendar_id)
     return Explanation(
         bookable=bool(verdict.free),
-        reasons=[placing.told(reason) for reason in verdict.reasons],
+        reasons=[placing.listed(reason) for reason in verdict.reasons],
         next_available=next_available(tx, wanted),
     )
 

@@ -8,7 +8,7 @@ from kalends.ids import digest
 from kalends.schemas.appointment_types import AppointmentTypeCreate
 from kalends.schemas.appointments import AppointmentCreate
 from kalends.schemas.hours import AvailabilityCreate
-from kalends.services import appointment_types, availability, bookings, keys, organizations
+from kalends.services import appointment_types, availability, bookings, keys, organizations, parties
 from kalends.services.parties import operator
 
 KEY = "vst_demo"
@@ -47,13 +47,13 @@ def _book(tx: Tx, caller: Caller, now: datetime) -> None:
         start = nine + timedelta(days=day, hours=day)
         wish = AppointmentCreate(
             appointment_type_id=TYPE_ID,
-            start_time=start.isoformat(),  # type: ignore[arg-type]  # the wire's form, read as clients' are
+            start_time=start,
             client_name=name,
             client_email=email,
             client_language=language,
             client_notes=notes,
         )
-        bookings.by_staff(tx, caller, wish, now)
+        bookings.by_staff(tx, parties.staff(caller), wish, now)
 
 
 def curl(url: str) -> str:

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from kalends.db import migrating
 from kalends.db.database import Database
-from kalends.services import bookings, placing
+from kalends.services import bookings
 from kalends.telemetry import configure
 from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
@@ -164,13 +164,13 @@ async def test_a_database_error_does_not_put_the_row_in_the_log(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from kalends.core import lifecycle
+    from kalends.core import lifecycle, offered
 
     def backwards(start: Any, **_: Any) -> lifecycle.Occupancy:
         return lifecycle.Occupancy(start, start, start, start)  # breaks a CHECK of the table
 
     configure("info")
-    monkeypatch.setattr(placing, "occupy", backwards)
+    monkeypatch.setattr(offered, "occupy", backwards)
     refused(await client.post(PATH, json=org.wish()), 500, "internal_error")
     written = capsys.readouterr().err
     assert "ck_appointments_times" in written

@@ -7,11 +7,14 @@ from hypothesis import strategies as st
 
 from kalends.core.errors import AmbiguousTime, InvalidTime, NonexistentTime
 from kalends.core.hours import (
+    DAY,
     FIRST_SECOND,
     LAST_SECOND,
     day_start,
     instant,
     moment,
+    offset_changes,
+    seconds,
     shifted,
     stamp,
     zone_names,
@@ -148,6 +151,19 @@ def test_day_start(day: str, zone: str, begins: str) -> None:
 def test_day_start_refuses_what_falls_off_the_calendar() -> None:
     with pytest.raises(InvalidTime):
         day_start(date(1, 1, 1), "Asia/Tokyo")
+
+
+def test_offsets_change_where_the_clocks_do() -> None:
+    spring, autumn = (datetime(2024, month, day, 1, tzinfo=UTC) for month, day in ((3, 31), (10, 27)))
+    first, last = seconds(datetime(2024, 1, 1, tzinfo=UTC)), seconds(autumn)
+    found = list(offset_changes("Europe/Berlin", first, last))
+    assert found == [(seconds(spring), 3600, 7200), (seconds(autumn), 7200, 3600)]
+    # A change at the last second is one of them, but not one at the first.
+    assert list(offset_changes("Europe/Berlin", seconds(spring), last - 1)) == []
+    assert list(offset_changes("Europe/Berlin", seconds(spring) - 1, last - 1)) == found[:1]
+    # A new year changes nothing by itself, nor do the ends of the calendar.
+    assert list(offset_changes("UTC", FIRST_SECOND, FIRST_SECOND + 800 * DAY)) == []
+    assert list(offset_changes("Asia/Tokyo", first, last + 400 * DAY)) == []
 
 
 def test_what_is_shifted_is_kept_within_the_calendar() -> None:

@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-from kalends.api import errors as table
+from kalends.api.errors import status_of
 from kalends.core import errors
+from tests.support.answers import REFUSALS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
 
@@ -14,8 +15,8 @@ def every(refusal: type[errors.Refusal]) -> set[type[errors.Refusal]]:
 
 
 def test_every_refusal_has_its_status_and_its_own_code() -> None:
-    assert set(table.STATUS) == every(errors.Refusal) - {errors.Refusal}
-    codes = [refusal.code for refusal in table.STATUS]
+    assert set(REFUSALS) == every(errors.Refusal) - {errors.Refusal}
+    codes = [refusal.code for refusal in REFUSALS]
     assert len(set(codes)) == len(codes)
 
 
@@ -24,8 +25,8 @@ def test_every_code_is_documented_with_its_status_and_sentence() -> None:
     head, _, rest = DOCUMENT.read_text().partition("| --- | --- | --- |\n")
     documented, _, details = rest.partition("\n\n")
     expected = "\n".join(
-        f"| {status} | `{refusal.code}` | {' '.join((refusal.__doc__ or '').split())} |"
-        for refusal, status in table.STATUS.items()
+        f"| {status_of(refusal)} | `{refusal.code}` | {' '.join((refusal.__doc__ or '').split())} |"
+        for refusal in REFUSALS
     )
     if os.environ.get("KALENDS_UPDATE_SNAPSHOTS"):
         DOCUMENT.write_text(f"{head}| --- | --- | --- |\n{expected}\n\n{details}")

@@ -10,7 +10,7 @@ import jsonschema_rs
 import pytest
 
 import kalends.api
-from kalends.api.errors import UNBOOKABLE, WEBHOOKS
+from kalends.api.errors import OUT_OF_SERVICE, UNBOOKABLE, WEBHOOKS
 from kalends.api.gate import PUBLIC
 from kalends.app import create_app
 from kalends.settings import Settings
@@ -26,11 +26,7 @@ UNPROVOKED = {
     (PUBLIC, "idempotency_key_reused"),
 }
 """What a demo in good health does not refuse, and what clients, who share no keys, are never told."""
-TIMES = {refusal.code for refusal in UNBOOKABLE} | {
-    "type_inactive",
-    "calendar_inactive",
-    "calendar_not_serving",
-}
+TIMES = {refusal.code for refusal in (*UNBOOKABLE, *OUT_OF_SERVICE)}
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from kalends.core.hours import stamp
 from kalends.db.database import Database, Tx
 from kalends.db.tables import appointment_types, events
 from kalends.services import appointments, bookings
+from kalends.services.parties import staff
 from tests.support.organizations import Org, make_org, stored
 
 pytestmark = pytest.mark.anyio
@@ -29,8 +30,8 @@ NOW = datetime(2024, 1, 20, 12, tzinfo=UTC)
 
 async def book(db: Database, org: Org, **fields: Any) -> Any:
     wish = org.create(**fields)
-    at_once = await db.write_one(bookings.by_staff_at_once, org.caller, wish, NOW)
-    return at_once or await db.write(bookings.by_staff, org.caller, wish, NOW)
+    at_once = await db.write_one(bookings.by_staff_at_once, staff(org.caller), wish, NOW)
+    return at_once or await db.write(bookings.by_staff, staff(org.caller), wish, NOW)
 
 
 async def test_book_computes_the_end_and_confirms(db: Database, org: Org) -> None:

@@ -24,7 +24,7 @@ from kalends.schemas.queries import EventCursor, EventsQuery
 from kalends.schemas.webhooks import WebhookChange, WebhookCreate
 from kalends.services import bookings, event_order, event_pages, webhooks
 from kalends.services.events import row
-from kalends.services.parties import operator
+from kalends.services.parties import operator, staff
 from tests.support.organizations import Org, make_org
 
 pytestmark = pytest.mark.anyio
@@ -100,7 +100,7 @@ async def test_a_transaction_that_commits_late_is_not_skipped(postgres_db: Datab
     assert await reader.read() == []
     held = asyncio.create_task(db.write(slow))
     first = await begun
-    quick = await db.write(bookings.by_staff, org.caller, org.create(), NOW)
+    quick = await db.write(bookings.by_staff, staff(org.caller), org.create(), NOW)
     [second] = await reader.read()
     assert first < second
     assert await reader.read() == []

@@ -37,11 +37,11 @@ def busy_of_ten(tx: Tx, org: Org) -> Any:
 
 
 def booked(tx: Tx, org: Org) -> Any:
-    return offers._booked(tx, offers.kind_of(tx, org.id, org.type_id), (START, END), NOW, None)
+    return offers._booked(tx, offers.type_of(tx, org.id, org.type_id), (START, END), NOW, None)
 
 
 def booked_but_for_one(tx: Tx, org: Org) -> Any:
-    return offers._booked(tx, offers.kind_of(tx, org.id, org.type_id), (START, END), NOW, "apt_0000001")
+    return offers._booked(tx, offers.type_of(tx, org.id, org.type_id), (START, END), NOW, "apt_0000001")
 
 
 def in_week(tx: Tx, org: Org) -> Any:

@@ -4,9 +4,19 @@ from typing import Any
 
 import httpx
 
-from kalends.api.errors import STATUS
+from kalends.api.errors import STATUS, status_of
+from kalends.core.errors import Refusal
 
-CODES = {refusal.code: status for refusal, status in STATUS.items()}
+
+def _family(refusal: type[Refusal]) -> list[type[Refusal]]:
+    """Return a refusal, and after it those that have its status because they are of its kind."""
+    heirs = [each for each in refusal.__subclasses__() if each not in STATUS]
+    return [refusal, *(each for heir in heirs for each in _family(heir))]
+
+
+REFUSALS = [each for refusal in STATUS for each in _family(refusal)]
+"""Every refusal, in the order of the table of statuses."""
+CODES = {refusal.code: status_of(refusal) for refusal in REFUSALS}
 
 
 def refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:

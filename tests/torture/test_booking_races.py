@@ -945,9 +945,10 @@ def _unconfirmed(tx: Tx, org: Org, count: int, now: datetime) -> list[str]:
         select(func.count()).select_from(appointments).where(appointments.c.org_id == org.id)
     ).one()
     slots = [FIRST + (first + n) * HOUR for n in range(count + 1)]
-    ids = [bookings.book(tx, client, org.create(start_time=stamp(slot)), now).id for slot in slots[1:]]
+    wishes = [org.create(start_time=stamp(slot)) for slot in slots[1:]]
+    ids = [bookings.book(tx, client, each, (), now, check="conflicts").id for each in wishes]
     wish = HoldCreate.model_validate({"appointment_type_id": org.type_id, "start_time": stamp(slots[0])})
-    holds.hold(tx, client, wish, now)
+    holds.hold(tx, client, wish, now, check="conflicts")
     waiting = (appointments.c.org_id == org.id, appointments.c.status == "pending")
     tx.execute(update(appointments).where(*waiting).values(expires_at=now))
     return ids

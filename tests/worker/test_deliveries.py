@@ -31,7 +31,7 @@ from kalends.schemas.webhooks import Delivery, NewWebhook, Webhook, WebhookChang
 from kalends.services import appointments, bookings, deliveries, event_order, event_pages, webhooks
 from kalends.services.deliveries import Tried
 from kalends.services.events import row
-from kalends.services.parties import operator
+from kalends.services.parties import operator, staff
 from kalends.worker import Worker
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
@@ -182,7 +182,7 @@ async def test_a_delivery_is_what_is_documented_and_every_byte_of_it_is_signed(
     assert hook.secret is not None
     wish = desk.org.create(client_name="Zoë 😀", start_time="2031-01-25T14:00:00Z")
     now = desk.clock.now()
-    booked = await desk.db.write(bookings.by_staff, desk.org.caller, wish, now)
+    booked = await desk.db.write(bookings.by_staff, staff(desk.org.caller), wish, now)
     assert await desk.turn() == 1
     [got] = desk.receiver.got
     delivery = await desk.only(hook)

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from kalends.api.calls import PathId, Reading
 from kalends.api.changes import ETAG, IF_MATCH, StaffChange, Writing
-from kalends.api.errors import TIMES, TYPE_OR_CALENDAR, UNBOOKABLE, reading, writing
+from kalends.api.errors import OUT_OF_SERVICE, TIMES, UNBOOKABLE, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.api.links import keeping_no_link
 from kalends.core import errors
@@ -48,7 +48,7 @@ _CHANGE = writing(
         *TIMES,
         errors.NotFound,
         *UNBOOKABLE,
-        *TYPE_OR_CALENDAR,
+        *OUT_OF_SERVICE,
         errors.HoldGone,
         errors.HoldMismatch,
     ),
@@ -66,7 +66,7 @@ async def create(body: AppointmentCreate, change: Writing) -> Response:
                 appointment=made[0], manage_url=change.link(made[1]), manage_token=made[1]
             ),
             bookings.by_staff_with_link,
-            change.caller,
+            change.party,
             body,
             change.now,
         )
@@ -74,7 +74,7 @@ async def create(body: AppointmentCreate, change: Writing) -> Response:
         AppointmentAnswer.of,
         bookings.by_staff_at_once,
         bookings.by_staff,
-        change.caller,
+        change.party,
         body,
         change.now,
     )
@@ -123,17 +123,17 @@ async def manage_link(id: PathId, change: Writing, body: ManageLinkCreate = _ABS
         return ManageLinkAnswer(manage_url=change.link(token), manage_token=token)
 
     return await keeping_no_link(change, ManageLinkAnswer).make(
-        with_link, manage_links.renew, change.org_id, id, change.now, keep_others=body.keep_others
+        with_link, manage_links.renew, change.party, id, change.now, keep_others=body.keep_others
     )
 
 
 async def _change(id_: str, wish: AppointmentChange, change: StaffChange) -> Response:
     return await change.make(
         AppointmentAnswer.of,
-        appointment_changes.by_staff,
-        change.caller,
+        appointment_changes.change,
+        change.party,
         id_,
         wish,
-        change.versions,
         change.now,
+        versions=change.versions,
     )

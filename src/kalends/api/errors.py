@@ -87,34 +87,12 @@ STATUS: Mapping[type[errors.Refusal], int] = {
     MissingFields: 400,
     MalformedJson: 400,
     errors.InvalidTime: 400,
-    errors.NonexistentTime: 400,
-    errors.AmbiguousTime: 400,
     errors.Unauthorized: 401,
-    errors.KeyExpired: 401,
-    errors.KeyRevoked: 401,
     errors.ScopeMissing: 403,
     errors.NotFound: 404,
     MethodNotAllowed: 405,
     RequestTimeout: 408,
     errors.Conflict: 409,
-    errors.Unbookable: 409,
-    errors.SlotTaken: 409,
-    errors.OutsideHours: 409,
-    errors.OffGrid: 409,
-    errors.TooSoon: 409,
-    errors.TooFarAhead: 409,
-    errors.LimitReached: 409,
-    errors.TypeInactive: 409,
-    errors.CalendarInactive: 409,
-    errors.CalendarNotServing: 409,
-    errors.HoldGone: 409,
-    errors.HoldMismatch: 409,
-    errors.TooLate: 409,
-    errors.TooManyOpen: 409,
-    errors.TooManyHolds: 409,
-    errors.InUse: 409,
-    errors.IllegalTransition: 409,
-    errors.AlreadyExists: 409,
     errors.CursorExpired: 410,
     errors.PreconditionFailed: 412,
     BodyTooLarge: 413,
@@ -125,10 +103,14 @@ STATUS: Mapping[type[errors.Refusal], int] = {
     HeadersTooLarge: 431,
     InternalError: 500,
     errors.Unavailable: 503,
-    errors.SchemaOutdated: 503,
-    errors.OutcomeUnknown: 503,
     ServerBusy: 503,
 }
+"""By family: a refusal that is not here has its parent's status. docs/errors.md has this order."""
+
+
+def status_of(refusal: type[errors.Refusal]) -> int:
+    """Return the status of a refusal: its family's."""
+    return next(STATUS[ancestor] for ancestor in refusal.__mro__ if ancestor in STATUS)
 
 
 WEBHOOKS = "/v1/webhooks"
@@ -136,7 +118,7 @@ WEBHOOKS = "/v1/webhooks"
 
 def answer(refusal: errors.Refusal, path: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return a refusal as HTTP, in the shape that the contract gives to errors under this path."""
-    status = STATUS[type(refusal)]
+    status = status_of(type(refusal))
     sent = dict(headers or {})
     if isinstance(refusal, errors.Moved):
         # Not for good, as browsers would keep it: an organization may take its slug back.
@@ -159,7 +141,7 @@ def plain(refusal: errors.Refusal) -> ErrorAnswer:
 def failure(refusal: errors.Refusal) -> Failure:
     """Return a refusal in the shape of the webhooks' errors. A wrong body is a VALIDATION_ERROR, as
     documented, which names the first wrong field."""
-    if STATUS[type(refusal)] != 400:
+    if status_of(type(refusal)) != 400:
         details = FailureDetails(
             code=refusal.code.upper(), message=refusal.message, details=dict(refusal.details)
         )
@@ -310,7 +292,7 @@ def documented(
     by_status: dict[int | str, dict[str, Any]] = {}
     for refusal in refusals:
         entry = by_status.setdefault(
-            STATUS[refusal],
+            status_of(refusal),
             {"model": model, "description": "", "content": {"application/json": {"examples": {}}}},
         )
         sentence = " ".join((refusal.__doc__ or "").split())
@@ -322,18 +304,16 @@ def documented(
     return dict(sorted(by_status.items(), key=lambda item: int(item[0])))
 
 
-UNBOOKABLE = (
-    errors.SlotTaken,
-    errors.OutsideHours,
-    errors.OffGrid,
-    errors.TooSoon,
-    errors.TooFarAhead,
-    errors.LimitReached,
+OUT_OF_SERVICE = (
+    errors.TypeInactive,
+    errors.CalendarInactive,
+    errors.CalendarNotServing,
+)
+"""What can be wrong with the type or the calendar of a booking."""
+UNBOOKABLE: tuple[type[errors.Refusal], ...] = tuple(
+    each for each in errors.Unbookable.__subclasses__() if each not in OUT_OF_SERVICE
 )
 """Why a time can't be booked, besides what is wrong with its type or calendar."""
-
-TYPE_OR_CALENDAR = (errors.TypeInactive, errors.CalendarInactive, errors.CalendarNotServing)
-"""What may be wrong with the type or the calendar of an appointment."""
 
 TIMES = (errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime)
 """What may be wrong with a time that is sent."""

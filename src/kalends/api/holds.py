@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from kalends.api.calls import PathId
 from kalends.api.changes import Writing
-from kalends.api.errors import TIMES, TYPE_OR_CALENDAR, UNBOOKABLE, deleting, writing
+from kalends.api.errors import OUT_OF_SERVICE, TIMES, UNBOOKABLE, deleting, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.schemas.holds import HoldAnswer, HoldCreate
@@ -15,14 +15,22 @@ from kalends.services import holds
 router = APIRouter(prefix="/v1/calendar/holds", tags=["holds"], route_class=JsonRoute)
 
 
-@router.post("", **writing(HoldAnswer, *TIMES, errors.NotFound, *UNBOOKABLE, *TYPE_OR_CALENDAR))
+@router.post("", **writing(HoldAnswer, *TIMES, errors.NotFound, *UNBOOKABLE, *OUT_OF_SERVICE))
 async def create(body: HoldCreate, change: Writing) -> Response:
     """Keep time for a while. It is free again at `expires_at`, or when the hold is deleted. An appointment
     booked with the `hold_id` takes the hold's place."""
-    return await change.make(HoldAnswer.of, holds.hold, change.party, body, change.now)
+    return await change.make(
+        HoldAnswer.of,
+        holds.hold,
+        change.party,
+        body,
+        change.now,
+        calendar_id=body.calendar_id,
+        check=body.check,
+    )
 
 
 @router.delete("/{id}", **deleting(Deleted))
 async def delete(id: PathId, change: Writing) -> Response:
     """Give the time back."""
-    return await change.make(Deleted.of, holds.release, change.org_id, id, change.now)
+    return await change.make(Deleted.of, holds.release, change.party, id, change.now)

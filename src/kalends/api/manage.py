@@ -5,7 +5,7 @@ from collections.abc import Callable
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.api.errors import TIMES, TYPE_OR_CALENDAR, UNBOOKABLE, public_reading, public_writing
+from kalends.api.errors import OUT_OF_SERVICE, TIMES, UNBOOKABLE, public_reading, public_writing
 from kalends.api.json_body import JsonRoute
 from kalends.api.visits import ByLink, LinkChange, WritingByLink
 from kalends.core import errors
@@ -41,7 +41,7 @@ async def confirm(body: Confirmation, change: WritingByLink) -> Response:
 )
 async def cancel(body: Cancellation, change: WritingByLink) -> Response:
     """Cancel the appointment. Sent again, it changes nothing."""
-    return await change.make(_shown(change), booking_page.cancel, change.by, body.reason, change.now)
+    return await change.make(_shown(change), booking_page.cancel, change.by, body, change.now)
 
 
 @router.post(
@@ -52,7 +52,7 @@ async def cancel(body: Cancellation, change: WritingByLink) -> Response:
         errors.TooLate,
         errors.IllegalTransition,
         *UNBOOKABLE,
-        *TYPE_OR_CALENDAR,
+        *OUT_OF_SERVICE,
     ),
 )
 async def reschedule(body: Rescheduling, change: WritingByLink) -> Response:
@@ -60,9 +60,7 @@ async def reschedule(body: Rescheduling, change: WritingByLink) -> Response:
     it has to be confirmed again."""
 
     async def make() -> Response:
-        return await change.make(
-            _shown(change), booking_page.reschedule, change.by, body.start_time, change.now
-        )
+        return await change.make(_shown(change), booking_page.reschedule, change.by, body, change.now)
 
     moved = change.by.appointment_id
     return await change.context.public_bookings.move(change, change.host, moved, make)

@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from kalends.api.calls import PathId
 from kalends.api.errors import (
+    OUT_OF_SERVICE,
     TIMES,
-    TYPE_OR_CALENDAR,
     UNBOOKABLE,
     public_deleting,
     public_reading,
@@ -25,17 +25,15 @@ from kalends.schemas.public import (
     BookingPage,
     ClientAppointment,
     ClientBooking,
-    ClientExplainQuery,
-    ClientSlotsQuery,
 )
-from kalends.schemas.queries import ExplainQuery, SlotsQuery
+from kalends.schemas.queries import ClientExplainQuery, ClientSlotsQuery
 from kalends.schemas.slots import ClientSlotsAnswer, Explanation
 from kalends.schemas.wire import Deleted
 from kalends.services import booking_page, holds, slots
 
 router = APIRouter(prefix="/v1/public", tags=["public"], route_class=JsonRoute)
 
-_REFUSED = (*TIMES, *UNBOOKABLE, *TYPE_OR_CALENDAR)
+_REFUSED: tuple[type[errors.Refusal], ...] = (*TIMES, *UNBOOKABLE, *OUT_OF_SERVICE)
 
 
 @router.get("/{slug}", **public_reading(BookingPage, errors.Moved))
@@ -48,17 +46,15 @@ async def page(visit: Visiting) -> BookingPage:
 async def search(query: Annotated[ClientSlotsQuery, Query()], visit: Visiting) -> Response:
     """List every start that can be booked. If there are more than 5,000, the answer has the first ones, and
     the `next` start."""
-    asked = SlotsQuery.model_construct(**dict(query))
     # Clients are not to learn how many calendars there are.
-    found = await visit.look(slots.search, visit.org_id, visit.timezone, asked, visit.now, naming=False)
+    found = await visit.look(slots.search, visit.org_id, visit.timezone, query, visit.now, naming=False)
     return Response(found, media_type="application/json")
 
 
 @router.get("/{slug}/slots/explain", **public_reading(Explanation, errors.Moved, *TIMES))
 async def explain(query: Annotated[ClientExplainQuery, Query()], visit: Visiting) -> Explanation:
     """Tell whether a start can be booked, and if not, why not, and which starts can."""
-    asked = ExplainQuery.model_construct(**dict(query))
-    told = await visit.look(slots.explain, visit.org_id, visit.timezone, asked, visit.now)
+    told = await visit.look(slots.explain, visit.org_id, visit.timezone, query, visit.now)
     return told.model_copy(update={"reasons": for_clients(told.reasons)})
 
 
@@ -82,7 +78,7 @@ async def hold(body: ClientHoldCreate, change: ClientWriting) -> Response:
 @router.delete("/{slug}/holds/{id}", **public_deleting(Deleted, errors.Moved))
 async def release(id: PathId, change: ClientWriting) -> Response:
     """Give the time back."""
-    return await change.make(Deleted.of, holds.release, change.org_id, id, change.now)
+    return await change.make(Deleted.of, holds.release, change.party, id, change.now)
 
 
 @router.post(

@@ -1,4 +1,4 @@
-"""Where a server may send to on behalf of somebody it does not know."""
+"""Which network addresses a server may send to on behalf of somebody it does not know."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 _NAT64 = ip_network("64:ff9b::/96")
 _UNICAST = ip_network("2000::/3")
-"""All that the internet at large uses of IPv6."""
+"""All that the public internet uses of IPv6."""
 _SPECIAL = tuple(ip_network(block) for block in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20"))
 """In IANA's registries, too, but not known to every Python's `ipaddress`."""
 _WIRE_SERVER = ip_address("168.63.129.16")
@@ -17,9 +17,9 @@ _PLAIN = re.compile("[A-Za-z0-9._~-]")
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the internet at large: not to this machine, its network, its link, its
-    cloud's metadata service, or any other special purpose (IANA's registries). An IPv6 address that stands
-    for an IPv4 one is judged by that. Raises ValueError for what is no address."""
+    """Return whether an IP address belongs to the public internet: not to this machine, its network, its
+    link, its cloud's metadata service, or any other special purpose (IANA's registries). An IPv6 address that
+    stands for an IPv4 one is judged by that one. Raises ValueError if it is not an address."""
     found = ip_address(address.partition("%")[0])
     inner = _inner(found) if isinstance(found, IPv6Address) else None
     if inner is not None:
@@ -50,7 +50,7 @@ def destination(url: str) -> tuple[str, str, int | None, str, str]:
 
 
 def _unescaped(text: str) -> str:
-    """Without escapes that are not needed; the others in capitals."""
+    """Return the text without escapes that are not needed, and with the others in capitals."""
 
     def plain(escaped: re.Match[str]) -> str:
         letter = chr(int(escaped[0][1:], 16))

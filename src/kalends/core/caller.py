@@ -1,4 +1,4 @@
-"""Who is asking, and of whom: API keys and what they may do, hosts, and their clients' links."""
+"""Who calls, and whom: API keys and what they may do, hosts, and their clients' links."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,8 +27,8 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Whoever comes without a key, by a digest of their network address; from there at most `most_holds` may
-    stand at once in one organization."""
+    """A client without a key, by a digest of their network address. At most `most_holds` may be held from
+    that address at once in one organization."""
 
     digest: bytes
     most_holds: int
@@ -78,17 +78,17 @@ class Caller:
     last_used_at: datetime | None
 
     def stand(self, now: datetime) -> None:
-        """Raise KeyRevoked or KeyExpired where the key is no longer good at `now` (UTC)."""
+        """Raise KeyRevoked or KeyExpired if the key is no longer good at `now` (UTC)."""
         if self.revoked_at is not None:
             raise KeyRevoked
         if self.expires_at is not None and self.expires_at <= now:
             raise KeyExpired
 
     def may(self, scope: str) -> bool:
-        """Whether the key carries `scope`, directly or by implication (admin: all; write: read)."""
+        """Return whether the key carries `scope`, directly or by implication (admin: all; write: read)."""
         return any(scope in _IMPLIED.get(held, {held}) for held in self.scopes)
 
     def need(self, scope: str, purpose: str = "This call") -> None:
-        """Raise ScopeMissing, naming the scope, where the key does not carry it."""
+        """Raise ScopeMissing, naming the scope, if the key does not carry it."""
         if not self.may(scope):
-            raise ScopeMissing(f"{purpose} needs an API key with the scope '{scope}'.", scope=scope)
+            raise ScopeMissing(scope, purpose)

@@ -25,17 +25,17 @@ def digits(number: str) -> str:
 
 
 def is_same(one: str | None, other: str | None) -> bool:
-    """Whether two addresses are one person's, or there is none in both places."""
+    """Return whether two addresses are the same person's, or both are missing."""
     return one == other or (one is not None and other is not None and folded(one) == folded(other))
 
 
 def is_replaced(before: str | None, after: str | None) -> bool:
-    """Whether whoever was reached by the address `before` is no longer who is meant."""
+    """Return whether there was an address `before`, and the one `after` is another person's or missing."""
     return before is not None and not is_same(before, after)
 
 
 def plain_address(text: str) -> str:
-    """Return an e-mail address as it was meant where it was copied from a page or a phone: without `mailto:`,
+    """Return an e-mail address as it was meant if it was copied from a page or a phone: without `mailto:`,
     without invisible characters and no-break spaces, in ordinary letters, with ordinary hyphens."""
     plain = _plain_address(text)
     if plain[:7].lower() != "mailto:":
@@ -44,7 +44,7 @@ def plain_address(text: str) -> str:
 
 
 def plain_phone(text: str) -> str:
-    """Return a phone number as it was meant where it was copied from a page or a phone: without `tel:`,
+    """Return a phone number as it was meant if it was copied from a page or a phone: without `tel:`,
     without invisible characters, with the digits, spaces and hyphens of ASCII. What else people put between
     the digits stays."""
     plain = _plain_phone(text)

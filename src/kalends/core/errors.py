@@ -84,6 +84,9 @@ class ScopeMissing(Refusal):
 
     code = "scope_missing"
 
+    def __init__(self, scope: str, purpose: str = "This call") -> None:
+        super().__init__(f"{purpose} needs an API key with the scope '{scope}'.", scope=scope)
+
 
 class Moved(Refusal):
     """The organization has another slug now, `details.slug`: `Location` leads to the same call there."""
@@ -187,7 +190,7 @@ class CalendarNotServing(Unbookable):
 
 
 class HoldGone(Conflict):
-    """The hold has expired, was used or released, or never was."""
+    """The hold has expired, was used or released, or never existed."""
 
     code = "hold_gone"
 
@@ -199,21 +202,21 @@ class HoldMismatch(Conflict):
 
 
 class TooLate(Conflict):
-    """It is too late for the client to change this appointment; `details.until` says when it could be."""
+    """It is too late for the client to change this appointment; it was possible until `details.until`."""
 
     code = "too_late"
 
 
 class TooManyOpen(Conflict):
-    """This client has as many open bookings of the type as it allows one client; `details.limit` says how
+    """This client has as many open bookings of this type as one client may have; `details.limit` says how
     many."""
 
     code = "too_many_open"
 
 
 class TooManyHolds(Conflict):
-    """From this network address as much time is held already as may be at once; `details.limit` says how
-    much."""
+    """This network address already holds as much time as it may at once; `details.limit` says how many
+    holds."""
 
     code = "too_many_holds"
 
@@ -225,7 +228,7 @@ class InUse(Conflict):
 
 
 class IllegalTransition(Conflict):
-    """An appointment of this status can't take that one; `details.allowed` lists what it can."""
+    """An appointment of this status can't get that one; `details.allowed` lists those it can get."""
 
     code = "illegal_transition"
 
@@ -237,7 +240,7 @@ class PreconditionFailed(Refusal):
 
 
 class CursorExpired(Refusal):
-    """Events after this cursor are kept no more, or it is of another database; start anew without it."""
+    """Events after this cursor are no longer kept, or it is another database's; start again without it."""
 
     code = "cursor_expired"
 
@@ -259,10 +262,10 @@ class RateLimited(Refusal):
 
     code = "rate_limited"
     retry_after: int | None = None
-    """Seconds, if they are known here."""
+    """After how many seconds to try again, if that is known here."""
 
     def after(self, seconds: int) -> Self:
-        """The same refusal, which says after how many seconds to try again."""
+        """Add after how many seconds to try again. Returns the refusal itself."""
         self.retry_after = seconds
         return self
 
@@ -272,11 +275,11 @@ class Unavailable(Refusal):
 
     code = "unavailable"
     operator: str | None = None
-    """What the operator is told instead: which database it is, the cause, and what to do. Clients never see
-    it."""
+    """What the log tells the operator instead: which database it is, the cause, and what to do. Clients never
+    see it."""
 
     def telling(self, operator: str | None) -> Self:
-        """The same refusal, with a sentence for the operator."""
+        """Add a sentence for the operator. Returns the refusal itself."""
         self.operator = operator
         return self
 

@@ -1,4 +1,4 @@
-"""The kinds of events, and which of them somebody wants to be told of."""
+"""The types of events, and the filters that choose some of them."""
 
 from collections.abc import Iterable
 
@@ -40,22 +40,22 @@ OTHER_EVENTS = (
     "organization.updated",
 )
 OF_THEMSELVES = ("webhook.created", "webhook.updated", "webhook.secret_rotated")
-"""What a webhook is not told of itself, but of others only."""
+"""Events that a webhook receives about other webhooks, but not about itself."""
 BOOKING_ASKED = "booking.asked"
-"""A client booked, and has to confirm it by mail. It is there for the mail only: until then there is no
-appointment, so no list has it, and no webhook is told."""
+"""A client has booked, and has to confirm it by mail. This event is for the mail only: until the client
+confirms, there is no appointment, so no list has the event, and no webhook receives it."""
 EVENTS = (*APPOINTMENT_EVENTS, *OTHER_EVENTS)
 TEST_EVENT = "webhook.test"
-"""Made on request, and told to the webhook it tests only."""
+"""Made on request, and sent only to the webhook that it tests."""
 
 
 def is_filter(text: str) -> bool:
-    """Whether it names events: one of them, all of a kind (`appointment.*`), or all (`*`)."""
+    """Return whether a text names events: one of them, all of a kind (`appointment.*`), or all (`*`)."""
     return text == "*" or text in EVENTS or text in {f"{_kind(event)}.*" for event in EVENTS}
 
 
 def matches(event: str, filters: Iterable[str]) -> bool:
-    """Whether an event is among those the filters name."""
+    """Return whether an event is among those that the filters name."""
     return any(wanted in ("*", event, f"{_kind(event)}.*") for wanted in filters)
 
 

@@ -20,38 +20,42 @@ _NOT_PLACES = frozenset({"localtime", "Factory"})
 
 @cache
 def zone_names() -> frozenset[str]:
-    """Every IANA zone name this system knows. A user's zone is checked against it before ZoneInfo,
-    which reads files by name, ever sees it."""
+    """Return every IANA zone name that this system knows. A user's zone is checked against them before
+    ZoneInfo, which reads files by name, ever sees it."""
     return frozenset(available_timezones()) - _NOT_PLACES
 
 
 def forget_zones() -> None:
-    """Forget what was read of time zones: from now on, other data is used."""
+    """Forget what was read of time zones: from now on, the data of another version is used."""
     ZoneInfo.clear_cache()
     zone_names.cache_clear()
     _pieces_of_year.cache_clear()
 
 
-DAY = 86_400
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # of the years 1 and 9999
 _EDGE = 2 * DAY
-"""So near to the first and the last moment that `datetime` can hold, a zone's offset can't be asked."""
+"""This near to the first and the last moment that `datetime` can hold, zoneinfo can't compute an offset."""
 
 
 def seconds(instant: datetime) -> int:
-    """An instant as whole seconds since 1970-01-01T00:00:00Z; a fraction is cut."""
-    return (instant - _EPOCH) // timedelta(seconds=1)
+    """Return an instant as whole seconds since 1970-01-01T00:00:00Z; a fraction is cut."""
+    return (instant - _EPOCH) // _SECOND
 
 
 def moment(second: int) -> datetime:
-    """The UTC instant so many seconds after 1970-01-01T00:00:00Z, kept within the years 1 to 9999."""
-    return _EPOCH + timedelta(seconds=min(max(second, FIRST_SECOND), LAST_SECOND))
+    """Return the UTC instant so many seconds after 1970-01-01T00:00:00Z, kept within the years 1 to 9999."""
+    if not FIRST_SECOND <= second <= LAST_SECOND:
+        second = FIRST_SECOND if second < 0 else LAST_SECOND
+    return _EPOCH + timedelta(seconds=second)
 
 
 def shifted(instant: datetime, by: timedelta) -> datetime:
-    """A UTC instant so much later, or earlier where `by` is negative, kept within the years 1 to 9999."""
+    """Return the UTC instant so much later, or earlier if `by` is negative, kept within the years 1 to
+    9999."""
     try:
         return instant + by
     except OverflowError:
@@ -59,15 +63,16 @@ def shifted(instant: datetime, by: timedelta) -> datetime:
 
 
 def stamp(instant: datetime) -> str:
-    """An instant as the API writes it: `YYYY-MM-DDTHH:MM:SSZ`. (`strftime` does not pad the year 1.)"""
+    """Return an instant as the API writes it: `YYYY-MM-DDTHH:MM:SSZ`. (`strftime` does not pad the year
+    1.)"""
     return instant.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def instant(moment: datetime, zone: str) -> datetime:
-    """The UTC instant of `moment`; a naive one is wall-clock time in `zone`, a known IANA name.
+    """Return the UTC instant of `moment`. A naive one is wall-clock time in `zone`, a known IANA name.
 
-    Raises NonexistentTime where the clocks skip that wall time, AmbiguousTime where they repeat it
-    (the answer names both readings), InvalidTime where the instant falls outside the years 1 to 9999.
+    Raises NonexistentTime if the clocks skip that wall time, AmbiguousTime if they repeat it (the answer
+    names both readings), InvalidTime if the instant falls outside the years 1 to 9999.
     """
     try:
         if moment.tzinfo is not None:
@@ -78,10 +83,10 @@ def instant(moment: datetime, zone: str) -> datetime:
 
 
 def day_start(day: date, zone: str) -> datetime:
-    """The UTC instant at which a calendar day begins in `zone`, a known IANA name. Where the clocks skip
-    midnight it is the moment of the change; where they repeat it, the first of the two.
+    """Return the UTC instant at which a calendar day begins in `zone`, a known IANA name. If the clocks skip
+    midnight it is the moment of the change; if they repeat it, the first of the two.
 
-    Raises InvalidTime where the instant falls outside the years 1 to 9999.
+    Raises InvalidTime if the instant falls outside the years 1 to 9999.
     """
     try:
         return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
@@ -90,7 +95,7 @@ def day_start(day: date, zone: str) -> datetime:
 
 
 def begin_of(bound: date | datetime, zone: str) -> datetime:
-    """The UTC instant from which a range begins; a bare date begins where its day does in `zone`.
+    """Return the UTC instant at which a range begins; a bare date begins when its day does in `zone`.
 
     Raises InvalidTime, NonexistentTime, AmbiguousTime.
     """
@@ -98,7 +103,8 @@ def begin_of(bound: date | datetime, zone: str) -> datetime:
 
 
 def end_of(bound: date | datetime, zone: str) -> datetime:
-    """The UTC instant before which a range ends; a bare date includes its day. Raises as `begin_of`."""
+    """Return the UTC instant before which a range ends; a bare date includes its day. Raises as `begin_of`
+    does."""
     if isinstance(bound, datetime):
         return instant(bound, zone)
     try:
@@ -163,14 +169,14 @@ class Hours:
 
 
 def hours(schedule: Schedule, start: int, end: int) -> Hours:
-    """The hours between two instants in seconds; wrong beyond them, but right to the second within.
+    """Return the hours between two instants in seconds: right to the second within, but wrong beyond them.
 
     Windows that touch or overlap are one, over midnight too. Offered times are counted from the start of such
-    a run of hours; where a whole day is open, they are counted anew from the midnight that ends it, so that
+    a run of hours; if a whole day is open, they are counted again from the midnight that ends it, so that
     hours which never end have a grid, too. What the clocks skip is not open, and what they repeat is open
     twice. (The table under Time in the design; docs/time.md.)
     """
-    # No span of the grid is longer than two days on the wall, even where a zone once repeated a whole day.
+    # No span of the grid is longer than two wall-clock days, even in a zone that once repeated a whole day.
     low, high = start - 4 * DAY, end + 2 * DAY
     runs = _runs(schedule, low // DAY - 2, high // DAY + 2)
     pieces = _pieces(schedule.zone, low, high)
@@ -195,11 +201,11 @@ def hours(schedule: Schedule, start: int, end: int) -> Hours:
 
 
 def odd_days(schedule: Schedule, days: int, start: int, end: int) -> Sequence[tuple[Intervals, int]]:
-    """The starts from which `days` calendar days are not so many times 24 hours, by how long they are in
-    seconds; right for starts within the instants `[start, end)`.
+    """Return the starts from which `days` calendar days are not so many times 24 hours, by how long they are
+    in seconds; right for starts within the instants `[start, end)`.
 
-    They last until the wall clock shows the same time again, so many days later; from the moment at which a
-    day begins, until a day begins. That is said of whole days only: all that are touched are open from 00:00
+    The days last until the wall clock shows the same time again, so many days later; from the moment at which
+    a day begins, until a day begins. This holds for whole days only: all that are touched are open from 00:00
     to 24:00.
     """
     span = days * DAY
@@ -235,9 +241,16 @@ def odd_days(schedule: Schedule, days: int, start: int, end: int) -> Sequence[tu
     return [(Intervals(spans), length) for length, spans in found.items() if spans]
 
 
+def offset_changes(zone: str, first: int, last: int) -> Iterator[tuple[int, int, int]]:
+    """Return when a zone's offset changes after `first`, `last` included, both instants in seconds: each
+    change with the offsets before and after it, in seconds."""
+    for ((_, until), before), (_, after) in pairwise(_pieces(zone, first, last + 1)):
+        yield until, before, after
+
+
 def local_days(zone: str, first: int, last: int) -> Intervals:
-    """The instants, in seconds, whose calendar day in `zone` is one of those from `first` to `last`, both
-    included and counted from 1970-01-01."""
+    """Return the instants, in seconds, whose calendar day in `zone` is one of those from `first` to `last`,
+    both included and counted from 1970-01-01."""
     begin, finish = first * DAY, (last + 1) * DAY
     return Intervals(
         (max(begin, since + offset) - offset, min(finish, until + offset) - offset)
@@ -246,12 +259,13 @@ def local_days(zone: str, first: int, last: int) -> Intervals:
 
 
 def local_day(zone: str, second: int) -> int:
-    """The calendar day in `zone`, counted from 1970-01-01, of an instant in seconds."""
+    """Return the calendar day in `zone`, counted from 1970-01-01, of an instant in seconds."""
     return (second + _offset(zone, second)) // DAY
 
 
 def count_by_local_day(zone: str, instants: Collection[int]) -> Counter[int]:
-    """How many of some instants, in seconds, lie on each calendar day in `zone`, counted from 1970-01-01."""
+    """Return how many of some instants, in seconds, lie on each calendar day in `zone`. Days are counted from
+    1970-01-01."""
     counted: Counter[int] = Counter()
     if instants:
         for (since, until), offset in _pieces(zone, min(instants), max(instants) + 1):
@@ -260,7 +274,7 @@ def count_by_local_day(zone: str, instants: Collection[int]) -> Counter[int]:
 
 
 def local_stamp(second: int, zone: str) -> str:
-    """An instant in seconds as people in `zone` read it: ISO 8601 with the offset."""
+    """Return an instant in seconds as people in `zone` read it: ISO 8601 with the offset."""
     offset = _offset(zone, second)
     if not FIRST_SECOND <= second + offset <= LAST_SECOND:
         return stamp(moment(second))
@@ -271,17 +285,17 @@ def local_stamp(second: int, zone: str) -> str:
 
 
 def day_number(day: date) -> int:
-    """A calendar date as days since 1970-01-01."""
+    """Return a calendar date as days since 1970-01-01."""
     return day.toordinal() - _EPOCH_DAY
 
 
 def day_named(number: int) -> date:
-    """The calendar date so many days after 1970-01-01, kept within the years 1 to 9999."""
+    """Return the calendar date so many days after 1970-01-01, kept within the years 1 to 9999."""
     return date.fromordinal(min(max(number + _EPOCH_DAY, 1), date.max.toordinal()))
 
 
 def _runs(schedule: Schedule, first: int, last: int) -> list[tuple[int, int, int]]:
-    """The runs of hours of some days, on the wall, numbered."""
+    """Return the runs of hours of some days in wall-clock seconds: each with its begin, end and number."""
     runs: list[tuple[int, int, int]] = []
     whole_day_before = False
     for day, windows in _days(schedule, first, last):
@@ -298,7 +312,8 @@ def _runs(schedule: Schedule, first: int, last: int) -> list[tuple[int, int, int
 
 
 def _days(schedule: Schedule, first: int, last: int) -> Iterator[tuple[int, Intervals]]:
-    """Some days, both included, and the hours of each in seconds after midnight."""
+    """Return the days from `first` to `last`, both included, each with its hours in seconds after
+    midnight."""
     changed = _changed(schedule.overrides, first, last)
     for day in range(first, last + 1):
         windows = changed.get(day)
@@ -320,7 +335,8 @@ def _clipped(runs: Sequence[tuple[int, int, int]], low: int, high: int) -> Itera
 
 
 def _pieces(zone: str, low: int, high: int) -> list[tuple[Span, int]]:
-    """The spans of instants between two in which a zone's offset, in seconds, does not change."""
+    """Return the spans of instants between two in which a zone's offset does not change, each with the offset
+    in seconds."""
     pieces: list[tuple[Span, int]] = []
     year, last_year = _year(low), _year(high)
     while year <= last_year:
@@ -337,7 +353,8 @@ def _pieces(zone: str, low: int, high: int) -> list[tuple[Span, int]]:
 
 
 def _first_showing(pieces: Sequence[tuple[Span, int]], wall: int) -> int:
-    """The first instant at which the wall clock shows `wall`, or a later time because it skips that."""
+    """Return the first instant at which the wall clock shows `wall`, or a later time because it skips
+    that."""
     for (since, until), offset in pieces:
         if wall < until + offset:
             return max(since, wall - offset)
@@ -345,8 +362,8 @@ def _first_showing(pieces: Sequence[tuple[Span, int]], wall: int) -> int:
 
 
 def _readings(pieces: Sequence[tuple[Span, int]]) -> Iterator[tuple[Span, int]]:
-    """Spans of wall-clock time, by the offset they are read with: what is skipped with the one before, and
-    what comes twice as what comes first (RFC 5545, section 3.3.5)."""
+    """Return spans of wall-clock time, each with the offset that it is read with: skipped time with the
+    offset before the change, and repeated time as its first pass (RFC 5545, section 3.3.5)."""
     low = -ENDLESS
     for ((_, until), offset), (_, following) in pairwise(pieces):
         high = until + max(offset, following)
@@ -357,8 +374,9 @@ def _readings(pieces: Sequence[tuple[Span, int]]) -> Iterator[tuple[Span, int]]:
 
 @lru_cache(maxsize=4096)
 def _pieces_of_year(zone: str, year: int) -> list[tuple[Span, int]]:
-    """As `_pieces`, for a year in UTC. zoneinfo does not tell when offsets change, so it is found by looking
-    once a day and halving; no zone ever changed its offset twice within four days."""
+    """Return the `_pieces` of a year in UTC. zoneinfo does not tell when offsets change, so they are compared
+    once a day, and a change is found by halving the day; no zone ever changed its offset twice within four
+    days."""
     start, end = _new_year(year), _new_year(year + 1)
     pieces: list[tuple[Span, int]] = []
     since, offset = start, _offset(zone, start)
@@ -379,7 +397,7 @@ def _offset(zone: str, second: int) -> int:
     kept = min(max(second, FIRST_SECOND + _EDGE), LAST_SECOND - _EDGE)
     offset = moment(kept).astimezone(ZoneInfo(zone)).utcoffset()
     assert offset is not None
-    return offset // timedelta(seconds=1)
+    return offset // _SECOND
 
 
 def _year(second: int) -> int:

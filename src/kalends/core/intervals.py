@@ -1,7 +1,7 @@
 """Sets of time: sorted, disjoint, half-open spans `[start, end)` of whole seconds.
 
-The seconds are counted from 1970-01-01T00:00:00Z where a set holds instants, and from the same moment on the
-wall where it holds wall-clock times (see `core.hours`).
+The seconds are counted from 1970-01-01T00:00:00Z if a set holds instants, and from 1970-01-01T00:00:00 on the
+wall clock if it holds wall-clock times (see `core.hours`).
 """
 
 from bisect import bisect_right
@@ -24,10 +24,10 @@ class Intervals:
 
     @classmethod
     def _of(cls, spans: list[Span]) -> Self:
-        """From spans that are sorted and disjoint already."""
-        made = cls.__new__(cls)
-        made._spans = spans
-        return made
+        """Make a set of spans that are sorted and disjoint already."""
+        intervals = cls.__new__(cls)
+        intervals._spans = spans
+        return intervals
 
     def __iter__(self) -> Iterator[Span]:
         return iter(self._spans)
@@ -49,7 +49,7 @@ class Intervals:
         return place > 0 and second < self._spans[place - 1][1]
 
     def __and__(self, other: "Intervals") -> "Intervals":
-        """What is in both: one sweep over the two."""
+        """Return what is in both, by one sweep over the two."""
         found: list[Span] = []
         mine, theirs = self._spans, other._spans
         i = j = 0
@@ -67,15 +67,15 @@ class Intervals:
         return Intervals._of(found)
 
     def __or__(self, other: "Intervals") -> "Intervals":
-        """What is in either."""
+        """Return what is in either."""
         return Intervals([*self._spans, *other._spans])
 
     def __sub__(self, other: "Intervals") -> "Intervals":
-        """What is in this one only."""
+        """Return what is in this one only."""
         return self & ~other
 
     def __invert__(self) -> "Intervals":
-        """Everything else, between the two ends of time."""
+        """Return everything else, between the two ends of time."""
         gaps: list[Span] = []
         at = -ENDLESS
         for start, end in self._spans:
@@ -87,18 +87,18 @@ class Intervals:
         return Intervals._of(gaps)
 
     def starts(self, length: int) -> "Intervals":
-        """The seconds from which `length` more stay within one span of this set, its end included."""
+        """Return the seconds from which `length` more stay within one span of this set, its end included."""
         return Intervals._of(
             [(start, end - length + 1) for start, end in self._spans if end - start >= length]
         )
 
     def grown(self, *, before: int, after: int) -> "Intervals":
-        """Every span made longer at its ends, by so many seconds."""
+        """Return the set with every span made longer at its ends, by so many seconds."""
         return Intervals._of(_merged([(start - before, end + after) for start, end in self._spans]))
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:
-    """From spans that are sorted by start."""
+    """Return the spans, which are sorted by start, with overlapping and touching ones merged."""
     merged: list[Span] = []
     for start, end in spans:
         if start >= end:

@@ -36,23 +36,21 @@ class Occupancy:
 
 
 def occupy(start: datetime, *, length: int, buffer_before: int, buffer_after: int) -> Occupancy:
-    """What an appointment at `start` (a UTC instant) takes that lasts `length` seconds; buffers are minutes.
+    """Return what an appointment takes that begins at `start` (a UTC instant) and lasts `length` seconds.
+    Buffers are minutes.
 
-    Raises InvalidTime where any of it would fall outside the years 1 to 9999.
+    Raises InvalidTime if any of it would fall outside the years 1 to 9999.
     """
-    try:
-        end = start + timedelta(seconds=length)
-        return Occupancy(
-            start,
-            end,
-            busy_start=start - timedelta(minutes=buffer_before),
-            busy_end=end + timedelta(minutes=buffer_after),
-        )
-    except OverflowError:
+    lasting = timedelta(seconds=length)
+    before, after = timedelta(minutes=buffer_before), timedelta(minutes=buffer_after)
+    end = shifted(start, lasting)
+    taken = Occupancy(start, end, busy_start=shifted(start, -before), busy_end=shifted(end, after))
+    if taken.busy_end - taken.busy_start < before + lasting + after:  # an end of the calendar cut it off
         raise InvalidTime(
             "start_time is so near the end of the calendar (years 1 to 9999) that the appointment "
             "would not fit."
-        ) from None
+        )
+    return taken
 
 
 TRANSITIONS: Mapping[Status, tuple[Status, ...]] = MappingProxyType(
@@ -68,8 +66,8 @@ TRANSITIONS: Mapping[Status, tuple[Status, ...]] = MappingProxyType(
 
 
 def transition(current: Status, wanted: Status) -> bool:
-    """Whether going from `current` to `wanted` changes anything. Raises IllegalTransition, naming what is
-    allowed, where there is no such way."""
+    """Return whether going from `current` to `wanted` changes anything. Raises IllegalTransition, naming what
+    is allowed, if there is no such way."""
     if wanted == current:
         return False
     if wanted not in TRANSITIONS[current]:
@@ -83,8 +81,8 @@ def transition(current: Status, wanted: Status) -> bool:
 
 
 def as_of(appointment: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
-    """An appointment's fields as they are at `now`. One that waited for its confirmation longer than it may
-    (`expires_at`) is cancelled since that moment, whether or not that has been written down."""
+    """Return an appointment's fields as they are at `now`. One that waited for its confirmation longer than
+    it may (`expires_at`) is cancelled since that moment, whether or not that has been stored."""
     lapsed_at = appointment["expires_at"]
     if lapsed_at is None or lapsed_at > now:
         return appointment
@@ -102,9 +100,9 @@ def as_of(appointment: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
 def latest_change(
     status: Status, start: datetime, booked: datetime, *, notice_hours: int, grace_minutes: int
 ) -> datetime:
-    """Until when a client may cancel or move an appointment: so long before its start, or so shortly after it
-    was `booked`, whichever is later, but never after its start. A request that nobody has confirmed yet binds
-    nobody, so it may be changed until its start."""
+    """Return until when a client may cancel or move an appointment: `notice_hours` before its start, or
+    `grace_minutes` after it was `booked`, whichever is later, but never after its start. A request that
+    nobody has confirmed yet binds nobody, so it may be changed until its start."""
     if status == "pending":
         return start
     in_time = shifted(start, -timedelta(hours=notice_hours))
@@ -113,8 +111,8 @@ def latest_change(
 
 
 def confirm_by(asked: datetime, within_hours: int | None, start: datetime) -> datetime:
-    """Until when a request that was made at `asked` must be confirmed: so many hours later, if the type says
-    how many, and always before its time begins at `start`."""
+    """Return until when a request that was made at `asked` must be confirmed: `within_hours` later, if the
+    type sets that, and always before its time begins at `start`."""
     if within_hours is None:
         return start
     return min(shifted(asked, timedelta(hours=within_hours)), start)

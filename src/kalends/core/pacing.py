@@ -25,13 +25,13 @@ FAILING_DAYS = timedelta(days=5)
 
 
 def is_last(attempts: int) -> bool:
-    """Whether there is no other attempt after so many."""
+    """Return whether no attempt follows after so many."""
     return attempts > len(RETRIES)
 
 
 def next_try(failures: int, chance: float, asked: timedelta | None = None) -> timedelta | None:
-    """How long to wait after so many failures; None where it was the last. `chance` is between 0 and 1;
-    `asked` is what the receiver asked for (Retry-After), which is granted up to a day."""
+    """Return how long to wait after so many failures; None if it was the last attempt. `chance` is between 0
+    and 1. `asked` is the wait that the receiver asked for (Retry-After), which is granted up to a day."""
     if is_last(failures):
         return None
     wait = RETRIES[failures - 1] * (1 + JITTER * chance)
@@ -41,10 +41,10 @@ def next_try(failures: int, chance: float, asked: timedelta | None = None) -> ti
 
 
 def granted(asked: timedelta) -> timedelta:
-    """How long to wait where a receiver asks for so much (Retry-After)."""
+    """Return how long to wait if a receiver asks for this wait (Retry-After)."""
     return min(asked, LONGEST_WAIT)
 
 
 def pause(silences: int) -> timedelta:
-    """How long to leave a receiver alone that did not answer at all, so many times in a row."""
+    """Return how long to leave a receiver alone that gave no answer at all, so many times in a row."""
     return min(RETRIES[0] * int(2 ** min(silences - 1, 10)), _MINUTE)

@@ -9,8 +9,8 @@ REQUESTS_PER_HOUR = MappingProxyType({"starter": 1_000, "professional": 10_000, 
 
 
 def hourly_limit(plan: str, own_limit: int | None) -> int:
-    """Requests per hour for an organization, by all its keys together. Enterprise may have a number of its
-    own; the other plans may not."""
+    """Return the requests per hour of an organization, for all its keys together. Enterprise may have a
+    number of its own; the other plans may not."""
     if plan == "enterprise" and own_limit is not None:
         return own_limit
     return REQUESTS_PER_HOUR[plan]

@@ -19,8 +19,8 @@ _EXAMPLES = "such as 10.0.0.1,192.168.0.0/16, or the number of proxies, such as 
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """The proxies that are believed: those with an address in `networks`, or the last `hops`, whatever their
-    addresses. With neither, nobody is."""
+    """The proxies that are believed: those with an address in `networks`, or the last `hops`, with any
+    addresses. With neither, no proxy is."""
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     hops: int = 0
@@ -38,7 +38,7 @@ class Proxies:
         return cls(networks=tuple(_network(each) for each in written))
 
     def believes(self, peer: str | None) -> bool:
-        """Whether a peer is a proxy of ours; None is one without an address, on a Unix socket."""
+        """Return whether a peer is a proxy of ours. None is a peer without an address, on a Unix socket."""
         if self.hops:
             return True
         return peer is not None and self._has(address(peer))

@@ -13,7 +13,9 @@ from typing import Any, Literal
 from kalends.core.hours import (
     DAY,
     FIRST_SECOND,
+    HOUR,
     LAST_SECOND,
+    MINUTE,
     Hours,
     Schedule,
     count_by_local_day,
@@ -30,7 +32,6 @@ from kalends.core.intervals import ENDLESS, EVER, NEVER, Intervals
 Period = Literal["day", "week", "month"]
 Step = tuple[int, int, int]
 """A span `[start, end)` from whose start offered times are counted, and the step from one to the next."""
-HOUR = 3_600
 _FOREVER = 5_000_000
 """More days than the calendar has."""
 
@@ -40,8 +41,8 @@ class Terms:
     """What an appointment type asks of a booking. `week_start` is the day weeks begin on: 0 for Sunday … 6
     for Saturday.
 
-    An appointment lasts `duration`, except from the starts in `odd` (calendar days of 23 or 25 hours), which
-    are told by length.
+    An appointment lasts `duration`, except from the starts in `odd` (calendar days of 23 or 25 hours), each
+    set of which has its length.
     """
 
     is_active: bool
@@ -63,12 +64,12 @@ class Terms:
         return max([self.duration, *(length for _, length in self.odd)])
 
     def length(self, start: int) -> int:
-        """How long an appointment lasts that begins at `start`."""
+        """Return how long an appointment lasts that begins at `start`."""
         return next((length for starts, length in self.odd if start in starts), self.duration)
 
     def fitting(self, allows: Callable[[int], Intervals]) -> Intervals:
-        """The starts that are allowed for the length an appointment has there; `allows` says which are for a
-        length."""
+        """Return the starts that are allowed for the length that an appointment has there. `allows` gives the
+        starts that are allowed for a length."""
         fit = allows(self.duration)
         for starts, length in self.odd:
             fit = (fit - starts) | (starts & allows(length))
@@ -97,15 +98,15 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The starts a rule allows, and what it has against any other."""
+    """The starts that a rule allows, and its reason against any other."""
 
     allows: Intervals
     against: Callable[[int], Reason]
 
 
 def of_type(terms: Terms, open_: Hours, booked: Sequence[int], now: int, start: int, end: int) -> list[Rule]:
-    """The rules of a type for starts in `[start, end)`, the graver first. `open_` are its hours; `booked` are
-    the starts of its active appointments in every day, week and month that the range touches."""
+    """Return the rules of a type for starts in `[start, end)`, the graver first. `open_` are its hours;
+    `booked` are the starts of its active appointments in every day, week and month that the range touches."""
     zone = terms.schedule.zone
     rules = [
         Rule(
@@ -123,18 +124,19 @@ def of_type(terms: Terms, open_: Hours, booked: Sequence[int], now: int, start: 
 
 
 def grid(terms: Terms, open_: Hours) -> Iterator[Step]:
-    """The spans from whose starts offered times are counted, and by which step. Where whole days are open, a
-    step of whole days is one of calendar days: only the beginnings of days are offered."""
+    """Return the spans from whose starts offered times are counted, each with the step. If whole days are
+    open, a step of whole days is one of calendar days: only the beginnings of days are offered."""
     by_day = terms.interval % DAY == 0
     for begin, finish in open_.grid:
         yield begin, finish, finish - begin if by_day and begin in open_.days else terms.interval
 
 
 def on_grid(terms: Terms, open_: Hours, start: int) -> Reason | None:
-    """What speaks against a start within the hours that is not on the grid of offered times."""
+    """Return the reason against a start within the hours that is not on the grid of offered times; None if it
+    is on the grid."""
     for begin, finish, step in grid(terms, open_):
         if begin <= start < finish and (start - begin) % step:
-            minutes = terms.interval // 60
+            minutes = terms.interval // MINUTE
             return Reason(
                 "off_grid",
                 f"Times are offered every {minutes} minutes from {stamp(moment(begin))} on.",
@@ -144,7 +146,7 @@ def on_grid(terms: Terms, open_: Hours, start: int) -> Reason | None:
 
 
 def of_calendar(terms: Terms, calendar: Calendar, start: int, end: int) -> list[Rule]:
-    """The rules of a calendar for starts in `[start, end)`, the graver first."""
+    """Return the rules of a calendar for starts in `[start, end)`, the graver first."""
     named = {"calendar_id": calendar.id}
     rules = []
     if not calendar.is_active:
@@ -155,9 +157,9 @@ def of_calendar(terms: Terms, calendar: Calendar, start: int, end: int) -> list[
     if calendar.schedule is not None:
         zone = calendar.schedule.zone
         own = terms.fitting(hours(calendar.schedule, start, end + terms.longest).open.starts)
-        told = named | {"timezone": zone}
+        details = named | {"timezone": zone}
         sentence = "It is outside the calendar's own hours."
-        rules.append(Rule(own, lambda _: Reason("outside_hours", sentence, told)))
+        rules.append(Rule(own, lambda _: Reason("outside_hours", sentence, details)))
     # Seconds are whole, so a start conflicts from one second after the last that still fits before.
     reach = terms.buffer_after - 1
     free = terms.fitting(
@@ -168,13 +170,14 @@ def of_calendar(terms: Terms, calendar: Calendar, start: int, end: int) -> list[
 
 
 def _representable(terms: Terms, length: int) -> Intervals:
-    """Where all of an appointment, buffers included, lies within the years 1 to 9999."""
+    """Return the starts from which all of an appointment, buffers included, lies within the years 1 to
+    9999."""
     last = LAST_SECOND - length - terms.buffer_after
     return Intervals([(FIRST_SECOND + terms.buffer_before, last + 1)])
 
 
 def _notice(terms: Terms, now: int) -> Rule:
-    # What begins this second could not be confirmed any more.
+    # What begins this second can no longer be confirmed.
     earliest = now + max(terms.min_notice_hours * HOUR, int(terms.requires_confirmation))
 
     def against(_: int) -> Reason:
@@ -242,8 +245,8 @@ def _cap(terms: Terms, period: Period, most: int, booked: Sequence[int]) -> Rule
 def span_of_periods(
     capped: Collection[Period], zone: str, week_start: int, start: int, end: int
 ) -> tuple[int, int] | None:
-    """The instants `[first, last)` within which bookings count against the caps of starts in `[start, end)`;
-    None where nothing is capped."""
+    """Return the instants `[first, last)` within which bookings count against the caps of starts in
+    `[start, end)`; None if nothing is capped."""
     if not capped:
         return None
     days = (local_day(zone, start) - 1, local_day(zone, end) + 1)
@@ -253,13 +256,14 @@ def span_of_periods(
 
 
 def week_of(zone: str, week_start: int, start: int) -> tuple[int, int]:
-    """The instants `[first, last)` of the week in which a start lies, in `zone`."""
+    """Return the instants `[first, last)` of the week in `zone` in which a start lies."""
     spans = list(local_days(zone, *_period("week", week_start, local_day(zone, start))))
     return spans[0][0], spans[-1][1]
 
 
 def _period(period: Period, week_start: int, day: int) -> tuple[int, int]:
-    """The first and the last day of the period that `day` lies in; days are counted from 1970-01-01."""
+    """Return the first and the last day of the period in which `day` lies; days are counted from
+    1970-01-01."""
     if period == "day":
         return day, day
     if period == "week":

@@ -1,4 +1,4 @@
-"""What can be booked, and what stands against the rest."""
+"""What can be booked, and the reasons against the rest."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from kalends.core.rules import Calendar, Reason, Rule, Step, Terms, grid, of_cal
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Which calendars could take a start, and where there are none, every reason why not."""
+    """Which calendars could take a start, and if there are none, every reason why not."""
 
     free: Sequence[str]
     reasons: Sequence[Reason]
@@ -28,23 +28,23 @@ class Offer:
     now: int
 
     def starts(self, start: int, end: int, most: int) -> Sequence[int]:
-        """The first bookable starts in `[start, end)`, in order, and so many at most."""
+        """Return the first bookable starts in `[start, end)`, in order, `most` of them at most."""
         offered, free = self._free(start, end)
         return list(islice(steps(offered, _any_of(free)), most))
 
     def search(self, start: int, end: int, most: int | None = None) -> Mapping[int, Sequence[str]]:
-        """The bookable starts in `[start, end)`, in order, with the calendars that could take each; the first
-        ones, if there are more than `most`."""
+        """Return the bookable starts in `[start, end)`, in order, with the calendars that could take each. If
+        there are more than `most`, it returns the first ones."""
         offered, free = self._free(start, end)
         found: dict[int, list[str]] = {each: [] for each in islice(steps(offered, _any_of(free)), most)}
         asked = Intervals([(start, next(reversed(found), start) + 1)])
-        for calendar, mine in zip(self.calendars, free, strict=True):
-            for each in steps(offered, mine & asked):
+        for calendar, allowed in zip(self.calendars, free, strict=True):
+            for each in steps(offered, allowed & asked):
                 found[each].append(calendar.id)
         return found
 
     def _free(self, start: int, end: int) -> tuple[Sequence[Step], Sequence[Intervals]]:
-        """The grid of offered starts, and when each calendar could take one that lies in `[start, end)`."""
+        """Return the grid of offered starts, and when each calendar could take one in `[start, end)`."""
         open_ = hours(self.terms.schedule, start, end + self.terms.longest)
         rules = of_type(self.terms, open_, self.booked, self.now, start, end)
         allowed = _all_of(Intervals([(start, end)]), rules)
@@ -52,7 +52,7 @@ class Offer:
         return list(grid(self.terms, open_)), free
 
     def verdict(self, start: int) -> Verdict:
-        """Whether a start can be booked, judged by every rule."""
+        """Return whether a start can be booked, judged by every rule."""
         open_ = hours(self.terms.schedule, start, start + self.terms.length(start))
         of_the_type = of_type(self.terms, open_, self.booked, self.now, start, start + 1)
         reasons = [rule.against(start) for rule in of_the_type if start not in rule.allows]
@@ -75,8 +75,8 @@ class Offer:
 
 
 def steps(grid: Iterable[Step], allowed: Intervals) -> Iterator[int]:
-    """The allowed points of a grid of spans, each with its step, that starts anew with every span; in one
-    sweep."""
+    """Return the allowed points of a grid, in one sweep. The grid is made of spans, each with its step, and
+    its points are counted from the start of each span."""
     spans = iter(allowed)
     low, high = next(spans, (0, 0))
     for begin, end, interval in grid:

@@ -8,8 +8,8 @@ FEWEST_BYTES, MOST_BYTES = 24, 64
 
 
 def signing_key(secret: str) -> bytes:
-    """The key of Standard Webhooks' signatures: the bytes that a `whsec_` secret spells in base64, or those
-    of any other secret's characters. Raises ValueError for a `whsec_` that spells too few or too many."""
+    """Return the key of Standard Webhooks' signatures: the bytes that a `whsec_` secret spells in base64, or
+    the characters of any other secret. Raises ValueError for a `whsec_` that spells too few or too many."""
     if not secret.startswith(PREFIX):
         return secret.encode()
     try:

@@ -16,10 +16,10 @@ MOST_PER_STATEMENT = 64
 
 
 class Batches(Generic[K, V]):
-    """Looks things up by key, together: whoever asks while a look-up is under way shares the next one.
+    """Looks things up by key, together: those who ask while a look-up is under way share the next one.
 
-    No answer is older than its question, since a look-up never starts before everyone in it has asked;
-    so nothing is cached, and the price of asking the database every time falls as the load rises.
+    No answer is older than its question, since a look-up never starts before everyone in it has asked.
+    So nothing is cached, and the price of asking the database every time falls as the load rises.
     """
 
     def __init__(self, database: Database, find: Callable[[Tx, Sequence[K]], Mapping[K, V]]) -> None:
@@ -29,16 +29,16 @@ class Batches(Generic[K, V]):
         self._running: asyncio.Task[None] | None = None
 
     async def get(self, key: K) -> V | None:
-        """The value under `key`, or None. Raises what the look-up raised, and Unavailable where the present
-        request can't wait for it any longer."""
+        """Return the value under `key`, or None. Raises what the look-up raised, and Unavailable if the
+        present request can't wait for it any longer."""
         if (answer := self._asked.get(key)) is None:
             answer = self._asked[key] = asyncio.get_running_loop().create_future()
         if self._running is None:
-            # Not within the request that begins it: how long that may wait is not how long others may.
+            # Outside the context of the request that begins it: other requests may wait longer than that one.
             self._running = asyncio.create_task(self._run(), context=contextvars.Context())
         try:
             async with asyncio.timeout_at(patience.until()):
-                # Others wait for the same answer, so one who gives up must not cancel it.
+                # Others wait for the same answer, so a request that gives up must not cancel it.
                 return await asyncio.shield(answer)
         except TimeoutError:
             raise Unavailable from None
@@ -53,7 +53,7 @@ class Batches(Generic[K, V]):
                 except Exception as error:  # noqa: BLE001 - everyone who asked gets it
                     for answer in batch.values():
                         answer.set_exception(error)
-                        answer.exception()  # somebody may have stopped waiting: that is no lost error
+                        answer.exception()  # mark it as seen: the request may have stopped waiting
                 else:
                     for key, answer in batch.items():
                         answer.set_result(found.get(key))

@@ -1,4 +1,4 @@
-"""Selling time: the statement that stores an appointment with its event, or refuses.
+"""Selling time: the statement that inserts an appointment with its event, or refuses.
 
 The last word is the database's (see the first migration): two active appointments never overlap on one
 calendar. What staff forced stands outside that constraint, so the insert looks for it itself.
@@ -42,14 +42,42 @@ def _parameter(name: str) -> ColumnElement[Any]:
     return bindparam(name, type_=appointments.c[name].type)
 
 
+NOT_CANCELLED: ColumnElement[bool] = appointments.c.status != literal_column("'cancelled'")
+"""In the words of the indexes that have the active rows only, so that the databases use those."""
+_ANY_OVERLAP: ColumnElement[bool] = appointments.c.overlap_allowed.in_((False, True))
+"""Always true: with it, the databases enter the index of what occupies a calendar at the times."""
+
+
+def active_at(now: Any) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of appointments and holds that keep their time at `now`: they are neither
+    cancelled nor have they lapsed."""
+    return NOT_CANCELLED, or_(appointments.c.expires_at.is_(None), appointments.c.expires_at > now)
+
+
+def occupying(start: datetime, end: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of appointments and holds that occupy their calendar within `[start, end)`,
+    buffers included."""
+    return _ANY_OVERLAP, *_busy_within(start, end, shifted(start, -MAX_BUSY))
+
+
+def _busy_within(start: Any, end: Any, reach: Any) -> tuple[ColumnElement[bool], ...]:
+    return (
+        appointments.c.busy_start < end,
+        appointments.c.busy_end > start,
+        # Nothing is busy longer than MAX_BUSY, so the index is read over a bounded range.
+        appointments.c.busy_start > reach,
+    )
+
+
 _IN_THE_WAY = (
     appointments.c.org_id == _parameter("org_id"),
     appointments.c.calendar_id == _parameter("calendar_id"),
-    appointments.c.status != literal_column("'cancelled'"),  # in the index's own words
-    appointments.c.busy_start < _parameter("busy_end"),
-    appointments.c.busy_end > _parameter("busy_start"),
-    # Nothing is busy longer than MAX_BUSY, so the index is read over a bounded range.
-    appointments.c.busy_start > bindparam("reach", type_=appointments.c.busy_start.type),
+    NOT_CANCELLED,
+    *_busy_within(
+        _parameter("busy_start"),
+        _parameter("busy_end"),
+        bindparam("reach", type_=appointments.c.busy_start.type),
+    ),
     appointments.c.id != _parameter("id"),
 )
 _FREE = or_(
@@ -60,20 +88,19 @@ _FREE = or_(
 
 
 def claim(tx: Tx, appointment: Values, event: Values | None, *, promised: bool = False) -> bool:
-    """Store an appointment and the event that tells of it, if any does, unless another active appointment of
-    the same calendar is in the way. Both or neither; False means neither.
+    """Insert an appointment, and its event if there is one. Returns False, with nothing inserted, if another
+    active appointment overlaps on that calendar, or the calendar was deleted meanwhile.
 
-    `appointment` and `event` are whole rows. One with `overlap_allowed` is stored whatever is in the way,
-    one that was `promised` (by a hold) also over what staff forced upon it since.
-    What has lapsed is in the way until it is settled (`services.lapses`). In a calendar that was deleted
-    meanwhile nothing is stored.
+    `appointment` and `event` are whole rows. An appointment with `overlap_allowed` may overlap any other; one
+    that was `promised` (by a hold) may overlap what staff have forced there since the hold was made. What has
+    lapsed is in the way until it is settled (`services.lapses`).
     """
     row = dict(appointment, reach=_reach(appointment), promised=promised)
     if tx.dialect.name == "postgresql":
         if event is None:
-            return tx.execute(_CLAIM_UNTOLD_ON_POSTGRES, row).first() is not None
-        told = {f"event_{name}": value for name, value in event.items()}
-        return tx.execute(_CLAIM_ON_POSTGRES, row | told).first() is not None
+            return tx.execute(_CLAIM_WITHOUT_EVENT_ON_POSTGRES, row).first() is not None
+        named = {f"event_{name}": value for name, value in event.items()}
+        return tx.execute(_CLAIM_ON_POSTGRES, row | named).first() is not None
     try:
         if tx.execute(_CLAIM_ON_SQLITE, row).first() is None:
             return False
@@ -86,9 +113,10 @@ def claim(tx: Tx, appointment: Values, event: Values | None, *, promised: bool =
     return True
 
 
-def move(tx: Tx, appointment: Values) -> bool:
-    """Rewrite an appointment's row, unless the database refuses because it would overlap another: False.
-    That is the last word; look for what is `in_the_way` first, under the calendar's lock."""
+def rewrite(tx: Tx, appointment: Values) -> bool:
+    """Rewrite an appointment's row. Returns False, with nothing changed, if the database refuses because it
+    would overlap another active appointment on its calendar. That is the last word; look for what is
+    `in_the_way` first, under the calendar's lock."""
     mine = (appointments.c.org_id == appointment["org_id"], appointments.c.id == appointment["id"])
     try:
         with tx.begin_nested() if tx.dialect.name == "postgresql" else contextlib.nullcontext():
@@ -101,8 +129,8 @@ def move(tx: Tx, appointment: Values) -> bool:
 
 
 def lock_name(tx: Tx, *name: str) -> None:
-    """Wait until nobody else counts under this name, and keep it so until the transaction ends. It comes
-    before any lock of a row, and a client's before a network address's. (On SQLite the writer is alone
+    """Wait until no other transaction counts under this name, and keep it so until this one ends. This lock
+    comes before all locks of rows, and a client's before a network address's. (On SQLite the writer is alone
     anyway.)"""
     if tx.dialect.name == "sqlite":
         return
@@ -111,9 +139,9 @@ def lock_name(tx: Tx, *name: str) -> None:
 
 
 def lock_settings(tx: Tx, org_id: str) -> None:
-    """Wait until nobody else changes the organization's calendars, types, schedules and hours, and keep it so
-    until the transaction ends: they refer to each other, and what one change looks at, another may change.
-    Bookings don't wait for it. This lock comes before all others of rows."""
+    """Wait until no other transaction changes the organization's calendars, types, schedules and hours, and
+    keep it so until this one ends: they refer to each other, and what one change looks at, another may
+    change. Bookings don't wait for it. This lock comes before all other locks of rows."""
     if tx.dialect.name == "sqlite":
         return
     mine = select(organizations.c.id).where(organizations.c.id == org_id)
@@ -121,8 +149,8 @@ def lock_settings(tx: Tx, org_id: str) -> None:
 
 
 def lock_type(tx: Tx, org_id: str, type_id: str) -> None:
-    """Wait until nobody else counts what is booked of this type, and keep it so until the transaction ends.
-    Whoever locks a type, calendars and appointments locks them in this order, so nobody waits in a ring."""
+    """Wait until no other transaction counts what is booked of this type, and keep it so until this one ends.
+    Every transaction locks types, calendars and appointments in this order, so there is no deadlock."""
     if tx.dialect.name == "sqlite":
         return
     tx.execute(
@@ -133,7 +161,7 @@ def lock_type(tx: Tx, org_id: str, type_id: str) -> None:
 
 
 def lock_calendars(tx: Tx, org_id: str, calendar_ids: Collection[str]) -> Set[str]:
-    """Wait until nobody else takes time of these calendars, and keep it so until the transaction ends.
+    """Wait until no other transaction takes time of these calendars, and keep it so until this one ends.
     Returns those that were deleted by then; on SQLite none, since nothing changes while a unit runs."""
     if tx.dialect.name == "sqlite":
         return frozenset()
@@ -147,8 +175,8 @@ def lock_calendars(tx: Tx, org_id: str, calendar_ids: Collection[str]) -> Set[st
 
 
 def in_the_way(tx: Tx, appointment: Values, now: datetime, *, most: int = 10) -> list[AnyRow]:
-    """The active appointments and holds that overlap this one on its calendar at `now`, earliest first: id,
-    start_time, end_time, busy_start, busy_end, is_hold, expires_at."""
+    """Return the active appointments and holds that overlap this one on its calendar at `now`, earliest
+    first: id, start_time, end_time, busy_start, busy_end, is_hold, expires_at."""
     wanted = {name: appointment[name] for name in ("org_id", "calendar_id", "busy_start", "busy_end", "id")}
     wanted["now"] = now
     wanted["reach"] = _reach(appointment)
@@ -171,11 +199,8 @@ _BLOCKERS = (
     )
     .where(
         *_IN_THE_WAY,
-        appointments.c.overlap_allowed.in_((False, True)),  # so that the index is entered at the times
-        or_(
-            appointments.c.expires_at.is_(None),
-            appointments.c.expires_at > bindparam("now", type_=appointments.c.expires_at.type),
-        ),
+        _ANY_OVERLAP,
+        *active_at(bindparam("now", type_=appointments.c.expires_at.type)),
     )
     .order_by(appointments.c.busy_start)
 )
@@ -186,7 +211,7 @@ _CLAIM_ON_SQLITE = (
     .returning(appointments.c.id)
 )
 
-# One statement is one round trip, and its own transaction where none was begun. The calendar's row is
+# One statement is one round trip, and its own transaction if none was begun. The calendar's row is
 # locked first: two unlocked inserts that clash under an exclusion constraint could wait for each other
 # until the deadlock timeout. The constraint sees what was committed while this waited for the lock,
 # though the statement's own snapshot does not; `ON CONFLICT` turns its refusal into no row, not an error.
@@ -195,7 +220,7 @@ _CALENDAR = (
     .where(
         calendars.c.org_id == _parameter("org_id"),
         calendars.c.id == _parameter("calendar_id"),
-        calendars.c.deleted_at.is_(None),  # asked again once it is locked
+        calendars.c.deleted_at.is_(None),  # checked again once it is locked
     )
     .with_for_update(key_share=True)
     .cte("calendar")
@@ -207,7 +232,7 @@ _STORED = (
     .returning(appointments.c.id)
     .cte("stored")
 )
-_CLAIM_UNTOLD_ON_POSTGRES = select(_STORED.c.id)
+_CLAIM_WITHOUT_EVENT_ON_POSTGRES = select(_STORED.c.id)
 _CLAIM_ON_POSTGRES = (
     insert(events)
     .from_select(list(events.c), select(*_EVENT).select_from(_STORED))

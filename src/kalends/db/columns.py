@@ -1,21 +1,20 @@
 """Column types that mean the same on SQLite and PostgreSQL."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Dialect, TypeDecorator
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.types import TypeEngine
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SECOND = timedelta(seconds=1)
+from kalends.core.hours import moment, seconds
 
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A UTC instant in whole seconds: `timestamptz` on PostgreSQL, seconds since 1970 on SQLite.
 
-    Naive values and fractions of a second are refused, so that both databases hold the same and a
-    forgotten zone is an error on the first test, not an hour's shift in March.
+    Naive values and fractions of a second are refused, so that both databases hold the same, and a forgotten
+    zone is an error in the first test, not a shift by an hour in March.
     """
 
     impl = BigInteger
@@ -31,7 +30,7 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None or value.microsecond:
             raise ValueError(f"not a zoned instant in whole seconds: {value!r}")
-        return value if dialect.name == "postgresql" else (value - _EPOCH) // _SECOND
+        return value if dialect.name == "postgresql" else seconds(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
@@ -39,4 +38,4 @@ class UtcDateTime(TypeDecorator[datetime]):
         if dialect.name == "postgresql":
             # asyncpg takes the first second of the year 1 for minus infinity, and gives it back naive.
             return value if value.tzinfo else value.replace(tzinfo=UTC)  # type: ignore[no-any-return]
-        return _EPOCH + timedelta(seconds=value)
+        return moment(value)

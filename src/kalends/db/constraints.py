@@ -1,7 +1,7 @@
-"""What a constraint of the database refuses, as refusals.
+"""Violated keys of the database, as refusals.
 
-Units look before they write, but on PostgreSQL another transaction may come between. Then the database has
-the last word, and it is a 404 or a 409 like that of the unit's own check.
+Units check before they write, but on PostgreSQL another transaction may come between. Then the database has
+the last word, and the answer is a 404 or a 409 like that of the unit's own check.
 """
 
 from collections.abc import Mapping
@@ -54,12 +54,12 @@ _FIELDS: Mapping[tuple[str, str], str] = {
     ("type_calendars", "calendar_id"): "calendarIds",
     ("feeds", "calendar_id"): "calendar_id",
 }
-"""The fields of bodies that foreign keys come from, by the keys' tables and last columns; the others come
-from paths, or from nobody."""
+"""The fields of bodies that foreign keys come from, by the keys' tables and last columns; other keys come
+from paths, or from the server."""
 _TAKEN: Mapping[str, tuple[str, str]] = {
     "uq_organizations_slug": ("There is already an organization with this slug; choose another.", "slug"),
 }
-"""What is said of unique keys whose values people choose, and in which field they do."""
+"""The sentences for unique keys whose values people choose, and the fields in which they do."""
 
 _FOREIGN_KEYS: Mapping[str, ForeignKeyConstraint] = {
     str(constraint.name): constraint
@@ -69,14 +69,14 @@ _FOREIGN_KEYS: Mapping[str, ForeignKeyConstraint] = {
 
 
 def refusal_of(error: BaseException) -> Refusal | None:
-    """What a violated foreign key or unique key means to whoever made the request; None for any other error,
-    which is a defect. SQLite names no foreign keys, and unique keys by their columns only."""
+    """Return the refusal for a violated foreign key or unique key; None for any other error, which is a
+    defect. SQLite does not name foreign keys, and names unique keys by their columns only."""
     if not isinstance(error, IntegrityError) or error.orig is None:
         return None
     cause, said = error.orig.__cause__, str(error.orig)
     state, name = getattr(cause, "sqlstate", None), getattr(cause, "constraint_name", None) or ""
     if state == FOREIGN_KEY or said.startswith("FOREIGN KEY constraint failed"):
-        # What is deleted is referred to; what is stored refers to something.
+        # A deleted row is referred to; a stored row refers to something.
         deleting = (error.statement or "").lstrip().upper().startswith("DELETE")
         return _in_use(_FOREIGN_KEYS.get(name)) if deleting else _missing(_FOREIGN_KEYS.get(name))
     if state == UNIQUE:
@@ -111,6 +111,6 @@ def _taken(table: str, name: str) -> Refusal:
 
 
 def _columns(listed: str) -> tuple[str, list[str]]:
-    """The table and the names of columns as SQLite lists them: `organizations.slug`."""
+    """Return the table and the names of columns that SQLite lists: `organizations.slug`."""
     columns = [each.partition(".") for each in listed.split(", ")]
     return columns[0][0], [name for _, _, name in columns]

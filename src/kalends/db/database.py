@@ -16,22 +16,22 @@ Tx: TypeAlias = Connection
 """What a unit of work works on. Nobody but the database begins, commits or rolls back."""
 
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
-"""A row of whatever columns were asked for."""
+"""A row of the columns that a statement asks for."""
 
 
 class Overtaken(Exception):  # noqa: N818 - it is no error: the unit is run again
-    """Raised by a unit if what it read before it got its locks is no longer so. The database runs it again,
-    on what there is now."""
+    """Raised by a unit if what it read before it got its locks is no longer true. The database runs the unit
+    again, on what is true now."""
 
 
 class Database(Protocol):
     """SQLite or PostgreSQL, with the same promises.
 
-    Every method raises Unavailable where the database can't be reached, is full or stays busy, and
-    OutcomeUnknown where the connection broke while a change was being committed. What the unit itself
-    raises comes through, and undoes all the unit did; but for a key that another transaction violated or
-    took meanwhile: then the unit runs again, and if that does not help, NotFound, InUse or AlreadyExists is
-    raised (`db.constraints`). How long is waited is said in `db.patience`.
+    Every method raises Unavailable if the database can't be reached, is full or stays busy, and
+    OutcomeUnknown if the connection broke while a change was being committed. What the unit itself raises
+    comes through, and undoes all that the unit did. The exception is a key that another transaction violated
+    or took meanwhile: then the unit runs again, and if that does not help, NotFound, InUse or AlreadyExists
+    is raised (`db.constraints`). How long a unit may wait is said in `db.patience`.
     """
 
     @property
@@ -50,8 +50,8 @@ class Database(Protocol):
     async def write_one(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
         """Run a unit that changes data by a single statement, which is its own transaction.
 
-        On PostgreSQL this saves the round trips of BEGIN and COMMIT. What the unit read before that
-        statement may have changed meanwhile, as if the other change had come just after it.
+        On PostgreSQL this saves the round trips of BEGIN and COMMIT. What the unit read before that statement
+        may have changed meanwhile; the result is as if that change had come just after the statement.
         """
 
     async def rehearse(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kw: P.kwargs) -> T:
@@ -61,4 +61,4 @@ class Database(Protocol):
         """Bring the schema to the newest version. Safe to call from many processes at once."""
 
     async def close(self) -> None:
-        """Finish what is under way and let go of every connection."""
+        """Finish what is under way and close every connection."""

@@ -13,11 +13,11 @@ import kalends
 from kalends.core.errors import SchemaOutdated
 
 _LOCK = 0x6B616C656E6473  # "kalends"
-"""The advisory lock under which a process migrates, so that ten starting together are safe."""
+"""The advisory lock under which a process migrates, so that ten that start together are safe."""
 
 
 def upgrade(tx: Connection, revision: str = "head") -> None:
-    """Run every migration that `tx`'s database has not seen, inside `tx`. Raises SchemaOutdated where it has
+    """Run every migration that `tx`'s database has not seen, inside `tx`. Raises SchemaOutdated if it has
     seen some that this version does not know."""
     config = _config()
     config.attributes["connection"] = tx
@@ -35,27 +35,27 @@ def downgrade(tx: Connection, revision: str = "base") -> None:
 
 
 def upgrade_under_lock(tx: Connection) -> None:
-    """`upgrade` on PostgreSQL: one process at a time; the lock ends with the transaction."""
+    """Do on PostgreSQL what `upgrade` does: one process at a time. The lock ends with the transaction."""
     tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     upgrade(tx)
 
 
 @cache
 def newest() -> str | None:
-    """The revision a fully migrated database is at."""
+    """Return the revision of a fully migrated database."""
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def current(tx: Connection) -> str | None:
-    """The revision the database is at; None where it was never migrated."""
+    """Return the revision of the database; None if it was never migrated."""
     if not inspect(tx).has_table("alembic_version"):
         return None
     return tx.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def check(tx: Connection, *, fresh: bool = False) -> str | None:
-    """The revision the database is at: the newest; None where it was never migrated, if a `fresh` one will
-    do. Raises SchemaOutdated for any other."""
+    """Return the revision of the database: the newest one; None if it was never migrated, and a `fresh` one
+    will do. Raises SchemaOutdated otherwise."""
     revision = current(tx)
     if revision == newest() or (revision is None and fresh):
         return revision
@@ -85,7 +85,7 @@ def _config() -> Config:
 
 
 def _scripts() -> Path:
-    """In an installed package the migrations lie inside it; in a checkout, at its top."""
+    """Return the folder of the migrations: inside an installed package, or at the top of a checkout."""
     package = Path(kalends.__file__).parent
     inside = package / "migrations"
     return inside if inside.is_dir() else package.parents[1] / "migrations"

@@ -12,11 +12,11 @@ from kalends.telemetry import Outage
 
 
 def open_database(url: str, *, pool_size: int, told: bool = False) -> Database:
-    """The database at `url`: `sqlite:///relative.db`, `sqlite:////absolute.db`, or
-    `postgresql://user@host/db` with whatever libpq allows in it. Connects only when first used. If `told`,
-    the log tells when it can't be used, and when it can again.
+    """Return the database at `url`: `sqlite:///relative.db`, `sqlite:////absolute.db`, or
+    `postgresql://user@host/db` with anything that libpq allows in it. It connects only when it is first used.
+    If `told`, the log says when it can't be used, and when it can again.
 
-    Raises ValueError, with a sentence for the operator, where the URL is neither.
+    Raises ValueError, with a sentence for the operator, if the URL is none of these.
     """
     outage = Outage("the database can't be used", "the database can be used again") if told else None
     scheme = url.partition("://")[0]

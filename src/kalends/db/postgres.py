@@ -19,7 +19,7 @@ from kalends.telemetry import Outage
 
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 10
-"""The client's own limit on a statement: it also holds where the server has gone silent."""
+"""The client's own limit on a statement: it also works if the server has gone silent."""
 SESSION = {
     "application_name": "kalends",
     "statement_timeout": "8s",
@@ -30,10 +30,9 @@ SESSION = {
 }
 _LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 TRIES = 5
-"""How often a unit is run at the most that others were in the way of: that had a deadlock with them, or was
-overtaken."""
+"""How often a unit is run at most if other transactions are in its way, by a deadlock or by overtaking it."""
 TRIES_OF_KEYS = 2
-"""The same of one that violated a key: the second time its own checks see why, and say it best."""
+"""How often a unit that violates a key is run: the second time its own checks see why, and say it best."""
 
 _IN_THE_WAY = "Other changes were in the way, several times in a row; nothing was changed. Try again shortly."
 _RETRYABLE = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
@@ -57,7 +56,8 @@ class PostgresDatabase:
         wait_seconds: float = patience.WAIT_SECONDS,
         most_waiting: int = patience.MOST_WAITING,
     ) -> None:
-        """Raises ValueError where the URL can't be read."""
+        """Prepare the pool; connections are made when they are needed. Raises ValueError if the URL can't be
+        read."""
         self._url = url
         self._place = troubles.place_of(url)
         self._outage = outage
@@ -115,7 +115,7 @@ class PostgresDatabase:
         await self._change(engine.sync_engine, migrating.upgrade_under_lock)
 
     async def close(self) -> None:
-        # Without a good-bye: for a server that is silent, each would wait after the other.
+        # Without a good-bye: if the server is silent, each connection would wait after the other.
         for each in list(self._live):
             each.terminate()
         await self._async_engine.dispose()
@@ -135,9 +135,9 @@ class PostgresDatabase:
         return connection
 
     async def _run(self, work: Callable[["_Use"], T], *, again: bool = False) -> T:
-        """Run synchronous work over the engine, when its turn has come. All of it (the check-out, the
-        unit, the commit) is one greenlet: awaiting each step by itself costs as much as a statement. When the
-        request it is for has no time left, its connection is ended, whatever it waits for."""
+        """Run synchronous work over the engine, when its turn has come. All of it (the check-out, the unit,
+        the commit) is one greenlet: awaiting each step by itself costs as much as a statement. When its
+        request has no time left, the connection is ended, even in the middle of a statement."""
         if patience.is_over():
             raise self._too_many()
         loop, until = asyncio.get_running_loop(), patience.until()
@@ -159,7 +159,7 @@ class PostgresDatabase:
             self._turn.release()
 
     async def _wait_for_turn(self, by: float, until: float | None, *, again: bool) -> None:
-        if self._waiting >= self._most_waiting and not again:  # who runs again has waited
+        if self._waiting >= self._most_waiting and not again:  # a unit that runs again has waited
             raise self._too_many()
         self._waiting += 1
         try:
@@ -175,7 +175,7 @@ class PostgresDatabase:
         return Unavailable("The server is overloaded; nothing was changed.").telling(busy)
 
     async def _look(self, engine: Engine, unit: Callable[[Tx], T]) -> T:
-        """Run what changes nothing; once more where the connection proved to be dead."""
+        """Run what changes nothing; once more if the connection proves to be dead."""
 
         def work(use: _Use) -> T:
             with engine.connect() as tx:
@@ -191,8 +191,8 @@ class PostgresDatabase:
         raise AssertionError("unreachable")
 
     async def _change(self, engine: Engine, unit: Callable[[Tx], T], *, keep: bool = True) -> T:
-        """Run a unit in a transaction, and commit it if it is to be kept; again where others were in its
-        way."""
+        """Run a unit in a transaction, and commit it if it is to be kept; again if other transactions were in
+        its way."""
         connected = False
 
         def work(use: _Use) -> T:
@@ -220,7 +220,7 @@ class PostgresDatabase:
         raise AssertionError("unreachable")
 
     def _refusal(self, error: Exception, refusal: type[Unavailable]) -> Exception:
-        """`refusal` where the database is to blame; a defect of ours comes through as it is."""
+        """Return `refusal` if the database is to blame; a defect of ours comes through as it is."""
         if isinstance(error, _NotConnectedError) and error.__cause__ is not None:
             return Unavailable().telling(troubles.of_connecting(error.__cause__, self._place))
         state = _sqlstate(error) or ""
@@ -228,7 +228,7 @@ class PostgresDatabase:
             return SchemaOutdated().telling(f"{SchemaOutdated.__doc__} It is {self._place}.")
         extension = state == "0A000" and "extension" in str(error)  # it is not installed there
         if _lost(error) or extension or state[:2] in _UNAVAILABLE_CLASSES or state in _UNAVAILABLE_CODES:
-            return refusal().telling(troubles.of_postgres(_said(error), self._place))
+            return refusal().telling(troubles.of_postgres(_driver_error(error), self._place))
         return error
 
 
@@ -246,15 +246,15 @@ class _Use:
             self.end()
 
     def end(self) -> None:
-        """End the connection at once: whatever waits for its server fails, and so does the rollback, instead
-        of waiting as long again."""
+        """End the connection at once: the statement that waits for the server fails, and so does the
+        rollback, instead of waiting as long again."""
         self.ended = True
         if self._driver is not None:
             self._driver.terminate()
 
 
 def _leave_a_silent_server(failure: ExceptionContext) -> None:
-    """End a connection whose server did not answer a statement in time: the rollback would wait as long."""
+    """End a connection whose server did not answer a statement in time: a rollback would wait as long."""
     if _is_silence(failure.original_exception) and failure.connection is not None:
         driver = failure.connection.connection.driver_connection
         if driver is not None:
@@ -262,12 +262,12 @@ def _leave_a_silent_server(failure: ExceptionContext) -> None:
 
 
 def _tries(error: BaseException, refusal: Refusal | None, *, keep: bool) -> int:
-    """How often a unit is run at the most of which one run ended so."""
+    """Return how often a unit is run at most if a run ends with this error."""
     if refusal is not None:
         return TRIES_OF_KEYS
     if _sqlstate(error) in _RETRYABLE:
         return TRIES
-    # What is to be kept may be stored where the connection was lost. What is not is run once more.
+    # If the connection was lost, what is to be kept may be stored. What is not to be kept is run once more.
     return 2 if not keep and _lost(error) and not _is_silence(error) else 1
 
 
@@ -284,14 +284,14 @@ def _cause(error: Exception) -> BaseException | None:
     return error.orig if isinstance(error, DBAPIError) else error.__cause__
 
 
-def _said(error: Exception) -> BaseException:
-    """The driver's own error, without what SQLAlchemy says around it."""
+def _driver_error(error: Exception) -> BaseException:
+    """Return the driver's own error, without SQLAlchemy's wrapping."""
     cause = error.orig if isinstance(error, DBAPIError) else None
     return error if cause is None else cause.__cause__ or cause
 
 
 def _is_silence(error: BaseException) -> bool:
-    """Whether a server did not answer in time, so that asking again would only take as long again."""
+    """Return whether a server did not answer in time, so that asking again would only take as long again."""
     return isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError)
 
 

@@ -25,11 +25,12 @@ R = TypeVar("R")
 
 MOST_UNITS_PER_COMMIT = 128
 GROUP_SECONDS = 0.25
-"""Both bound how long the first unit of a group waits for the last: what is left goes into the next group."""
+"""These two limit how long the first unit of a group waits for the last; other units go into the next
+group."""
 
 
 class _Asked:
-    """A unit that waits for its turn, and whoever waits for its answer."""
+    """A unit that waits for its turn, and the request that waits for its answer."""
 
     __slots__ = ("_turn", "answer", "error", "keep", "loop", "result", "run", "wait_until")
 
@@ -44,8 +45,8 @@ class _Asked:
         self._turn = threading.Lock()
 
     def begin(self) -> bool:
-        """Tell whether the caller may decide about the unit, to run it or to refuse it. Only the first one
-        may, whichever thread it is: so nothing is done of which was said that it is not."""
+        """Return whether the caller may decide about the unit: run it, or refuse it. Only the first caller
+        may, in any thread: so no unit is run after its request was told that nothing was changed."""
         return self._turn.acquire(blocking=False)
 
     @property
@@ -68,7 +69,7 @@ class SqliteDatabase:
     transaction, each in a savepoint of its own, and answers them after the commit: with N writers
     waiting, N bookings share one fsync. Other processes are kept apart by `BEGIN IMMEDIATE`.
 
-    Whoever has waited too long is refused by the event loop, however long the threads wait for the file.
+    The event loop refuses requests that have waited too long, however long the threads wait for the file.
     """
 
     def __init__(
@@ -147,7 +148,7 @@ class SqliteDatabase:
             with _refusing(self.path), self._reader.connect() as tx:
                 _wait_for_file(tx, asked.wait_until)
                 asked.result = asked.run(tx)
-        except BaseException as error:  # noqa: BLE001 - it is handed to whoever asked
+        except BaseException as error:  # noqa: BLE001 - it is handed to the request that asked
             asked.error = error
         _answer([asked])
 
@@ -171,7 +172,7 @@ class SqliteDatabase:
         try:
             return await asked.answer
         except asyncio.CancelledError:
-            asked.begin()  # so that nobody else does: nobody waits for it any more
+            asked.begin()  # so that no thread does: its request no longer waits
             raise
         finally:
             for timer in timers:
@@ -207,8 +208,8 @@ class SqliteDatabase:
             begun: list[_Asked] = []
             try:
                 self._write_group(due, begun)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, somebody is waiting for it
-                if not begun:  # the file could not be had, which is so for all of them
+            except BaseException as error:  # noqa: BLE001 - requests wait for it, whatever it is
+                if not begun:  # the file could not be used, which concerns all of them
                     begun += (asked for asked in due if asked.begin())
                     due.clear()
                 for asked in begun:
@@ -216,8 +217,8 @@ class SqliteDatabase:
             _answer(begun)
 
     def _fill(self, due: deque[_Asked]) -> bool:
-        """Have the next units due, without those that were refused meanwhile; wait until there is one. False
-        where there will be none any more."""
+        """Collect the next units in `due`, without those that were refused meanwhile; wait until there is
+        one. Returns False if there will be no more."""
         while True:
             for _ in range(len(due)):
                 if not (asked := due.popleft()).is_over:
@@ -250,19 +251,19 @@ class SqliteDatabase:
 
 
 def _wait_for_file(tx: Tx, until: float) -> None:
-    """Let the next statement wait for other processes' locks, but not longer than until that time."""
-    # In tenths of a second, so that it is one of a few statements, which the driver has prepared.
+    """Let the next statement wait for other processes' locks, but not beyond that time."""
+    # In tenths of a second, so that there are few different statements, which the driver keeps prepared.
     tenths = max(0, math.ceil((until - time.monotonic()) * 10))
     tx.connection.cursor().execute(f"PRAGMA busy_timeout = {tenths * 100}")
 
 
 def _run_in_savepoint(tx: Tx, asked: _Asked, path: Path) -> None:
-    # The savepoint is spoken to the driver itself: through Core it would cost as much as a query.
+    # The savepoint goes to the driver directly: through Core it would cost as much as a query.
     driver = tx.connection.cursor()
     driver.execute("SAVEPOINT unit")
     try:
         asked.result = asked.run(tx)
-    except Exception as error:  # noqa: BLE001 - it is handed to whoever asked
+    except Exception as error:  # noqa: BLE001 - it is handed to the request that asked
         asked.error = _unavailable(error, path) or constraints.refusal_of(error) or error
         try:
             driver.execute("ROLLBACK TO unit")
@@ -280,7 +281,7 @@ def _answer(group: list[_Asked]) -> None:
     for asked in group:
         by_loop.setdefault(asked.loop, []).append(asked)
     for loop, answered in by_loop.items():
-        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop was closed: no request waits any more
             loop.call_soon_threadsafe(_settle, answered)
 
 
@@ -320,7 +321,7 @@ def _engine(path: Path, *, begin: str, pool_size: int, wait_seconds: float) -> E
 
 @contextlib.contextmanager
 def _refusing(path: Path) -> Any:
-    """Turn what the driver says of a busy, full or broken disk into an answer."""
+    """Turn the driver's errors about a busy, full or broken disk into refusals."""
     try:
         yield
     except Refusal:

@@ -291,8 +291,8 @@ overrides = Table(
     UniqueConstraint("org_id", "schedule_id", "holiday", "start_date"),
     Index("ix_overrides_org_id_schedule_id_start_date", "org_id", "schedule_id", "start_date"),
 )
-"""Days that differ: local dates (both included) with hours of their own, or none. `holiday` is where it came
-from, such as DE or DE-BY."""
+"""Days that differ: local dates (both included) with hours of their own, or none. `holiday` is the country or
+region that a public holiday came from, such as DE or DE-BY."""
 
 
 class AppointmentColumns(TypedColumns):
@@ -391,8 +391,8 @@ appointments = Table(
         postgresql_where=text("expires_at IS NOT NULL"),
         sqlite_where=text("expires_at IS NOT NULL"),
     ),
-    # Whatever occupies a calendar, for the questions a constraint can't answer: what stands in the way,
-    # and what staff forced over the belt. It holds only the active rows.
+    # What occupies a calendar, for questions that the constraint can't answer: what is in the way, and what
+    # staff forced past the constraint. It holds only the active rows.
     Index(
         "ix_appointments_org_id_calendar_id_busy_start",
         "org_id",
@@ -403,9 +403,9 @@ appointments = Table(
         sqlite_where=text("status <> 'cancelled'"),
     ),
 )
-"""Appointments, and holds (`is_hold`): a hold is time that is kept for somebody without a name yet, pending
-like an appointment that waits for its confirmation. Both lapse at `expires_at`, whether or not anybody has
-written that down yet (`services.lapses`). A hold of version 0 is a booking whose client has not confirmed it
+"""Appointments, and holds (`is_hold`): a hold is time that is kept for a client without a name yet, pending
+like an appointment that waits for its confirmation. Both lapse at `expires_at`, whether or not that has been
+stored yet (`services.lapses`). A hold of version 0 is a booking whose client has not confirmed it
 by mail yet (`services.confirmations`). `client_email_folded` and `client_phone_digits` are `client_email` and
 `client_phone` as they are compared (`core.contacts`). `held_from` is a digest of the network address from
 which a client holds time; null otherwise."""
@@ -504,8 +504,8 @@ event_heads = Table(
     PrimaryKeyConstraint("org_id"),
     ForeignKeyConstraint(["org_id"], ["organizations.id"]),
 )
-"""The last number given to an event of the organization, and when; and the last that is kept no more. Whoever
-gives numbers holds this row's lock."""
+"""The last number given to an event of the organization, and when; and the number of the last event that is
+no longer kept. The process that gives numbers holds this row's lock."""
 
 
 class ReceiverColumns(TypedColumns):
@@ -544,7 +544,7 @@ receivers = Table(
         postgresql_where=text("due_at IS NOT NULL"),
         sqlite_where=text("due_at IS NOT NULL"),
     ),
-    # For the worker: whose secrets are to be encrypted anew, and whose old ones no longer sign.
+    # For the worker: whose secrets are to be encrypted again, and whose old ones no longer sign.
     Index(
         "ix_receivers_sealed_by",
         "sealed_by",
@@ -609,7 +609,7 @@ deliveries = Table(
         )
         for last in (("due_at", "place"), ("subject_id", "place"), ("due_since",))
     ),
-    # The mails of an appointment, whatever became of them.
+    # The mails of an appointment, in any state.
     Index(
         "ix_deliveries_org_id_appointment_id_id",
         "org_id",
@@ -632,7 +632,7 @@ deliveries = Table(
 """An event on its way to a receiver, and what became of it. `place` is the event's number in the order of
 events: deliveries are tried in this order. `due_at` is when it is tried next, `due_since` when it should have
 been delivered (a reminder: not before its time). Of a mail, `appointment_id` is what it is about, and
-`address` where it went to when it was last tried."""
+`address` is the one to which it was last tried."""
 
 
 class FeedColumns(TypedColumns):
@@ -681,5 +681,5 @@ class ZoneDataColumns(TypedColumns):
 
 
 zone_data = Table("zone_data", metadata, ZoneDataColumns, PrimaryKeyConstraint("version"))
-"""Which versions of the time zone data the servers and workers of this database use, and when one last said
-so: where they differ, two servers disagree about the time of a wall clock."""
+"""Which versions of the time zone data the servers and workers of this database use, and when one of them
+last said so: if the versions differ, two servers disagree about the time of a wall clock."""

@@ -1,5 +1,5 @@
-"""What is wrong when a database can't be used, in sentences for its operator: which database it is, the
-cause, and what to do. Passwords are never in them."""
+"""Why a database can't be used, in sentences for its operator: which database it is, the cause, and what to
+do. Passwords are never in them."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ _URL = "KALENDS_DATABASE_URL"
 
 
 async def noting(outage: Outage | None, work: Awaitable[R]) -> R:
-    """Wait for what asks the database, and note whether the database could be used."""
+    """Wait for work that asks the database, and note whether the database could be used."""
     try:
         result = await work
     except Unavailable as refusal:
@@ -32,8 +32,8 @@ async def noting(outage: Outage | None, work: Awaitable[R]) -> R:
 
 
 def place_of(url: str) -> str:
-    """The database a PostgreSQL URL names, with its host and port, as asyncpg reads it: what the URL leaves
-    out is the environment's. Raises ValueError where it can't be read."""
+    """Return the database that a PostgreSQL URL names, with its host and port, as asyncpg reads it: what the
+    URL leaves out comes from the environment. Raises ValueError if it can't be read."""
     try:
         parts = urlsplit(url)
         query = dict(parse_qsl(parts.query))
@@ -71,7 +71,7 @@ def _split(text: str | None) -> list[str]:
 
 
 def of_connecting(error: BaseException, place: str) -> str:
-    """Why no connection to PostgreSQL could be made."""
+    """Return why no connection to PostgreSQL could be made."""
     said = first_line(error)
     if hasattr(error, "sqlstate"):
         return f"PostgreSQL refuses {place}: {said}. {_advice(error)}".strip()
@@ -126,7 +126,7 @@ _CLASSES = {
 
 
 def of_postgres(error: BaseException, place: str) -> str:
-    """What went wrong at PostgreSQL after the connection was made."""
+    """Return what went wrong at PostgreSQL after the connection was made."""
     if (getattr(error, "sqlstate", None) or "08")[:2] != "08":
         return f"PostgreSQL fails for {place}: {first_line(error)}. {_advice(error)}".strip()
     cause = "no answer in time" if isinstance(error, TimeoutError) else "the connection broke"
@@ -139,13 +139,13 @@ def _advice(error: BaseException) -> str:
 
 
 def of_sqlite(error: sqlite3.Error, path: Path) -> str:
-    """Why a SQLite file can't be used."""
+    """Return why a SQLite file can't be used."""
     cause, advice = _of_file(error, path.absolute())
     return f"The server can't use its database file {path.absolute()}: {cause}. {advice}"
 
 
 def of_slow_file(path: Path) -> str:
-    """Why units of work wait too long for a SQLite file that no other process has locked."""
+    """Return why units of work wait too long for a SQLite file that no other process has locked."""
     return (
         f"Too many requests wait for the database file {path.absolute()}: there are too many, or its disk is "
         "slow. More cores or a faster disk help; PostgreSQL has room for more."
@@ -187,5 +187,5 @@ def _may(path: Path, mode: int) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, without the rows that PostgreSQL quotes below."""
+    """Return the first line of an error's text, without the rows that PostgreSQL quotes below it."""
     return " ".join(str(error).partition("\n")[0].split())[:300].rstrip(".")

@@ -24,7 +24,7 @@ _FIRST: ColumnElement[Any] = literal_column("'0001-01-01T00:00:01Z'::timestamptz
 
 
 def insert_new(tx: Tx, table: Table[Any], values: Mapping[str, Any]) -> bool:
-    """Insert a row unless one with the same unique key stands; whether it was inserted.
+    """Insert a row, unless there is one with the same unique key. Returns whether it was inserted.
 
     On PostgreSQL it waits for a transaction that is just inserting the same, and decides when that ends.
     """
@@ -34,16 +34,16 @@ def insert_new(tx: Tx, table: Table[Any], values: Mapping[str, Any]) -> bool:
 
 
 def in_seconds(tx: Tx, column: Column[Any]) -> ColumnElement[int]:
-    """A column of instants as whole seconds since 1970. The first second of the year 1 counts as the second
-    one: PostgreSQL has it as -infinity."""
+    """Return a column of instants as whole seconds since 1970. The first second of the year 1 becomes the
+    second one, since PostgreSQL stores the first as -infinity."""
     if tx.dialect.name == "postgresql":
         return cast(extract("epoch", func.greatest(column, _FIRST)), BigInteger)
     return type_coerce(column, BigInteger)
 
 
 def all_in_seconds(tx: Tx, column: Column[Any]) -> ColumnElement[list[int]]:
-    """The instants of a column, of all rows of a group, as whole seconds since 1970, in one list that the
-    database makes: that is quicker to read by the thousand than rows of datetimes."""
+    """Return the instants of a column in all rows of a group, as one list of whole seconds since 1970 that
+    the database makes: by the thousand, that is quicker to read than rows of datetimes."""
     if tx.dialect.name == "postgresql":
         gathered: ColumnElement[Any] = func.array_agg(in_seconds(tx, column))
         return gathered

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 
 from icalendar import Timezone, TimezoneDaylight, TimezoneStandard, vRecur
 
+from kalends.core.hours import moment, offset_changes, seconds
+
 _WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
@@ -62,24 +64,11 @@ def spelled_out(zone: str, first: int, last: int) -> Timezone | None:
 
 
 def _changes(place: ZoneInfo, years: range) -> Iterator[_Change]:
-    now = datetime(years[0], 1, 1, tzinfo=UTC)
-    end = datetime(years[-1] + 1, 1, 1, tzinfo=UTC)
-    while now < end:
-        following = now + timedelta(days=1)
-        before, after = _offset(now, place), _offset(following, place)
-        if before != after:
-            low, high = now, following
-            while high - low > timedelta(seconds=1):
-                middle = low + (high - low) // 2
-                low, high = (middle, high) if _offset(middle, place) == before else (low, middle)
-            at = high.replace(microsecond=0)
-            onset = (at + before).replace(tzinfo=None)
-            yield _Change(onset, before, after, at.astimezone(place).tzname() or place.key)
-        now = following
-
-
-def _offset(instant: datetime, place: ZoneInfo) -> timedelta:
-    return instant.astimezone(place).utcoffset() or timedelta()
+    first, last = (seconds(datetime(year, 1, 1, tzinfo=UTC)) for year in (years[0], years[-1] + 1))
+    for at, before, after in offset_changes(place.key, first, last):
+        name = moment(at).astimezone(place).tzname() or place.key
+        onset = moment(at + before).replace(tzinfo=None)
+        yield _Change(onset, timedelta(seconds=before), timedelta(seconds=after), name)
 
 
 def _rule(half: list[_Change], years: range) -> vRecur | None:

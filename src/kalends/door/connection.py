@@ -294,7 +294,7 @@ class Connection(HttpToolsProtocol):
         self._deaf = True
         self._since = None
         if self._in_body:
-            self._cut_off(errors.STATUS[type(refusal)])
+            self._cut_off(errors.status_of(type(refusal)))
         elif self.cycle is None or self.cycle.response_complete:
             self._say(self._answer(refusal))
         else:

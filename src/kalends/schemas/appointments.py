@@ -75,8 +75,23 @@ _WHY_NOT = {
 }
 
 
-class AppointmentCreate(Request):
-    """A booking by staff. `end_time` is computed from the type's duration."""
+class Booking(Request):
+    """What staff and clients say alike of a booking. `end_time` is computed from the type's duration."""
+
+    must_have = ("appointment_type_id", "start_time", "client_name")
+
+    appointment_type_id: Id
+    start_time: Moment
+    client_name: Name
+    client_email: Email = None
+    client_phone: Phone = None
+    client_language: Language = None
+    client_timezone: Zone | None = None
+    client_notes: Notes = None
+
+
+class AppointmentCreate(Booking):
+    """A booking made by hand. `end_time` is computed from the type's duration."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -91,18 +106,11 @@ class AppointmentCreate(Request):
             ]
         }
     )
-    must_have = ("appointment_type_id", "start_time", "client_name")
 
     @classmethod
     def known(cls) -> Sequence[type[BaseModel] | str]:
         return (Appointment,)
 
-    appointment_type_id: Id
-    start_time: Moment
-    client_name: Name
-    client_email: Email = None
-    client_phone: Phone = None
-    client_language: Language = None
     client_timezone: Zone | None = Field(
         default=None, description="The zone of the times in mails to the client."
     )

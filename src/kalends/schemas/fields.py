@@ -206,7 +206,10 @@ _EXAMPLES = "such as 2024-01-25T14:00:00Z or 2024-01-25T15:00:00+01:00"
 
 
 def as_moment(value: Any) -> datetime:
-    """Return a date-time sent in any form of ISO 8601, naive if it has no offset, in whole seconds."""
+    """Return a date-time in whole seconds: one that was read already, or text in any form of ISO 8601. It is
+    naive if it has no offset."""
+    if isinstance(value, datetime):
+        return value.replace(microsecond=0)
     if not isinstance(value, str):
         raise PydanticCustomError("invalid_time", "must be a string, " + _EXAMPLES)
     text = value.strip()

@@ -14,11 +14,11 @@ from kalends.schemas.appointments import (
     Appointment,
     AppointmentChange,
     AppointmentCreate,
+    Booking,
     QuestionAnswer,
     TypeSummary,
 )
-from kalends.schemas.fields import Email, Id, Language, Moment, Name, Notes, Phone, Zone
-from kalends.schemas.queries import EVERY_PLUS, PLUS, Bound
+from kalends.schemas.fields import Id, Moment, Notes, Zone
 from kalends.schemas.wire import Answer, Request
 
 
@@ -49,29 +49,7 @@ class BookingPage(Answer):
     appointment_types: list[BookableType]
 
 
-class ClientSlotsQuery(Request):
-    """The parameters of the search for free time."""
-
-    model_config = ConfigDict(validate_by_alias=True, validate_by_name=False)
-
-    appointment_type_id: Id
-    from_: Bound = Field(alias="from", description="`from` ≤ start; a bare date is the organization's day.")
-    to: Bound = Field(
-        description="start < `to`; a bare date includes that day. At most 92 days after `from`."
-    )
-    timezone: Annotated[Zone, EVERY_PLUS] | None = Field(
-        default=None, description="Adds each slot's local times in this zone; changes nothing else."
-    )
-
-
-class ClientExplainQuery(Request):
-    """The parameters of the question why."""
-
-    appointment_type_id: Id
-    start_time: Annotated[Moment, PLUS]
-
-
-class ClientBooking(Request):
+class ClientBooking(Booking):
     """A booking by a client for themselves: an e-mail address or a phone number, at least one."""
 
     model_config = ConfigDict(
@@ -87,7 +65,6 @@ class ClientBooking(Request):
             ],
         }
     )
-    must_have = ("appointment_type_id", "start_time", "client_name")
     refuses = True
     why_not: ClassVar[Mapping[str, str]] = {"end_time": "it follows from the start and the type's duration"}
 
@@ -95,14 +72,7 @@ class ClientBooking(Request):
     def known(cls) -> Sequence[type[BaseModel] | str]:
         return (Appointment, AppointmentCreate, ClientAppointment)
 
-    appointment_type_id: Id
-    start_time: Moment
-    client_name: Name
-    client_email: Email = None
-    client_phone: Phone = None
-    client_language: Language = None
     client_timezone: Zone | None = Field(default=None, description="In which mails tell the time.")
-    client_notes: Notes = None
     answers: Annotated[dict[str, Any], Field(max_length=100)] = Field(
         default={}, description="By the id of the type's question."
     )

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from kalends.core.event_types import TEST_EVENT, is_filter
+from kalends.core.hours import FIRST_SECOND, LAST_SECOND
 from kalends.core.lifecycle import Status
 from kalends.schemas.fields import Address, Id, Moment, Zone, as_date, as_moment
 from kalends.schemas.wire import Request
@@ -77,7 +78,7 @@ class Cursor(Request):
 
     by: Literal["start_time", "updated_at"]
     order: Literal["asc", "desc"]
-    at: int
+    at: Annotated[int, Field(ge=FIRST_SECOND, le=LAST_SECOND)]
     id: Id
 
     def __str__(self) -> str:
@@ -187,8 +188,8 @@ class EventsQuery(Request):
     limit: Limit = 100
 
 
-class SlotsQuery(Request):
-    """The parameters of the search for free time."""
+class ClientSlotsQuery(Request):
+    """The parameters of a client's search for free time."""
 
     model_config = ConfigDict(validate_by_alias=True, validate_by_name=False)
 
@@ -200,12 +201,22 @@ class SlotsQuery(Request):
     timezone: Annotated[Zone, EVERY_PLUS] | None = Field(
         default=None, description="Adds each slot's local times in this zone; changes nothing else."
     )
+
+
+class SlotsQuery(ClientSlotsQuery):
+    """The parameters of the search for free time."""
+
     calendar_id: Id | None = Field(default=None, description="Only this calendar's time.")
 
 
-class ExplainQuery(Request):
-    """The parameters of the question whether a start can be booked."""
+class ClientExplainQuery(Request):
+    """The parameters of a client's question whether a start can be booked."""
 
     appointment_type_id: Id
     start_time: Annotated[Moment, PLUS]
+
+
+class ExplainQuery(ClientExplainQuery):
+    """The parameters of the question whether a start can be booked."""
+
     calendar_id: Id | None = Field(default=None, description="Only this calendar's time.")

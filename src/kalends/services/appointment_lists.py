@@ -8,7 +8,7 @@ from sqlalchemy import Select, literal, tuple_
 
 from kalends.core.contacts import folded
 from kalends.core.errors import Malformed
-from kalends.core.hours import begin_of, end_of, moment, seconds
+from kalends.core.hours import begin_of, end_of, moment, seconds, shifted
 from kalends.core.lifecycle import MAX_DURATION_MINUTES
 from kalends.db.aside import aside
 from kalends.db.columns import UtcDateTime
@@ -18,17 +18,17 @@ from kalends.schemas.appointments import AppointmentsAnswer
 from kalends.schemas.queries import AppointmentsQuery, Cursor
 from kalends.services.appointments import SHOWN, shown, status_at
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EVER = datetime.max.replace(tzinfo=UTC)
-_LONGEST = MAX_DURATION_MINUTES * 60
+_LONGEST = timedelta(minutes=MAX_DURATION_MINUTES)
 
 
 def page(tx: Tx, org_id: str, timezone: str, query: AppointmentsQuery, now: datetime) -> AppointmentsAnswer:
-    """A page of the organization's appointments, by start time, or by last change where `updated_since` is
-    asked. `timezone` is the zone of bare dates. Stable while rows are inserted: it goes on after the last
-    row it showed, not after so many. `overlapping` adds what began before `from` and ends after it.
+    """Return a page of the organization's appointments, by start time, or by last change if `updated_since`
+    is asked for. `timezone` is the zone of bare dates. Pages stay right while rows are inserted: each begins
+    after the last row of the page before, not after a number of rows. `overlapping` adds what began before
+    `from` and ends after it.
 
-    Raises Malformed for a cursor of another order or beyond the calendar, InvalidTime for such bounds.
+    Raises Malformed for a cursor of another order, InvalidTime for bounds beyond the calendar.
     """
     by: Literal["start_time", "updated_at"] = "start_time" if query.updated_since is None else "updated_at"
     low, high = _bounds(query, timezone)
@@ -41,11 +41,11 @@ def page(tx: Tx, org_id: str, timezone: str, query: AppointmentsQuery, now: date
     if (last := query.cursor) is not None:
         if (last.by, last.order) != (by, query.order):
             raise Malformed("cursor belongs to a list in another order.")
-        at = _at(last)
+        at = moment(last.at)
         place = tuple_(literal(at, UtcDateTime()), literal(last.id))
         statement = statement.where(tuple_(*key) > place if query.order == "asc" else tuple_(*key) < place)
-        # The bound behind the cursor says nothing new. Where it is said all the same, SQLite enters the
-        # index at the bound instead of the cursor, and every page reads all the pages before it.
+        # The bound behind the cursor says nothing new. If it is asked for all the same, SQLite enters the
+        # index at the bound instead of the cursor, and every page reads all pages before it.
         if query.order == "asc" and by in low and low[by] <= at:
             del low[by]
         if query.order == "desc" and by in high and at < high[by]:
@@ -65,7 +65,7 @@ def _page(
     following = None
     if len(rows) > query.limit:
         end = rows[query.limit - 1]
-        at = (end._mapping[by] - _EPOCH) // timedelta(seconds=1)
+        at = seconds(end._mapping[by])
         following = str(Cursor(by=by, order=query.order, at=at, id=end.id))
     return AppointmentsAnswer.model_construct(
         appointments=[shown(row, now) for row in rows[: query.limit]], next_cursor=following
@@ -73,20 +73,13 @@ def _page(
 
 
 def _reach(begin: datetime) -> datetime:
-    """From when on something may have begun that ends after `begin`. Nothing is longer, so the index is read
-    over a bounded range."""
-    return moment(seconds(begin) - _LONGEST)
-
-
-def _at(cursor: Cursor) -> datetime:
-    try:
-        return _EPOCH + timedelta(seconds=cursor.at)
-    except OverflowError:
-        raise Malformed("cursor is not one that a list gave.") from None
+    """Return the earliest start of an appointment that may end after `begin`. None is longer, so the index is
+    read over a bounded range."""
+    return shifted(begin, -_LONGEST)
 
 
 def _bounds(query: AppointmentsQuery, timezone: str) -> tuple[dict[str, datetime], dict[str, datetime]]:
-    """By column, what its values are not below, and what they are below."""
+    """Return the lowest value of each column that is bounded so, and the value that each must stay below."""
     low, high = {}, {}
     if query.from_ is not None:
         low["start_time"] = begin_of(query.from_, timezone)

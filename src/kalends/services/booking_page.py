@@ -10,9 +10,17 @@ from kalends.core.hours import stamp
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types
 from kalends.schemas.answers import answered
-from kalends.schemas.appointments import Appointment, AppointmentChange, AppointmentCreate
-from kalends.schemas.holds import ClientHoldCreate, Hold, HoldCreate
-from kalends.schemas.public import BookableType, BookingPage, ClientBooking, changeable_until, host_summary
+from kalends.schemas.appointments import Appointment, AppointmentChange
+from kalends.schemas.holds import ClientHoldCreate, Hold
+from kalends.schemas.public import (
+    BookableType,
+    BookingPage,
+    Cancellation,
+    ClientBooking,
+    Rescheduling,
+    changeable_until,
+    host_summary,
+)
 from kalends.services import (
     appointment_changes,
     appointments,
@@ -27,7 +35,7 @@ from kalends.services import (
 
 
 def page(tx: Tx, host: Host) -> BookingPage:
-    """The organization and its active types, in its order."""
+    """Return the organization and its active types, in the organization's order."""
     rows = tx.execute(
         select(appointment_types)
         .where(appointment_types.c.org_id == host.org_id, appointment_types.c.is_active)
@@ -42,45 +50,47 @@ def page(tx: Tx, host: Host) -> BookingPage:
 def hold(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: datetime) -> Hold:
     """Keep time for a while, by every rule. Raises TooManyHolds, and what `holds.hold` raises."""
     client_limits.of_address(tx, host, visitor, now)
-    checked = HoldCreate.model_construct(**dict(wish), check="all")
-    return holds.hold(tx, parties.client(host), checked, now, held_from=visitor.digest)
+    return holds.hold(tx, parties.client(host), wish, now, held_from=visitor.digest)
 
 
 def book(
     tx: Tx, host: Host, wish: ClientBooking, visitor: Visitor, now: datetime
 ) -> tuple[Appointment, str | None]:
-    """Book by every rule, or with a hold; the appointment, and the token of its client's link. If clients
-    confirm by mail, it waits for that, and only the mail has a link: None.
+    """Book by every rule, or with a hold. Returns the appointment and the token of its client's link. If
+    clients confirm by mail, the booking waits for that, and only the mail has a link: the token is None.
 
     Raises Malformed for wrong answers to the type's questions and without an address to mail to, TooManyOpen,
     TooManyHolds, and what `bookings.book` raises.
     """
-    kind = offers.kind_of(tx, host.org_id, wish.appointment_type_id)
-    answers = answered(offers.questions_of(kind), wish.answers)
+    type_ = offers.type_of(tx, host.org_id, wish.appointment_type_id)
+    answers = answered(offers.questions_of(type_), wish.answers)
     by_mail = host.clients_confirm_by_mail
     if by_mail and wish.client_email is None:
         reason = "is required, since the booking has to be confirmed by mail"
         raise Malformed(f"client_email {reason}", fields=[{"field": "client_email", "reason": reason}])
-    client_limits.of_client(tx, host, kind, wish.client_email, wish.client_phone, now)
+    client_limits.of_client(tx, host, type_, wish.client_email, wish.client_phone, now)
     if by_mail:
         client_limits.of_address(tx, host, visitor, now, besides=wish.hold_id)
-    known = {name: value for name, value in dict(wish).items() if name in AppointmentCreate.model_fields}
-    checked = AppointmentCreate.model_construct(**known, check="all")
     asked_from = visitor.digest if by_mail else None
-    booked = bookings.book(tx, parties.client(host), checked, now, answers, asked_from=asked_from)
+    booked = bookings.book(
+        tx, parties.client(host), wish, answers, now, hold_id=wish.hold_id, asked_from=asked_from
+    )
     return booked, None if by_mail else manage_links.issue(tx, host.org_id, booked.id, now)
 
 
 def own(tx: Tx, link: Link, now: datetime) -> Appointment:
-    """The appointment of a link. Raises NotFound if the link has ended."""
+    """Return the appointment of a link. Raises NotFound if the link has ended."""
     row = _row(tx, link, now)
-    manage_links.must_be_good(tx, link)  # looked at afterwards, so nothing newer than its end is shown
+    manage_links.must_be_good(
+        tx, link
+    )  # after the row was read, so nothing newer than the link's end is shown
     return confirmations.shown(row) if row.is_hold else appointments.shown(row, now)
 
 
 def confirm(tx: Tx, link: Link, now: datetime) -> Appointment:
-    """Confirm a booking that waits for its client; again, and of one that never waited, changes nothing.
-    Raises NotFound, also if it was not confirmed in time, and IllegalTransition for one that is cancelled."""
+    """Confirm a booking that waits for its client. If it was confirmed before, or never waited, nothing
+    changes. Raises NotFound, also if it was not confirmed in time, and IllegalTransition if it is
+    cancelled."""
     row = _row(tx, link, now, locked=True)
     manage_links.must_be_good(tx, link)
     return (
@@ -90,38 +100,39 @@ def confirm(tx: Tx, link: Link, now: datetime) -> Appointment:
     )
 
 
-def cancel(tx: Tx, link: Link, reason: str | None, now: datetime) -> Appointment:
-    """Cancel an appointment; again changes nothing. Raises TooLate, IllegalTransition."""
-    # Locked: staff may be confirming it, and then the notice counts.
+def cancel(tx: Tx, link: Link, wish: Cancellation, now: datetime) -> Appointment:
+    """Cancel an appointment. If it is cancelled already, nothing changes. Raises TooLate,
+    IllegalTransition."""
+    # Locked, since staff may be confirming it at this moment: then the notice for changes applies.
     row = _row(tx, link, now, locked=True)
     present = confirmations.shown(row) if row.is_hold else appointments.shown(row, now)
     if present.status == "cancelled":
         return present
     if row.is_hold:
-        return confirmations.withdraw(tx, row, reason, now)
+        return confirmations.withdraw(tx, row, wish.reason, now)
     _in_time(present, link.host, now)
-    wish = AppointmentChange(status="cancelled", cancellation_reason=reason)
-    return appointment_changes.change(
-        tx, parties.client(link.host), link.appointment_id, wish, now, link=link
-    )
+    cancelled = AppointmentChange(status="cancelled", cancellation_reason=wish.reason)
+    return _change(tx, link, cancelled, now)
 
 
-def reschedule(tx: Tx, link: Link, start: datetime, now: datetime) -> Appointment:
+def reschedule(tx: Tx, link: Link, wish: Rescheduling, now: datetime) -> Appointment:
     """Move an appointment by every rule. Raises TooLate, IllegalTransition, Unbookable."""
     present = own(tx, link, now)
     appointment_changes.must_be_movable(present.status)
     confirmations.must_be_confirmed(present)
     _in_time(present, link.host, now)
-    wish = AppointmentChange.model_construct({"start_time", "check"}, start_time=start, check="all")
-    return appointment_changes.change(
-        tx, parties.client(link.host), link.appointment_id, wish, now, link=link
-    )
+    return _change(tx, link, AppointmentChange(start_time=wish.start_time, check="all"), now)
+
+
+def _change(tx: Tx, link: Link, wish: AppointmentChange, now: datetime) -> Appointment:
+    party = parties.client(link.host)
+    return appointment_changes.change(tx, party, link.appointment_id, wish, now, link=link)
 
 
 def _row(tx: Tx, link: Link, now: datetime, *, locked: bool = False) -> AnyRow:
-    """The row behind a link, which may wait for its client's confirmation."""
+    """Return the row behind a link, which may wait for its client's confirmation. Raises NotFound."""
     row = appointments.find(tx, link.host.org_id, link.appointment_id, asked=True, locked=locked)
-    if row is None:  # it was not confirmed, and is gone since the link was found
+    if row is None:  # it was not confirmed in time, and was removed after the link was found
         raise manage_links.no_link()
     confirmations.must_stand(row, now)
     return row

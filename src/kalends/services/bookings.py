@@ -1,82 +1,97 @@
 """Booking time."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import and_, bindparam, select
 
-from kalends.core.caller import Caller
-from kalends.core.contacts import digits, folded
 from kalends.core.errors import HoldGone
 from kalends.core.event_types import BOOKING_ASKED
 from kalends.core.hours import instant
-from kalends.core.lifecycle import confirm_by
+from kalends.core.lifecycle import Check, confirm_by
+from kalends.core.offered import BookedType
 from kalends.db.claims import Values, claim
-from kalends.db.database import AnyRow, Tx
+from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, calendars, type_calendars
-from kalends.ids import new_id
 from kalends.schemas.answers import corrected
-from kalends.schemas.appointments import Appointment, AppointmentCreate, QuestionAnswer
+from kalends.schemas.appointments import Appointment, AppointmentCreate, Booking, QuestionAnswer
 from kalends.schemas.events import AppointmentCreated
-from kalends.services import confirmations, events, holds, manage_links, offers, parties, placing
-from kalends.services.appointments import DEFAULT_LANGUAGE
+from kalends.services import confirmations, events, holds, manage_links, offers, placing
+from kalends.services.appointments import details, new_row, pending
 from kalends.services.confirmations import UNCONFIRMED
 from kalends.services.parties import Party
 from kalends.services.placing import Place
 
 
-def by_staff(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> Appointment:
-    """Book by hand, past or future, and unless `check` is `all` within opening hours or not.
+def by_staff(tx: Tx, party: Party, wish: AppointmentCreate, now: datetime) -> Appointment:
+    """Book by hand. Unless `check` is `all`, the time may be past, and outside opening hours.
 
-    Raises ScopeMissing where the check is waived without `admin`, Malformed for wrong answers to the type's
+    Raises ScopeMissing if the check is waived without `admin`, Malformed for wrong answers to the type's
     questions, and what `book` raises.
     """
-    _may_waive(caller, wish)
+    placing.must_be_allowed(party, wish.check, "Booking")
     answers: Sequence[QuestionAnswer] = ()
     if wish.answers:
-        kind = offers.kind_of(tx, caller.org_id, wish.appointment_type_id)
-        answers = corrected(offers.questions_of(kind), (), wish.answers)
-    return book(tx, parties.staff(caller), wish, now, answers)
+        type_ = offers.type_of(tx, party.org_id, wish.appointment_type_id)
+        answers = corrected(offers.questions_of(type_), (), wish.answers)
+    return book(
+        tx,
+        party,
+        wish,
+        answers,
+        now,
+        check=wish.check,
+        calendar_id=wish.calendar_id,
+        hold_id=wish.hold_id,
+    )
 
 
 def by_staff_with_link(
-    tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime
+    tx: Tx, party: Party, wish: AppointmentCreate, now: datetime
 ) -> tuple[Appointment, str]:
-    """Book by hand and make a link for the client. Returns the appointment and the link's token. Raises as
-    `by_staff` does."""
-    booked = by_staff(tx, caller, wish, now)
-    return booked, manage_links.issue(tx, caller.org_id, booked.id, now)
+    """Book by hand and make a link for the client. Returns the appointment and the link's token. Raises what
+    `by_staff` raises."""
+    booked = by_staff(tx, party, wish, now)
+    return booked, manage_links.issue(tx, party.org_id, booked.id, now)
 
 
-def by_staff_at_once(tx: Tx, caller: Caller, wish: AppointmentCreate, now: datetime) -> Appointment | None:
-    """The usual booking in a single statement: one calendar comes into question, and it is free. None, and
-    nothing is stored, where it is not as simple as that: then `by_staff` books, or says why not.
+def by_staff_at_once(tx: Tx, party: Party, wish: AppointmentCreate, now: datetime) -> Appointment | None:
+    """Book by hand by a single statement, as nearly all bookings can be: there is one calendar in question,
+    and it is free. Returns None, with nothing stored, if it is not as simple: then `by_staff` books, or says
+    why not.
 
     Raises InvalidTime.
     """
     if wish.check != "conflicts" or wish.hold_id is not None or wish.answers:
         return None
-    wanted = {"org": caller.org_id, "type": wish.appointment_type_id}
+    wanted = {"org": party.org_id, "type": wish.appointment_type_id}
     if wish.calendar_id is None:
         found = tx.execute(_SERVED, wanted).all()
     else:
         found = tx.execute(_NAMED, wanted | {"calendar": wish.calendar_id}).all()
-    if len(found) != 1 or not (found[0].is_active and found[0].calendar_is_active):
+    if len(found) != 1:
         return None
-    if offers.is_of_days(found[0]):
-        return None  # how long it is depends on the hours
-    kind, party = found[0], parties.staff(caller)
-    taken = placing.occupation(tx, kind, instant(wish.start_time, caller.timezone))
-    return _store(tx, party, kind, _row(party, kind, Place(kind.calendar_id, taken), wish, (), now), wish)
+    calendar_id, calendar_is_active, *columns = found[0]
+    type_ = BookedType(*columns)
+    if not (type_.is_active and calendar_is_active) or type_.is_of_days:
+        return None  # how long a type of days is depends on the hours
+    taken = type_.occupation(instant(wish.start_time, party.timezone), type_.duration)
+    row = _row(party, type_, Place(calendar_id, taken), wish, (), now)
+    return _store(tx, party, type_, row, wish.check)
 
 
 def book(
     tx: Tx,
     party: Party,
-    wish: AppointmentCreate,
+    wish: Booking,
+    answers: Sequence[QuestionAnswer],
     now: datetime,
-    answers: Sequence[QuestionAnswer] = (),
     *,
+    check: Check = "all",
+    calendar_id: str | None = None,
+    hold_id: str | None = None,
     asked_from: bytes | None = None,
 ) -> Appointment:
     """Book time, or turn a hold into the booking. `asked_from` is a digest of a client's network address, if
@@ -86,103 +101,60 @@ def book(
     HoldMismatch.
     """
     start = instant(wish.start_time, party.timezone)
-    kind = offers.kind_of(tx, party.org_id, wish.appointment_type_id)
-    if wish.hold_id is not None:
-        place = holds.redeem(tx, kind, wish.hold_id, start, wish.calendar_id, now)
-        if start <= now and (asked_from is not None or _waits(party, kind)):
+    type_ = offers.type_of(tx, party.org_id, wish.appointment_type_id)
+    if hold_id is not None:
+        place = holds.redeem(tx, type_, hold_id, start, calendar_id, now)
+        if start <= now and (asked_from is not None or _waits(party, type_)):
             raise HoldGone("The time of this hold has begun, so nobody could confirm it; choose another.")
     else:
-        in_question = offers.calendars_of(tx, kind, wish.calendar_id)
-        taken = placing.occupation(tx, kind, start)
-        place = placing.place(tx, kind, in_question, taken, wish.check, now)
+        in_question = offers.calendars_of(tx, type_, calendar_id)
+        taken = placing.occupation(tx, type_, start)
+        place = placing.place(tx, type_, in_question, taken, check, now)
         if start <= now and asked_from is not None:
-            raise placing.begins_now(kind, taken, now)
-    row = _row(party, kind, place, wish, answers, now)
+            raise placing.begins_now(type_, taken, now)
+    row = _row(party, type_, place, wish, answers, now)
     if asked_from is not None:
         row = confirmations.asked(row, asked_from, now)
-    booked = _store(tx, party, kind, row, wish, promised=wish.hold_id is not None)
+    booked = _store(tx, party, type_, row, check, promised=hold_id is not None)
     if booked is None:
         raise placing.refused_by_the_database(row, now)
     return booked
 
 
-def _may_waive(caller: Caller, wish: AppointmentCreate) -> None:
-    if wish.check == "none":
-        caller.need("admin", "Booking without a check (check: none)")
-
-
 def _store(
-    tx: Tx, party: Party, kind: AnyRow, row: Values, wish: AppointmentCreate, *, promised: bool = False
+    tx: Tx, party: Party, type_: BookedType, row: Values, check: Check, *, promised: bool = False
 ) -> Appointment | None:
-    booked = Appointment.shown(row, kind.name, kind.duration_minutes, kind.color)
-    told = AppointmentCreated(appointment=booked, actor=party.actor, check=wish.check)
-    happened = BOOKING_ASKED if booked.version == UNCONFIRMED else "appointment.created"
-    event = events.of_appointment(happened, told, row["created_at"])
+    booked = Appointment.shown(row, type_.name, type_.duration_minutes, type_.color)
+    payload = AppointmentCreated(appointment=booked, actor=party.actor, check=check)
+    event_type = BOOKING_ASKED if booked.version == UNCONFIRMED else "appointment.created"
+    event = events.of_appointment(event_type, payload, row["created_at"])
     return booked if claim(tx, row, event, promised=promised) else None
 
 
-def _waits(party: Party, kind: AnyRow) -> bool:
-    """Staff know what they book; what clients book may have to be confirmed."""
-    return party.source == "booking_page" and bool(kind.requires_confirmation)
+def _waits(party: Party, type_: BookedType) -> bool:
+    """Return whether a booking has to be confirmed: staff's never have to be, clients' may."""
+    return party.source == "booking_page" and type_.requires_confirmation
 
 
 def _row(
     party: Party,
-    kind: AnyRow,
+    type_: BookedType,
     place: Place,
-    wish: AppointmentCreate,
+    wish: Booking,
     answers: Sequence[QuestionAnswer],
     now: datetime,
-) -> Values:
-    waits = _waits(party, kind)
-    return {
-        "org_id": party.org_id,
-        "id": new_id("apt"),
-        "appointment_type_id": kind.id,
-        "calendar_id": place.calendar_id,
-        "start_time": place.taken.start,
-        "end_time": place.taken.end,
-        "busy_start": place.taken.busy_start,
-        "busy_end": place.taken.busy_end,
-        "overlap_allowed": place.overlap_allowed,
-        "is_hold": False,
-        "expires_at": confirm_by(now, kind.confirm_within_hours, place.taken.start) if waits else None,
-        "held_from": None,
-        "client_name": wish.client_name,
-        "client_email": wish.client_email,
-        "client_email_folded": None if wish.client_email is None else folded(wish.client_email),
-        "client_phone": wish.client_phone,
-        "client_phone_digits": None if wish.client_phone is None else digits(wish.client_phone),
-        "client_language": wish.client_language or DEFAULT_LANGUAGE,
-        "client_timezone": wish.client_timezone,
-        "client_notes": wish.client_notes or None,
-        "internal_notes": wish.internal_notes or None,
-        "answers": [answer.model_dump() for answer in answers],
-        "status": "pending" if waits else "confirmed",
-        "source": party.source,
-        "version": 1,
-        "confirmed_at": None if waits else now,
-        "completed_at": None,
-        "cancelled_at": None,
-        "no_show_at": None,
-        "cancellation_reason": None,
-        "created_by": party.actor.model_dump_json(),
-        "created_at": now,
-        "updated_at": now,
-    }
+) -> dict[str, Any]:
+    row = new_row(party, type_.id, place.calendar_id, place.taken, now) | details(dict(wish))
+    row |= {"overlap_allowed": place.overlap_allowed, "answers": [each.model_dump() for each in answers]}
+    if _waits(party, type_):
+        row |= pending(confirm_by(now, type_.confirm_within_hours, place.taken.start))
+    return row
 
 
 _OFFERED = select(
-    appointment_types.c.id,
-    appointment_types.c.name,
-    appointment_types.c.color,
-    appointment_types.c.duration_minutes,
-    appointment_types.c.buffer_before_minutes,
-    appointment_types.c.buffer_after_minutes,
-    appointment_types.c.requires_confirmation,
-    appointment_types.c.is_active,
-    calendars.c.id.label("calendar_id"),
-    calendars.c.is_active.label("calendar_is_active"),
+    calendars.c.id,
+    calendars.c.is_active,
+    *(appointment_types.c[each.name] for each in fields(BookedType)),
 ).where(
     appointment_types.c.org_id == bindparam("org"),
     appointment_types.c.id == bindparam("type"),

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, insert, or_, select, update
+from sqlalchemy import delete, exists, insert, select, update
 
 from kalends.core.errors import Conflict, InUse, NotFound
-from kalends.db.claims import lock_calendars, lock_settings
+from kalends.db.claims import active_at, lock_calendars, lock_settings
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, appointments, calendars, type_calendars
 from kalends.ids import new_id
@@ -82,9 +82,8 @@ def remove(tx: Tx, party: Party, calendar_id: str, now: datetime) -> str:
     ahead = exists().where(
         appointments.c.org_id == org_id,
         appointments.c.calendar_id == calendar_id,
-        appointments.c.status != "cancelled",
         appointments.c.busy_end > now,
-        or_(appointments.c.expires_at.is_(None), appointments.c.expires_at > now),
+        *active_at(now),
     )
     if tx.execute(select(ahead)).scalar():
         raise InUse("Appointments lie ahead in this calendar; move or cancel them first.")

@@ -1,25 +1,28 @@
-"""What one client may have at once of an organization's time, who books without a key."""
+"""How much of an organization's time one client, who books without a key, may have at once."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, literal_column, or_, select
+from sqlalchemy import func, select
 
 from kalends.core.caller import Host, Visitor
 from kalends.core.contacts import digits, folded
 from kalends.core.errors import TooManyHolds, TooManyOpen
-from kalends.core.hours import moment, seconds
+from kalends.core.hours import shifted
 from kalends.core.lifecycle import MAX_BUSY
-from kalends.db.claims import lock_name
-from kalends.db.database import AnyRow, Tx
+from kalends.core.offered import OfferedType
+from kalends.db.claims import active_at, lock_name
+from kalends.db.database import Tx
 from kalends.db.tables import appointments
 
 
-def of_client(tx: Tx, host: Host, kind: AnyRow, email: str | None, phone: str | None, now: datetime) -> None:
-    """Raise TooManyOpen if a client has as many open bookings of a type as it allows. The client is whoever
-    has the e-mail address, or, of those without one, the phone number. Nobody else is counted for the same
-    client until the transaction ends. What staff booked does not count."""
-    most = kind.max_open_per_client
+def of_client(
+    tx: Tx, host: Host, type_: OfferedType, email: str | None, phone: str | None, now: datetime
+) -> None:
+    """Raise TooManyOpen if a client has as many open bookings of a type as it allows. Bookings with the same
+    e-mail address are one client's; of those without an address, those with the same phone number. No other
+    transaction counts for the same client until this one ends. What staff booked does not count."""
+    most = type_.max_open_per_client
     if most is None or (email is None and phone is None):
         return
     mine: tuple[Any, ...]
@@ -29,16 +32,16 @@ def of_client(tx: Tx, host: Host, kind: AnyRow, email: str | None, phone: str | 
     else:
         client, named = digits(phone or ""), "With this phone number"
         mine = (appointments.c.client_phone_digits == client, appointments.c.client_email_folded.is_(None))
-    lock_name(tx, "open bookings", host.org_id, kind.id, client)
+    lock_name(tx, "open bookings", host.org_id, type_.id, client)
     open_ = (
         appointments.c.org_id == host.org_id,
         *mine,
-        appointments.c.appointment_type_id == kind.id,
+        appointments.c.appointment_type_id == type_.id,
         appointments.c.source == "booking_page",
         # So that the index is entered at the times.
-        appointments.c.start_time > moment(seconds(now) - int(MAX_BUSY.total_seconds())),
+        appointments.c.start_time > shifted(now, -MAX_BUSY),
         appointments.c.end_time > now,
-        *_standing(now),
+        *active_at(now),
     )
     if _count(tx, *open_) >= most:
         raise TooManyOpen(
@@ -49,14 +52,14 @@ def of_client(tx: Tx, host: Host, kind: AnyRow, email: str | None, phone: str | 
 
 
 def of_address(tx: Tx, host: Host, visitor: Visitor, now: datetime, *, besides: str | None = None) -> None:
-    """Raise TooManyHolds if as much is held from an address as may be, `besides` the hold with this id.
-    Nothing else is counted for the same address until the transaction ends."""
+    """Raise TooManyHolds if a network address holds as much time as it may, `besides` the hold with this id.
+    No other transaction counts for the same address until this one ends."""
     lock_name(tx, "holds", host.org_id, visitor.digest.hex())
     held = (
         appointments.c.org_id == host.org_id,
         appointments.c.held_from == visitor.digest,
         appointments.c.id != (besides or ""),
-        *_standing(now),
+        *active_at(now),
     )
     if _count(tx, *held) >= visitor.most_holds:
         raise TooManyHolds(
@@ -64,13 +67,6 @@ def of_address(tx: Tx, host: Host, visitor: Visitor, now: datetime, *, besides: 
             "again in a few minutes.",
             limit=visitor.most_holds,
         )
-
-
-def _standing(now: datetime) -> tuple[Any, ...]:
-    return (
-        appointments.c.status != literal_column("'cancelled'"),
-        or_(appointments.c.expires_at.is_(None), appointments.c.expires_at > now),
-    )
 
 
 def _count(tx: Tx, *which: Any) -> int:

@@ -1,8 +1,8 @@
 """Bookings that their clients have to confirm by mail.
 
-Until then one is no appointment, but a hold with a client (version 0): it keeps its time and counts for
-limits, lapses like every hold, and nobody but its client sees it. It becomes an appointment where it stands,
-so the time is never given up in between.
+Until then it is not an appointment, but a hold with a client (version 0): it keeps its time, counts for
+limits and lapses as every hold does, and only its client sees it. The same row becomes the appointment, so
+the time is never given up in between.
 """
 
 from datetime import datetime, timedelta
@@ -19,24 +19,22 @@ from kalends.db.tables import events as outbox
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.events import AppointmentCreated
 from kalends.services import events, offers
-from kalends.services.appointments import fields_of, with_fields
+from kalends.services.appointments import fields_of, pending, with_fields
 from kalends.services.parties import Party
 
 WITHIN = timedelta(minutes=30)
 UNCONFIRMED = 0
-"""The version of what is no appointment yet."""
+"""The version of a booking that is not an appointment yet."""
 
 
-def asked(booked: Values, held_from: bytes, now: datetime) -> Values:
+def asked(booked: Values, held_from: bytes, now: datetime) -> dict[str, Any]:
     """Return the row of a booking as it is until its client has confirmed it. `held_from` is a digest of the
     network address that asked for it."""
     return {
         **booked,
+        **pending(min(now + WITHIN, booked["start_time"])),
         "is_hold": True,
         "version": UNCONFIRMED,
-        "status": "pending",
-        "confirmed_at": None,
-        "expires_at": min(now + WITHIN, booked["start_time"]),
         "held_from": held_from,
     }
 
@@ -58,7 +56,8 @@ def must_stand(row: AnyRow, now: datetime) -> None:
 
 
 def must_be_confirmed(present: Appointment) -> None:
-    """Raise IllegalTransition for what its client has not confirmed yet, and so can't be moved."""
+    """Raise IllegalTransition for a booking that can't be moved, since its client has not confirmed it
+    yet."""
     if present.version == UNCONFIRMED:
         raise IllegalTransition(
             "This booking waits to be confirmed by its client; confirm it first, then it can be moved.",
@@ -74,32 +73,33 @@ def is_cancelled() -> IllegalTransition:
 
 
 def confirm(tx: Tx, party: Party, row: AnyRow, now: datetime) -> Appointment:
-    """Make an appointment of a locked row that stands, as if it were booked at this moment. Raises
+    """Make an appointment of a locked row that has not lapsed, as if it were booked at this moment. Raises
     IllegalTransition if its client has cancelled it."""
     if row.status == "cancelled":
         raise is_cancelled()
-    kind = offers.kind_of(tx, row.org_id, row.appointment_type_id)
-    waits = bool(kind.requires_confirmation)
+    type_ = offers.type_of(tx, row.org_id, row.appointment_type_id)
     after = {
         "is_hold": False,
         "version": 1,
         "held_from": None,
-        "status": "pending" if waits else "confirmed",
-        "expires_at": confirm_by(now, kind.confirm_within_hours, row.start_time) if waits else None,
-        "confirmed_at": None if waits else now,
+        "status": "confirmed",
+        "confirmed_at": now,
+        "expires_at": None,
         "created_at": now,
         "updated_at": now,
     }
+    if type_.requires_confirmation:
+        after |= pending(confirm_by(now, type_.confirm_within_hours, row.start_time))
     _write(tx, row, after)
     booked = with_fields(row, fields_of(row) | after)
-    told = AppointmentCreated(appointment=booked, actor=party.actor, check="all")
-    tx.execute(insert(outbox), events.of_appointment("appointment.created", told, now))
+    payload = AppointmentCreated(appointment=booked, actor=party.actor, check="all")
+    tx.execute(insert(outbox), events.of_appointment("appointment.created", payload, now))
     return booked
 
 
 def withdraw(tx: Tx, row: AnyRow, reason: str | None, now: datetime) -> Appointment:
-    """Give the time of a locked row that stands back. Nobody else is told, since nobody knew of it; it is
-    gone when it would have lapsed."""
+    """Give back the time of a locked row that has not lapsed. Nobody else is told, since nobody knew of it.
+    The row is removed when it would have lapsed."""
     after = {"status": "cancelled", "cancelled_at": now, "cancellation_reason": reason, "updated_at": now}
     _write(tx, row, after)
     return with_fields(row, fields_of(row) | after | {"expires_at": None})

@@ -1,7 +1,7 @@
 """Forgetting what has expired, of all organizations, some at a time.
 
-What still means something is kept: keys that were revoked or have expired stay in the list, since others name
-them as their makers, and appointments and their history are never erased.
+What still has a meaning is kept: keys that were revoked or have expired stay in the list, since other things
+name them as their makers. Appointments and their history are never removed.
 """
 
 from datetime import datetime, timedelta
@@ -15,25 +15,27 @@ from kalends.services.idempotency import KEPT
 from kalends.services.manage_links import GOOD_AFTER_END
 
 LINKS_KEPT = GOOD_AFTER_END + timedelta(days=60)
-"""After the end of their appointment; should it be moved to another day by then, they are good again."""
+"""How long links are kept after the end of their appointment: if it is moved to a later day by then, they
+work again."""
 SANDBOXES_KEPT = timedelta(days=30)
-"""Of holds in sandboxes, whose time is whatever a request says: so long after they were really made."""
+"""How long holds of sandboxes are kept after they were made by the real clock: there, requests say what time
+it is."""
 SANDBOX_LINKS_KEPT = timedelta(days=365)
-"""Likewise of links: so long after their appointment was really made."""
+"""How long links of sandboxes are kept after their appointment was made by the real clock."""
 ZONE_DATA_KEPT = timedelta(days=90)
 _MOST_AT_ONCE = 500
 
 Place = tuple[datetime, bytes]
-"""Where a look through old links has got to: when the last one was made, and its digest."""
+"""How far a search through old links has come: when the last one was made, and its digest."""
 
 
 def forget_answers(tx: Tx, now: datetime) -> int:
-    """Remove some answers that are given again no more (`Idempotency-Key`); how many."""
+    """Remove some answers that are no longer repeated (`Idempotency-Key`). Returns how many."""
     expired = idempotency_keys.c.created_at <= now - KEPT
     some = select(idempotency_keys.c.org_id, idempotency_keys.c.key).where(expired)
     rows = tx.execute(some.order_by(idempotency_keys.c.created_at).limit(_MOST_AT_ONCE)).all()
     if rows:
-        # By its name, and only if it is still the one that has expired.
+        # By its key, and only if the row is still the one that has expired.
         named = (idempotency_keys.c.org_id == bindparam("org"), idempotency_keys.c.key == bindparam("name"))
         tx.execute(
             delete(idempotency_keys).where(*named, expired),
@@ -43,8 +45,8 @@ def forget_answers(tx: Tx, now: datetime) -> int:
 
 
 def old_links(tx: Tx, now: datetime, after: Place | None) -> tuple[list[bytes], Place | None]:
-    """Look at some links that were made long ago, `after` a place: the digests of those that have ended long
-    ago, too, and the place of the last one; None if no more are left."""
+    """Look at some links that were made long ago, `after` a place. Returns the digests of those that have
+    also ended long ago, and the place of the last one, or None if there are no more."""
     wanted = (
         select(
             manage_links.c.digest,
@@ -74,7 +76,8 @@ def old_links(tx: Tx, now: datetime, after: Place | None) -> tuple[list[bytes], 
 
 
 def forget_links(tx: Tx, digests: list[bytes], now: datetime) -> int:
-    """Remove links that were found to have ended long ago, unless their appointment was moved since."""
+    """Remove links that ended long ago, unless their appointment was moved since they were found. Returns how
+    many were found."""
     has_ended = exists().where(
         appointments.c.org_id == manage_links.c.org_id,
         appointments.c.id == manage_links.c.appointment_id,
@@ -88,8 +91,8 @@ def forget_links(tx: Tx, digests: list[bytes], now: datetime) -> int:
 
 
 def forget_holds(tx: Tx, now: datetime) -> int:
-    """Remove some holds of sandboxes that were made long ago, by the real clock; how many. Those of other
-    organizations are removed when they expire."""
+    """Remove some holds of sandboxes that were made long ago by the real clock. Returns how many. Holds of
+    other organizations are removed when they expire."""
     some = (
         select(appointments.c.org_id, appointments.c.id)
         .where(
@@ -114,8 +117,8 @@ def forget_holds(tx: Tx, now: datetime) -> int:
 
 
 def forget_zone_data(tx: Tx, now: datetime) -> int:
-    """Remove the versions of the time zone data that no process has used for a long time; how many. There
-    are a few a year."""
+    """Remove the versions of the time zone data that no process has used for a long time. Returns how many.
+    There are a few a year."""
     return tx.execute(delete(zone_data).where(zone_data.c.seen_at < now - ZONE_DATA_KEPT)).rowcount
 
 

@@ -1,4 +1,4 @@
-"""What was changed in appointments: written down once, for their history and for the outbox."""
+"""Changes of appointments, for their history and for the outbox."""
 
 import json
 from datetime import datetime
@@ -14,15 +14,16 @@ from kalends.schemas.appointments import Actor, Appointment, HistoryEntry
 from kalends.schemas.events import AppointmentChanged
 from kalends.services import events, parties
 from kalends.services.appointments import fields_of, row_of, shown, with_fields
+from kalends.services.parties import Party
 
 _UNTOLD = frozenset({"version", "updated_at"})
-"""What changes with every change, and so tells nothing."""
+"""Fields that change with every change, so they are not listed."""
 
 
 def record(
-    tx: Tx, actor: Actor, before: Appointment, after: Appointment, *, check: Check, now: datetime
+    tx: Tx, party: Party, before: Appointment, after: Appointment, check: Check, now: datetime
 ) -> None:
-    """Tell that `actor` made `before` into `after`, in the appointment's history and in the outbox."""
+    """Store that `party` made `before` into `after`, in the appointment's history and in the outbox."""
     previous, changed = _differences(before, after)
     tx.execute(
         insert(appointment_changes),
@@ -31,22 +32,22 @@ def record(
             "appointment_id": after.id,
             "version": after.version,
             "at": now,
-            "actor": actor.model_dump_json(),
+            "actor": party.actor.model_dump_json(),
             "before": json.dumps(previous),
             "after": json.dumps(changed),
         },
     )
-    told = AppointmentChanged(appointment=after, previous=previous, actor=actor, check=check)
-    kinds: list[str] = [after.status] if "status" in changed and after.status != "pending" else []
-    kinds += ["rescheduled"] if "start_time" in changed else []
+    payload = AppointmentChanged(appointment=after, previous=previous, actor=party.actor, check=check)
+    names: list[str] = [after.status] if "status" in changed and after.status != "pending" else []
+    names += ["rescheduled"] if "start_time" in changed else []
     tx.execute(
         insert(outbox),
-        [events.of_appointment(f"appointment.{kind}", told, now) for kind in kinds or ["updated"]],
+        [events.of_appointment(f"appointment.{name}", payload, now) for name in names or ["updated"]],
     )
 
 
 def of(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> list[HistoryEntry]:
-    """Everything that was ever changed in an appointment, oldest first. Raises NotFound."""
+    """Return everything that was ever changed in an appointment, oldest first. Raises NotFound."""
     row = row_of(tx, org_id, appointment_id)
     changes = tx.execute(
         select(appointment_changes)
@@ -54,12 +55,12 @@ def of(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> list[HistoryE
         .order_by(appointment_changes.c.version)
     ).all()
     stored, present = with_fields(row, fields_of(row)), shown(row, now)
-    made = stored.model_dump(mode="json")
-    made |= {"version": 1, "updated_at": made["created_at"]}
+    first = stored.model_dump(mode="json")
+    first |= {"version": 1, "updated_at": first["created_at"]}
     for entry in reversed(changes):
-        made |= json.loads(entry.before)
+        first |= json.loads(entry.before)
     entries = [
-        HistoryEntry(version=1, at=row.created_at, actor=_actor(row.created_by), before=None, after=made),
+        HistoryEntry(version=1, at=row.created_at, actor=_actor(row.created_by), before=None, after=first),
         *(
             HistoryEntry(
                 version=entry.version,
@@ -71,7 +72,7 @@ def of(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> list[HistoryE
             for entry in changes
         ),
     ]
-    if present.version != stored.version:  # it has lapsed, and nobody has written that down yet
+    if present.version != stored.version:  # it has lapsed, which is not stored yet
         before, after = _differences(stored, present)
         entries.append(
             HistoryEntry(
@@ -86,7 +87,8 @@ def of(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> list[HistoryE
 
 
 def asked_at(tx: Tx, appointment: AnyRow) -> datetime:
-    """When its client last asked for the time of an appointment: when they booked it, or moved it since."""
+    """Return when a client last asked for the time of their appointment: when they booked it, or moved it
+    since."""
     changes = tx.execute(
         select(appointment_changes.c.at, appointment_changes.c.actor, appointment_changes.c.after)
         .where(
@@ -109,5 +111,5 @@ def _differences(before: Appointment, after: Appointment) -> tuple[dict[str, Any
     return {field: old[field] for field in fields}, {field: new[field] for field in fields}
 
 
-def _actor(told: str | None) -> Actor | None:
-    return None if told is None else Actor.model_validate_json(told)
+def _actor(stored: str | None) -> Actor | None:
+    return None if stored is None else Actor.model_validate_json(stored)

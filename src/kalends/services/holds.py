@@ -10,102 +10,81 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from kalends.core.errors import HoldGone, HoldMismatch, InvalidTime, NotFound
-from kalends.core.hours import instant
-from kalends.core.lifecycle import Occupancy
+from kalends.core.hours import instant, shifted
+from kalends.core.lifecycle import Check
+from kalends.core.offered import OfferedType
 from kalends.db.claims import claim, lock_calendars
-from kalends.db.database import AnyRow, Tx
+from kalends.db.database import Tx
 from kalends.db.tables import appointments
 from kalends.ids import new_id
-from kalends.schemas.holds import Hold, HoldCreate
+from kalends.schemas.holds import ClientHoldCreate, Hold
 from kalends.services import offers, placing
+from kalends.services.appointments import new_row, occupied, pending
 from kalends.services.confirmations import UNCONFIRMED
 from kalends.services.parties import Party
 from kalends.services.placing import Place
 
 
-def hold(tx: Tx, party: Party, wish: HoldCreate, now: datetime, *, held_from: bytes | None = None) -> Hold:
-    """Keep time for a while. `held_from` is a digest of a client's network address. Raises NotFound for an
-    unknown type or calendar, InvalidTime, Unbookable."""
+def hold(
+    tx: Tx,
+    party: Party,
+    wish: ClientHoldCreate,
+    now: datetime,
+    *,
+    calendar_id: str | None = None,
+    check: Check = "all",
+    held_from: bytes | None = None,
+) -> Hold:
+    """Keep time for a while. `held_from` is a digest of a client's network address.
+
+    Raises NotFound for an unknown type or calendar, InvalidTime, Unbookable.
+    """
     start = instant(wish.start_time, party.timezone)
-    kind = offers.kind_of(tx, party.org_id, wish.appointment_type_id)
-    in_question = offers.calendars_of(tx, kind, wish.calendar_id)
-    taken = placing.occupation(tx, kind, start)
-    place = placing.place(tx, kind, in_question, taken, wish.check, now)
-    row = {
-        "org_id": party.org_id,
-        "id": new_id("hold"),
-        "appointment_type_id": kind.id,
-        "calendar_id": place.calendar_id,
-        "start_time": place.taken.start,
-        "end_time": place.taken.end,
-        "busy_start": place.taken.busy_start,
-        "busy_end": place.taken.busy_end,
-        "overlap_allowed": False,
-        "is_hold": True,
-        "expires_at": _expiry(now, wish.ttl_seconds),
-        "held_from": held_from,
-        "client_name": "",
-        "client_email": None,
-        "client_email_folded": None,
-        "client_phone": None,
-        "client_phone_digits": None,
-        "client_language": "",
-        "client_timezone": None,
-        "client_notes": None,
-        "internal_notes": None,
-        "answers": [],
-        "status": "pending",
-        "source": party.source,
-        "version": 1,
-        "confirmed_at": None,
-        "completed_at": None,
-        "cancelled_at": None,
-        "no_show_at": None,
-        "cancellation_reason": None,
-        "created_by": party.actor.model_dump_json(),
-        "created_at": now,
-        "updated_at": now,
-    }
+    type_ = offers.type_of(tx, party.org_id, wish.appointment_type_id)
+    in_question = offers.calendars_of(tx, type_, calendar_id)
+    taken = placing.occupation(tx, type_, start)
+    place = placing.place(tx, type_, in_question, taken, check, now)
+    row = new_row(party, type_.id, place.calendar_id, taken, now) | pending(_expiry(now, wish.ttl_seconds))
+    row |= {"id": new_id("hold"), "is_hold": True, "held_from": held_from}
     if not claim(tx, row, None):
         raise placing.refused_by_the_database(row, now)
     return Hold.model_validate(row)
 
 
-def release(tx: Tx, org_id: str, hold_id: str, now: datetime) -> str:
-    """Give the time back; the hold's id. Raises NotFound, also for one that has expired."""
-    gone = tx.execute(
-        delete(appointments).where(*_standing(org_id, hold_id, now)).returning(appointments.c.id)
-    ).first()
+def release(tx: Tx, party: Party, hold_id: str, now: datetime) -> str:
+    """Give the time of a hold back. Returns its id. Raises NotFound, also if it has expired."""
+    mine = _standing(party.org_id, hold_id, now)
+    gone = tx.execute(delete(appointments).where(*mine).returning(appointments.c.id)).first()
     if gone is None:
         raise NotFound("There is no hold with this id, or it has expired.")
     return hold_id
 
 
 def redeem(
-    tx: Tx, kind: AnyRow, hold_id: str, start: datetime, calendar_id: str | None, now: datetime
+    tx: Tx, type_: OfferedType, hold_id: str, start: datetime, calendar_id: str | None, now: datetime
 ) -> Place:
-    """Take a hold for the booking it was made for, in whose transaction this is. The rules were asked when it
-    was made, and its time is taken as it was then. Raises HoldGone, HoldMismatch."""
-    mine = _standing(kind.org_id, hold_id, now)
+    """Remove a hold, for the booking that takes its place in the same transaction. The rules were checked
+    when the hold was made, and the booking takes the same time. Raises HoldGone, HoldMismatch."""
+    mine = _standing(type_.org_id, hold_id, now)
     found = tx.execute(select(appointments).where(*mine)).first()
     if found is None:
         raise HoldGone
-    if (found.appointment_type_id, found.start_time) != (kind.id, start) or (
+    if (found.appointment_type_id, found.start_time) != (type_.id, start) or (
         calendar_id is not None and calendar_id != found.calendar_id
     ):
         raise HoldMismatch
-    lock_calendars(tx, kind.org_id, [found.calendar_id])
+    lock_calendars(tx, type_.org_id, [found.calendar_id])
     if tx.execute(delete(appointments).where(*mine).returning(appointments.c.id)).first() is None:
-        raise HoldGone  # somebody else was faster
-    taken = Occupancy(found.start_time, found.end_time, found.busy_start, found.busy_end)
-    return Place(found.calendar_id, taken)
+        raise HoldGone  # another booking was faster
+    return Place(found.calendar_id, occupied(found._asdict()))
 
 
 def _expiry(now: datetime, ttl_seconds: int) -> datetime:
-    try:
-        return now + timedelta(seconds=ttl_seconds)
-    except OverflowError:
-        raise InvalidTime("The hold would expire after the year 9999.") from None
+    wanted = timedelta(seconds=ttl_seconds)
+    expires_at = shifted(now, wanted)
+    if expires_at - now < wanted:
+        raise InvalidTime("The hold would expire after the year 9999.")
+    return expires_at
 
 
 def _standing(org_id: str, hold_id: str, now: datetime) -> tuple[Any, ...]:

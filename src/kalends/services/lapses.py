@@ -1,18 +1,19 @@
 """What lapses by itself: holds that nobody used, and bookings that nobody confirmed in time.
 
 Whether something has lapsed is asked of the clock (`expires_at`), so its time is free from that second on.
-But a constraint can't ask the clock: whoever takes time of a calendar first settles what has lapsed there, in
-the same transaction. So does whoever takes one of a limited number of places, for not all clocks agree: what
-one has counted as lapsed, nobody can redeem or confirm afterwards. The worker settles the rest.
+But a constraint can't ask the clock: a booking first settles what has lapsed in its calendars, in the same
+transaction. A booking under a cap also settles what has lapsed under that cap, because clocks differ: what
+one server counted as lapsed, another must not redeem or confirm afterwards. The worker settles the rest.
 """
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, exists, literal_column, or_, update
+from sqlalchemy import ColumnElement, delete, exists, or_, update
 
-from kalends.core.hours import moment, seconds
-from kalends.core.lifecycle import MAX_BUSY, Occupancy, as_of
+from kalends.core.hours import moment
+from kalends.core.lifecycle import Occupancy, as_of
+from kalends.db.claims import NOT_CANCELLED, occupying
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointments, organizations
 from kalends.schemas.appointments import Appointment
@@ -21,7 +22,6 @@ from kalends.services.appointments import WITH_HOLDS, fields_of, with_fields
 from kalends.services.confirmations import UNCONFIRMED
 
 _MOST_AT_ONCE = 200
-_LONGEST = int(MAX_BUSY.total_seconds())
 
 
 def settle(tx: Tx, org_id: str, calendar_ids: Collection[str], taken: Occupancy, now: datetime) -> None:
@@ -30,12 +30,8 @@ def settle(tx: Tx, org_id: str, calendar_ids: Collection[str], taken: Occupancy,
         appointments.c.org_id == org_id,
         appointments.c.calendar_id.in_(calendar_ids),
         appointments.c.expires_at <= now,
-        # So that the index of what is active is entered at the times, and not the whole organization read.
-        appointments.c.status != literal_column("'cancelled'"),
-        appointments.c.overlap_allowed.in_((False, True)),
-        appointments.c.busy_start > moment(seconds(taken.busy_start) - _LONGEST),
-        appointments.c.busy_start < taken.busy_end,
-        appointments.c.busy_end > taken.busy_start,
+        NOT_CANCELLED,
+        *occupying(taken.busy_start, taken.busy_end),
     )
     _settle_where(tx, lapsed, now)
 
@@ -48,15 +44,15 @@ def settle_counted(tx: Tx, org_id: str, type_id: str, span: tuple[int, int], now
         appointments.c.appointment_type_id == type_id,
         appointments.c.start_time >= moment(span[0]),
         appointments.c.start_time < moment(span[1]),
-        appointments.c.status != "cancelled",
         appointments.c.expires_at <= now,
+        NOT_CANCELLED,
     )
     _settle_where(tx, lapsed, now)
 
 
 def sweep(tx: Tx, now: datetime) -> int:
-    """Settle some of what has lapsed, of any organization but sandboxes, whose time is whatever a request
-    says; how many. Others may sweep at the same time."""
+    """Settle some of what has lapsed, of all organizations but sandboxes, where requests say what time it is.
+    Returns how many. Several workers may sweep at the same time."""
     live = organizations.c.id == appointments.c.org_id, ~organizations.c.sandbox
     rows = tx.execute(
         WITH_HOLDS.where(appointments.c.expires_at <= now, exists().where(*live))
@@ -69,7 +65,7 @@ def sweep(tx: Tx, now: datetime) -> int:
 
 
 def settle_one(tx: Tx, row: AnyRow, now: datetime) -> Appointment:
-    """Write down that a locked row of SHOWN has lapsed; what it is now."""
+    """Store that a locked row of SHOWN has lapsed. Returns the appointment as it is now."""
     after = {**as_of(dict(row._mapping), now), "updated_at": now}
     tx.execute(
         update(appointments)
@@ -77,14 +73,13 @@ def settle_one(tx: Tx, row: AnyRow, now: datetime) -> Appointment:
         .values({column.name: after[column.name] for column in appointments.c})
     )
     settled = with_fields(row, after)
-    history.record(
-        tx, parties.system(row.org_id).actor, with_fields(row, fields_of(row)), settled, check="none", now=now
-    )
+    before = with_fields(row, fields_of(row))
+    history.record(tx, parties.system(row.org_id), before, settled, "none", now)
     return settled
 
 
 def clear_holds(tx: Tx, org_id: str, type_id: str, now: datetime) -> None:
-    """Remove the holds of a type that keep no time any more."""
+    """Remove the holds of a type that no longer keep time."""
     gone = (
         appointments.c.org_id == org_id,
         appointments.c.appointment_type_id == type_id,
@@ -95,7 +90,7 @@ def clear_holds(tx: Tx, org_id: str, type_id: str, now: datetime) -> None:
 
 
 def _settle_where(tx: Tx, lapsed: Sequence[ColumnElement[bool]], now: datetime) -> None:
-    # In one order, so that no two wait for each other's rows.
+    # In the order of ids, so that no two transactions wait for each other's rows.
     found = WITH_HOLDS.where(*lapsed).order_by(appointments.c.id)
     _settle(tx, tx.execute(found.with_for_update(of=appointments, key_share=True)).all(), now)
 

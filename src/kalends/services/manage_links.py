@@ -13,17 +13,18 @@ from kalends.db.tables import appointments, manage_links, organizations
 from kalends.ids import digest, new_token
 from kalends.services.appointments import row_of
 from kalends.services.organizations import host_of
+from kalends.services.parties import Party
 
 GOOD_AFTER_END = timedelta(days=30)
 
 
-def renew(tx: Tx, org_id: str, appointment_id: str, now: datetime, *, keep_others: bool = False) -> str:
-    """Make a new link of an appointment; the others stop working, unless they are to be kept. Returns the new
-    one's token. Raises NotFound."""
-    row_of(tx, org_id, appointment_id, locked=True)  # of two at once, the second ends the first's
+def renew(tx: Tx, party: Party, appointment_id: str, now: datetime, *, keep_others: bool = False) -> str:
+    """Make a new link of an appointment. The others stop working, unless they are to be kept. Returns the
+    token of the new one. Raises NotFound."""
+    row_of(tx, party.org_id, appointment_id, locked=True)  # of two at once, the second ends the first's
     if not keep_others:
-        drop(tx, org_id, appointment_id)
-    return issue(tx, org_id, appointment_id, now)
+        drop(tx, party.org_id, appointment_id)
+    return issue(tx, party.org_id, appointment_id, now)
 
 
 def issue_beside(tx: Tx, other: bytes, now: datetime) -> str | None:
@@ -32,7 +33,7 @@ def issue_beside(tx: Tx, other: bytes, now: datetime) -> str | None:
     found = select(manage_links.c.org_id, manage_links.c.appointment_id).where(manage_links.c.digest == other)
     if (link := tx.execute(found).first()) is None:
         return None
-    row_of(tx, link.org_id, link.appointment_id, locked=True)  # whoever ends links holds this lock
+    row_of(tx, link.org_id, link.appointment_id, locked=True)  # links are ended under this lock
     return None if tx.execute(found).first() is None else issue(tx, link.org_id, link.appointment_id, now)
 
 
@@ -43,7 +44,8 @@ def drop(tx: Tx, org_id: str, appointment_id: str) -> None:
 
 
 def issue(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> str:
-    """One more link's token: links are stored as digests, so every mail has one of its own."""
+    """Make one more link. Returns its token. Only its digest is stored, so every mail has a link of its
+    own."""
     token = new_token()
     tx.execute(
         insert(manage_links),
@@ -53,9 +55,9 @@ def issue(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> str:
 
 
 def withdraw(tx: Tx, org_id: str, tokens: Sequence[str]) -> None:
-    """Remove links that nobody was told."""
-    told_to_nobody = manage_links.c.digest.in_([digest(token) for token in tokens])
-    tx.execute(delete(manage_links).where(manage_links.c.org_id == org_id, told_to_nobody))
+    """Remove links that nobody was given."""
+    unused = manage_links.c.digest.in_([digest(token) for token in tokens])
+    tx.execute(delete(manage_links).where(manage_links.c.org_id == org_id, unused))
 
 
 def must_be_good(tx: Tx, link: Link) -> None:
@@ -65,12 +67,12 @@ def must_be_good(tx: Tx, link: Link) -> None:
 
 
 def no_link() -> NotFound:
-    """Return the refusal of a link that has ended, or never was."""
+    """Return the refusal of a link that has ended, or never existed."""
     return NotFound("This link is not good, or no longer.")
 
 
 def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, Link]:
-    """The links behind some digests, expired ones included."""
+    """Return the links with these digests, expired ones included."""
     rows = tx.execute(
         select(
             organizations,
@@ -90,9 +92,6 @@ def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, Link]:
         .where(manage_links.c.digest.in_(digests))
     )
     return {
-        row.digest: Link(row.digest, host_of(row), row.appointment_id, _expiry(row.end_time)) for row in rows
+        row.digest: Link(row.digest, host_of(row), row.appointment_id, shifted(row.end_time, GOOD_AFTER_END))
+        for row in rows
     }
-
-
-def _expiry(end: datetime) -> datetime:
-    return shifted(end, GOOD_AFTER_END)

@@ -1,18 +1,31 @@
-"""Reading what the core needs to know, to tell what can be booked."""
+"""Reading what the core needs to decide what can be booked."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, exists, func, literal_column, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, true
 
 from kalends.core.errors import NotFound
-from kalends.core.hours import Override, Schedule, day_named, day_number, moment, odd_days, seconds
+from kalends.core.hours import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Override,
+    Schedule,
+    day_named,
+    day_number,
+    moment,
+    seconds,
+)
 from kalends.core.intervals import Intervals
 from kalends.core.lifecycle import MAX_BUSY, Occupancy
-from kalends.core.rules import Calendar, Period, Terms, span_of_periods
+from kalends.core.offered import Candidate, OfferedType
+from kalends.core.rules import Calendar, span_of_periods
 from kalends.core.slots import Offer
-from kalends.db.database import AnyRow, Tx
+from kalends.db.claims import active_at, occupying
+from kalends.db.database import Tx
 from kalends.db.tables import (
     appointment_types,
     appointments,
@@ -26,62 +39,62 @@ from kalends.db.tables import (
 from kalends.db.verbs import all_in_seconds
 from kalends.schemas.appointment_types import BookingQuestion
 
-_DAY = 86_400
-_MINUTE = 60
-_CAPS: Mapping[str, Period] = {"max_per_day": "day", "max_per_week": "week", "max_per_month": "month"}
 _SLACK = int(MAX_BUSY.total_seconds())
 
 
-def kind_of(tx: Tx, org_id: str, type_id: str) -> AnyRow:
-    """A type's row, with its organization's `timezone`, `week_start`, and the id and zone of the schedule it
-    follows. Raises NotFound."""
-    row = tx.execute(_KIND, {"org": org_id, "type": type_id}).first()
+def type_of(tx: Tx, org_id: str, type_id: str) -> OfferedType:
+    """Return a type. Raises NotFound."""
+    row = tx.execute(_TYPE, {"org": org_id, "type": type_id}).first()
     if row is None:
         raise NotFound("There is no appointment type with this id.", field="appointment_type_id")
-    return row
+    return OfferedType(**row._mapping)
 
 
-def questions_of(kind: AnyRow) -> list[BookingQuestion]:
-    """The questions that a type asks."""
-    return [BookingQuestion.model_validate(each) for each in kind.booking_questions]
+def questions_of(type_: OfferedType) -> list[BookingQuestion]:
+    """Return the questions that a type asks."""
+    return [BookingQuestion.model_validate(each) for each in type_.booking_questions]
 
 
-def calendars_of(tx: Tx, kind: AnyRow, calendar_id: str | None = None) -> Sequence[AnyRow]:
-    """The calendars in question, the oldest first: those that serve the type, or the one that is named,
-    whether it does or not (`serves`). Raises NotFound for one that does not exist."""
-    asked = {"org": kind.org_id, "type": kind.id}
+def calendars_of(tx: Tx, type_: OfferedType, calendar_id: str | None = None) -> Sequence[Candidate]:
+    """Return the calendars in question, the oldest first: those that serve the type, or the one that is
+    named, whether it does or not. Raises NotFound if there is none by that name."""
     if calendar_id is None:
-        return tx.execute(_SERVING, asked).all()
-    found = tx.execute(_NAMED, asked | {"calendar": calendar_id}).all()
+        return _candidates(tx, _SERVING, type_)
+    found = _candidates(tx, _NAMED, type_, calendar_id)
     if not found:
         raise NotFound("There is no calendar with this id.", field="calendar_id")
     return found
 
 
-def calendars_for_moving(tx: Tx, kind: AnyRow, calendar_id: str, *, by_client: bool) -> Sequence[AnyRow]:
-    """The calendars to which an appointment of `calendar_id` may be moved: staff move it within its own,
-    which may be out of service by now; a client takes any that serves the type."""
-    asked = {"org": kind.org_id, "type": kind.id}
+def calendars_for_moving(
+    tx: Tx, type_: OfferedType, calendar_id: str, *, by_client: bool
+) -> Sequence[Candidate]:
+    """Return the calendars to which an appointment of `calendar_id` may be moved: staff move it within its
+    own, which may be out of service by now; a client takes any that serves the type."""
     if by_client:
-        return tx.execute(_SERVING, asked).all()
-    return tx.execute(_OWN, asked | {"calendar": calendar_id}).all()
+        return _candidates(tx, _SERVING, type_)
+    return _candidates(tx, _OWN, type_, calendar_id)
 
 
-def is_capped(kind: AnyRow) -> bool:
-    """Whether bookings of the type are counted."""
-    return bool(_caps(kind))
+def _candidates(
+    tx: Tx, statement: Select[*tuple[Any, ...]], type_: OfferedType, calendar_id: str | None = None
+) -> Sequence[Candidate]:
+    wanted = {"org": type_.org_id, "type": type_.id}
+    if calendar_id is not None:
+        wanted["calendar"] = calendar_id
+    return [Candidate(**row._mapping) for row in tx.execute(statement, wanted)]
 
 
-def counted(kind: AnyRow, start: int, end: int) -> tuple[int, int] | None:
-    """The instants within which bookings of the type count against its caps on starts in `[start, end)`; None
-    where it has no caps."""
-    return span_of_periods(_caps(kind), kind.followed_timezone, kind.week_start, start, end)
+def counted(type_: OfferedType, start: int, end: int) -> tuple[int, int] | None:
+    """Return the instants within which bookings of the type count against its caps on starts in
+    `[start, end)`; None if it has no caps."""
+    return span_of_periods(type_.caps, type_.followed_timezone, type_.week_start, start, end)
 
 
 def offer(
     tx: Tx,
-    kind: AnyRow,
-    in_question: Sequence[AnyRow],
+    type_: OfferedType,
+    in_question: Sequence[Candidate],
     start: int,
     end: int,
     now: datetime,
@@ -89,30 +102,19 @@ def offer(
     moving: str | None = None,
     taking: Occupancy | None = None,
 ) -> Offer:
-    """The offer of a type on some calendars, good for starts in `[start, end)`, in seconds since 1970. What
-    the appointment `moving` takes does not count. `taking` is what an appointment takes, where that is not
+    """Return the offer of a type on some calendars, good for starts in `[start, end)`, in seconds since 1970.
+    What the appointment `moving` takes does not count. `taking` is what an appointment takes, if that is not
     what the type asks for now."""
-    wanted = {kind.followed_id: kind.followed_timezone}
-    wanted |= {each.schedule_id: each.schedule_timezone for each in in_question if each.schedule_id}
-    known = _schedules(tx, kind, wanted, start, end)
-    duration, before, after = _lengths(kind, taking)
-    followed = known[kind.followed_id]
-    terms = Terms(
-        is_active=kind.is_active,
-        duration=duration,
-        buffer_before=before,
-        buffer_after=after,
-        interval=(kind.slot_interval_minutes or kind.duration_minutes) * _MINUTE,
-        min_notice_hours=kind.min_notice_hours,
-        max_days_ahead=kind.max_days_ahead,
-        caps=_caps(kind),
-        week_start=kind.week_start,
-        schedule=followed,
-        requires_confirmation=kind.requires_confirmation,
-        odd=() if taking is not None else _odd(kind, followed, start, end),
-    )
+    wanted = {type_.followed_id: type_.followed_timezone}
+    wanted |= {
+        each.schedule_id: each.schedule_timezone
+        for each in in_question
+        if each.schedule_id and each.schedule_timezone
+    }
+    known = _schedules(tx, type_, wanted, start, end)
+    terms = type_.terms(known[type_.followed_id], start, end, taking)
     needed = (start - terms.buffer_before, end + terms.longest + terms.buffer_after)
-    busy = _busy(tx, kind.org_id, [each.id for each in in_question], *needed, now, moving)
+    busy = _busy(tx, type_.org_id, [each.id for each in in_question], *needed, now, moving)
     return Offer(
         terms,
         [
@@ -125,72 +127,49 @@ def offer(
             )
             for each in in_question
         ],
-        _booked(tx, kind, counted(kind, start, end), now, moving),
+        _booked(tx, type_, counted(type_, start, end), now, moving),
         seconds(now),
     )
 
 
-def is_of_days(kind: AnyRow) -> bool:
-    """Whether the type lasts whole days, which may be calendar days of 23 or 25 hours: its hours decide."""
-    return bool(kind.duration_minutes * _MINUTE % _DAY == 0)
-
-
-def length(tx: Tx, kind: AnyRow, start: int) -> int:
-    """How many seconds an appointment of the type lasts that begins at `start`, in seconds since 1970."""
-    if is_of_days(kind):
-        wanted = {kind.followed_id: kind.followed_timezone}
-        followed = _schedules(tx, kind, wanted, start, start + 1)[kind.followed_id]
-        for starts, seconds_ in _odd(kind, followed, start, start + 1):
+def length(tx: Tx, type_: OfferedType, start: int) -> int:
+    """Return how long an appointment of the type lasts that begins at `start`, both in seconds."""
+    if type_.is_of_days:
+        wanted = {type_.followed_id: type_.followed_timezone}
+        followed = _schedules(tx, type_, wanted, start, start + 1)[type_.followed_id]
+        for starts, lasting in type_.odd(followed, start, start + 1):
             if start in starts:
-                return seconds_
-    return int(kind.duration_minutes * _MINUTE)
-
-
-def _odd(kind: AnyRow, followed: Schedule, start: int, end: int) -> Sequence[tuple[Intervals, int]]:
-    return odd_days(followed, kind.duration_minutes * _MINUTE // _DAY, start, end) if is_of_days(kind) else ()
-
-
-def _caps(kind: AnyRow) -> Mapping[Period, int]:
-    limits = {period: kind._mapping[column] for column, period in _CAPS.items()}
-    return {period: limit for period, limit in limits.items() if limit is not None}
-
-
-def _lengths(kind: AnyRow, taking: Occupancy | None) -> tuple[int, int, int]:
-    """Duration, buffer before and buffer after, in seconds."""
-    if taking is None:
-        minutes = (kind.duration_minutes, kind.buffer_before_minutes, kind.buffer_after_minutes)
-        return minutes[0] * _MINUTE, minutes[1] * _MINUTE, minutes[2] * _MINUTE
-    bounds = [seconds(at) for at in (taking.busy_start, taking.start, taking.end, taking.busy_end)]
-    return bounds[2] - bounds[1], bounds[1] - bounds[0], bounds[3] - bounds[2]
+                return lasting
+    return type_.duration
 
 
 def _schedules(
-    tx: Tx, kind: AnyRow, wanted: Mapping[str, str], start: int, end: int
+    tx: Tx, type_: OfferedType, wanted: Mapping[str, str], start: int, end: int
 ) -> Mapping[str, Schedule]:
-    """Schedules by id, with the overrides that can touch `[start, end)` and the longest appointment after it.
-    Windows for one type only are hours of the organization's default schedule."""
+    """Return schedules by id, with the overrides that can touch `[start, end)` and the longest appointment
+    after it. Windows for one type only are hours of the organization's default schedule."""
     weekly: dict[str, list[list[tuple[int, int]]]] = {id_: [[] for _ in range(7)] for id_ in wanted}
     found = select(windows.c.schedule_id, windows.c.day_of_week, windows.c.start_time, windows.c.end_time)
     for window in tx.execute(
         found.where(
-            windows.c.org_id == kind.org_id,
+            windows.c.org_id == type_.org_id,
             windows.c.schedule_id.in_(wanted),
             windows.c.is_active,
-            or_(windows.c.appointment_type_id.is_(None), windows.c.appointment_type_id == kind.id),
+            or_(windows.c.appointment_type_id.is_(None), windows.c.appointment_type_id == type_.id),
         )
     ):
         weekly[window.schedule_id][window.day_of_week].append(_hours(window.start_time, window.end_time))
     changed: dict[str, list[Override]] = {id_: [] for id_ in wanted}
-    first, last = (start // _DAY - 7), (end + _SLACK) // _DAY + 5
+    first, last = (start // DAY - 7), (end + _SLACK) // DAY + 5
     for row in tx.execute(
         select(overrides.c.schedule_id, overrides.c.start_date, overrides.c.end_date, overrides.c.windows)
         .where(
-            overrides.c.org_id == kind.org_id,
+            overrides.c.org_id == type_.org_id,
             overrides.c.schedule_id.in_(wanted),
             overrides.c.start_date <= day_named(last).isoformat(),
             overrides.c.end_date >= day_named(first).isoformat(),
         )
-        # What was set by hand counts before a public holiday, and what was set later before what was earlier.
+        # Of overrides of one day the last one counts: by hand after holidays, and new ones after old ones.
         .order_by(overrides.c.holiday.is_(None), overrides.c.created_at, overrides.c.id)
     ):
         changed[row.schedule_id].append(
@@ -215,7 +194,7 @@ def _busy(
     now: datetime,
     moving: str | None,
 ) -> Mapping[str, list[tuple[int, int]]]:
-    """By calendar, when it is busy within `[start, end)`, if it is."""
+    """Return when each calendar is busy within `[start, end)`; those that are free are left out."""
     rows = tx.execute(
         select(
             appointments.c.calendar_id,
@@ -225,9 +204,7 @@ def _busy(
         .where(
             appointments.c.org_id == org_id,
             appointments.c.calendar_id.in_(calendar_ids),
-            appointments.c.overlap_allowed.in_((False, True)),  # so that the index is entered at the times
-            appointments.c.busy_start < moment(end),
-            appointments.c.busy_start > moment(start - _SLACK),
+            *occupying(moment(start), moment(end)),
             *_counting(now, moving),
         )
         .group_by(appointments.c.calendar_id)
@@ -236,14 +213,14 @@ def _busy(
 
 
 def _booked(
-    tx: Tx, kind: AnyRow, span: tuple[int, int] | None, now: datetime, moving: str | None
+    tx: Tx, type_: OfferedType, span: tuple[int, int] | None, now: datetime, moving: str | None
 ) -> Sequence[int]:
-    """The starts of the type's active appointments within a span."""
+    """Return the starts of the type's active appointments within a span."""
     if span is None:
         return ()
     starts = select(all_in_seconds(tx, appointments.c.start_time)).where(
-        appointments.c.org_id == kind.org_id,
-        appointments.c.appointment_type_id == kind.id,
+        appointments.c.org_id == type_.org_id,
+        appointments.c.appointment_type_id == type_.id,
         appointments.c.start_time >= moment(span[0]),
         appointments.c.start_time < moment(span[1]),
         *_counting(now, moving),
@@ -254,7 +231,7 @@ def _booked(
 def in_week(
     tx: Tx, org_id: str, calendar_ids: Collection[str], week: tuple[int, int], now: datetime
 ) -> Mapping[str, int]:
-    """By calendar, how many active appointments start within the instants of a week."""
+    """Return how many active appointments start within the instants of a week, by calendar."""
     counted = (
         select(appointments.c.calendar_id, func.count().label("booked"))
         .where(
@@ -262,7 +239,7 @@ def in_week(
             appointments.c.calendar_id.in_(calendar_ids),
             appointments.c.start_time >= moment(week[0]),
             appointments.c.start_time < moment(week[1]),
-            *_counting(now, None),
+            *active_at(now),
         )
         .group_by(appointments.c.calendar_id)
     )
@@ -270,14 +247,15 @@ def in_week(
 
 
 def last_booked(tx: Tx, org_id: str, calendar_ids: Collection[str], now: datetime) -> Mapping[str, str]:
-    """By calendar, the id of the active appointment that was booked last, for whatever time: ids sort by when
-    they were made. Blank for a calendar that has none. A hold counts as later than any appointment."""
+    """Return the id of the active appointment that was booked last, for any time, by calendar: ids sort by
+    when they were made. It is blank for a calendar that has none. A hold counts as later than any
+    appointment."""
     latest = (
         select(appointments.c.id)
         .where(
             appointments.c.org_id == calendars.c.org_id,
             appointments.c.calendar_id == calendars.c.id,
-            *_counting(now, None),
+            *active_at(now),
         )
         .order_by(appointments.c.id.desc())
         .limit(1)
@@ -288,13 +266,10 @@ def last_booked(tx: Tx, org_id: str, calendar_ids: Collection[str], now: datetim
     return {row.id: row.latest or "" for row in rows}
 
 
-def _counting(now: datetime, moving: str | None) -> list[Any]:
-    """What keeps a calendar busy and counts for caps: everything but what is cancelled or has lapsed."""
-    rules = [
-        appointments.c.status != literal_column("'cancelled'"),  # in the index's own words
-        or_(appointments.c.expires_at.is_(None), appointments.c.expires_at > now),
-    ]
-    return rules if moving is None else [*rules, appointments.c.id != moving]
+def _counting(now: datetime, moving: str | None) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of what keeps a calendar busy and counts for caps, the appointment `moving`
+    aside."""
+    return active_at(now) if moving is None else (*active_at(now), appointments.c.id != moving)
 
 
 def _hours(start: str, end: str) -> tuple[int, int]:
@@ -302,19 +277,19 @@ def _hours(start: str, end: str) -> tuple[int, int]:
 
 
 def _of_day(clock_time: str) -> int:
-    """HH:MM:SS as seconds after midnight."""
+    """Return HH:MM:SS as seconds after midnight."""
     hour, minute, second = map(int, clock_time.split(":"))
-    return hour * 3_600 + minute * 60 + second
+    return hour * HOUR + minute * MINUTE + second
 
 
-_KIND = (
-    select(
-        appointment_types,
-        organizations.c.timezone,
-        organizations.c.week_start,
-        schedules.c.id.label("followed_id"),
-        func.coalesce(schedules.c.timezone, organizations.c.timezone).label("followed_timezone"),
-    )
+_COLUMNS: Mapping[str, ColumnElement[Any]] = {
+    **appointment_types.c,
+    "week_start": organizations.c.week_start,
+    "followed_id": schedules.c.id,
+    "followed_timezone": func.coalesce(schedules.c.timezone, organizations.c.timezone),
+}
+_TYPE = (
+    select(*(_COLUMNS[each.name].label(each.name) for each in fields(OfferedType)))
     .join_from(appointment_types, organizations, organizations.c.id == appointment_types.c.org_id)
     .join(
         schedules,

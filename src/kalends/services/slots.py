@@ -1,15 +1,14 @@
-"""What is free, why something is not, and what could be had instead."""
+"""Searching for free time: what is free, why a time is not, and the next times that are."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from kalends.core.errors import Malformed, NotFound, Wanted
-from kalends.core.hours import begin_of, end_of, instant, local_stamp, moment, seconds, stamp
-from kalends.core.rules import HOUR
+from kalends.core.hours import DAY, HOUR, begin_of, end_of, instant, local_stamp, moment, seconds, stamp
 from kalends.core.slots import Offer
 from kalends.db.aside import aside
 from kalends.db.database import Tx
-from kalends.schemas.queries import ExplainQuery, SlotsQuery
+from kalends.schemas.queries import ClientExplainQuery, ClientSlotsQuery
 from kalends.schemas.slots import ClientSlot, ClientSlotsAnswer, Explanation, Slot, SlotsAnswer
 from kalends.schemas.wire import UNSENT
 from kalends.services import offers, placing
@@ -18,19 +17,26 @@ MOST_DAYS = 92
 MOST_SLOTS = 5_000
 """Of one answer."""
 MOST_NAMED = 100_000
-"""Names of calendars in one answer: where many could take each slot, it has fewer of them."""
-_DAY = 86_400
+"""Names of calendars in one answer: if many calendars could take each slot, it has fewer slots."""
 _SUGGESTIONS = 5
 _LOOK_AHEAD = (7, 28, 57)
 """The days in which other starts are looked for, a part at a time: most often the first part has enough."""
 
 
 def search(
-    tx: Tx, org_id: str, timezone: str, query: SlotsQuery, now: datetime, *, naming: bool = True
+    tx: Tx,
+    org_id: str,
+    timezone: str,
+    query: ClientSlotsQuery,
+    now: datetime,
+    *,
+    calendar_id: str | None = None,
+    naming: bool = True,
 ) -> str:
-    """Every start that can be booked, `from` ≤ start < `to`, or the first of them and where the `next` one
-    lies, as JSON: a SlotsAnswer, or if the calendars are not to be named, a ClientSlotsAnswer. `timezone` is
-    the organization's: the zone of bare dates and naive times.
+    """Return every start that can be booked, `from` ≤ start < `to`, as JSON: a SlotsAnswer, or if it is not
+    `naming` calendars, a ClientSlotsAnswer. If there are too many, it has the first ones and the `next` one.
+    With a `calendar_id`, only that calendar's time counts. `timezone` is the organization's: the zone of bare
+    dates and naive times.
 
     Raises NotFound for an unknown type or calendar, Malformed for a range that is reversed or too long,
     InvalidTime.
@@ -39,11 +45,11 @@ def search(
     end = seconds(end_of(query.to, timezone))
     if end < start:
         raise Malformed("to must not be before from.")
-    if end - start > MOST_DAYS * _DAY + 3 * HOUR:  # clocks may be put back within
+    if end - start > MOST_DAYS * DAY + 3 * HOUR:  # clocks may be put back within
         raise Malformed(f"from and to must not be more than {MOST_DAYS} days apart.")
-    kind = offers.kind_of(tx, org_id, query.appointment_type_id)
-    in_question = offers.calendars_of(tx, kind, query.calendar_id)
-    offer = offers.offer(tx, kind, in_question, start, end, now)
+    type_ = offers.type_of(tx, org_id, query.appointment_type_id)
+    in_question = offers.calendars_of(tx, type_, calendar_id)
+    offer = offers.offer(tx, type_, in_question, start, end, now)
     return aside(tx, _named if naming else _nameless, offer, start, end, timezone, query.timezone)
 
 
@@ -58,9 +64,9 @@ def _named(offer: Offer, start: int, end: int, timezone: str, asked: str | None)
 
 def _nameless(offer: Offer, start: int, end: int, timezone: str, asked: str | None) -> str:
     slots, following = _page(offer, offer.starts(start, end, MOST_SLOTS + 1), MOST_SLOTS, asked)
-    told = [slot for _, slot in slots]
+    nameless = [slot for _, slot in slots]
     answer = ClientSlotsAnswer.model_construct(
-        slots=told, timezone=asked or timezone, next=following or UNSENT
+        slots=nameless, timezone=asked or timezone, next=following or UNSENT
     )
     return answer.model_dump_json(exclude_none=True)
 
@@ -68,7 +74,8 @@ def _nameless(offer: Offer, start: int, end: int, timezone: str, asked: str | No
 def _page(
     offer: Offer, starts: Sequence[int], most: int, asked: str | None
 ) -> tuple[list[tuple[int, ClientSlot]], str | None]:
-    """So many slots at most, each by its start, and the first of the starts that find no place."""
+    """Return the slots of an answer, `most` of them at most, each with its start, and the first start for
+    which there is no room."""
     slots = [(at, _slot(at, at + offer.terms.length(at), asked)) for at in starts[:most]]
     return slots, stamp(moment(starts[most])) if len(starts) > most else None
 
@@ -81,36 +88,46 @@ def _slot(start: int, end: int, asked: str | None) -> ClientSlot:
     return slot
 
 
-def explain(tx: Tx, org_id: str, timezone: str, query: ExplainQuery, now: datetime) -> Explanation:
-    """Whether a start can be booked; if not, every reason why; and what else could be had.
+def explain(
+    tx: Tx,
+    org_id: str,
+    timezone: str,
+    query: ClientExplainQuery,
+    now: datetime,
+    *,
+    calendar_id: str | None = None,
+) -> Explanation:
+    """Return whether a start can be booked, if not, every reason why, and the next starts that can. With a
+    `calendar_id`, only that calendar's time counts.
 
     Raises NotFound for an unknown type or calendar, InvalidTime.
     """
     start = instant(query.start_time, timezone)
-    kind = offers.kind_of(tx, org_id, query.appointment_type_id)
-    in_question = offers.calendars_of(tx, kind, query.calendar_id)
-    verdict = placing.judge(tx, kind, in_question, placing.occupation(tx, kind, start), "all", now)
-    wanted = Wanted(org_id, kind.id, start, now, query.calendar_id)
+    type_ = offers.type_of(tx, org_id, query.appointment_type_id)
+    in_question = offers.calendars_of(tx, type_, calendar_id)
+    verdict = placing.judge(tx, type_, in_question, placing.occupation(tx, type_, start), "all", now)
+    wanted = Wanted(org_id, type_.id, start, now, calendar_id)
     return Explanation(
         bookable=bool(verdict.free),
-        reasons=[placing.told(reason) for reason in verdict.reasons],
+        reasons=[placing.listed(reason) for reason in verdict.reasons],
         next_available=next_available(tx, wanted),
     )
 
 
 def next_available(tx: Tx, wanted: Wanted) -> list[str]:
-    """The first few starts after the wanted one, and not before now, that can be booked by every rule."""
+    """Return the first few starts after the wanted one, and not before now, that can be booked by every
+    rule."""
     try:
-        kind = offers.kind_of(tx, wanted.org_id, wanted.appointment_type_id)
-        in_question = offers.calendars_of(tx, kind, wanted.calendar_id)
+        type_ = offers.type_of(tx, wanted.org_id, wanted.appointment_type_id)
+        in_question = offers.calendars_of(tx, type_, wanted.calendar_id)
     except NotFound:  # it was deleted a moment ago
         return []
-    earliest = seconds(wanted.now) + kind.min_notice_hours * HOUR
+    earliest = seconds(wanted.now) + type_.min_notice_hours * HOUR
     start = max(seconds(wanted.start) + 1, earliest)
     found: list[int] = []
     for days in _LOOK_AHEAD:
-        end = start + days * _DAY
-        offer = offers.offer(tx, kind, in_question, start, end, wanted.now, moving=wanted.moving)
+        end = start + days * DAY
+        offer = offers.offer(tx, type_, in_question, start, end, wanted.now, moving=wanted.moving)
         found += aside(tx, offer.starts, start, end, _SUGGESTIONS - len(found))
         if len(found) == _SUGGESTIONS:
             break
@@ -119,5 +136,5 @@ def next_available(tx: Tx, wanted: Wanted) -> list[str]:
 
 
 def next_available_for_each(tx: Tx, wanted: Sequence[Wanted]) -> dict[Wanted, list[str]]:
-    """`next_available` for everybody who was refused at the same moment."""
+    """Return the next starts for each of those who were refused at the same moment."""
     return {each: next_available(tx, each) for each in wanted}

@@ -1,0 +1,125 @@
+"""What is offered: an appointment type, and the calendars in question for a booking of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from kalends.core.hours import DAY, MINUTE, Schedule, odd_days, seconds
+from kalends.core.intervals import Intervals
+from kalends.core.lifecycle import Occupancy, occupy
+from kalends.core.rules import Period, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class BookedType:
+    """An appointment type, as far as an appointment needs it: what is shown of the type, the time that an
+    appointment takes, and whether it has to be confirmed."""
+
+    org_id: str
+    id: str
+    name: str
+    color: str
+    is_active: bool
+    duration_minutes: int
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+    requires_confirmation: bool
+    confirm_within_hours: int | None
+
+    @property
+    def duration(self) -> int:
+        """The seconds that an appointment lasts, except from odd starts (`OfferedType.odd`)."""
+        return self.duration_minutes * MINUTE
+
+    @property
+    def is_of_days(self) -> bool:
+        """Whether it lasts whole days, which may be calendar days of 23 or 25 hours: its hours decide."""
+        return self.duration % DAY == 0
+
+    def occupation(self, start: datetime, length: int) -> Occupancy:
+        """Return what an appointment takes that begins at `start` and lasts `length` seconds. Raises
+        InvalidTime."""
+        return occupy(
+            start,
+            length=length,
+            buffer_before=self.buffer_before_minutes,
+            buffer_after=self.buffer_after_minutes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedType(BookedType):
+    """An appointment type with all that says when it can be booked, and by whom. `followed_id` and
+    `followed_timezone` are of the schedule that it follows: its own, or else the organization's. `week_start`
+    is the organization's: 0 for Sunday … 6 for Saturday."""
+
+    slot_interval_minutes: int | None
+    min_notice_hours: int
+    max_days_ahead: int | None
+    max_per_day: int | None
+    max_per_week: int | None
+    max_per_month: int | None
+    max_open_per_client: int | None
+    booking_questions: Sequence[Mapping[str, Any]]
+    week_start: int
+    followed_id: str
+    followed_timezone: str
+
+    @property
+    def caps(self) -> Mapping[Period, int]:
+        """The most that can be booked of it in a day, a week and a month, as far as that is limited."""
+        limits: Mapping[Period, int | None] = {
+            "day": self.max_per_day,
+            "week": self.max_per_week,
+            "month": self.max_per_month,
+        }
+        return {period: limit for period, limit in limits.items() if limit is not None}
+
+    def odd(self, schedule: Schedule, start: int, end: int) -> Sequence[tuple[Intervals, int]]:
+        """Return the starts in `[start, end)` from which its days are calendar days of 23 or 25 hours, by how
+        long it lasts there, in seconds (`core.hours.odd_days`)."""
+        return odd_days(schedule, self.duration // DAY, start, end) if self.is_of_days else ()
+
+    def terms(self, schedule: Schedule, start: int, end: int, taking: Occupancy | None = None) -> Terms:
+        """Return its terms for starts in `[start, end)`, by the schedule that it follows. `taking` is what an
+        appointment takes, if that is not what the type asks for now."""
+        duration, before, after = self._lengths() if taking is None else _lengths_of(taking)
+        return Terms(
+            is_active=self.is_active,
+            duration=duration,
+            buffer_before=before,
+            buffer_after=after,
+            interval=(self.slot_interval_minutes or self.duration_minutes) * MINUTE,
+            min_notice_hours=self.min_notice_hours,
+            max_days_ahead=self.max_days_ahead,
+            caps=self.caps,
+            week_start=self.week_start,
+            schedule=schedule,
+            requires_confirmation=self.requires_confirmation,
+            odd=self.odd(schedule, start, end) if taking is None else (),
+        )
+
+    def _lengths(self) -> tuple[int, int, int]:
+        return self.duration, self.buffer_before_minutes * MINUTE, self.buffer_after_minutes * MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A calendar in question for a booking. `schedule_id` and `schedule_timezone` are of its own hours, if it
+    has any; `serves` tells whether it serves the type."""
+
+    id: str
+    name: str
+    is_active: bool
+    schedule_id: str | None
+    schedule_timezone: str | None
+    serves: bool
+
+
+def _lengths_of(taking: Occupancy) -> tuple[int, int, int]:
+    """Return duration, buffer before and buffer after, in seconds."""
+    busy_start, start, end, busy_end = map(
+        seconds, (taking.busy_start, taking.start, taking.end, taking.busy_end)
+    )
+    return end - start, start - busy_start, busy_end - end

@@ -91,6 +91,15 @@ def configure(level: str) -> None:
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kalends")
 
+DEFECTS = ("a defect: please report it with this trace", "what had a defect works", logging.ERROR)
+"""What an `Outage`, or `Outages`, of our own defects is made of."""
+
+
+def defect(**about: Any) -> None:
+    """Write the exception that is being handled, with its trace, to the log, for somebody to report."""
+    log.exception(DEFECTS[0], **about)
+
+
 AGAIN_SECONDS = 3_600
 """An outage that goes on is told again after so long."""
 FLAPPING_SECONDS = 60

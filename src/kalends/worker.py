@@ -5,7 +5,6 @@ taken.
 """
 
 import asyncio
-import logging
 import random
 from collections.abc import Awaitable, Callable, Set
 from datetime import datetime, timedelta
@@ -34,7 +33,7 @@ from kalends.services import (
 )
 from kalends.services.deliveries import Batch, Due, Lease, Tried
 from kalends.settings import Settings
-from kalends.telemetry import Outage, Outages, log
+from kalends.telemetry import DEFECTS, Outage, Outages, defect, log
 from kalends.vault import CLEAR, SealedError, Vault
 
 P = ParamSpec("P")
@@ -64,7 +63,6 @@ RECORD_PAUSES = (0.5, 1, 2, 4)
 """How long to wait before the database is asked again to record it."""
 UNREADABLE = timedelta(seconds=60)
 """How long a webhook is left alone whose secret can't be read."""
-_DEFECT = "a defect: please report it with this trace"
 
 
 class Worker:
@@ -94,7 +92,7 @@ class Worker:
         self._silences: dict[str, int] = {}
         self._webhooks = Outages("a webhook fails", "a webhook works again")
         self._sealed = Outages("a webhook's secret can't be read", "a webhook's secret can be read again")
-        self._defects = Outages(_DEFECT, "what had a defect works", logging.ERROR)
+        self._defects = Outages(*DEFECTS)
 
     async def run(self) -> None:
         """Work until cancelled; then give back what was leased."""
@@ -381,12 +379,12 @@ async def tell_zone_data(database: Database, clock: Clock, version: str) -> None
         except Refusal as refusal:
             log.warning("the version of the time zone data could not be noted", why=refusal.message)
         except Exception:  # noqa: BLE001 - the server goes on
-            log.exception("a defect: please report it with this trace")
+            defect()
         await asyncio.sleep(ZONE_DATA_SECONDS)
 
 
 async def _again_and_again(round_: Callable[[], Awaitable[object]], seconds: float) -> None:
-    outage = Outage(_DEFECT, "what had a defect works", logging.ERROR)
+    outage = Outage(*DEFECTS)
     while True:
         try:
             await round_()

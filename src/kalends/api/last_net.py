@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalends.api import errors
-from kalends.telemetry import log
+from kalends.telemetry import defect
 
 
 class LastNet:
@@ -30,7 +30,7 @@ class LastNet:
         try:
             await self._app(scope, receive, watch)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log a trace
-            log.exception("a defect: please report it with this trace")
+            defect()
             scope["state"]["refused"] = errors.InternalError.code
             if not begun:
                 await errors.answer(errors.InternalError(), scope["path"])(scope, receive, send)

@@ -14,7 +14,7 @@ from kalends.delivery.mail_troubles import trouble_with, without_addresses
 from kalends.delivery.mailboxes import deliverable, in_ascii
 from kalends.schemas.letters import Letter
 from kalends.settings import Settings
-from kalends.telemetry import Outage, log
+from kalends.telemetry import Outage, defect
 
 TIMEOUT_SECONDS = 15
 """How long the server may take for one answer."""
@@ -69,7 +69,7 @@ class Postman:
         try:
             mail = written(letter, self._sender, now, self._base)
         except Exception as error:  # noqa: BLE001 - whatever it is, other mails must not wait behind it
-            log.exception("a defect: please report it with this trace", event_id=letter.id)
+            defect(event_id=letter.id)
             return Outcome(0, error=f"the mail could not be written: {type(error).__name__}", final=True)
         outcome = await self._deliver(mail, letter.address)
         if outcome.trouble is not None:

@@ -23,7 +23,7 @@ from kalends.services import appointments, letters, manage_links, parties, webho
 from kalends.services import events as outbox
 from kalends.services.event_order import PENDING
 from kalends.services.event_pages import told
-from kalends.telemetry import log
+from kalends.telemetry import defect, log
 from kalends.vault import CLEAR, Vault
 
 LEASES: Mapping[str, timedelta] = {"webhook": timedelta(seconds=20), "mail": timedelta(seconds=45)}
@@ -122,7 +122,7 @@ def lag_seconds(tx: Tx, now: datetime, *, mail: bool) -> float:
         tx.execute(select(func.min(events.c.occurred_at)).where(events.c.seq.is_(None), in_live)).scalar(),
         tx.execute(select(func.min(each_first.c.since))).scalar(),
     ]
-    return max(0.0, *((now - each).total_seconds() for each in oldest if each is not None), 0.0)
+    return max([0.0, *((now - each).total_seconds() for each in oldest if each is not None)])
 
 
 def take(tx: Tx, held: Lease, now: datetime, vault: Vault = CLEAR) -> Batch | None:
@@ -207,7 +207,7 @@ def _content(
         written = letters.write(tx, held.org_id, row, present, now)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         # Whatever it is, other mails must not wait behind it.
-        log.exception("a defect: please report it with this trace", event_id=row.event_id)
+        defect(event_id=row.event_id)
         why = f"the mail could not be written: {type(error).__name__}"
         put = {"status": "failed", "due_at": None, "error": why}
     else:
@@ -286,7 +286,7 @@ def _recorded(held: Lease, tried: Tried) -> Mapping[str, Any]:
     status = "delivered" if outcome.succeeded else "failed" if wait is None else "pending"
     return {
         "org": held.org_id,
-        "webhook": held.receiver_id,
+        "receiver": held.receiver_id,
         "delivery": tried.due.id,
         "status": status,
         "attempts": attempts,
@@ -367,9 +367,10 @@ _RECORD = (
     update(deliveries)
     .where(
         deliveries.c.org_id == bindparam("org"),
-        deliveries.c.receiver_id == bindparam("webhook"),
+        deliveries.c.receiver_id == bindparam("receiver"),
         deliveries.c.id == bindparam("delivery"),
-        # What another worker has delivered meanwhile stays delivered. It is found by its id.
+        # What another worker has delivered meanwhile stays delivered. Not the index's own words (PENDING):
+        # this row is found by its primary key.
         deliveries.c.status == "pending",
     )
     # What was tried before its time (the type's reminders were made earlier) has been due since then.

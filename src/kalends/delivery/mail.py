@@ -27,8 +27,9 @@ _IDLE_SECONDS = 30
 class Postman:
     """Sends mails over one connection to the configured server, one after the other."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, attempt_seconds: float = ATTEMPT_SECONDS) -> None:
         self._settings = settings
+        self._attempt_seconds = attempt_seconds
         self._outage = Outage("mails are not sent", "mails are sent again")
         self._sender = in_ascii(settings.smtp_from)
         self._base = settings.public_url
@@ -88,7 +89,7 @@ class Postman:
             return Outcome(latency_ms=round((time.perf_counter() - began) * 1000), **what)
 
         try:
-            async with asyncio.timeout(ATTEMPT_SECONDS):
+            async with asyncio.timeout(self._attempt_seconds):
                 return outcome(code=250, answer=await self._hand_over(mail, address))
         except aiosmtplib.SMTPRecipientsRefused as error:
             refused, trouble = error.recipients[0], trouble_with(error, self._settings)

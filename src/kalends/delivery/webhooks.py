@@ -26,7 +26,8 @@ KEPT_OF_ANSWER = 1_024
 class Poster:
     """Posts webhooks over connections that are kept."""
 
-    def __init__(self, *, allow_private: bool) -> None:
+    def __init__(self, *, allow_private: bool, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._timeout_seconds = timeout_seconds
         transport = httpx.AsyncHTTPTransport(trust_env=False)
         if not allow_private:
             # httpx has no parameter for it: the pool is its own, but with a network that checks addresses.
@@ -41,7 +42,7 @@ class Poster:
             transport=transport,
             # A TLS handshake ends by itself before the attempt does: httpcore does not close the connection
             # of one that is cancelled.
-            timeout=httpx.Timeout(TIMEOUT_SECONDS, connect=TIMEOUT_SECONDS / 3),
+            timeout=httpx.Timeout(timeout_seconds, connect=timeout_seconds / 3),
             follow_redirects=False,
             trust_env=False,
             # What one receiver sets is not for the next one, which may be somebody else's.
@@ -57,7 +58,7 @@ class Poster:
 
         try:
             async with (
-                asyncio.timeout(TIMEOUT_SECONDS),
+                asyncio.timeout(self._timeout_seconds),
                 self._client.stream(
                     "POST", url, content=message.body, headers=headers(secrets, message, now)
                 ) as answer,
@@ -68,7 +69,7 @@ class Poster:
                     retry_after=_retry_after(answer.headers.get("retry-after"), now),
                 )
         except TimeoutError:
-            return outcome(error=f"no answer within {TIMEOUT_SECONDS} seconds")
+            return outcome(error=f"no answer within {self._timeout_seconds} seconds")
         except PrivateAddressError as error:
             return outcome(error=str(error))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError) as error:

@@ -14,9 +14,9 @@ from kalends.delivery.mail import Postman
 from kalends.delivery.webhooks import Poster
 from kalends.metrics import Metrics
 from kalends.pace import Pace
+from kalends.schemas.deliveries import Batch, Due, Lease, Tried
 from kalends.schemas.letters import Letter
-from kalends.services import deliveries
-from kalends.services.deliveries import FRESH, Batch, Due, Lease, Tried
+from kalends.services import attempts, leases
 from kalends.telemetry import DEFECTS, Outages, log
 from kalends.vault import CLEAR, SealedError, Vault
 
@@ -50,7 +50,7 @@ class Courier:
         vault: Vault = CLEAR,
         metrics: Metrics | None = None,
         pace: Pace | None = None,
-        fresh: Mapping[str, timedelta] = FRESH,
+        fresh: Mapping[str, timedelta] = leases.FRESH,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """`chance` spreads retries: it returns a number between 0 and 1. `fresh` says, for each kind of
@@ -109,7 +109,7 @@ class Courier:
             while wait is None and (self._has_places() or _seconds() - began < TURN_SECONDS):
                 await self._pace.rest(BATCH_SECONDS)
                 fresh_until = _seconds() + self._fresh[lease.kind].total_seconds()
-                batch = await self._database.write(deliveries.take, lease, self._clock.now(), self._vault)
+                batch = await self._database.write(attempts.take, lease, self._clock.now(), self._vault)
                 if batch is None:
                     break
                 self._sealed.works(lease.receiver_id, **_webhook(lease))
@@ -177,12 +177,12 @@ class Courier:
         for a moment, is asked again."""
         for seconds in RECORD_PAUSES:
             try:
-                await self._database.write(deliveries.record, lease, tried, untried)
+                await self._database.write(attempts.record, lease, tried, untried)
             except Unavailable:
                 await asyncio.sleep(seconds)
             else:
                 return
-        await self._database.write(deliveries.record, lease, tried, untried)
+        await self._database.write(attempts.record, lease, tried, untried)
 
     def _tell(self, lease: Lease, due: Due, outcome: Outcome) -> None:
         """Log webhooks that fail (a mail server that fails is logged by the postman), and deliveries that are
@@ -215,7 +215,7 @@ class Courier:
 
     async def _give_back(self, lease: Lease, wait: timedelta | None) -> None:
         try:
-            await asyncio.shield(self._database.write(deliveries.release, lease, self._clock.now(), wait))
+            await asyncio.shield(self._database.write(leases.release, lease, self._clock.now(), wait))
         except Unavailable:
             pass  # the lease ends by itself
         except Exception as error:  # noqa: BLE001 - as above

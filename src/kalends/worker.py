@@ -20,11 +20,11 @@ from kalends.delivery.webhooks import Poster
 from kalends.metrics import Metrics
 from kalends.pace import Pace
 from kalends.services import (
-    deliveries,
     event_order,
     event_pages,
     expiry,
     lapses,
+    leases,
     webhook_secrets,
 )
 from kalends.settings import Settings
@@ -84,9 +84,9 @@ class Worker:
         for org_id in await self._database.read(event_order.waiting):
             await self._of_one(org_id, event_order.number, org_id, self._clock.now(), mail=mail, wait=False)
         most = self.courier.places
-        if most > 0 and await self._database.read(deliveries.is_due, self._clock.now(), mail=mail):
+        if most > 0 and await self._database.read(leases.is_due, self._clock.now(), mail=mail):
             await self._database.read(migrating.check)
-            for lease in await self._database.write(deliveries.lease, self._clock.now(), most, mail=mail):
+            for lease in await self._database.write(leases.lease, self._clock.now(), most, mail=mail):
                 self.courier.deliver(lease)
 
     async def settle_lapses(self) -> int:

@@ -26,9 +26,9 @@ from kalends.db import migrating
 from kalends.db.database import Database, Tx
 from kalends.db.tables import events, receivers
 from kalends.delivery.webhooks import Poster
+from kalends.schemas.deliveries import Tried
 from kalends.schemas.webhooks import Delivery, NewWebhook, Webhook, WebhookChange, WebhookCreate
-from kalends.services import appointments, bookings, deliveries, event_order, event_pages, webhooks
-from kalends.services.deliveries import Tried
+from kalends.services import appointments, attempts, bookings, event_order, event_pages, leases, webhooks
 from kalends.services.events import row
 from kalends.worker import Worker
 from tests.support.clock import StoppedClock
@@ -125,7 +125,7 @@ class Desk:
         def find(tx: Tx) -> list[tuple[str, dict[str, Any]]]:
             mine = events.c.org_id == self.org.id, events.c.type == "webhook.disabled"
             rows = tx.execute(select(events.c.subject_id, events.c.payload).where(*mine))
-            return [(str(each.subject_id), event_pages.told(each.payload)) for each in rows]
+            return [(str(each.subject_id), event_pages.data_of(each.payload)) for each in rows]
 
         return await self.db.read(find)
 
@@ -265,11 +265,11 @@ async def test_what_fails_is_tried_again_at_the_documented_times_until_it_has_fa
     [event] = await desk.happen()
     began = desk.clock.now()
     assert await desk.turn() == 1
-    for attempts, wait in enumerate(RETRIES, start=1):
+    for count, wait in enumerate(RETRIES, start=1):
         delivery = await desk.only(hook)
         last = delivery.last_attempt_at
         assert last == desk.clock.now()
-        assert (delivery.status, delivery.attempts, delivery.answer_code) == ("pending", attempts, 500)
+        assert (delivery.status, delivery.attempts, delivery.answer_code) == ("pending", count, 500)
         following = delivery.next_attempt_at
         assert following is not None
         lengthened = (wait * (1 + share / 10)).total_seconds()
@@ -618,7 +618,7 @@ class Forgetful:
         return getattr(self._database, name)
 
     async def write(self, unit: Any, *args: Any, **kw: Any) -> Any:
-        if unit in (deliveries.record, deliveries.release):
+        if unit in (attempts.record, leases.release):
             raise Unavailable
         return await self._database.write(unit, *args, **kw)
 
@@ -631,7 +631,7 @@ async def test_what_was_delivered_but_not_recorded_is_delivered_again_with_the_s
     assert (await desk.only(hook)).attempts == 0
     began = desk.clock.now()
     assert await desk.turn() == 0, "while the lease lives nobody else delivers"
-    assert await desk.at(began + deliveries.LEASES["webhook"]) == 1
+    assert await desk.at(began + leases.LENGTHS["webhook"]) == 1
     first, second = desk.receiver.got
     assert first.id == second.id == event
     assert first.body == second.body
@@ -665,7 +665,7 @@ async def test_a_lease_that_is_not_renewed_is_taken_over_and_the_late_one_undoes
     assert [got.id for got in desk.receiver.at("/stuck")] == [first, first, second]
     before = await desk.deliveries(stuck)
     assert [each.status for each in before] == ["delivered", "delivered"]
-    assert before[0].last_attempt_at == began + deliveries.LEASES["webhook"]
+    assert before[0].last_attempt_at == began + leases.LENGTHS["webhook"]
     go.set()
     await desk.worker.courier.finish()
     assert await desk.deliveries(stuck) == before
@@ -875,11 +875,11 @@ async def test_what_is_told_while_a_receiver_is_given_back_is_delivered(desk: De
     await desk.happen("apt_2")
     slow = desk.another()
     await desk.db.write(event_order.number, desk.org.id, desk.clock.now(), mail=False)
-    [lease] = await desk.db.write(deliveries.lease, desk.clock.now(), 1, mail=False)
-    taken = await desk.db.write(deliveries.take, lease, desk.clock.now())
+    [lease] = await desk.db.write(leases.lease, desk.clock.now(), 1, mail=False)
+    taken = await desk.db.write(attempts.take, lease, desk.clock.now())
     assert taken is not None
     tried = [Tried(each, Outcome(1, code=200), desk.clock.now(), 0) for each in taken.due]
-    await desk.db.write(deliveries.record, lease, tried)
+    await desk.db.write(attempts.record, lease, tried)
     await desk.happen("apt_3")
 
     def number_slowly(tx: Tx) -> None:
@@ -889,7 +889,7 @@ async def test_what_is_told_while_a_receiver_is_given_back_is_delivered(desk: De
 
     async def give_back() -> None:
         await asyncio.sleep(0.2)
-        await desk.db.write(deliveries.release, lease, desk.clock.now(), None)
+        await desk.db.write(leases.release, lease, desk.clock.now(), None)
 
     await asyncio.gather(desk.db.write(number_slowly), give_back())
     assert await desk.turn(slow) == 1
@@ -957,11 +957,11 @@ async def test_whatever_is_answered_is_recorded(desk: Desk) -> None:
     hook = await desk.hook()
     await desk.happen()
     await desk.db.write(event_order.number, desk.org.id, desk.clock.now(), mail=False)
-    [lease] = await desk.db.write(deliveries.lease, desk.clock.now(), 1, mail=False)
-    taken = await desk.db.write(deliveries.take, lease, desk.clock.now())
+    [lease] = await desk.db.write(leases.lease, desk.clock.now(), 1, mail=False)
+    taken = await desk.db.write(attempts.take, lease, desk.clock.now())
     assert taken is not None
     said = Outcome(1, code=250, answer="accept\udce9\x00", error="\udce9")
-    await desk.db.write(deliveries.record, lease, [Tried(taken.due[0], said, desk.clock.now(), 0)])
+    await desk.db.write(attempts.record, lease, [Tried(taken.due[0], said, desk.clock.now(), 0)])
     assert (await desk.only(hook)).answer == "accept?\ufffd"
 
 

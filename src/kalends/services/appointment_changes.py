@@ -13,7 +13,7 @@ from kalends.db.claims import move
 from kalends.db.database import AnyRow, Tx
 from kalends.schemas.answers import corrected
 from kalends.schemas.appointments import Appointment, AppointmentChange, QuestionAnswer
-from kalends.services import event_order, history, lapses, manage_links, offers, parties, placing
+from kalends.services import history, lapses, mailing, manage_links, offers, parties, placing
 from kalends.services.appointments import DEFAULT_LANGUAGE, fields_of, row_of, shown, with_fields
 from kalends.services.parties import Party
 
@@ -122,7 +122,7 @@ def _part_with(tx: Tx, row: AnyRow, address: str | None) -> None:
     """End what whoever is at the address of before could do, if the client's is another now."""
     if is_replaced(row.client_email, address):
         manage_links.drop(tx, row.org_id, row.id)
-        event_order.mail_anew(tx, row.org_id, row.id)
+        mailing.recheck_client(tx, row.org_id, row.id)
 
 
 def _must_be_locked(party: Party, row: AnyRow, in_question: Sequence[AnyRow]) -> None:

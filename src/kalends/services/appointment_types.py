@@ -11,7 +11,7 @@ from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, appointments, schedules, type_calendars, windows
 from kalends.ids import new_id
 from kalends.schemas.appointment_types import AppointmentType, AppointmentTypeChange, AppointmentTypeCreate
-from kalends.services import calendars, event_order, lapses
+from kalends.services import calendars, lapses, mailing
 from kalends.services.schedules import named
 
 
@@ -73,7 +73,7 @@ def change(tx: Tx, org_id: str, type_id: str, wish: AppointmentTypeChange, now: 
     if "calendar_ids" in wish.model_fields_set:
         _serve(tx, org_id, type_id, wish.calendar_ids)
     if "reminder_hours" in sent:
-        event_order.remind_anew(tx, org_id)
+        mailing.recheck_reminders(tx, org_id)
     return get(tx, org_id, type_id)
 
 

@@ -14,10 +14,10 @@ from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, deliveries, events, organizations
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.letters import Letter, Occasion
-from kalends.services import manage_links
+from kalends.services import mailing, manage_links
 from kalends.services.appointments import DEFAULT_LANGUAGE
 from kalends.services.confirmations import UNCONFIRMED
-from kalends.services.event_order import CLIENT, FORMER, MAIL, REMINDER, STAFF, mail_subject
+from kalends.services.mailing import CLIENT, FORMER, MAIL, REMINDER, STAFF
 
 _WITHOUT_LINK = frozenset({"cancelled", "expired", "former"})
 
@@ -135,7 +135,7 @@ def _last_told(
         .where(
             deliveries.c.org_id == org_id,
             deliveries.c.receiver_id == MAIL,
-            deliveries.c.subject_id == mail_subject(appointment_id, CLIENT),
+            deliveries.c.subject_id == mailing.subject(appointment_id, CLIENT),
             deliveries.c.place < delivery.place,
             # In the index's own words.
             deliveries.c.status == literal_column("'delivered'"),

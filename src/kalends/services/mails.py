@@ -14,9 +14,9 @@ from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, events, receivers
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.mails import Mail, MailsAnswer, MailsQuery
-from kalends.services import appointments, event_order, letters, manage_links
-from kalends.services.deliveries import SHOWN_DELIVERIES
-from kalends.services.event_order import CLIENT, MAIL, PENDING, STAFF
+from kalends.services import appointments, attempts, event_order, letters, manage_links, queue
+from kalends.services.mailing import CLIENT, MAIL, STAFF
+from kalends.services.queue import PENDING
 
 
 def page(tx: Tx, org_id: str, query: MailsQuery) -> MailsAnswer:
@@ -58,7 +58,7 @@ def replay(tx: Tx, org_id: str, mail_id: str, now: datetime, *, mail: bool) -> M
     if row.status == "pending":
         tx.execute(update(deliveries).where(*_mine(org_id), _until(row)).values(due_at=now))
     else:
-        made = event_order.delivery(org_id, MAIL, row, row.place, now)
+        made = queue.delivery(org_id, MAIL, row, row.place, now)
         copied = {
             "audience": row.audience,
             "appointment_id": row.appointment_id,
@@ -66,7 +66,7 @@ def replay(tx: Tx, org_id: str, mail_id: str, now: datetime, *, mail: bool) -> M
         }
         tx.execute(insert(deliveries), made | copied)
         mail_id = made["id"]
-    event_order.wake(tx, org_id, {MAIL}, now)
+    queue.wake(tx, org_id, {MAIL}, now)
     mailbox = (receivers.c.org_id == org_id, receivers.c.id == MAIL)
     tx.execute(update(receivers).where(*mailbox).values(rests_until=None))  # somebody wants it now
     return get(tx, org_id, mail_id)
@@ -114,7 +114,7 @@ def _shown(row: AnyRow) -> Mail:
     return Mail.model_validate(dict(row._mapping))
 
 
-_MAILS = SHOWN_DELIVERIES.add_columns(
+_MAILS = attempts.SHOWN.add_columns(
     deliveries.c.audience, deliveries.c.appointment_id, deliveries.c.address.label("to")
 )
 _REPLAYED = select(

@@ -25,9 +25,8 @@ from kalends.schemas.webhooks import (
     WebhookChange,
     WebhookCreate,
 )
-from kalends.services import event_order, makers, parties, webhook_secrets
+from kalends.services import attempts, event_order, makers, parties, queue, webhook_secrets
 from kalends.services import events as events_
-from kalends.services.deliveries import SHOWN_DELIVERIES
 from kalends.services.parties import Party
 from kalends.vault import CLEAR, SealedError, Vault
 
@@ -192,7 +191,7 @@ def deliveries_of(
 ) -> list[Delivery]:
     """Deliveries, newest first, from before one of them on. Raises NotFound for the webhook."""
     _row(tx, org_id, webhook_id)
-    wanted = SHOWN_DELIVERIES.where(deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
+    wanted = attempts.SHOWN.where(deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
     if status is not None:
         wanted = wanted.where(deliveries.c.status == status)
     if before is not None:
@@ -242,13 +241,11 @@ def replay(
     if len(found) > _MOST_REPLAYED:
         raise Malformed(f"More than {_MOST_REPLAYED} events happened in that time; ask for a shorter one.")
     made = [
-        event_order.delivery(org_id, webhook_id, event, event.seq, now)
+        queue.delivery(org_id, webhook_id, event, event.seq, now)
         for event in found
         if event_order.wants(webhook, event)
     ]
-    if made:
-        tx.execute(insert(deliveries), made)
-        event_order.wake(tx, org_id, {webhook_id}, now)
+    queue.add(tx, org_id, made, now)
     return len(made)
 
 
@@ -268,19 +265,18 @@ def test(tx: Tx, org_id: str, webhook_id: str, actor: Actor, now: datetime, *, m
         deliveries.c.receiver_id == webhook_id,
         deliveries.c.event_id == made["id"],
     )
-    return _delivery(tx.execute(SHOWN_DELIVERIES.where(*mine)).one())
+    return _delivery(tx.execute(attempts.SHOWN.where(*mine)).one())
 
 
 def _deliver(tx: Tx, org_id: str, webhook_id: str, event: AnyRow, now: datetime) -> Delivery:
-    made = event_order.delivery(org_id, webhook_id, event, event.seq, now)
-    tx.execute(insert(deliveries), made)
-    event_order.wake(tx, org_id, {webhook_id}, now)
+    made = queue.delivery(org_id, webhook_id, event, event.seq, now)
+    queue.add(tx, org_id, [made], now)
     mine = (
         deliveries.c.org_id == org_id,
         deliveries.c.receiver_id == webhook_id,
         deliveries.c.id == made["id"],
     )
-    return _delivery(tx.execute(SHOWN_DELIVERIES.where(*mine)).one())
+    return _delivery(tx.execute(attempts.SHOWN.where(*mine)).one())
 
 
 def _row(tx: Tx, org_id: str, webhook_id: str) -> AnyRow:

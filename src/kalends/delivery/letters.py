@@ -31,6 +31,7 @@ _NAMED = 2024
 _SHORT = 60
 """A name that fits into one line."""
 _WITHOUT_CALENDAR = frozenset({"asked", "reminder"})
+_WITH_BEFORE = frozenset({"moved", "requested"})
 _GONE = frozenset({"cancelled", "expired", "former"})
 _SUBJECTS = {
     "asked": "Please confirm your booking: {what}",
@@ -42,6 +43,26 @@ _SUBJECTS = {
     "former": "No longer under this e-mail address: {what}",
     "reminder": "Reminder: {what}",
 }
+_OPENINGS = {
+    "asked": (
+        "Please confirm this booking by the link below. Its time is kept for you until then: {until}",
+        "If you did not ask for it, you need not do anything.",
+    ),
+    "confirmed": ("Your appointment is confirmed.",),
+    "requested": ("We have received your request. You will hear from us when it is confirmed.",),
+    "moved": ("Your appointment was moved.",),
+    "cancelled": ("Your appointment was cancelled.",),
+    "expired": ("We are sorry: your request was not confirmed in time, so it was cancelled.",),
+    "former": (
+        "This appointment is no longer kept under this e-mail address. It is taken out of your calendar, and "
+        "links in earlier mails no longer work.",
+        "If that is a mistake, please get in touch with us.",
+    ),
+    "reminder": ("This is a reminder of your appointment.",),
+}
+"""The first words to a client, after the salutation: a paragraph each."""
+_LINKS = {"asked": "See, confirm or cancel it here:"}
+_LINK = "See, move or cancel it here:"
 _STAFF_SUBJECTS = {
     "confirmed": "Booked: {what}",
     "requested": "To be confirmed: {what}",
@@ -121,22 +142,23 @@ def trial(address: str, host: str, sender: str, now: datetime) -> EmailMessage:
 
 
 def _shown(letter: Letter, language: str) -> dict[str, Any]:
-    """What templates show. What people typed is in one line, or in the lines that are quoted."""
-    about, locale = letter.appointment, locale_of(letter.language)
+    """Return what templates show. What people typed is in one line, or in the lines that are quoted."""
+    about, locale, occasion = letter.appointment, locale_of(letter.language), letter.occasion
 
     def when(instant: datetime | None) -> str | None:
         return None if instant is None else _when(letter, instant, locale)
 
+    until = when(about.expires_at)
     return {
         "language": language,
-        "occasion": letter.occasion,
+        "opening": [_(language, each).format(until=until) for each in _OPENINGS[occasion]],
         "name": one_line(letter.name),
         "host": one_line(letter.host),
         "what": one_line(about.appointment_type.name),
         "color": about.appointment_type.color,
         "when": when(about.start_time),
-        "before": when(letter.before),
-        "confirm_by": when(about.expires_at),
+        "before": when(letter.before) if letter.to_staff or occasion in _WITH_BEFORE else None,
+        "confirm_by": until if occasion == "requested" else None,
         "reason": _quoted(calendar_files.reason_of(about)),
         "client": one_line(about.client_name),
         "email": one_line(about.client_email or ""),
@@ -144,6 +166,7 @@ def _shown(letter: Letter, language: str) -> dict[str, Any]:
         "notes": _quoted(about.client_notes),
         "answers": [(one_line(each.label), _quoted(_said(each, language))) for each in about.answers],
         "id": about.id,
+        "link_label": _(language, _LINKS.get(occasion, _LINK)),
     }
 
 

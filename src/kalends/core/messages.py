@@ -18,18 +18,18 @@ class Message:
 
     @classmethod
     def of(
-        cls, event_id: str, kind: str, occurred_at: datetime, org_id: str, data: Mapping[str, Any]
+        cls, event_id: str, event_type: str, occurred_at: datetime, org_id: str, data: Mapping[str, Any]
     ) -> Self:
-        """The documented body. The same event always makes the same bytes."""
-        body = {"event": kind, "timestamp": stamp(occurred_at), "organization_id": org_id, "data": data}
+        """Make the documented body. The same event always makes the same bytes."""
+        body = {"event": event_type, "timestamp": stamp(occurred_at), "organization_id": org_id, "data": data}
         return cls(event_id, json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of an attempt. `code` and `answer` are the receiver's, if it gave any; else `error` says
-    why. `retry_after` is what it asked for. `final` says that trying again is of no use. `trouble` tells the
-    operator what is wrong with the mail server, where it is not the mail."""
+    why. `retry_after` is how long it asks to wait. `final` means that a retry is of no use. `trouble` tells
+    the operator what is wrong with the mail server, if it is not the mail."""
 
     latency_ms: int
     code: int | None = None
@@ -45,5 +45,5 @@ class Outcome:
 
     @property
     def gone(self) -> bool:
-        """Whether the receiver wants nothing any more."""
+        """Whether the receiver wants nothing from now on."""
         return self.code == 410

@@ -7,15 +7,14 @@ from typing import Literal
 from kalends.schemas.appointments import Appointment
 
 Occasion = Literal["asked", "confirmed", "requested", "moved", "cancelled", "expired", "former", "reminder"]
-"""`asked`: its client has to confirm it first. `former`: to an address that was the client's before it was
-changed."""
+"""`asked`: the client has to confirm it first. `former`: to an address that was the client's before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A mail about an appointment: to its client, or to staff (`to_staff`). `reply_to` is the other one's
-    address, if known; `language` is a BCP 47 tag, `timezone` an IANA name; `before` is the start of one that
-    was moved; `link` is the client's own."""
+    """A mail about an appointment: to its client, or to staff (`to_staff`). `reply_to` is the other side's
+    address, if known. `language` is a BCP 47 tag, `timezone` an IANA name. `before` is when an appointment
+    that was moved began. `link` is the token of the client's own link."""
 
     id: str
     occasion: Occasion

@@ -265,7 +265,7 @@ def test_sentences_of_what_is_rare() -> None:
         (aiosmtplib.SMTPConnectTimeoutError("Timed out"), "no answer in time"),
         (TimeoutError(), "no answer in time"),
         (aiosmtplib.SMTPDataError(421, "closing"), "refuses us (421)"),
-        (aiosmtplib.SMTPServerDisconnected("Connection lost"), "breaks the connection off"),
+        (aiosmtplib.SMTPServerDisconnected("Connection lost"), "breaks off the connection"),
         (UnicodeError("label too long"), "UnicodeError"),
     ):
         trouble = trouble_with(error, settings)

@@ -51,4 +51,4 @@ async def metrics(request: Request) -> Response:
     if context.metrics is None:
         raise NotFound("There is no such path.")
     lag = await context.database.read(leases.lag_seconds, context.clock.now(), mail=context.mail)
-    return Response(context.metrics.told(lag), media_type=CONTENT_TYPE_LATEST)
+    return Response(context.metrics.rendered(lag), media_type=CONTENT_TYPE_LATEST)

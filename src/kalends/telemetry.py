@@ -92,8 +92,8 @@ def configure(level: str) -> None:
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kalends")
 
-DEFECTS = ("a defect: please report it with this trace", "what had a defect works", logging.ERROR)
-"""What an `Outage`, or `Outages`, of our own defects is made of."""
+DEFECTS = ("a defect: please report it with this trace", "it works again after a defect", logging.ERROR)
+"""What an `Outage`, or `Outages`, of our own defects takes."""
 
 
 def defect(**about: Any) -> None:

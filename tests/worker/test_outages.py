@@ -382,4 +382,4 @@ async def test_a_defect_of_the_worker_is_told_once_with_its_trace(
         assert "odd" in line["exception"]
         monkeypatch.undo()
         await p.work()
-        assert "what had a defect works" in [line["event"] for line in told()]
+        assert "it works again after a defect" in [line["event"] for line in told()]

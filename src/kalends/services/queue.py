@@ -58,7 +58,7 @@ def in_turn(org_id: str, receiver_id: str, *, together: bool = False) -> Select[
     they are taken `together`, in the order of `due_at`, an earlier one that is due no later is in no one's
     way."""
     before = deliveries.alias()
-    # As one row, and not as whether there is one: PostgreSQL would read all that is pending for each of them.
+    # One row in place of EXISTS, for which PostgreSQL would read all pending deliveries for each of them.
     earlier = select(before.c.id).where(
         before.c.org_id == org_id,
         before.c.receiver_id == receiver_id,

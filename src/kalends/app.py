@@ -60,7 +60,8 @@ from kalends.settings import Settings
 from kalends.shares import Share, Shares
 from kalends.telemetry import configure
 from kalends.tracing import tracing
-from kalends.worker import tell_zone_data, work
+from kalends.worker import work
+from kalends.zone_watch import watch
 
 BODY_LIMIT = 64 * 1024
 
@@ -101,7 +102,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         )
         tasks = [
             asyncio.create_task(key_use.flush_forever()),
-            asyncio.create_task(tell_zone_data(database, clock or SystemClock(), version)),
+            asyncio.create_task(watch(database, clock or SystemClock(), version)),
         ]
         if settings.worker:
             tasks.append(asyncio.create_task(work(settings, database, clock or SystemClock(), metrics, pace)))

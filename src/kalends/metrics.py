@@ -1,4 +1,4 @@
-"""What Prometheus reads, where that is wanted."""
+"""What Prometheus reads, if that is wanted."""
 
 import os
 
@@ -7,11 +7,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 _BOOKING = {("POST", "/v1/calendar/appointments"), ("POST", "/v1/public/{slug}/appointments")}
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
-"""prometheus_client's own variable: the folder in which several processes keep their numbers together."""
+"""prometheus_client's own variable: the folder in which several processes share their numbers."""
 
 
 class Metrics:
-    """The numbers of this process, or of all that share a folder."""
+    """The numbers of this process, or of all processes that share a folder."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -67,15 +67,15 @@ class Metrics:
         self._deliveries.labels(kind, "delivered" if succeeded else "failed" if final else "to_retry").inc()
 
     def waiting(self, units: int) -> None:
-        """How many units of work wait now."""
+        """Set how many units of work wait now."""
         self._waiting.set(units)
 
     def zone_data(self, version: str) -> None:
-        """Which time zone data this process uses."""
+        """Set which time zone data this process uses."""
         self._zone_data.labels(version).set(1)
 
-    def told(self, lag_seconds: float) -> bytes:
-        """Everything, in Prometheus's text format. `lag_seconds` is the outbox's, just asked."""
+    def rendered(self, lag_seconds: float) -> bytes:
+        """Return everything in Prometheus's text format. `lag_seconds` is the outbox's at present."""
         self._lag.set(lag_seconds)
         if SHARED not in os.environ:
             return generate_latest(self._registry)

@@ -19,10 +19,10 @@ from uvicorn.supervisors import Multiprocess
 
 from kalends import demo as the_demo
 from kalends import tracing, zone_data
-from kalends import worker as working
 from kalends.api.rate_limits import RateLimits
 from kalends.clock import SystemClock
 from kalends.core.errors import Malformed
+from kalends.courier import MOST_RECEIVERS
 from kalends.db import migrating
 from kalends.db.database import Database
 from kalends.db.opening import open_database
@@ -30,6 +30,8 @@ from kalends.door.places import Door, Limits
 from kalends.metrics import SHARED, Metrics
 from kalends.settings import Settings, unknown_names
 from kalends.telemetry import configure, log
+from kalends.worker import work as keep_working
+from kalends.zone_watch import watch
 
 _OTHER_FILES = 100
 """Of the log, the libraries, the kept places, and what is about to be closed."""
@@ -150,8 +152,8 @@ def work(settings: Settings, *, announce: Callable[[], None]) -> None:
                 metrics = Metrics()
                 metrics.zone_data(version)
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(working.tell_zone_data(database, clock, version))
-                tasks.create_task(working.work(settings, database, clock, metrics))
+                tasks.create_task(watch(database, clock, version))
+                tasks.create_task(keep_working(settings, database, clock, metrics))
         finally:
             await database.close()
 
@@ -232,7 +234,7 @@ def places(settings: Settings, open_files: int) -> int:
     have so many open files."""
     if open_files == resource.RLIM_INFINITY:
         return settings.connections
-    receivers = working.MOST_RECEIVERS if settings.worker else 0
+    receivers = MOST_RECEIVERS if settings.worker else 0
     room = max(
         open_files - _OTHER_FILES - _FILES_OF_A_CONNECTION * settings.database_pool_size - receivers,
         open_files // 4,

@@ -1,4 +1,4 @@
-"""The log: one JSON object a line, on standard error."""
+"""The log: one JSON object per line, on standard error."""
 
 import contextlib
 import logging
@@ -30,8 +30,8 @@ _SHARED: list[Any] = [
 
 
 class _StandardError:
-    """Standard error as it is now. A log that can't be written (a closed pipe, a full disk) must not break
-    the request it tells of."""
+    """Standard error as it is now. If the log can't be written (a closed pipe, a full disk), the request that
+    it is about must not fail."""
 
     def write(self, text: str) -> None:
         with contextlib.suppress(OSError, ValueError):
@@ -43,26 +43,27 @@ class _StandardError:
 
 
 class _SeldomRepeated(logging.Filter):
-    """Lets a warning of a library through once an hour, whatever it fills in. Errors with a trace always."""
+    """Lets each warning of a library through once an hour, whatever values it contains. Errors with a trace
+    always pass."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: dict[tuple[str, str], float] = {}
+        self._logged: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING or record.exc_info:
             return True
         which, now = (record.name, str(record.msg)), _seconds()
-        if which in self._told and now - self._told[which] < AGAIN_SECONDS:
+        if which in self._logged and now - self._logged[which] < AGAIN_SECONDS:
             return False
-        if len(self._told) >= _MOST_KNOWN:
-            self._told.clear()
-        self._told[which] = now
+        if len(self._logged) >= _MOST_KNOWN:
+            self._logged.clear()
+        self._logged[which] = now
         return True
 
 
 def configure(level: str) -> None:
-    """Write what is at least as severe as `level` ("info", …), ours and the libraries' alike."""
+    """Log what is at least as severe as `level` ("info", …), of Kalends and of the libraries alike."""
     severity = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*_SHARED, structlog.processors.JSONRenderer()],
@@ -84,39 +85,48 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(severity, logging.WARNING))
-    # uvicorn's own words at start and stop are worth having; its access log is not: ours says more.
+    # uvicorn's own lines at start and stop are worth having. Its access log is not: ours says more.
     logging.getLogger("uvicorn.error").setLevel(severity)
     logging.getLogger("uvicorn.access").disabled = True
 
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kalends")
 
+DEFECTS = ("a defect: please report it with this trace", "it works again after a defect", logging.ERROR)
+"""What an `Outage`, or `Outages`, of our own defects takes."""
+
+
+def defect(**about: Any) -> None:
+    """Write the exception that is being handled, with its trace, to the log, for somebody to report."""
+    log.exception(DEFECTS[0], **about)
+
+
 AGAIN_SECONDS = 3_600
-"""An outage that goes on is told again after so long."""
+"""How long until an outage that goes on is logged again."""
 FLAPPING_SECONDS = 60
-"""What fails and works by turns is told of this often at the most."""
+"""How long until the same cause is logged again if it fails and works by turns."""
 
 
 class Outage:
-    """Something that fails and works again, as the log tells of it: one line when it begins to fail, one for
-    each other cause, one an hour while it goes on, and one when it works again."""
+    """Something that fails and works again, in the log: one line when it begins to fail, one for each other
+    cause, one an hour while it goes on, and one when it works again."""
 
     def __init__(self, fails: str, works: str, level: int = logging.WARNING) -> None:
         self._fails, self._works, self._level = fails, works, level
         self._since: float | None = None
         self._failures = 0
-        self._told: dict[str, float] = {}
+        self._logged: dict[str, float] = {}
 
     def fails(self, cause: str, **facts: Any) -> None:
-        """Note a failure. `cause` names its kind, and says what to do: the same words for the same kind."""
+        """Note a failure. `cause` says what is wrong and what to do, in the same words for the same thing."""
         now = _seconds()
         if self._since is None:
             self._since = now
         self._failures += 1
-        told = self._told.get(cause)
-        if told is not None and now - told < (AGAIN_SECONDS if told >= self._since else FLAPPING_SECONDS):
+        last = self._logged.get(cause)
+        if last is not None and now - last < (AGAIN_SECONDS if last >= self._since else FLAPPING_SECONDS):
             return
-        self._told[cause] = now
+        self._logged[cause] = now
         seconds = round(now - self._since)
         log.log(self._level, self._fails, cause=cause, failures=self._failures, seconds=seconds, **facts)
 
@@ -125,13 +135,13 @@ class Outage:
         if self._since is None:
             return
         since, self._since = self._since, None
-        if any(told >= since for told in self._told.values()):
+        if any(last >= since for last in self._logged.values()):
             log.info(self._works, failures=self._failures, seconds=round(_seconds() - since), **facts)
             self._failures = 0
 
 
 class Outages:
-    """The outages of many things of a kind, each by its id."""
+    """The outages of many things of one sort, each by its id."""
 
     def __init__(self, fails: str, works: str, level: int = logging.WARNING) -> None:
         self._words = fails, works, level

@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry, where its standard environment variables say where to.
+"""Traces by OpenTelemetry, if its standard environment variables say where to send them.
 
 A span is named by the route's template and never by the path: paths hold ids, and secrets of clients' links.
 """
@@ -19,7 +19,7 @@ class Tracing:
     """One span for each request, within the trace of the caller (W3C Trace Context)."""
 
     def __init__(self) -> None:
-        """Raises ValueError where the packages are missing."""
+        """Raises ValueError if the packages are missing."""
         check()
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
@@ -34,30 +34,30 @@ class Tracing:
         self._tracer = self._provider.get_tracer("kalends")
 
     @contextmanager
-    def request(self, headers: Iterable[tuple[bytes, bytes]], told: dict[str, Any]) -> Iterator[None]:
-        """A span around a request. What `told` holds at the end (method, route, status) becomes its name and
-        attributes."""
+    def request(self, headers: Iterable[tuple[bytes, bytes]], facts: dict[str, Any]) -> Iterator[None]:
+        """Open a span around a request. What `facts` hold at the end (method, route, status) becomes its name
+        and attributes."""
         from opentelemetry.propagate import extract
         from opentelemetry.trace import SpanKind, StatusCode
 
         carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
         with self._tracer.start_as_current_span("request", extract(carrier), SpanKind.SERVER) as span:
             yield
-            span.update_name(f"{told['method']} {told['route']}")
-            span.set_attribute("http.request.method", told["method"])
-            span.set_attribute("http.route", told["route"])
-            span.set_attribute("http.response.status_code", told["status"])
-            if told["status"] >= 500:
+            span.update_name(f"{facts['method']} {facts['route']}")
+            span.set_attribute("http.request.method", facts["method"])
+            span.set_attribute("http.route", facts["route"])
+            span.set_attribute("http.response.status_code", facts["status"])
+            if facts["status"] >= 500:
                 span.set_status(StatusCode.ERROR)
 
     def close(self) -> None:
-        """Send what is left."""
+        """Send the spans that were not sent yet."""
         self._provider.shutdown()
 
 
 def _telling(export: Callable[..., Any]) -> Callable[..., Any]:
-    """Export as `export` does, and let the log tell of a collector that takes nothing, once, in place of the
-    exporter's own line for each attempt."""
+    """Export as `export` does, and log once that a collector takes nothing, in place of the exporter's own
+    line for each attempt."""
     logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
     outage = Outage("traces are not sent", "traces are sent again")
 
@@ -74,13 +74,13 @@ def _telling(export: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def tracing() -> Tracing | None:
-    """Tracing as the environment says; None where it says nothing. Raises ValueError where it can't be
-    done."""
+    """Return tracing as the environment says; None if it says nothing. Raises ValueError if the packages are
+    missing."""
     return Tracing() if _wanted() else None
 
 
 def check() -> None:
-    """Raises ValueError where traces are wanted and the packages are missing."""
+    """Raise ValueError if traces are wanted and the packages are missing."""
     if not _wanted():
         return
     try:

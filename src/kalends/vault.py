@@ -1,7 +1,7 @@
-"""Secrets that must be known again: how they stand in the database.
+"""How secrets are stored that must be read again.
 
 A key from the settings encrypts them (AES-256-GCM), each bound to the place where it is kept, so what is
-copied elsewhere opens nothing. Without a key they stand as they are.
+copied elsewhere opens nothing. Without a key they are stored as they are.
 """
 
 import base64
@@ -24,12 +24,12 @@ class SealedError(Exception):
 
 
 def new_key() -> str:
-    """A new key for the settings: 256 random bits in base64."""
+    """Make a new key for the settings: 256 random bits in base64."""
     return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
 def read_key(text: str) -> bytes:
-    """The key that a setting spells, in base64 of either alphabet. Raises ValueError if it spells none."""
+    """Return the key that a setting spells, in base64 of either alphabet. Raises ValueError if it is none."""
     plain = text.strip().translate(str.maketrans("-_", "+/")).rstrip("=")
     try:
         key = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
@@ -41,20 +41,20 @@ def read_key(text: str) -> bytes:
 
 
 class Vault:
-    """Seals with the present key, and opens with it and with those of before.
+    """Seals with the present key, and opens with it and with earlier ones.
 
-    Without a present key nothing is sealed, and what keys of before have sealed can be opened.
+    Without a present key nothing is sealed, and what earlier keys have sealed can be opened.
     """
 
     def __init__(self, key: bytes | None = None, before: Sequence[bytes] = ()) -> None:
         self._ciphers = {_name(each): AESGCM(each) for each in (*before, *([key] if key else []))}
         self.name = _name(key) if key else IN_CLEAR
-        """Of the present key: says which one sealed, and nothing of the key itself."""
+        """Of the present key: says which key sealed a secret, and nothing about the key itself."""
         self.outdated = frozenset({IN_CLEAR, *self._ciphers} - {self.name})
-        """The names under which there may be what can be opened and is to be sealed anew."""
+        """The names of keys whose secrets can be opened, and are to be sealed with the present key."""
 
     def seal(self, secret: str, *place: str) -> str:
-        """A secret as it is to be stored under `name` at a place."""
+        """Return a secret as it is to be stored under `name` at a place."""
         if self.name == IN_CLEAR:
             return secret
         nonce = secrets.token_bytes(_NONCE_BYTES)
@@ -62,7 +62,7 @@ class Vault:
         return base64.b64encode(nonce + sealed).decode()
 
     def open(self, name: str, stored: str, *place: str) -> str:
-        """The secret that is stored at a place, sealed by the key of that name. Raises SealedError."""
+        """Return the secret that is stored at a place, sealed by the key of that name. Raises SealedError."""
         if name == IN_CLEAR:
             return stored
         if (cipher := self._ciphers.get(name)) is None:
@@ -82,7 +82,7 @@ class Vault:
 
 
 CLEAR = Vault()
-"""Where no key is set."""
+"""The vault if no key is set."""
 
 
 def _name(key: bytes) -> str:

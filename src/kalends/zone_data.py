@@ -1,7 +1,7 @@
 """Which time zone data this process uses: the system's, or that of the package `tzdata`.
 
-Python prefers the system's, however old it is. Clocks change by law, so old data is an hour off from some day
-on, and two servers with different data sell the same hour differently. So the newer of the two is used.
+Python prefers the system's, however old it is. Laws change the clocks, so old data is an hour off from some
+day on, and two servers with different data sell the same hour differently. So the newer of the two is used.
 """
 
 import os
@@ -25,8 +25,8 @@ _VERSION_FILES = ("tzdata.zi", "+VERSION", "version")
 def choose() -> str:
     """Use the newest data there is in all of this process, and return its version, such as `2026f`.
 
-    To be called before the first zone is read; what was read before is forgotten. Folders that the operator
-    named in PYTHONTZPATH are used as they are, `unknown` if nothing in them tells their version.
+    Call it before the first zone is read; what was read before is forgotten. Folders that the operator named
+    in PYTHONTZPATH are used as they are. Their version is `unknown` if no file in them tells it.
     """
     folders = [folder for folder in map(Path, zoneinfo.TZPATH) if _has_zones(folder)]
     if _OPERATORS_CHOICE in os.environ:
@@ -54,13 +54,13 @@ def _starts_with(path: Path, start: bytes) -> bool:
 
 
 def _version_in(folder: Path) -> str | None:
-    """The version a folder's own files tell, if they do: a year and letters, so versions sort as strings."""
+    """Return the version that a folder's files tell, if any: a year and letters, which sort as strings."""
     for name in _VERSION_FILES:
         try:
             with (folder / name).open(encoding="ascii", errors="replace") as file:
-                told = _VERSION.search(file.readline(200))
+                found = _VERSION.search(file.readline(200))
         except OSError:
             continue
-        if told:
-            return told[0]
+        if found:
+            return found[0]
     return None

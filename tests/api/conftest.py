@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from kalends.app import create_app
+from kalends.courier import Courier
 from kalends.db.database import Database
 from kalends.delivery.webhooks import Poster
 from kalends.settings import Settings
@@ -59,5 +60,5 @@ def client_of(app: FastAPI, key: str | None) -> httpx.AsyncClient:
 async def worker(db: Database, clock: StoppedClock) -> AsyncIterator[Worker]:
     """A worker that works when told, and sends no mail."""
     poster = Poster(allow_private=True)
-    yield Worker(db, clock, poster, None, events_kept=timedelta(days=30))
+    yield Worker(db, clock, Courier(db, clock, poster, None), events_kept=timedelta(days=30))
     await poster.close()

@@ -12,8 +12,8 @@ from kalends.db.database import Database, Tx
 from kalends.db.tables import deliveries, events, feeds, metadata, receivers
 from kalends.ids import digest
 from kalends.schemas.webhooks import WebhookCreate
-from kalends.services import event_order, keys, webhooks
 from kalends.services import events as outbox
+from kalends.services import keys, queue, webhooks
 from kalends.services.parties import operator, staff
 from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
@@ -303,9 +303,7 @@ async def test_a_webhook_with_many_deliveries_is_emptied_ahead(
         event = outbox.row(org.id, "calendar.created", "{}", clock.now())
         tx.execute(insert(events), event | {"seq": 1_000_000})
         row = tx.execute(select(events).where(events.c.id == event["id"])).one()
-        tx.execute(
-            insert(deliveries), [event_order.delivery(org.id, hook, row, n, clock.now()) for n in range(25)]
-        )
+        tx.execute(insert(deliveries), [queue.delivery(org.id, hook, row, n, clock.now()) for n in range(25)])
 
     def left(tx: Tx) -> int:
         mine = deliveries.c.receiver_id == hook

@@ -1,6 +1,5 @@
 """Sandboxes, where a request may say what time it is."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -304,6 +303,6 @@ async def test_deliveries_go_by_the_real_clock(
         tested = await sandbox.staff.post(f"{path}/test", headers=year_2030)
         assert tested.json()["data"]["next_attempt_at"] == "2024-01-20T12:00:00Z"
         await worker.take_events()
-        await asyncio.gather(*worker._delivering)
+        await worker.courier.finish()
         told = [each.json()["event"] for each in receiver.got]
     assert told == ["appointment.created", "webhook.test"]

@@ -14,12 +14,11 @@ import pytest
 import tzdata
 from prometheus_client.parser import text_string_to_metric_families
 
-from kalends import worker
 from kalends.core.errors import Unavailable
 from kalends.db.database import Database
 from kalends.db.opening import open_database
 from kalends.services import zone_data
-from kalends.worker import tell_zone_data
+from kalends.zone_watch import watch
 from tests.support.clock import StoppedClock
 from tests.support.server import KALENDS, Server, free_port
 from tests.support.zone_folders import NEWER, OLDER, of_a_process, zone_folder
@@ -170,9 +169,8 @@ def test_a_server_warns_that_another_of_its_database_uses_other_data(empty_url: 
 
 @pytest.mark.anyio
 async def test_others_are_told_of_once_and_when_there_are_new_ones(
-    empty_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    empty_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(worker, "ZONE_DATA_SECONDS", 0.01)
     database, clock = open_database(empty_url, pool_size=2), StoppedClock()
     await database.migrate()
     written: list[dict[str, Any]] = []
@@ -186,7 +184,7 @@ async def test_others_are_told_of_once_and_when_there_are_new_ones(
         return told
 
     capsys.readouterr()
-    telling = asyncio.create_task(tell_zone_data(database, clock, "2026f"))
+    telling = asyncio.create_task(watch(database, clock, "2026f", seconds=0.01))
     try:
         assert await after_some_rounds() == []
         await database.write(zone_data.note, "2025b", clock.now())
@@ -232,11 +230,10 @@ class _Broken:
 
 @pytest.mark.anyio
 async def test_a_database_that_takes_no_note_stops_nobody(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(worker, "ZONE_DATA_SECONDS", 0.01)
     database = _Broken()
-    telling = asyncio.create_task(tell_zone_data(cast(Database, database), StoppedClock(), "2026f"))
+    telling = asyncio.create_task(watch(cast(Database, database), StoppedClock(), "2026f", seconds=0.01))
     await asyncio.sleep(0.3)
     assert not telling.done()
     telling.cancel()

@@ -15,9 +15,12 @@ TEMPLATES = sorted(FOLDER.glob("templates/*"))
 
 
 def sentences() -> Iterator[str]:
-    """What is translated: the subjects of mails, what templates mark, and what goes around it."""
+    """What is translated: subjects, openings, what templates mark, and what goes around it."""
     yield from letters._SUBJECTS.values()
     yield from letters._STAFF_SUBJECTS.values()
+    for opening in letters._OPENINGS.values():
+        yield from opening
+    yield from (*letters._LINKS.values(), letters._LINK)
     yield from letters._CHECKED.values()
     yield letters._LABEL
     for template in TEMPLATES:

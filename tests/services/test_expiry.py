@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
+from kalends.courier import Courier
 from kalends.db.database import Database, Tx
 from kalends.db.opening import open_database
 from kalends.db.tables import (
@@ -41,8 +42,8 @@ async def db(own_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def worker(db: Database) -> AsyncIterator[Worker]:
-    poster = Poster(allow_private=True)
-    yield Worker(db, StoppedClock(NOW), poster, None, events_kept=30 * DAY)
+    clock, poster = StoppedClock(NOW), Poster(allow_private=True)
+    yield Worker(db, clock, Courier(db, clock, poster, None), events_kept=30 * DAY)
     await poster.close()
 
 

@@ -1,7 +1,7 @@
 """An organization that is open around the clock: what staff and clients do there, and what is mailed."""
 
-import asyncio
 import contextlib
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -13,9 +13,10 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from kalends.app import create_app
+from kalends.courier import Courier
 from kalends.db.database import AnyRow, Database, Tx
 from kalends.db.tables import deliveries, organizations
-from kalends.delivery.mail import Postman
+from kalends.delivery.mail import ATTEMPT_SECONDS, Postman
 from kalends.delivery.webhooks import Poster
 from kalends.metrics import Metrics
 from kalends.settings import Settings
@@ -95,9 +96,9 @@ class Practice:
         await self.worker.settle_lapses()
         for _ in range(100):
             await self.worker.take_events()
-            if not (under_way := list(self.worker._delivering)):
+            if not self.worker.courier.under_way:
                 return
-            await asyncio.gather(*under_way)
+            await self.worker.courier.finish()
         raise AssertionError("the worker comes to no end")
 
     async def mails(self) -> list[Received]:
@@ -128,6 +129,8 @@ async def practice(
     *,
     timezone: str = "UTC",
     kind: dict[str, Any] | None = None,
+    chance: Callable[[], float] = random.random,
+    attempt_seconds: float = ATTEMPT_SECONDS,
     **settings: Any,
 ) -> AsyncIterator[Practice]:
     """A practice whose mail server is `mailbox`, at noon on 20 January 2024. Its `worker` works when told."""
@@ -141,7 +144,8 @@ async def practice(
     used = Settings(database_url=url, worker=False, **(mail | settings))
     clock = StoppedClock()
     app = create_app(used, clock=clock)
-    poster, postman = Poster(allow_private=True), Postman(used) if used.mail else None
+    poster = Poster(allow_private=True)
+    postman = Postman(used, attempt_seconds=attempt_seconds) if used.mail else None
     async with app.router.lifespan_context(app), contextlib.AsyncExitStack() as opened:
         db: Database = app.state.context.database
         org = await make_org(db, clock.now(), timezone=timezone, **(kind or {}))
@@ -149,7 +153,8 @@ async def practice(
         staff = await opened.enter_async_context(client_of(app, org.key))
         client = await opened.enter_async_context(client_of(app, None))
         metrics: Metrics | None = app.state.context.metrics
-        worker = Worker(db, clock, poster, postman, events_kept=timedelta(days=30), metrics=metrics)
+        courier = Courier(db, clock, poster, postman, metrics=metrics, chance=chance)
+        worker = Worker(db, clock, courier, events_kept=timedelta(days=30))
         made = Practice(app, db, org, slug, clock, mailbox, worker, postman, staff, client)
         hours = [{"day_of_week": day, "start_time": "00:00", "end_time": "24:00"} for day in range(7)]
         response = await staff.put("/v1/calendar/availability", json={"schedules": hours})

@@ -3,7 +3,6 @@
 One function for each part of the API.
 """
 
-import asyncio
 import base64
 from typing import Any
 
@@ -262,7 +261,7 @@ async def feeds(tour: Tour) -> None:
 async def deliveries(tour: Tour, webhook: str) -> None:
     """What went to the webhook, and goes there once more; then it is deleted."""
     await tour.worker.take_events()
-    await asyncio.gather(*tour.worker._delivering)
+    await tour.worker.courier.finish()
     found = await tour.ask("webhooks.deliveries", id=webhook, query={"status": "delivered", "limit": "1"})
     await tour.ask("webhooks.replay_delivery", id=webhook, delivery_id=found["data"][0]["id"])
     span = {"from": "2024-01-20T00:00:00Z", "to": "2024-01-21T00:00:00Z"}

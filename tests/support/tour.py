@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from kalends import demo
 from kalends.app import create_app
+from kalends.courier import Courier
 from kalends.db.database import Database, Tx
 from kalends.delivery.webhooks import Poster
 from kalends.services import keys, organizations
@@ -190,7 +191,8 @@ async def tour(url: str) -> AsyncIterator[Tour]:
         }
         poster = Poster(allow_private=True)
         opened.push_async_callback(poster.close)
-        worker = Worker(app.state.context.database, clock, poster, None, events_kept=timedelta(days=30))
+        db: Database = app.state.context.database
+        worker = Worker(db, clock, Courier(db, clock, poster, None), events_kept=timedelta(days=30))
         yield Tour(app, clients, clock, worker)
 
 

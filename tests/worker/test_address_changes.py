@@ -13,7 +13,8 @@ from sqlalchemy import func, select
 
 from kalends.db.database import Tx
 from kalends.db.tables import manage_links
-from kalends.services import deliveries, event_order, event_pages
+from kalends.schemas.deliveries import Tried
+from kalends.services import attempts, event_order, event_pages, leases
 from tests.support.answers import refused
 from tests.support.mailbox import Mailbox, Received
 from tests.support.practice import APPOINTMENTS, BASE, Opening, Practice, practice
@@ -257,8 +258,8 @@ async def test_a_letter_that_was_taken_before_the_change_leaves_no_link(opening:
         assert p.postman is not None
         now = p.clock.now()
         await p.db.write(event_order.number, p.org.id, now, mail=True)
-        [lease] = await p.db.write(deliveries.lease, now, 10, mail=True)
-        batch = await p.db.write(deliveries.take, lease, now)
+        [lease] = await p.db.write(leases.lease, now, 10, mail=True)
+        batch = await p.db.write(attempts.take, lease, now)
         assert batch is not None
         assert await links(p) == 1
         await p.change(client_email=NEW)
@@ -267,8 +268,8 @@ async def test_a_letter_that_was_taken_before_the_change_leaves_no_link(opening:
         [due] = batch.due
         outcome = await p.postman.send(due.content, now)
         assert outcome is not None
-        await p.db.write(deliveries.record, lease, [deliveries.Tried(due, outcome, now, 0.5)])
-        await p.db.write(deliveries.release, lease, now, None)
+        await p.db.write(attempts.record, lease, [Tried(due, outcome, now, 0.5)])
+        await p.db.write(leases.release, lease, now, None)
         first, *others = await p.mails()
         assert first.recipients == [OLD]
         [link] = links_in(first)
@@ -281,12 +282,12 @@ async def test_a_letter_that_was_taken_and_not_sent_is_sent_to_nobody(opening: O
         await p.book()
         now = p.clock.now()
         await p.db.write(event_order.number, p.org.id, now, mail=True)
-        [lease] = await p.db.write(deliveries.lease, now, 10, mail=True)
-        batch = await p.db.write(deliveries.take, lease, now)
+        [lease] = await p.db.write(leases.lease, now, 10, mail=True)
+        batch = await p.db.write(attempts.take, lease, now)
         assert batch is not None
         await p.change(client_email=NEW)
-        await p.db.write(deliveries.record, lease, [], batch.due)
-        await p.db.write(deliveries.release, lease, now, None)
+        await p.db.write(attempts.record, lease, [], batch.due)
+        await p.db.write(leases.release, lease, now, None)
         assert told(await p.mails()) == [(NEW, CONFIRMED)]
         assert await links(p) == 1
 

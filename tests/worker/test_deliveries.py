@@ -16,20 +16,19 @@ import pytest
 import standardwebhooks
 from sqlalchemy import insert, select, text
 
-from kalends import worker as working
 from kalends.clock import SystemClock
 from kalends.core.errors import SchemaOutdated, Unavailable
 from kalends.core.hours import stamp
 from kalends.core.messages import Outcome
 from kalends.core.pacing import RETRIES
+from kalends.courier import Courier
 from kalends.db import migrating
 from kalends.db.database import Database, Tx
 from kalends.db.tables import events, receivers
-from kalends.delivery import webhooks as posting
 from kalends.delivery.webhooks import Poster
+from kalends.schemas.deliveries import Tried
 from kalends.schemas.webhooks import Delivery, NewWebhook, Webhook, WebhookChange, WebhookCreate
-from kalends.services import appointments, bookings, deliveries, event_order, event_pages, webhooks
-from kalends.services.deliveries import Tried
+from kalends.services import appointments, attempts, bookings, event_order, event_pages, leases, webhooks
 from kalends.services.events import row
 from kalends.services.parties import operator, staff
 from kalends.worker import Worker
@@ -49,17 +48,6 @@ def url(own_url: str) -> str:
     return own_url
 
 
-@pytest.fixture(autouse=True)
-def chance(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Nothing is left to chance, unless it is set."""
-
-    def be(value: float) -> None:
-        monkeypatch.setattr(working, "_chance", lambda: value)
-
-    be(0)
-    return be
-
-
 @dataclass
 class Desk:
     """An organization, who is told of its events, and the worker that tells."""
@@ -70,6 +58,8 @@ class Desk:
     receiver: Receiver
     poster: Poster
     worker: Worker
+    chance: float = 0
+    """Nothing is left to chance, unless it is set."""
 
     async def hook(self, path: str = "/", **fields: Any) -> NewWebhook:
         # Not of what happens to webhooks, or each would be told of all that are made after it.
@@ -98,15 +88,17 @@ class Desk:
         await self.db.write(lambda tx: tx.execute(insert(events), made) and None)
         return [str(each["id"]) for each in made]
 
-    def another(self, database: Database | None = None) -> Worker:
+    def another(self, database: Database | None = None, poster: Poster | None = None, **seams: Any) -> Worker:
         """Another worker, in another process."""
-        return Worker(database or self.db, self.clock, self.poster, None, events_kept=30 * DAY)
+        db, poster = database or self.db, poster or self.poster
+        courier = Courier(db, self.clock, poster, None, chance=lambda: self.chance, **seams)
+        return Worker(db, self.clock, courier, events_kept=30 * DAY)
 
     async def turn(self, worker: Worker | None = None) -> int:
         """One round: everything that is due is tried; how many requests that were."""
         before, worker = len(self.receiver.got), worker or self.worker
         await worker.take_events()
-        await asyncio.gather(*worker._delivering)
+        await worker.courier.finish()
         return len(self.receiver.got) - before
 
     async def at(self, moment: datetime) -> int:
@@ -134,7 +126,7 @@ class Desk:
         def find(tx: Tx) -> list[tuple[str, dict[str, Any]]]:
             mine = events.c.org_id == self.org.id, events.c.type == "webhook.disabled"
             rows = tx.execute(select(events.c.subject_id, events.c.payload).where(*mine))
-            return [(str(each.subject_id), event_pages.told(each.payload)) for each in rows]
+            return [(str(each.subject_id), event_pages.data_of(each.payload)) for each in rows]
 
         return await self.db.read(find)
 
@@ -143,8 +135,10 @@ class Desk:
 async def desk(db: Database, org: Org) -> AsyncIterator[Desk]:
     clock, poster = StoppedClock(SystemClock().now()), Poster(allow_private=True)
     async with Receiver() as receiver:
-        worker = Worker(db, clock, poster, None, events_kept=30 * DAY)
-        yield Desk(db, org, clock, receiver, poster, worker)
+        courier = Courier(db, clock, poster, None, chance=lambda: desk.chance)
+        worker = Worker(db, clock, courier, events_kept=30 * DAY)
+        desk = Desk(db, org, clock, receiver, poster, worker)
+        yield desk
         await poster.close()
 
 
@@ -264,19 +258,19 @@ async def test_for_a_day_after_a_rotation_both_secrets_sign(desk: Desk) -> None:
 
 @pytest.mark.parametrize("share", [0, 1])
 async def test_what_fails_is_tried_again_at_the_documented_times_until_it_has_failed(
-    desk: Desk, chance: Callable[[float], None], share: float
+    desk: Desk, share: float
 ) -> None:
-    chance(share)
+    desk.chance = share
     hook = await desk.hook()
     desk.receiver.answer = lambda _got: 500
     [event] = await desk.happen()
     began = desk.clock.now()
     assert await desk.turn() == 1
-    for attempts, wait in enumerate(RETRIES, start=1):
+    for count, wait in enumerate(RETRIES, start=1):
         delivery = await desk.only(hook)
         last = delivery.last_attempt_at
         assert last == desk.clock.now()
-        assert (delivery.status, delivery.attempts, delivery.answer_code) == ("pending", attempts, 500)
+        assert (delivery.status, delivery.attempts, delivery.answer_code) == ("pending", count, 500)
         following = delivery.next_attempt_at
         assert following is not None
         lengthened = (wait * (1 + share / 10)).total_seconds()
@@ -293,8 +287,9 @@ async def test_what_fails_is_tried_again_at_the_documented_times_until_it_has_fa
     assert (webhook.active, webhook.failing_since) == (True, began)
 
 
-async def test_chance_spreads_what_failed_together(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
+async def test_chance_spreads_what_failed_together(desk: Desk) -> None:
+    by_chance = Courier(desk.db, desk.clock, desk.poster, None)
+    desk.worker = Worker(desk.db, desk.clock, by_chance, events_kept=30 * DAY)
     hook = await desk.hook()
     desk.receiver.answer = lambda _got: 500
     await desk.happen(*(f"apt_{number}" for number in range(30)))
@@ -434,10 +429,9 @@ async def test_the_first_of_an_answer_is_kept(desk: Desk) -> None:
     assert {(each.status, each.answer_code) for each in found.values()} == {("delivered", 200)}
 
 
-async def test_no_answer_is_a_failure_with_its_reason(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posting, "TIMEOUT_SECONDS", 1)
-    hasty = Poster(allow_private=True)
-    desk.worker = Worker(desk.db, desk.clock, hasty, None, events_kept=30 * DAY)
+async def test_no_answer_is_a_failure_with_its_reason(desk: Desk) -> None:
+    hasty = Poster(allow_private=True, timeout_seconds=1)
+    desk.worker = desk.another(poster=hasty)
 
     async def dribble(_: Got) -> Answer:
         await asyncio.sleep(0.8)
@@ -625,7 +619,7 @@ class Forgetful:
         return getattr(self._database, name)
 
     async def write(self, unit: Any, *args: Any, **kw: Any) -> Any:
-        if unit in (deliveries.record, deliveries.release):
+        if unit in (attempts.record, leases.release):
             raise Unavailable
         return await self._database.write(unit, *args, **kw)
 
@@ -638,7 +632,7 @@ async def test_what_was_delivered_but_not_recorded_is_delivered_again_with_the_s
     assert (await desk.only(hook)).attempts == 0
     began = desk.clock.now()
     assert await desk.turn() == 0, "while the lease lives nobody else delivers"
-    assert await desk.at(began + deliveries.LEASES["webhook"]) == 1
+    assert await desk.at(began + leases.LENGTHS["webhook"]) == 1
     first, second = desk.receiver.got
     assert first.id == second.id == event
     assert first.body == second.body
@@ -661,7 +655,7 @@ async def test_a_lease_that_is_not_renewed_is_taken_over_and_the_late_one_undoes
     await desk.worker.take_events()
     await desk.receiver.until(3)  # the one that is stuck delays nobody else
     async with asyncio.timeout(20):
-        while len(desk.worker._delivering) > 1:  # what it was told is recorded
+        while desk.worker.courier.under_way > 1:  # what it was told is recorded
             await asyncio.sleep(0.005)
     assert [got.id for got in desk.receiver.at("/free")] == [first, second]
     other, began = desk.another(), desk.clock.now()
@@ -672,9 +666,9 @@ async def test_a_lease_that_is_not_renewed_is_taken_over_and_the_late_one_undoes
     assert [got.id for got in desk.receiver.at("/stuck")] == [first, first, second]
     before = await desk.deliveries(stuck)
     assert [each.status for each in before] == ["delivered", "delivered"]
-    assert before[0].last_attempt_at == began + deliveries.LEASES["webhook"]
+    assert before[0].last_attempt_at == began + leases.LENGTHS["webhook"]
     go.set()
-    await asyncio.gather(*desk.worker._delivering)
+    await desk.worker.courier.finish()
     assert await desk.deliveries(stuck) == before
     webhook = await desk.shown(stuck)
     assert (webhook.active, webhook.failing_since) == (True, None)
@@ -698,7 +692,7 @@ async def test_a_webhook_that_is_changed_or_deleted_meanwhile_is_not_posted_to_a
     await desk.change(paused, active=False)
     await desk.db.write(webhooks.remove, operator(desk.org.id), deleted.id, desk.clock.now())
     go.set()
-    await asyncio.gather(*desk.worker._delivering)
+    await desk.worker.courier.finish()
     assert await desk.turn() == 0
     assert len(desk.receiver.got) == 2
     webhook = await desk.shown(paused)
@@ -719,10 +713,7 @@ async def test_active_again_it_gets_what_it_missed_in_order(desk: Desk) -> None:
     assert [got.id for got in desk.receiver.got] == [*before, *missed]
 
 
-async def test_a_worker_works_until_it_is_stopped_and_gives_back_what_it_leased(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(working, "EVENTS_SECONDS", 0.01)
+async def test_a_worker_works_until_it_is_stopped_and_gives_back_what_it_leased(desk: Desk) -> None:
     hook, stuck = await desk.hook("/"), await desk.hook("/stuck")
     desk.receiver.answer = lambda got: None if got.path == "/stuck" else 200
     running = asyncio.create_task(desk.worker.run())
@@ -801,7 +792,7 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def careful(desk: Desk) -> AsyncIterator[Desk]:
     """A desk whose poster lets nothing through to private addresses."""
     poster = Poster(allow_private=False)
-    desk.worker = Worker(desk.db, desk.clock, poster, None, events_kept=30 * DAY)
+    desk.worker = desk.another(poster=poster)
     yield desk
     await poster.close()
 
@@ -866,7 +857,7 @@ async def test_a_proxy_of_the_environment_is_not_used(desk: Desk, monkeypatch: p
         for name in ("http_proxy", "https_proxy", "all_proxy"):
             monkeypatch.setenv(name, proxy.url())
         poster = Poster(allow_private=True)
-        desk.worker = Worker(desk.db, desk.clock, poster, None, events_kept=30 * DAY)
+        desk.worker = desk.another(poster=poster)
         await desk.hook()
         await desk.happen()
         assert await desk.turn() == 1
@@ -885,11 +876,11 @@ async def test_what_is_told_while_a_receiver_is_given_back_is_delivered(desk: De
     await desk.happen("apt_2")
     slow = desk.another()
     await desk.db.write(event_order.number, desk.org.id, desk.clock.now(), mail=False)
-    [lease] = await desk.db.write(deliveries.lease, desk.clock.now(), 1, mail=False)
-    taken = await desk.db.write(deliveries.take, lease, desk.clock.now())
+    [lease] = await desk.db.write(leases.lease, desk.clock.now(), 1, mail=False)
+    taken = await desk.db.write(attempts.take, lease, desk.clock.now())
     assert taken is not None
     tried = [Tried(each, Outcome(1, code=200), desk.clock.now(), 0) for each in taken.due]
-    await desk.db.write(deliveries.record, lease, tried)
+    await desk.db.write(attempts.record, lease, tried)
     await desk.happen("apt_3")
 
     def number_slowly(tx: Tx) -> None:
@@ -899,7 +890,7 @@ async def test_what_is_told_while_a_receiver_is_given_back_is_delivered(desk: De
 
     async def give_back() -> None:
         await asyncio.sleep(0.2)
-        await desk.db.write(deliveries.release, lease, desk.clock.now(), None)
+        await desk.db.write(leases.release, lease, desk.clock.now(), None)
 
     await asyncio.gather(desk.db.write(number_slowly), give_back())
     assert await desk.turn(slow) == 1
@@ -967,11 +958,11 @@ async def test_whatever_is_answered_is_recorded(desk: Desk) -> None:
     hook = await desk.hook()
     await desk.happen()
     await desk.db.write(event_order.number, desk.org.id, desk.clock.now(), mail=False)
-    [lease] = await desk.db.write(deliveries.lease, desk.clock.now(), 1, mail=False)
-    taken = await desk.db.write(deliveries.take, lease, desk.clock.now())
+    [lease] = await desk.db.write(leases.lease, desk.clock.now(), 1, mail=False)
+    taken = await desk.db.write(attempts.take, lease, desk.clock.now())
     assert taken is not None
     said = Outcome(1, code=250, answer="accept\udce9\x00", error="\udce9")
-    await desk.db.write(deliveries.record, lease, [Tried(taken.due[0], said, desk.clock.now(), 0)])
+    await desk.db.write(attempts.record, lease, [Tried(taken.due[0], said, desk.clock.now(), 0)])
     assert (await desk.only(hook)).answer == "accept?\ufffd"
 
 
@@ -995,16 +986,13 @@ async def test_one_organization_that_fails_holds_up_no_other(
     assert other.id in capsys.readouterr().err
 
 
-async def test_an_attempt_is_begun_only_while_the_lease_is_good(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_attempt_is_begun_only_while_the_lease_is_good(desk: Desk) -> None:
     hook = await desk.hook()
     await desk.happen()
-    monkeypatch.setattr(deliveries, "FRESH", {"webhook": timedelta(0)})
-    await desk.worker.take_events()
-    [task] = desk.worker._delivering
+    late = desk.another(fresh={"webhook": timedelta(0)})
+    await late.take_events()
+    assert late.courier.under_way == 1
     await asyncio.sleep(0.3)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await late.courier.stop()
     assert desk.receiver.got == []
     assert (await desk.only(hook)).attempts == 0

@@ -599,11 +599,6 @@ SCHEDULE = (6, 330, 1_980, 7_920, 19_800, 39_600, 55_440, 79_200, 95_040)
 """The documented waits in seconds, each a tenth longer, which is the most that chance adds."""
 
 
-@pytest.fixture
-def most_chance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kalends.worker._chance", lambda: 1.0)
-
-
 async def test_what_is_refused_for_good_has_failed_and_holds_nothing_up(opening: Opening) -> None:
     async with opening(kind={"reminderHours": None}) as p:
         p.mailbox.refusals.append("550 no such mailbox")
@@ -624,9 +619,9 @@ async def test_what_is_refused_for_good_has_failed_and_holds_nothing_up(opening:
 
 
 async def test_what_is_refused_for_now_is_tried_again_by_the_schedule(
-    opening: Opening, most_chance: None
+    opening: Opening,
 ) -> None:
-    async with opening(kind={"reminderHours": None}) as p:
+    async with opening(kind={"reminderHours": None}, chance=lambda: 1.0) as p:
         await p.book()
         await p.change(status="cancelled")
         p.mailbox.refusals.extend(["451 greylisted"] * 5)
@@ -656,8 +651,8 @@ async def test_what_is_refused_for_now_keeps_only_its_own_appointment_waiting(op
         await travel(p, 2, seconds=6)
 
 
-async def test_after_the_last_attempt_it_has_failed(opening: Opening, most_chance: None) -> None:
-    async with opening(kind={"reminderHours": None}) as p:
+async def test_after_the_last_attempt_it_has_failed(opening: Opening) -> None:
+    async with opening(kind={"reminderHours": None}, chance=lambda: 1.0) as p:
         p.mailbox.refusals.extend(["450 busy"] * 10)
         await p.book()
         for wait in (0, *SCHEDULE):
@@ -713,11 +708,8 @@ async def test_a_connection_that_breaks_is_made_anew(opening: Opening) -> None:
         ]
 
 
-async def test_a_server_that_does_not_answer_in_time_is_tried_again(
-    opening: Opening, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sending, "ATTEMPT_SECONDS", 0.3)
-    async with opening(kind={"reminderHours": None}) as p:
+async def test_a_server_that_does_not_answer_in_time_is_tried_again(opening: Opening) -> None:
+    async with opening(kind={"reminderHours": None}, attempt_seconds=1) as p:
         p.mailbox.hesitation = 30
         await p.book()
         assert await p.mails() == []
@@ -725,7 +717,6 @@ async def test_a_server_that_does_not_answer_in_time_is_tried_again(
         assert (row.status, row.attempts, row.answer_code) == ("pending", 1, None)
         assert row.error.startswith("TimeoutError")
         p.mailbox.hesitation = 0
-        monkeypatch.undo()
         await travel(p, 1, seconds=6)
 
 

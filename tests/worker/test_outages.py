@@ -265,7 +265,7 @@ def test_sentences_of_what_is_rare() -> None:
         (aiosmtplib.SMTPConnectTimeoutError("Timed out"), "no answer in time"),
         (TimeoutError(), "no answer in time"),
         (aiosmtplib.SMTPDataError(421, "closing"), "refuses us (421)"),
-        (aiosmtplib.SMTPServerDisconnected("Connection lost"), "breaks the connection off"),
+        (aiosmtplib.SMTPServerDisconnected("Connection lost"), "breaks off the connection"),
         (UnicodeError("label too long"), "UnicodeError"),
     ):
         trouble = trouble_with(error, settings)
@@ -382,4 +382,4 @@ async def test_a_defect_of_the_worker_is_told_once_with_its_trace(
         assert "odd" in line["exception"]
         monkeypatch.undo()
         await p.work()
-        assert "what had a defect works" in [line["event"] for line in told()]
+        assert "it works again after a defect" in [line["event"] for line in told()]

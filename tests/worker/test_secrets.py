@@ -1,6 +1,5 @@
 """Secrets of webhooks in the database: encrypted where a key is set, readable by nothing but that key."""
 
-import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ from sqlalchemy import insert, select, update
 from kalends import vault as vaults
 from kalends.app import create_app
 from kalends.clock import SystemClock
+from kalends.courier import UNREADABLE, Courier
 from kalends.db.database import AnyRow, Database, Tx
 from kalends.db.tables import deliveries, events, receivers
 from kalends.delivery.webhooks import Poster
@@ -23,7 +23,7 @@ from kalends.services.events import row as event_row
 from kalends.settings import Settings
 from kalends.telemetry import configure
 from kalends.vault import CLEAR, SealedError, Vault, read_key
-from kalends.worker import UNREADABLE, Worker
+from kalends.worker import Worker
 from tests.api.conftest import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import make_org
@@ -51,7 +51,8 @@ class Scene:
 
     def worker(self, key: str = "", before: str = "") -> Worker:
         vault = self.settings(key, before).vault
-        return Worker(self.db, self.clock, self.poster, None, events_kept=timedelta(days=30), vault=vault)
+        courier = Courier(self.db, self.clock, self.poster, None, vault=vault)
+        return Worker(self.db, self.clock, courier, events_kept=timedelta(days=30), vault=vault)
 
     def settings(self, key: str = "", before: str = "") -> Settings:
         return Settings(
@@ -91,7 +92,7 @@ class Scene:
     async def turn(self, worker: Worker) -> int:
         before = len(self.receiver.got)
         await worker.take_events()
-        await asyncio.gather(*worker._delivering)
+        await worker.courier.finish()
         return len(self.receiver.got) - before
 
     async def pending(self) -> list[tuple[str, int]]:

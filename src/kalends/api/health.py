@@ -13,7 +13,7 @@ from kalends.api.context import context_of
 from kalends.api.errors import BodyTooLarge, documented
 from kalends.core.errors import NotFound, SchemaOutdated, Unavailable
 from kalends.schemas.wire import Answer
-from kalends.services import deliveries
+from kalends.services import leases
 
 router = APIRouter(tags=["health"])
 
@@ -50,5 +50,5 @@ async def metrics(request: Request) -> Response:
     context = context_of(request.scope)
     if context.metrics is None:
         raise NotFound("There is no such path.")
-    lag = await context.database.read(deliveries.lag_seconds, context.clock.now(), mail=context.settings.mail)
-    return Response(context.metrics.told(lag), media_type=CONTENT_TYPE_LATEST)
+    lag = await context.database.read(leases.lag_seconds, context.clock.now(), mail=context.settings.mail)
+    return Response(context.metrics.rendered(lag), media_type=CONTENT_TYPE_LATEST)

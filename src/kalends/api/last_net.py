@@ -4,7 +4,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalends.api import errors
 from kalends.api.trail import trail_of
-from kalends.telemetry import log
+from kalends.telemetry import defect
 
 
 class LastNet:
@@ -31,7 +31,7 @@ class LastNet:
         try:
             await self._app(scope, receive, watch)
         except Exception:  # noqa: BLE001 - for any defect, the client gets an answer and the log a trace
-            log.exception("a defect: please report it with this trace")
+            defect()
             trail_of(scope).refused = errors.InternalError.code
             if not begun:
                 await errors.answer(errors.InternalError(), scope["path"])(scope, receive, send)

@@ -27,10 +27,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an attempt. `code` and `answer` are the receiver's, if it gave any; otherwise `error`
-    says why not. `retry_after` is how long the receiver asked to wait. `final` says that trying again is of
-    no use. `trouble` tells the operator what is wrong with the mail server, if the fault is not in the
-    mail."""
+    """What became of an attempt. `code` and `answer` are the receiver's, if it gave any; else `error` says
+    why. `retry_after` is how long it asks to wait. `final` means that a retry is of no use. `trouble` tells
+    the operator what is wrong with the mail server, if it is not the mail."""
 
     latency_ms: int
     code: int | None = None

@@ -13,7 +13,7 @@ from kalends.core.addresses import is_public
 
 RESOLVE_SECONDS = 5
 _RESOLVERS = ThreadPoolExecutor(64, "resolver")
-"""A look-up can't be given up: its thread waits for it, however long. The loop's own are too few for that."""
+"""A look-up can't be cancelled: its thread waits for it, however long. The loop's own threads are too few."""
 
 
 class PrivateAddressError(OSError):
@@ -21,8 +21,8 @@ class PrivateAddressError(OSError):
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """The addresses a host name or any spelling of an address leads to. Raises OSError where it leads
-    nowhere."""
+    """Return the addresses that a host name, or any spelling of an address, leads to. Raises OSError if it
+    leads nowhere."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(RESOLVE_SECONDS):
@@ -35,7 +35,7 @@ async def resolve(host: str, port: int) -> list[str]:
 
 
 class PublicOnly(httpcore.AsyncNetworkBackend):
-    """A network that resolves a name itself and connects to the very addresses it checked, so a name that
+    """A network that resolves a name itself and connects to the addresses it has checked, so a name that
     resolves differently the second time gains nothing."""
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ _REFRESH = timedelta(minutes=15)
 """How often calendar programs are asked to read a feed again."""
 _END = b"END:VCALENDAR\r\n"
 _EARLY, _LATE = 3, 9996
-"""Beyond these years some zones have no local time."""
+"""In years before and after these, some zones have no local time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ class _Place:
 
 class Feed:
     """What staff's calendar programs show: every appointment with its client, never internal notes. It is
-    written a part at a time, since a busy practice's takes seconds."""
+    written a part at a time, since that of a busy practice takes seconds."""
 
     def __init__(
         self, name: str, zone: str, years: tuple[int, int] | None, calendars: Mapping[str, str] | None = None
     ) -> None:
-        """`years` are the first and the last of its appointments. Each says whose it is, by the names of
-        `calendars` (by id), if those are given."""
+        """`years` are the first and the last of its appointments. If the names of `calendars` are given, by
+        id, each appointment says whose it is."""
         self._name = name
         self._place = None if years is None else _place(zone, *years)
         self._whose = calendars or {}
@@ -70,7 +70,7 @@ class Feed:
 
 
 def own(appointment: Appointment, host: str, zone: str, *, method: str | None = None) -> bytes:
-    """What a client's calendar program shows of their appointment with `host`."""
+    """Write what a client's calendar program shows of their appointment with `host`."""
     calendar = _calendar(host)
     if method is not None:
         calendar.add("method", method)
@@ -88,8 +88,8 @@ def invitation(
     organizer: str,
     url: str | None,
 ) -> bytes:
-    """The part of a mail that a client's calendar program takes over: it replaces what an earlier mail with a
-    lower SEQUENCE said (RFC 5546)."""
+    """Write the part of a mail that a client's calendar program takes over: it replaces what an earlier mail
+    with a lower SEQUENCE said (RFC 5546)."""
     calendar = _calendar(host)
     calendar.add("method", method)
     place = _place_of(zone, appointment)
@@ -117,7 +117,7 @@ def _calendar(name: str) -> Calendar:
 
 
 def _event(appointment: Appointment, summary: str, description: str | None, place: _Place | None) -> Event:
-    """Nothing in it depends on when it is written: the same appointment gives the same bytes."""
+    """Return an event that does not depend on the time of writing: the same appointment, the same bytes."""
     event = Event()
     event.add("uid", f"{appointment.id}@kalends")
     event.add("sequence", appointment.version - 1)
@@ -138,14 +138,14 @@ def _event(appointment: Appointment, summary: str, description: str | None, plac
 
 
 def reason_of(appointment: Appointment) -> str | None:
-    """Return why it was cancelled, in somebody's words; None if nobody said why."""
+    """Return why it was cancelled, in a person's words; None if no one gave a reason."""
     reason = appointment.cancellation_reason
     return None if reason == CONFIRMATION_EXPIRED else reason
 
 
 def _place(zone: str, first: int, last: int) -> _Place | None:
-    """The zone in which appointments of these years are told; None where they are told in UTC: where nothing
-    says how the clocks change, and at the ends of the calendar."""
+    """Return the zone in which appointments of these years are written; None if they are written in UTC: if
+    no rule says how the clocks change, and at the ends of the calendar."""
     spelled = spelled_out(zone, first, last) if first > _EARLY and last < _LATE else None
     return None if spelled is None else _Place(ZoneInfo(zone), spelled)
 
@@ -155,7 +155,7 @@ def _place_of(zone: str, appointment: Appointment) -> _Place | None:
 
 
 def _local(instant: datetime, place: _Place | None) -> datetime:
-    """An hour that happens twice can't be told in local time, so it is told in UTC."""
+    """Return local time; UTC in an hour that happens twice, which local time can't tell apart."""
     if place is None:
         return instant
     local = instant.astimezone(place.zone)

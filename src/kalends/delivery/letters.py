@@ -1,5 +1,4 @@
-"""Writing mails out, in the reader's language, as text and HTML, with the part calendar programs take
-over."""
+"""Writing mails in the reader's language, as text and HTML, with the part for calendar programs."""
 
 import re
 from collections.abc import Mapping
@@ -27,10 +26,11 @@ from kalends.schemas.letters import Letter
 _HERE = Path(__file__).parent
 LANGUAGES = ("en", "es", "fr", "de", "pt")
 _NAMED = 2024
-"""In this year places had the offsets that Babel's names of their zones say."""
+"""In this year, places had the offsets that Babel's names of their zones mean."""
 _SHORT = 60
-"""A name that fits into one line."""
+"""How long a name may be to fit into one line."""
 _WITHOUT_CALENDAR = frozenset({"asked", "reminder"})
+_WITH_BEFORE = frozenset({"moved", "requested"})
 _GONE = frozenset({"cancelled", "expired", "former"})
 _SUBJECTS = {
     "asked": "Please confirm your booking: {what}",
@@ -42,6 +42,26 @@ _SUBJECTS = {
     "former": "No longer under this e-mail address: {what}",
     "reminder": "Reminder: {what}",
 }
+_OPENINGS = {
+    "asked": (
+        "Please confirm this booking by the link below. Its time is kept for you until then: {until}",
+        "If you did not ask for it, you need not do anything.",
+    ),
+    "confirmed": ("Your appointment is confirmed.",),
+    "requested": ("We have received your request. You will hear from us when it is confirmed.",),
+    "moved": ("Your appointment was moved.",),
+    "cancelled": ("Your appointment was cancelled.",),
+    "expired": ("We are sorry: your request was not confirmed in time, so it was cancelled.",),
+    "former": (
+        "This appointment is no longer kept under this e-mail address. It is taken out of your calendar, and "
+        "links in earlier mails no longer work.",
+        "If that is a mistake, please get in touch with us.",
+    ),
+    "reminder": ("This is a reminder of your appointment.",),
+}
+"""The first words to a client, after the salutation: a paragraph each."""
+_LINKS = {"asked": "See, confirm or cancel it here:"}
+_LINK = "See, move or cancel it here:"
 _STAFF_SUBJECTS = {
     "confirmed": "Booked: {what}",
     "requested": "To be confirmed: {what}",
@@ -54,8 +74,8 @@ _LABEL = "{label}:"
 
 
 def language_of(tag: str) -> str:
-    """The language mails are written in for a BCP 47 tag, by lookup (RFC 4647, section 3.4): the tag is
-    shortened until it fits."""
+    """Return the language that mails are written in for a BCP 47 tag, by lookup (RFC 4647, section 3.4): the
+    tag is shortened until it matches."""
     parts = tag.lower().split("-")
     while parts:
         if "-".join(parts) in LANGUAGES:
@@ -65,8 +85,8 @@ def language_of(tag: str) -> str:
 
 
 def locale_of(tag: str) -> Locale:
-    """Return how dates, clock times and zones are told for a BCP 47 tag: as in its country, if that is known
-    to write the language so, and always in the language that mails are written in for it."""
+    """Return how dates, clock times and zones are written for a BCP 47 tag: as in its country, if that
+    country's way to write the language is known, and always in the language of the mail."""
     language, _, rest = tag.partition("-")
     written_in = language_of(tag)
     country = re.match(r"(?:[a-z]{3}-)*(?:[a-z]{4}-)?([a-z]{2}|[0-9]{3})(?:-|$)", rest, re.IGNORECASE)
@@ -79,7 +99,7 @@ def locale_of(tag: str) -> Locale:
 
 
 def written(letter: Letter, sender: str, now: datetime, base: str) -> EmailMessage:
-    """The mail: it comes from `sender`; `base` is the server's address, where links lead if it is known."""
+    """Write a mail from `sender`. `base` is the server's address, where links lead, if it is known."""
     language, sender = language_of(letter.language), in_ascii(sender)
     recipient = deliverable(letter.address)
     link = f"{base}/v1/public/appointments/{letter.link}" if base and letter.link else None
@@ -107,7 +127,7 @@ def written(letter: Letter, sender: str, now: datetime, base: str) -> EmailMessa
 
 
 def trial(address: str, host: str, sender: str, now: datetime) -> EmailMessage:
-    """A mail that only says that mails arrive, from `sender`, shown as `host`. Raises ValueError where the
+    """Write a mail that only says that mails arrive, from `sender`, shown as `host`. Raises ValueError if the
     address is none."""
     mail = EmailMessage(policy=SMTP)
     mail["Subject"] = _subject(f"Test mail from {host}")
@@ -121,38 +141,40 @@ def trial(address: str, host: str, sender: str, now: datetime) -> EmailMessage:
 
 
 def _shown(letter: Letter, language: str) -> dict[str, Any]:
-    """What templates show. What people typed is in one line, or in the lines that are quoted."""
-    about, locale = letter.appointment, locale_of(letter.language)
+    """Return what templates show. What people typed is in one line, or in the lines that are quoted."""
+    about, locale, occasion = letter.appointment, locale_of(letter.language), letter.occasion
 
     def when(instant: datetime | None) -> str | None:
         return None if instant is None else _when(letter, instant, locale)
 
+    until = when(about.expires_at)
     return {
         "language": language,
-        "occasion": letter.occasion,
+        "opening": [_(language, each).format(until=until) for each in _OPENINGS[occasion]],
         "name": one_line(letter.name),
         "host": one_line(letter.host),
         "what": one_line(about.appointment_type.name),
         "color": about.appointment_type.color,
         "when": when(about.start_time),
-        "before": when(letter.before),
-        "confirm_by": when(about.expires_at),
+        "before": when(letter.before) if letter.to_staff or occasion in _WITH_BEFORE else None,
+        "confirm_by": until if occasion == "requested" else None,
         "reason": _quoted(calendar_files.reason_of(about)),
         "client": one_line(about.client_name),
         "email": one_line(about.client_email or ""),
         "phone": one_line(about.client_phone or ""),
         "notes": _quoted(about.client_notes),
-        "answers": [(one_line(each.label), _quoted(_said(each, language))) for each in about.answers],
+        "answers": [(one_line(each.label), _quoted(_given(each, language))) for each in about.answers],
         "id": about.id,
+        "link_label": _(language, _LINKS.get(occasion, _LINK)),
     }
 
 
 def _quoted(text: str | None) -> list[str]:
-    """The lines of a text."""
+    """Return the lines of a text."""
     return [] if text is None else lines(text).split("\n")
 
 
-def _said(answer: QuestionAnswer, language: str) -> str:
+def _given(answer: QuestionAnswer, language: str) -> str:
     given = answer.answer
     return _(language, _CHECKED[given]) if isinstance(given, bool) else str(given)
 
@@ -175,7 +197,7 @@ def _attach_calendar(
 
 
 def _when(letter: Letter, instant: datetime, locale: Locale) -> str:
-    """Always with the zone's name: whoever reads it may be elsewhere."""
+    """Return a time with its zone's name, since the reader may be elsewhere."""
     try:
         zone, local = letter.timezone, instant.astimezone(ZoneInfo(letter.timezone))
     except OverflowError:  # the first or the last day of the calendar has no such time
@@ -186,29 +208,29 @@ def _when(letter: Letter, instant: datetime, locale: Locale) -> str:
 
 
 def _zone_name(local: datetime, locale: Locale) -> str:
-    """What people call the time of `local`, or its offset if the zone's names are those of other offsets:
-    Babel's names stay what they are when a place moves its clocks for good."""
+    """Return what people call the time of `local`, or its offset if the zone's names mean other offsets:
+    Babel's names stay the same when a place changes its clocks for good."""
     standard = _standard(local)
     if standard != _standard(local.replace(year=_NAMED, month=1, day=1)):
         return get_timezone_gmt(local, locale=locale)
-    # Daylight is when clocks are ahead: the tz database says it the other way round of Ireland.
+    # Daylight time is when clocks are ahead. (For Ireland, the tz database has it the other way round.)
     ahead = (local.utcoffset() or timedelta()) > standard
     return get_timezone_name(local, locale=locale, zone_variant="daylight" if ahead else "standard")
 
 
 def _standard(local: datetime) -> timedelta:
-    """The least offset of that year. (In Morocco clocks are ahead but for a month that wanders.)"""
+    """Return the least offset of that year. (In Morocco, clocks are ahead except in Ramadan, which moves.)"""
     return min(local.replace(month=month, day=1).utcoffset() or timedelta() for month in range(1, 13))
 
 
 class _Header(str):
-    """A header that is sent as it stands. The standard library would write it anew from what it reads in it,
-    and of names that are long, or look like encoded ones, it makes other addresses and other headers."""
+    """A header that is sent as it is. The standard library would parse it and write it again, and turn names
+    that are long, or look encoded, into other addresses and other headers."""
 
     name: str
 
     def fold(self, *, policy: Policy) -> str:
-        """What `email.policy` asks of whatever is a header already."""
+        """Return the header's line, as `email.policy` asks of every header."""
         return f"{self.name}: {self}{policy.linesep}"
 
 
@@ -219,7 +241,7 @@ def _subject(text: str) -> _Header:
 
 
 def _mailbox(name: str, shown: str, address: str) -> _Header:
-    """One address, shown by a name."""
+    """Return a header of one address, shown by a name."""
     shown = one_line(shown)
     if _is_plain(shown) and len(shown) <= _SHORT:
         encoded = f'"{quote(shown)}"'
@@ -229,20 +251,20 @@ def _mailbox(name: str, shown: str, address: str) -> _Header:
 
 
 def _answerable(address: str | None) -> str | None:
-    """An address that a reader can answer to, whatever their mail server is able to."""
+    """Return an address that every reader can answer to, whatever their mail server supports; else None."""
     known = None if address is None else in_ascii(address)
     return known if known is not None and re.fullmatch(r"[!-~]+", known) else None
 
 
 def _is_plain(text: str) -> bool:
-    """Whether it needs no encoding, and does not look encoded."""
+    """Return whether a text needs no encoding, and does not look encoded."""
     return text.isascii() and "=?" not in text
 
 
 def _header(name: str, value: str) -> _Header:
-    made = _Header(value)
-    made.name = name
-    return made
+    header = _Header(value)
+    header.name = name
+    return header
 
 
 def _(language: str, sentence: str) -> str:

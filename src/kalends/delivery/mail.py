@@ -14,21 +14,22 @@ from kalends.delivery.mail_troubles import trouble_with, without_addresses
 from kalends.delivery.mailboxes import deliverable, in_ascii
 from kalends.schemas.letters import Letter
 from kalends.settings import Settings
-from kalends.telemetry import Outage, log
+from kalends.telemetry import Outage, defect
 
 TIMEOUT_SECONDS = 15
 """How long the server may take for one answer."""
 ATTEMPT_SECONDS = 25
 """How long an attempt may take in all."""
 _IDLE_SECONDS = 30
-"""Servers hang up on connections that say nothing for long, so it is done first."""
+"""Servers close connections that are idle for long, so we close them first."""
 
 
 class Postman:
     """Sends mails over one connection to the configured server, one after the other."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, attempt_seconds: float = ATTEMPT_SECONDS) -> None:
         self._settings = settings
+        self._attempt_seconds = attempt_seconds
         self._outage = Outage("mails are not sent", "mails are sent again")
         self._sender = in_ascii(settings.smtp_from)
         self._base = settings.public_url
@@ -46,8 +47,8 @@ class Postman:
         self._turn = asyncio.Lock()
 
     async def send(self, letter: Letter, now: datetime, patience: float = TIMEOUT_SECONDS) -> Outcome | None:
-        """Make one attempt; whatever happens is an outcome. What the server refuses for good is final. None
-        where its turn did not come within `patience` seconds."""
+        """Make one attempt. Returns its outcome, whatever happens, which is final if the server refuses for
+        good; None if its turn did not come within `patience` seconds."""
         try:
             async with asyncio.timeout(patience):
                 await self._turn.acquire()
@@ -59,7 +60,7 @@ class Postman:
             self._turn.release()
 
     async def try_out(self, address: str, host: str, now: datetime) -> Outcome:
-        """Send a test mail, by the same way as all others. Raises ValueError where the address is none."""
+        """Send a test mail as all others are sent. Raises ValueError if the address is none."""
         return await self._deliver(trial(address, host, self._sender, now), address)
 
     async def close(self) -> None:
@@ -69,7 +70,7 @@ class Postman:
         try:
             mail = written(letter, self._sender, now, self._base)
         except Exception as error:  # noqa: BLE001 - whatever it is, other mails must not wait behind it
-            log.exception("a defect: please report it with this trace", event_id=letter.id)
+            defect(event_id=letter.id)
             return Outcome(0, error=f"the mail could not be written: {type(error).__name__}", final=True)
         outcome = await self._deliver(mail, letter.address)
         if outcome.trouble is not None:
@@ -81,32 +82,32 @@ class Postman:
         return outcome
 
     async def _deliver(self, mail: EmailMessage, address: str) -> Outcome:
-        """Hand a mail over; whatever the server does is an outcome."""
+        """Hand a mail over. Returns the outcome, whatever the server does."""
         began = time.perf_counter()
 
         def outcome(**what: Any) -> Outcome:
             return Outcome(latency_ms=round((time.perf_counter() - began) * 1000), **what)
 
         try:
-            async with asyncio.timeout(ATTEMPT_SECONDS):
+            async with asyncio.timeout(self._attempt_seconds):
                 return outcome(code=250, answer=await self._hand_over(mail, address))
         except aiosmtplib.SMTPRecipientsRefused as error:
             refused, trouble = error.recipients[0], trouble_with(error, self._settings)
             final = refused.code >= 500 and trouble is None
             return outcome(code=refused.code, answer=refused.message[:1_024], final=final, trouble=trouble)
         except aiosmtplib.SMTPResponseException as error:
-            # What is wrong with the mail stays wrong. What is wrong with us, somebody will mend.
+            # What is wrong with the mail stays wrong. What is wrong with our settings will be mended.
             final = error.code >= 500 and isinstance(error, aiosmtplib.SMTPDataError)
             trouble = trouble_with(error, self._settings)
             return outcome(code=error.code, answer=error.message[:1_024], final=final, trouble=trouble)
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
-            # An address that this server can't spell will be no better the next time.
+            # The server can't spell this address the next time, either.
             final = isinstance(error, aiosmtplib.SMTPNotSupported)
-            told = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            return outcome(error=told, final=final, trouble=trouble_with(error, self._settings))
+            sentence = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            return outcome(error=sentence, final=final, trouble=trouble_with(error, self._settings))
 
     async def _hand_over(self, mail: EmailMessage, address: str) -> str:
-        """Send a mail; whoever does has the turn."""
+        """Send a mail. The caller has the turn."""
         if self._smtp is None or time.monotonic() - self._last > _IDLE_SECONDS:
             await self._hang_up()
             self._smtp = aiosmtplib.SMTP(**self._options)

@@ -1,5 +1,5 @@
-"""What is wrong when the mail server takes no mail of ours, in sentences for its operator: the cause, and
-which setting to look at. They are the same for the same cause, without passwords and addresses."""
+"""What is wrong when the mail server takes no mail from us, in sentences for the operator: the cause, and
+which setting to look at. The same cause has the same sentences, without passwords and addresses."""
 
 import re
 import socket
@@ -11,17 +11,15 @@ from kalends.settings import Settings
 
 
 def trouble_with(error: Exception, settings: Settings) -> str | None:
-    """What is wrong with the server, or with us in its eyes; None where it refuses no more than the one
-    mail."""
-    told = _trouble(error)
-    if told is None:
+    """Return what is wrong with the server, or with us in its eyes; None if it refuses this one mail only."""
+    if (trouble := _trouble(error)) is None:
         return None
-    cause, advice = told
+    cause, advice = trouble
     return f"{_place(settings)} {cause}. {advice}"
 
 
 def without_addresses(text: str) -> str:
-    """What a server says, as far as the log may have it."""
+    """Return what a server says, as far as it may be logged."""
     return re.sub(r"\S+@\S+", "…", " ".join(text.split()))[:300]
 
 
@@ -56,20 +54,20 @@ def _trouble(error: Exception) -> tuple[str, str] | None:
 
 
 def _refused_us(refused: aiosmtplib.SMTPRecipientRefused) -> tuple[str, str] | None:
-    """Many servers (Postfix, for one) say at the recipient what they have against the sender, too."""
-    said = refused.message.lower()
-    if refused.code == 421 or "client host" in said or "helo command" in said:
+    """Return what a server has against the sender: many (Postfix, for one) say so only at the recipient."""
+    answer = refused.message.lower()
+    if refused.code == 421 or "client host" in answer or "helo command" in answer:
         cause, advice = _ANY
-    elif refused.code == 530 or "relay" in said or "authentication" in said:
+    elif refused.code == 530 or "relay" in answer or "authentication" in answer:
         cause, advice = _RELAY
-    elif "sender" in said:
+    elif "sender" in answer:
         cause, advice = _SENDER
     else:
         return None
     return cause.format(refused.code), advice
 
 
-_ANY = "refuses us ({})", "See its log, or ask whoever runs it."
+_ANY = "refuses us ({})", "See its log, or ask its operator."
 _RELAY = (
     "takes no mails from us without a login ({})",
     "Set KALENDS_SMTP_USER and KALENDS_SMTP_PASSWORD, or let it relay for this machine.",
@@ -82,15 +80,14 @@ _PORTS = "(Port 465 wants KALENDS_SMTP_TLS=tls, port 587 starttls.)"
 
 
 def _of_connecting(error: Exception) -> tuple[str, str]:
-    said, chain = str(error), _chain(error)
-    for kind, told in _KINDS:
+    sentence, chain = str(error), _chain(error)
+    for class_, (what, advice) in _CLASSES:
         for cause in chain:
-            if isinstance(cause, kind):
-                why = getattr(cause, "verify_message", "")
-                return told[0].format(why=why), told[1]
-    for words, told in _WORDS:
-        if words in said:
-            return told
+            if isinstance(cause, class_):
+                return what.format(why=getattr(cause, "verify_message", "")), advice
+    for words, trouble in _WORDS:
+        if words in sentence:
+            return trouble
     return f"can't be used ({type(error).__name__})", "Are the settings KALENDS_SMTP_… right?"
 
 
@@ -101,9 +98,9 @@ _WORDS = (
     ("authentication", _LOGIN),
     ("STARTTLS", ("offers no STARTTLS", f"Does KALENDS_SMTP_TLS fit the port? {_PORTS}")),
     ("Connect call failed", _REFUSED),  # of several addresses each
-    ("onnection", ("breaks the connection off", f"Does KALENDS_SMTP_TLS fit the port? {_PORTS}")),
+    ("onnection", ("breaks off the connection", f"Does KALENDS_SMTP_TLS fit the port? {_PORTS}")),
 )
-_KINDS: tuple[tuple[type[BaseException], tuple[str, str]], ...] = (
+_CLASSES: tuple[tuple[type[BaseException], tuple[str, str]], ...] = (
     (
         socket.gaierror,
         ("can't be found: its name is unknown", "Is KALENDS_SMTP_HOST right, and does DNS work?"),
@@ -111,8 +108,8 @@ _KINDS: tuple[tuple[type[BaseException], tuple[str, str]], ...] = (
     (
         ssl.SSLCertVerificationError,
         (
-            "has a certificate that is not good ({why})",
-            "KALENDS_SMTP_HOST must be the name in it, and this machine must trust who issued it "
+            "has a certificate that is not valid ({why})",
+            "KALENDS_SMTP_HOST must be the name in it, and this machine must trust its issuer "
             "(SSL_CERT_FILE names others to trust).",
         ),
     ),

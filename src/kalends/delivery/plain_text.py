@@ -1,19 +1,19 @@
-"""What people have typed, made fit for where lines have a meaning: headers, and calendar files."""
+"""What people have typed, made fit for headers and calendar files, where lines have a meaning."""
 
 import re
 
 _NEWLINE = re.compile("\r\n|\r|\n")
 _JOINERS = "\u200c\u200d"
-"""They can't be seen, but names in some scripts are spelt with them."""
+"""They are invisible, but names in some scripts are spelt with them."""
 
 
 def one_line(text: str) -> str:
-    """The text in one line."""
+    """Return the text in one line."""
     return " ".join(_visible(text).split())
 
 
 def lines(text: str) -> str:
-    """The text in its lines, each of which is one to every program."""
+    """Return the text with line ends that every program takes for one."""
     return "\n".join(_visible(line) for line in _NEWLINE.split(text))
 
 

@@ -1,8 +1,8 @@
 """Time zones as iCalendar spells them out (VTIMEZONE, RFC 5545, section 3.6.5).
 
-Some calendar programs know a zone by its name; others go by what is spelled out, and of that some, Outlook
-among them (MS-STANOICAL), understand nothing but one pair of yearly rules. So there is such a pair, or none:
-a zone whose clocks change otherwise in the years in question is not spelled out, and times are UTC.
+Some calendar programs know a zone by its name. Others go by what is spelled out, and some of these, such as
+Outlook (MS-STANOICAL), understand only one pair of yearly rules. So there is such a pair, or none: a zone
+whose clocks change otherwise in the years in question is not spelled out, and times are UTC.
 """
 
 from calendar import monthrange
@@ -21,7 +21,7 @@ _WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """The clocks change at `onset`, in the local time of before."""
+    """A change of the clocks at `onset`, in the local time before it."""
 
     onset: datetime
     before: timedelta
@@ -30,7 +30,7 @@ class _Change:
 
     @property
     def nth(self) -> int:
-        """It is the n-th of its weekday in the month."""
+        """Which of its weekday in the month it is: the first, the second…"""
         return (self.onset.day + 6) // 7
 
     @property
@@ -40,7 +40,7 @@ class _Change:
 
 @lru_cache(256)
 def spelled_out(zone: str, first: int, last: int) -> Timezone | None:
-    """The zone, right from the year `first` to the year `last`; None where no pair of rules says it."""
+    """Return the zone, correct from the year `first` to `last`; None if no pair of rules describes it."""
     place = ZoneInfo(zone)
     years = range(first - 1, last + 2)
     changes = list(_changes(place, years))
@@ -72,7 +72,7 @@ def _changes(place: ZoneInfo, years: range) -> Iterator[_Change]:
 
 
 def _rule(half: list[_Change], years: range) -> vRecur | None:
-    """What all these changes have in common, one in each year; None where that is nothing."""
+    """Return the rule that all these changes follow, one in each year; None if there is none."""
     alike = {
         (each.onset.month, each.onset.weekday(), each.onset.time(), each.before, each.after, each.name)
         for each in half

@@ -24,9 +24,10 @@ KEPT_OF_ANSWER = 1_024
 
 
 class Poster:
-    """Posts webhooks over connections that are kept."""
+    """Posts webhooks over connections that are kept open."""
 
-    def __init__(self, *, allow_private: bool) -> None:
+    def __init__(self, *, allow_private: bool, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._timeout_seconds = timeout_seconds
         transport = httpx.AsyncHTTPTransport(trust_env=False)
         if not allow_private:
             # httpx has no parameter for it: the pool is its own, but with a network that checks addresses.
@@ -41,15 +42,15 @@ class Poster:
             transport=transport,
             # A TLS handshake ends by itself before the attempt does: httpcore does not close the connection
             # of one that is cancelled.
-            timeout=httpx.Timeout(TIMEOUT_SECONDS, connect=TIMEOUT_SECONDS / 3),
+            timeout=httpx.Timeout(timeout_seconds, connect=timeout_seconds / 3),
             follow_redirects=False,
             trust_env=False,
-            # What one receiver sets is not for the next one, which may be somebody else's.
+            # A cookie of one receiver is not for the next one, which may belong to another organization.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
 
     async def post(self, url: str, secrets: Sequence[str], message: Message, now: datetime) -> Outcome:
-        """Make one attempt; whatever happens is an outcome."""
+        """Make one attempt. Returns its outcome, whatever happens."""
         began = time.perf_counter()
 
         def outcome(**what: Any) -> Outcome:
@@ -57,7 +58,7 @@ class Poster:
 
         try:
             async with (
-                asyncio.timeout(TIMEOUT_SECONDS),
+                asyncio.timeout(self._timeout_seconds),
                 self._client.stream(
                     "POST", url, content=message.body, headers=headers(secrets, message, now)
                 ) as answer,
@@ -68,7 +69,7 @@ class Poster:
                     retry_after=_retry_after(answer.headers.get("retry-after"), now),
                 )
         except TimeoutError:
-            return outcome(error=f"no answer within {TIMEOUT_SECONDS} seconds")
+            return outcome(error=f"no answer within {self._timeout_seconds} seconds")
         except PrivateAddressError as error:
             return outcome(error=str(error))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError) as error:
@@ -79,8 +80,8 @@ class Poster:
 
 
 def headers(secrets: Sequence[str], message: Message, now: datetime) -> dict[str, str]:
-    """The documented signature, and those of Standard Webhooks 1.0: one for each secret that is good, the
-    newest first. The documented header has room for one: the newest's."""
+    """Return the headers with the documented signature and those of Standard Webhooks 1.0: one for each
+    valid secret, the newest first. The documented header has room for one: the newest secret's."""
     signed = [
         Webhook(signing_key(secret)).sign(msg_id=message.event_id, timestamp=now, data=message.body.decode())
         for secret in secrets
@@ -97,7 +98,7 @@ def headers(secrets: Sequence[str], message: Message, now: datetime) -> dict[str
 
 
 async def _beginning(answer: httpx.Response) -> str:
-    """The first of an answer, as far as it is text."""
+    """Return the beginning of an answer. Bytes that are no text are replaced."""
     read = b""
     async for chunk in answer.aiter_raw():
         read += chunk
@@ -107,7 +108,7 @@ async def _beginning(answer: httpx.Response) -> str:
 
 
 def _retry_after(text: str | None, now: datetime) -> timedelta | None:
-    """Seconds or a date (RFC 9110, section 10.2.3); anything else asks for nothing."""
+    """Return how long a header asks to wait: by seconds or a date (RFC 9110, section 10.2.3); else None."""
     if text is None:
         return None
     if text.strip().isascii() and text.strip().isdecimal():

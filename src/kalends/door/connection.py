@@ -19,18 +19,18 @@ from kalends.door.places import Door, Group
 from kalends.telemetry import log
 
 _MOST_AROUND = 1024 * 1024
-"""Bytes that may come with a body and are none of it: sizes and extensions of chunks, trailers."""
+"""How many bytes may come around a body: sizes and extensions of chunks, trailers."""
 _TAKEN_BYTES = 16 * 1024
-"""A reader takes an answer if it takes so much of it."""
+"""How much of an answer a reader must take to count as reading it."""
 _METHOD_AND_SPACES = 32
 _PATH = re.compile("^[a-z]+://[^/?]*", re.IGNORECASE)
 
 
 class Connection(HttpToolsProtocol):
-    """A connection that is refused in one shape, as requests are: a head that is too long (414, 431), late
-    (408) or no HTTP (400), a body that is late (408), broken (400) or wrapped in too much (413).
+    """A connection that is refused in the shape of all refusals: for a head that is too long (414, 431), late
+    (408) or not HTTP (400), or a body that is late (408), broken (400) or wrapped in too much (413).
 
-    What is wrong with a body is told to the application, which is waiting for it: it ends the request.
+    What is wrong with a body is passed to the application, which is waiting for it and ends the request.
     """
 
     def __init__(
@@ -44,15 +44,15 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._door = door
         self.group: Group = {}
-        """Where the door has it."""
+        """The group that the door keeps it in."""
         self._limits = door.limits
         self._served = self.app
         self._in_body = False
         self._heads = 0
         self._begun = False
-        """Whether something of a head has come."""
+        """Whether a part of a head has arrived."""
         self._raw = 0
-        """Bytes of this head, in pieces that hold nothing else."""
+        """Bytes of this head, in pieces that contain nothing else."""
         self._around = 0
         self._upgrading = False
         self._replaying = False
@@ -61,7 +61,7 @@ class Connection(HttpToolsProtocol):
         """Whether nothing more is read."""
         self._last_words: bytes | None = None
         self._since: float | None = None
-        """When the head or body that is waited for began."""
+        """Since when it waits for a head or a body."""
         self._slow = False
         self._dismissed: float | None = None
         self._stuck: float | None = None
@@ -69,7 +69,7 @@ class Connection(HttpToolsProtocol):
         self._running: RequestResponseCycle | None = None
         """The request that is being answered; `cycle` is the last that was read."""
 
-    # What uvicorn's event loop tells
+    # Called by uvicorn's event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn's own narrowing
@@ -82,7 +82,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it
-        """Answer whoever has sent all there is (RFC 9112, section 9.6), before the connection is closed."""
+        """Answer a client that will send no more (RFC 9112, section 9.6) before the connection is closed."""
         if self._in_body or self._begun or self.cycle is None or self.cycle.response_complete:
             return False
         self._deaf = True
@@ -96,12 +96,12 @@ class Connection(HttpToolsProtocol):
         if self._since is None:
             self._since = self.loop.time()
         while data and not self._deaf:
-            # A head is read in pieces that go not much beyond its limit: what is not parsed needs no memory.
+            # A head is parsed in pieces that hardly exceed its limit: what is not parsed takes no memory.
             room = len(data) if self._in_body else self._limits.head_bytes + 1 - self._raw
             data = self._feed(data[:room]) + data[room:]
 
     def _feed(self, piece: bytes) -> bytes:
-        """Parse a piece, and return what of it is to be parsed again."""
+        """Parse a piece. Returns the part of it that is to be parsed again."""
         heads, in_body = self._heads, self._in_body
         again = b""
         try:
@@ -125,7 +125,7 @@ class Connection(HttpToolsProtocol):
                 self._refuse(self._too_long())
         return again
 
-    # What the parser tells
+    # Called by the parser
 
     def on_message_begin(self) -> None:
         if self._replaying:
@@ -145,7 +145,7 @@ class Connection(HttpToolsProtocol):
             self._stop(Malformed())
         self.app = _full if self._door.is_full(self.url) else self._served
         super().on_headers_complete()
-        # What comes now are trailers: no headers, lest they passed by whoever looked at those.
+        # What comes now are trailers. They must not become headers: those have been checked already.
         self.headers = []
         self._heads += 1
         self._in_body = True
@@ -160,7 +160,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         if not self._replaying and self.parser.should_upgrade():
-            return  # to the parser what follows is no HTTP; to us it is
+            return  # to the parser, what follows is not HTTP; to us it is
         super().on_message_complete()
         if self._slow:
             self._slow = False
@@ -184,10 +184,10 @@ class Connection(HttpToolsProtocol):
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
-    # What the door tells
+    # Called by the door
 
     def look(self, now: float) -> None:
-        """See whether something takes too long, at `now` by the loop's clock."""
+        """Look whether something takes too long, at `now` by the loop's clock."""
         self._look_at_reader(now)
         if self._dismissed is not None:
             if now - self._dismissed >= self._limits.linger_seconds:
@@ -197,20 +197,20 @@ class Connection(HttpToolsProtocol):
         elif self._in_body:
             self._look_at_body(now - self._since)
         elif self.flow.read_paused:
-            self._since = now  # we let it wait
+            self._since = now  # it waits for us
         elif now - self._since >= self._limits.head_seconds:
             if self._begun or self._raw:
                 self._refuse(errors.RequestTimeout())
             else:
-                self.transport.close()  # nobody asked, so nobody is answered: browsers connect ahead
+                self.transport.close()  # no request, so no answer: browsers connect ahead
 
     def give_way(self) -> None:
-        """Close a connection that waits; the request whose body it should have sent ends in order."""
+        """Close a connection that waits. The request whose body it should have sent ends in the usual way."""
         self._deaf = True
         self._let_go()
 
     def turn_away(self) -> None:
-        """Tell a new connection that there is no place."""
+        """Refuse a new connection: there is no place."""
         self._deaf = True
         self.transport.write(self._answer(errors.ServerBusy()))
         self.transport.close()
@@ -221,8 +221,8 @@ class Connection(HttpToolsProtocol):
         self.transport.abort()
 
     def _forget(self) -> None:
-        """End the requests of a connection that is gone: what is being answered is answered to nobody, and
-        what waits behind it is not begun."""
+        """End the requests of a connection that is gone: the one under way is answered to no one, and those
+        that wait behind it are not begun."""
         self.pipeline.clear()
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
@@ -262,19 +262,19 @@ class Connection(HttpToolsProtocol):
                 self._stop(Malformed("The only Transfer-Encoding that is read is chunked, in HTTP/1.1."))
         if version not in ("1.0", "1.1"):
             self._stop(Malformed("HTTP/1.1 is spoken here, and HTTP/1.0."))
-        if hosts > 1:  # a proxy may have gone by the other one
+        if hosts > 1:  # a proxy may have used the other one
             self._stop(Malformed("Send one Host header."))
         if size > self._limits.head_bytes:
             too_long = len(self.url) > self._limits.head_bytes
             self._stop(errors.TargetTooLong() if too_long else errors.HeadersTooLarge())
 
     def _stop(self, why: Refusal) -> None:
-        """Stop parsing, from within the parser."""
+        """Stop parsing, from within the parser's call."""
         self._why = why
         raise ValueError(why.code)
 
     def _ignore_upgrade(self) -> None:
-        """Go on as if nobody had asked for another protocol: with a parser that was not told of it."""
+        """Ignore that another protocol was asked for: go on with a parser that has not seen it."""
         lengths = [
             b"%b: %b\r\n" % header
             for header in self.scope["headers"]
@@ -287,8 +287,8 @@ class Connection(HttpToolsProtocol):
         self._replaying = False
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Read nothing more, and answer: by the application if it has the request already, after the answers
-        to earlier requests if there are any."""
+        """Read nothing more, and answer: through the application if it has the request already, and after the
+        answers to earlier requests."""
         if self._deaf:
             return
         self._deaf = True
@@ -319,26 +319,26 @@ class Connection(HttpToolsProtocol):
 
     def _answer(self, refusal: Refusal) -> bytes:
         url = "" if not self._begun else self.url.decode("latin-1")
-        told = _told(refusal, _PATH.sub("", url))
-        lines = [b"%b: %b\r\n" % each for each in (*self.server_state.default_headers, *told.raw_headers)]
-        return b"".join((STATUS_LINE[told.status_code], *lines, b"\r\n", bytes(told.body)))
+        answer = _answered(refusal, _PATH.sub("", url))
+        lines = [b"%b: %b\r\n" % each for each in (*self.server_state.default_headers, *answer.raw_headers)]
+        return b"".join((STATUS_LINE[answer.status_code], *lines, b"\r\n", bytes(answer.body)))
 
 
 async def _full(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer, in the application's place, that there is no place."""
-    await _told(errors.ServerBusy(), scope["path"], scope["method"])(scope, receive, send)
+    """Answer in place of the application: the server is busy."""
+    await _answered(errors.ServerBusy(), scope["path"], scope["method"])(scope, receive, send)
 
 
-def _told(refusal: Refusal, path: str, method: str | None = None) -> Response:
-    """The answer to a request that the application never sees, and its line in the log."""
+def _answered(refusal: Refusal, path: str, method: str | None = None) -> Response:
+    """Return the answer to a request that the application never sees, and log the request."""
     request_id = uuid.uuid4().hex
-    told = errors.answer(refusal, path, {"Connection": "close", "X-Request-Id": request_id})
+    answer = errors.answer(refusal, path, {"Connection": "close", "X-Request-Id": request_id})
     log.info(
         "request",
         method=method,
         route="unmatched",
-        status=told.status_code,
+        status=answer.status_code,
         code=refusal.code,
         request_id=request_id,
     )
-    return told
+    return answer

@@ -1,4 +1,4 @@
-"""How many connections a process keeps, and which give way when there are more."""
+"""How many connections a process keeps, and which ones give way when there are more."""
 
 import asyncio
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ Group = dict["Connection", None]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is allowed to connections. `kept` are the places beyond `connections` in which only what is
-    `always` answered is."""
+    """What connections are allowed. `kept` is the number of places beyond `connections`, for what is answered
+    `always`."""
 
     connections: int = 1_000
     kept: int = 16
@@ -25,22 +25,22 @@ class Limits:
     head_seconds: float = 10
     body_seconds: float = 30
     slow_seconds: float = 1
-    """A request whose body has not come for so long may give way to others, if all places are taken."""
+    """How long after its head a request whose body has not come may give way, if all places are taken."""
     answer_seconds: float = 30
     linger_seconds: float = 2
-    """For so long a connection is still read, and what comes is dropped, after it was refused: if it were
-    closed at once, the reset could overtake the answer."""
+    """How long a refused connection is still read, and what comes is dropped: if it were closed at once, the
+    reset could overtake the answer."""
     sweep_seconds: float = 1
     pipelined: int = 4
 
 
 class Door:
-    """Looks after all connections of a process: one sweep a second, and no timer of each. uvicorn is given
-    `partial(Connection, door)` to make them."""
+    """Looks after all connections of a process, by one sweep a second in place of a timer for each. uvicorn
+    makes them by `partial(Connection, door)`."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        # Each in the order in which its connections came there.
+        # Each is in the order in which its connections joined it.
         self._leaving: Group = {}
         self._fresh: Group = {}
         self._idle: Group = {}
@@ -55,9 +55,9 @@ class Door:
         return sum(map(len, (self._leaving, self._fresh, self._idle, self._slow, self._busy)))
 
     def enter(self, connection: "Connection") -> None:
-        """Give a new connection a place: if there is none, that of the one that has waited longest: first of
-        those that never completed the head of a request, then of those between two requests, then of those
-        whose body does not come; never that of one whose request is under way."""
+        """Give a new connection a place. If there is none, the one that has waited longest gives way: first
+        of those that never completed the head of a request, then of those between two requests, then of those
+        whose body does not come; never one whose request is under way."""
         if len(self) >= self.limits.connections + self.limits.kept and not self._make_room():
             connection.turn_away()
         else:
@@ -78,7 +78,7 @@ class Door:
         self._move(connection, self._idle)
 
     def dismiss(self, connection: "Connection") -> None:
-        """Note that nothing more is to come of it."""
+        """Note that nothing more is expected of it."""
         self._move(connection, self._leaving)
 
     def leave(self, connection: "Connection") -> None:
@@ -86,7 +86,7 @@ class Door:
         connection.group.pop(connection, None)
 
     def is_full(self, target: bytes) -> bool:
-        """Whether there is no place for a request for that target."""
+        """Return whether there is no place for a request for that target."""
         if len(self._busy) < self.limits.connections:
             return False
         if target.partition(b"?")[0].endswith(self.limits.always):
@@ -111,7 +111,7 @@ class Door:
         self._outage.fails(
             "Connections that wait are closed for new ones; if all have requests under way, new ones are "
             "answered 503. If they are your clients, raise KALENDS_CONNECTIONS and the limit of open files "
-            "(ulimit -n), or run more servers; else keep them away in front of the server.",
+            "(ulimit -n), or run more servers; else block them in front of the server.",
             places=self.limits.connections,
         )
 

@@ -12,9 +12,9 @@ Occasion = Literal["asked", "confirmed", "requested", "moved", "cancelled", "exp
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A mail about an appointment: to its client, or to staff (`to_staff`). `reply_to` is the address of the
-    other side, if known; `language` is a BCP 47 tag, `timezone` an IANA name; `before` is the former start of
-    a moved appointment; `link` is the client's own."""
+    """A mail about an appointment: to its client, or to staff (`to_staff`). `reply_to` is the other side's
+    address, if known. `language` is a BCP 47 tag, `timezone` an IANA name. `before` is when an appointment
+    that was moved began. `link` is the token of the client's own link."""
 
     id: str
     occasion: Occasion

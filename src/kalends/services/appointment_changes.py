@@ -15,7 +15,7 @@ from kalends.db.database import AnyRow, Tx
 from kalends.schemas.answers import corrected
 from kalends.schemas.appointment_types import BookingQuestion
 from kalends.schemas.appointments import Appointment, AppointmentChange, QuestionAnswer
-from kalends.services import event_order, history, lapses, manage_links, offers, placing
+from kalends.services import history, lapses, mailing, manage_links, offers, placing
 from kalends.services.appointments import (
     details,
     fields_of,
@@ -232,7 +232,7 @@ def _part_with(tx: Tx, row: AnyRow, address: str | None) -> None:
     """End what a reader of the former address could do, if the client has another address now."""
     if is_replaced(row.client_email, address):
         manage_links.drop(tx, row.org_id, row.id)
-        event_order.mail_anew(tx, row.org_id, row.id)
+        mailing.recheck_client(tx, row.org_id, row.id)
 
 
 def _is_client(party: Party) -> bool:

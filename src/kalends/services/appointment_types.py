@@ -17,7 +17,7 @@ from kalends.schemas.appointment_types import (
     AppointmentTypeCreate,
 )
 from kalends.schemas.wire import Deleted
-from kalends.services import calendars, event_order, events, lapses
+from kalends.services import calendars, events, lapses, mailing
 from kalends.services.parties import Party
 from kalends.services.schedules import named
 
@@ -85,7 +85,7 @@ def change(tx: Tx, party: Party, type_id: str, wish: AppointmentTypeChange, now:
     if "calendar_ids" in wish.model_fields_set:
         _serve(tx, org_id, type_id, wish.calendar_ids)
     if "reminder_hours" in sent:
-        event_order.remind_anew(tx, org_id)
+        mailing.recheck_reminders(tx, org_id)
     type_ = get(tx, org_id, type_id)
     events.tell(tx, party, "appointment_type.updated", AppointmentTypeAnswer.of(type_), type_id, now)
     return type_

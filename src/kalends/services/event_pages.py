@@ -14,17 +14,19 @@ from kalends.db.tables import appointments, deliveries, event_heads, events, org
 from kalends.ids import first_id_of
 from kalends.schemas.events import Event, EventsAnswer
 from kalends.schemas.queries import EventCursor, EventsQuery
-from kalends.services.event_order import CLIENT, PENDING, REMINDER, lock_head
+from kalends.services.event_order import lock_head
+from kalends.services.mailing import CLIENT, REMINDER
+from kalends.services.queue import PENDING
 
-_UNTOLD = frozenset({"actor", "check"})
+_NOT_SENT = frozenset({"actor", "check"})
 _MOST_AT_ONCE = 1_000
 _OVERDUE = timedelta(days=14)
-"""For so much longer what nobody could be told is kept: longer than it is tried."""
+"""How much longer an event is kept that could not be delivered: longer than it is tried."""
 
 
 def page(tx: Tx, org_id: str, query: EventsQuery) -> EventsAnswer:
-    """The events after the cursor, or from the oldest that is kept. Raises CursorExpired where events after
-    the cursor are kept no more, or where there are none yet at which it could point."""
+    """Return the events after the cursor, or from the oldest that is kept. Raises CursorExpired if events
+    after the cursor are no longer kept, or if it points beyond the newest."""
     head = tx.execute(select(event_heads).where(event_heads.c.org_id == org_id)).first()
     forgotten = head.forgotten if head is not None else 0
     # What is older than that and still there is kept for mails only: between them, events are missing.
@@ -39,24 +41,24 @@ def page(tx: Tx, org_id: str, query: EventsQuery) -> EventsAnswer:
         named = [event for event in (*EVENTS, "webhook.test") if matches(event, query.types)]
         wanted = wanted.where(events.c.type.in_(named))
     rows = tx.execute(wanted.order_by(events.c.seq).limit(query.limit)).all()
-    # Where the page is not full, nothing else of these types is there yet.
+    # If the page is not full, there is nothing else of these types yet.
     last = rows[-1].seq if len(rows) == query.limit else max(after, known)
     return EventsAnswer.model_construct(
         events=aside(tx, lambda: [_shown(row) for row in rows]), next_cursor=str(EventCursor(seq=last))
     )
 
 
-def told(payload: str) -> dict[str, Any]:
-    """What an event tells its receivers: its payload without who caused it."""
+def data_of(payload: str) -> dict[str, Any]:
+    """Return what receivers are told by an event: its payload without who caused it."""
     known = json.loads(payload)
-    data = {name: value for name, value in known.items() if name not in _UNTOLD}
+    data = {name: value for name, value in known.items() if name not in _NOT_SENT}
     return data | {"previous": known.get("previous", {})} if "appointment" in known else data
 
 
 def forget(tx: Tx, org_id: str, before: datetime, now: datetime) -> int:
-    """Remove some events from before a time, with their deliveries, unless somebody is still to be told, or
-    much later to be reminded, by one; how many. What was mailed of an appointment that lies ahead is kept,
-    too: if the address turns out to be a stranger's, it is taken back."""
+    """Remove some events from before a time, with their deliveries. An event is kept if it is still to be
+    delivered, or to remind somebody much later, or if it was mailed and its appointment lies ahead: if the
+    address turns out to be a stranger's, the mail is taken back. Returns how many were removed."""
     waiting = exists().where(
         deliveries.c.org_id == events.c.org_id,
         deliveries.c.event_id == events.c.id,
@@ -98,7 +100,7 @@ def forget(tx: Tx, org_id: str, before: datetime, now: datetime) -> int:
 
 
 def organizations_of(tx: Tx) -> list[str]:
-    """Every organization's id."""
+    """Return every organization's id."""
     return list(tx.execute(select(organizations.c.id)).scalars())
 
 
@@ -108,5 +110,5 @@ def _shown(row: AnyRow) -> Event:
         type=row.type,
         occurred_at=row.occurred_at,
         actor=json.loads(row.payload).get("actor"),
-        data=told(row.payload),
+        data=data_of(row.payload),
     )

@@ -1,4 +1,4 @@
-"""Deciding which mails an event is worth, and what they have to say."""
+"""Deciding whether an event is worth a mail, and what the mail has to say."""
 
 import json
 from datetime import datetime, timedelta
@@ -14,106 +14,107 @@ from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, deliveries, events, organizations
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.letters import Letter, Occasion
-from kalends.services import manage_links
+from kalends.services import mailing, manage_links
 from kalends.services.appointments import DEFAULT_LANGUAGE
 from kalends.services.confirmations import UNCONFIRMED
-from kalends.services.event_order import CLIENT, FORMER, MAIL, REMINDER, STAFF, mail_subject
+from kalends.services.mailing import CLIENT, FORMER, MAIL, REMINDER, STAFF
 
 _WITHOUT_LINK = frozenset({"cancelled", "expired", "former"})
 
 STILL_NEWS = timedelta(days=7)
-"""For so long it is told that something did not take place, though it would be over by now."""
+"""How long people are still told that something did not take place, though it would be over by now."""
 
 
 def write(
     tx: Tx, org_id: str, delivery: AnyRow, present: Appointment | None, now: datetime
 ) -> Letter | datetime | None:
     """Return the letter of a delivery (with its event's `type` and `payload`); when to ask again, if it is
-    too early for it; None if nobody wants it. `present` is the appointment as it is, locked, so that its
-    address stays what it is until the letter's link is stored."""
+    too early for it; None if nobody wants it. `present` is the appointment as it is now, locked, so that its
+    address stays the same until the letter's link is stored."""
     payload = json.loads(delivery.payload)
-    told = Appointment.model_validate(payload["appointment"])
+    then = Appointment.model_validate(payload["appointment"])  # as the event left it
     previous: dict[str, Any] = payload.get("previous", {})
     if present is None:
         return None
     if delivery.type == BOOKING_ASKED:
         waits = present.version == UNCONFIRMED and present.status == "pending"
-        return _letter(tx, org_id, delivery, "asked", told, told.client_email, now) if waits else None
+        return _letter(tx, org_id, delivery, "asked", then, then.client_email, now) if waits else None
     if delivery.audience == FORMER:
-        return _farewell(tx, org_id, delivery, told, previous, present, now)
-    if told.end_time <= now and not _is_still_news(told, now):
-        return None  # it is over: staff wrote it down afterwards, or there was no mail for long
+        return _farewell(tx, org_id, delivery, then, previous, present, now)
+    if then.end_time <= now and not _is_still_news(then, now):
+        return None  # it is over: staff entered it afterwards, or no mails were sent for long
     if delivery.audience == REMINDER:
-        return _reminder(tx, org_id, delivery, told, present, now)
-    occasion = _occasion(delivery.type, told, previous, payload["actor"]["kind"])
+        return _reminder(tx, org_id, delivery, then, present, now)
+    occasion = _occasion(delivery.type, then, previous, payload["actor"]["kind"])
     if occasion is None:
         return None
-    # Whoever is at a new address knows nothing of any time before.
-    before = None if _is_told_anew(told, previous) else previous.get("start_time")
+    # The reader at a new address knows no earlier time.
+    before = None if _has_new_reader(then, previous) else previous.get("start_time")
     if delivery.audience == STAFF:
         if payload["actor"]["kind"] == "api_key":
             return None  # staff know what they did themselves
-    elif not is_same(told.client_email, present.client_email):
-        return None  # whoever is at the present address is told by the event that brought it
-    return _letter(tx, org_id, delivery, occasion, told, present.client_email, now, before=before)
+    elif not is_same(then.client_email, present.client_email):
+        return None  # the reader at the present address is told by the event that brought it
+    return _letter(tx, org_id, delivery, occasion, then, present.client_email, now, before=before)
 
 
-def _occasion(kind: str, told: Appointment, previous: dict[str, Any], by: str) -> Occasion | None:
-    """What an event is to people. One change is one mail, though it may be two events."""
-    stands = told.status in ("pending", "confirmed")
-    match kind.removeprefix("appointment."):
+def _occasion(event_type: str, then: Appointment, previous: dict[str, Any], by: str) -> Occasion | None:
+    """Return what an event means to people; None if nothing. One change is one mail, even if it makes two
+    events."""
+    stands = then.status in ("pending", "confirmed")
+    match event_type.removeprefix("appointment."):
         case "created" | "confirmed":
-            return "requested" if told.status == "pending" else "confirmed"
-        case "rescheduled" if _is_second(told, previous):
+            return "requested" if then.status == "pending" else "confirmed"
+        case "rescheduled" if _is_second(then, previous):
             return None
-        case "rescheduled" | "updated" if stands and _is_told_anew(told, previous):
-            return "requested" if told.status == "pending" else "confirmed"
-        case "updated" if told.status == "cancelled" and _is_told_anew(told, previous):
-            # Nobody but a stranger may know of it.
-            return "expired" if told.cancellation_reason == CONFIRMATION_EXPIRED else "cancelled"
+        case "rescheduled" | "updated" if stands and _has_new_reader(then, previous):
+            return "requested" if then.status == "pending" else "confirmed"
+        case "updated" if then.status == "cancelled" and _has_new_reader(then, previous):
+            # Only a stranger may have been told of it.
+            return "expired" if then.cancellation_reason == CONFIRMATION_EXPIRED else "cancelled"
         case "rescheduled" if stands:
-            return "requested" if told.status == "pending" else "moved"
+            return "requested" if then.status == "pending" else "moved"
         case "cancelled":
-            lapsed = by == "system" and told.cancellation_reason == CONFIRMATION_EXPIRED
+            lapsed = by == "system" and then.cancellation_reason == CONFIRMATION_EXPIRED
             return "expired" if lapsed else "cancelled"
         case _:
             return None
 
 
-def _is_second(told: Appointment, previous: dict[str, Any]) -> bool:
-    """Whether a move is the second event of its change: the change of status was told already."""
-    return "status" in previous and told.status != "pending"
+def _is_second(then: Appointment, previous: dict[str, Any]) -> bool:
+    """Return whether a move is the second event of its change: the change of status was told already."""
+    return "status" in previous and then.status != "pending"
 
 
-def _is_told_anew(told: Appointment, previous: dict[str, Any]) -> bool:
-    """Whether an event brought an address that leads to somebody else."""
-    return "client_email" in previous and not is_same(previous["client_email"], told.client_email)
+def _has_new_reader(then: Appointment, previous: dict[str, Any]) -> bool:
+    """Return whether an event brought an address that leads to somebody else."""
+    return "client_email" in previous and not is_same(previous["client_email"], then.client_email)
 
 
 def _farewell(
     tx: Tx,
     org_id: str,
     delivery: AnyRow,
-    told: Appointment,
+    then: Appointment,
     previous: dict[str, Any],
     present: Appointment,
     now: datetime,
 ) -> Letter | None:
-    """To an address that is no longer the client's, if it was told of the appointment: what it was told is
-    taken back. It may be a stranger's, so nothing is said that it was not told before."""
+    """Return a letter to an address that is no longer the client's, which takes back what was mailed there;
+    None if nothing was. It may be a stranger's, so it says nothing that was not mailed before."""
     address = previous.get("client_email")
-    if not is_replaced(address, told.client_email) or not is_replaced(address, present.client_email):
+    if not is_replaced(address, then.client_email) or not is_replaced(address, present.client_email):
         return None
-    if delivery.type == "appointment.rescheduled" and _is_second(told, previous):
+    if delivery.type == "appointment.rescheduled" and _is_second(then, previous):
         return None
-    known = _last_told(tx, org_id, delivery, told.id, address)
+    known = _last_told(tx, org_id, delivery, then.id, address)
     if known is None or known.end_time <= now:
         return None
     gone = known.model_copy(
         update={
             "status": "cancelled",
-            "version": told.version,
-            "updated_at": told.updated_at,
+            "version": then.version,
+            "updated_at": then.updated_at,
             "cancellation_reason": None,
         }
     )
@@ -135,7 +136,7 @@ def _last_told(
         .where(
             deliveries.c.org_id == org_id,
             deliveries.c.receiver_id == MAIL,
-            deliveries.c.subject_id == mail_subject(appointment_id, CLIENT),
+            deliveries.c.subject_id == mailing.subject(appointment_id, CLIENT),
             deliveries.c.place < delivery.place,
             # In the index's own words.
             deliveries.c.status == literal_column("'delivered'"),
@@ -150,35 +151,36 @@ def _last_told(
     return None
 
 
-def _is_still_news(told: Appointment, now: datetime) -> bool:
-    """Whether people should hear of what would be over by now that it was cancelled, or that nobody confirmed
-    it, before it ended: they may still wait for an answer, or wonder about it."""
-    gone = told.cancelled_at
+def _is_still_news(then: Appointment, now: datetime) -> bool:
+    """Return whether people should still hear of an appointment that would be over by now, that it was
+    cancelled, or confirmed by nobody, before its end: they may wait for an answer, or wonder about it."""
+    gone = then.cancelled_at
     return (
-        told.status == "cancelled"
+        then.status == "cancelled"
         and gone is not None
-        and gone < told.end_time
+        and gone < then.end_time
         and now < shifted(gone, STILL_NEWS)
     )
 
 
 def _reminder(
-    tx: Tx, org_id: str, delivery: AnyRow, told: Appointment, present: Appointment, now: datetime
+    tx: Tx, org_id: str, delivery: AnyRow, then: Appointment, present: Appointment, now: datetime
 ) -> Letter | datetime | None:
-    """Only what still stands as it was booked is worth a reminder, and only before it begins."""
-    stands = present.status == "confirmed" and present.start_time == told.start_time > now
-    kind = appointment_types.c
+    """Return a reminder of what still stands as it was booked and has not begun; when to ask again, if it is
+    too early for it; else None."""
+    stands = present.status == "confirmed" and present.start_time == then.start_time > now
+    type_ = appointment_types.c
     hours = tx.execute(
-        select(kind.reminder_hours).where(kind.org_id == org_id, kind.id == told.appointment_type_id)
+        select(type_.reminder_hours).where(type_.org_id == org_id, type_.id == then.appointment_type_id)
     ).scalar()
     if not stands or present.client_email is None:
         return None
     if hours is None:
-        return told.start_time  # unless the type wants reminders by then
-    due = shifted(told.start_time, -timedelta(hours=hours))
+        return then.start_time  # unless the type wants reminders by then
+    due = shifted(then.start_time, -timedelta(hours=hours))
     if now < due:
         return due
-    if told.updated_at > due:
+    if then.updated_at > due:
         return None  # it was booked so late that the confirmation is reminder enough
     return _letter(tx, org_id, delivery, "reminder", present, present.client_email, now)
 
@@ -194,8 +196,8 @@ def _letter(
     *,
     before: str | None = None,
 ) -> Letter | None:
-    """To staff, who answer to the address `client`; or there, with a link of the client's own if there is
-    something to be done by it. None if there is no address."""
+    """Return a letter to the delivery's audience: to staff, who answer to the address `client`, or to that
+    address, with a link of the client's own if it is of use. Returns None if there is no address."""
     host = tx.execute(select(organizations).where(organizations.c.id == org_id)).one()
     to_staff = delivery.audience == STAFF
     address = host.notification_email if to_staff else client

@@ -14,10 +14,10 @@ from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, events, receivers
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.mails import Mail, MailsAnswer, MailsQuery
-from kalends.services import appointments, event_order, letters, manage_links
-from kalends.services.deliveries import SHOWN_DELIVERIES
-from kalends.services.event_order import CLIENT, MAIL, PENDING, STAFF
+from kalends.services import appointments, attempts, event_order, letters, manage_links, queue
+from kalends.services.mailing import CLIENT, MAIL, STAFF
 from kalends.services.parties import Party
+from kalends.services.queue import PENDING
 
 
 def page(tx: Tx, org_id: str, query: MailsQuery) -> MailsAnswer:
@@ -60,7 +60,7 @@ def replay(tx: Tx, party: Party, mail_id: str, now: datetime, *, mail: bool) -> 
     if row.status == "pending":
         tx.execute(update(deliveries).where(*_mine(org_id), _until(row)).values(due_at=now))
     else:
-        again = event_order.delivery(org_id, MAIL, row, row.place, now)
+        again = queue.delivery(org_id, MAIL, row, row.place, now)
         copied = {
             "audience": row.audience,
             "appointment_id": row.appointment_id,
@@ -68,7 +68,7 @@ def replay(tx: Tx, party: Party, mail_id: str, now: datetime, *, mail: bool) -> 
         }
         tx.execute(insert(deliveries), again | copied)
         mail_id = again["id"]
-    event_order.wake(tx, org_id, {MAIL}, now)
+    queue.wake(tx, org_id, {MAIL}, now)
     mailbox = (receivers.c.org_id == org_id, receivers.c.id == MAIL)
     tx.execute(update(receivers).where(*mailbox).values(rests_until=None))  # somebody wants it now
     return get(tx, org_id, mail_id)
@@ -117,7 +117,7 @@ def _shown(row: AnyRow) -> Mail:
     return Mail.model_validate(dict(row._mapping))
 
 
-_MAILS = SHOWN_DELIVERIES.add_columns(
+_MAILS = attempts.SHOWN.add_columns(
     deliveries.c.audience, deliveries.c.appointment_id, deliveries.c.address.label("to")
 )
 _REPLAYED = select(

@@ -24,9 +24,8 @@ from kalends.schemas.webhooks import (
     WebhookChange,
     WebhookCreate,
 )
-from kalends.services import event_order, makers, webhook_secrets
+from kalends.services import attempts, event_order, makers, queue, webhook_secrets
 from kalends.services import events as events_
-from kalends.services.deliveries import SHOWN_DELIVERIES
 from kalends.services.parties import Party
 from kalends.vault import CLEAR, SealedError, Vault
 
@@ -177,7 +176,7 @@ def deliveries_of(
 ) -> list[Delivery]:
     """Return deliveries, newest first, older ones than the one `before`. Raises NotFound for the webhook."""
     _row(tx, org_id, webhook_id)
-    wanted = SHOWN_DELIVERIES.where(deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
+    wanted = attempts.SHOWN.where(deliveries.c.org_id == org_id, deliveries.c.receiver_id == webhook_id)
     if status is not None:
         wanted = wanted.where(deliveries.c.status == status)
     if before is not None:
@@ -227,13 +226,11 @@ def replay(tx: Tx, party: Party, webhook_id: str, wish: Replay, now: datetime, *
     if len(found) > _MOST_REPLAYED:
         raise Malformed(f"More than {_MOST_REPLAYED} events happened in that time; ask for a shorter one.")
     rows = [
-        event_order.delivery(org_id, webhook_id, event, event.seq, now)
+        queue.delivery(org_id, webhook_id, event, event.seq, now)
         for event in found
         if event_order.wants(webhook, event)
     ]
-    if rows:
-        tx.execute(insert(deliveries), rows)
-        event_order.wake(tx, org_id, {webhook_id}, now)
+    queue.add(tx, org_id, rows, now)
     return len(rows)
 
 
@@ -254,19 +251,18 @@ def test(tx: Tx, party: Party, webhook_id: str, now: datetime, *, mail: bool) ->
         deliveries.c.receiver_id == webhook_id,
         deliveries.c.event_id == event["id"],
     )
-    return _delivery(tx.execute(SHOWN_DELIVERIES.where(*this)).one())
+    return _delivery(tx.execute(attempts.SHOWN.where(*this)).one())
 
 
 def _deliver(tx: Tx, org_id: str, webhook_id: str, event: AnyRow, now: datetime) -> Delivery:
-    row = event_order.delivery(org_id, webhook_id, event, event.seq, now)
-    tx.execute(insert(deliveries), row)
-    event_order.wake(tx, org_id, {webhook_id}, now)
+    row = queue.delivery(org_id, webhook_id, event, event.seq, now)
+    queue.add(tx, org_id, [row], now)
     this = (
         deliveries.c.org_id == org_id,
         deliveries.c.receiver_id == webhook_id,
         deliveries.c.id == row["id"],
     )
-    return _delivery(tx.execute(SHOWN_DELIVERIES.where(*this)).one())
+    return _delivery(tx.execute(attempts.SHOWN.where(*this)).one())
 
 
 def _row(tx: Tx, org_id: str, webhook_id: str) -> AnyRow:

@@ -73,16 +73,16 @@ def refusal_of(error: BaseException) -> Refusal | None:
     defect. SQLite does not name foreign keys, and names unique keys by their columns only."""
     if not isinstance(error, IntegrityError) or error.orig is None:
         return None
-    cause, said = error.orig.__cause__, str(error.orig)
+    cause, text = error.orig.__cause__, str(error.orig)
     state, name = getattr(cause, "sqlstate", None), getattr(cause, "constraint_name", None) or ""
-    if state == FOREIGN_KEY or said.startswith("FOREIGN KEY constraint failed"):
+    if state == FOREIGN_KEY or text.startswith("FOREIGN KEY constraint failed"):
         # A deleted row is referred to; a stored row refers to something.
         deleting = (error.statement or "").lstrip().upper().startswith("DELETE")
         return _in_use(_FOREIGN_KEYS.get(name)) if deleting else _missing(_FOREIGN_KEYS.get(name))
     if state == UNIQUE:
         return _taken(getattr(cause, "table_name", None) or "", name)
-    if said.startswith("UNIQUE constraint failed: "):
-        table, names = _columns(said.partition(": ")[2])
+    if text.startswith("UNIQUE constraint failed: "):
+        table, names = _columns(text.partition(": ")[2])
         return _taken(table, "_".join(("uq", table, *names)))
     return None
 

@@ -72,20 +72,20 @@ def _split(text: str | None) -> list[str]:
 
 def of_connecting(error: BaseException, place: str) -> str:
     """Return why no connection to PostgreSQL could be made."""
-    said = first_line(error)
+    text = first_line(error)
     if hasattr(error, "sqlstate"):
-        return f"PostgreSQL refuses {place}: {said}. {_advice(error)}".strip()
-    cause, advice = _of_network(error, said)
+        return f"PostgreSQL refuses {place}: {text}. {_advice(error)}".strip()
+    cause, advice = _of_network(error, text)
     return f"{place[0].upper()}{place[1:]} can't be reached: {cause}. {advice}"
 
 
-def _of_network(error: BaseException, said: str) -> tuple[str, str]:
-    if isinstance(error, ConnectionError) and "SSL" in said:
+def _of_network(error: BaseException, text: str) -> tuple[str, str]:
+    if isinstance(error, ConnectionError) and "SSL" in text:
         return "it offers no TLS", f"Turn TLS on there, or set sslmode=disable in {_URL}."
-    if "Connect call failed" in said:  # of several addresses each
+    if "Connect call failed" in text:  # of several addresses each
         return _REFUSED
-    known = (told for kind, told in _NETWORK if isinstance(error, kind))
-    return next(known, (said or type(error).__name__, f"See {_URL}."))
+    known = (found for error_type, found in _NETWORK if isinstance(error, error_type))
+    return next(known, (text or type(error).__name__, f"See {_URL}."))
 
 
 _REFUSED = "connection refused", f"Is PostgreSQL up, and are host and port in {_URL} right?"

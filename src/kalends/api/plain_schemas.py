@@ -1,5 +1,5 @@
-"""Schemas said as plainly as they can be: generators of clients read simple words rightly, and stumble over
-others. What JSON Schema then can't say, the server says when it refuses."""
+"""Schemas in the simplest words of JSON Schema: generators of clients misread the others. What can't be said
+in simple words, the server says when it refuses."""
 
 from typing import Any
 
@@ -26,6 +26,12 @@ def not_null(schema: Schema) -> Schema:
     types = [each for each in schema["type"] if each != "null"]
     said = schema | {"type": types[0] if len(types) == 1 else types}
     return said | {"enum": [each for each in said["enum"] if each is not None]} if "enum" in said else said
+
+
+def may_be_null(schema: Schema) -> bool:
+    """Tell whether a plain schema allows null."""
+    types = schema.get("type", [])
+    return "null" in (types if isinstance(types, list) else [types]) or _NULL in schema.get("oneOf", [])
 
 
 def _plain_within(word: str, said: Any) -> Any:

@@ -27,12 +27,10 @@ def main() -> int:
 
 def asked() -> list[dict[str, Any]]:
     """Return what pip-audit says of each package, or nothing if it can't say."""
-    command = [Path(sys.executable).with_name("pip-audit"), "--requirement", LOCK]
-    options = ["--no-deps", "--disable-pip", "--format", "json", "--progress-spinner", "off"]
+    command = [str(Path(sys.executable).with_name("pip-audit")), "--requirement", str(LOCK)]
+    command += ["--no-deps", "--disable-pip", "--format", "json", "--progress-spinner", "off"]
     try:
-        done = subprocess.run(
-            [*command, *options], capture_output=True, text=True, check=False, timeout=PATIENCE
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
         packages: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
     except subprocess.TimeoutExpired:
         return []

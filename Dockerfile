@@ -1,12 +1,14 @@
-# The steps are those of `make package`: build the wheel, install it alone, migrate on start.
+# The steps are those of `make package`: build the wheel, install it alone with the versions of the lock,
+# migrate on start.
 FROM python:3.13-slim AS build
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
 COPY migrations migrations
-RUN python -m pip wheel --no-cache-dir --no-deps --wheel-dir /dist . \
+RUN python -m pip install --no-cache-dir --constraint constraints.txt hatchling \
+ && python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /dist . \
  && python -m venv /venv \
- && /venv/bin/python -m pip install --no-cache-dir "$(ls /dist/kalends-*.whl)[redis]"
+ && /venv/bin/python -m pip install --no-cache-dir --constraint constraints.txt "$(ls /dist/kalends-*.whl)[redis]"
 
 FROM python:3.13-slim
 COPY --from=build /venv /venv

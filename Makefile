@@ -3,7 +3,9 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: run test torture lint package bench bench-list bench-slots bench-leaving bench-pressure clean
+INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: run test torture lint package lock upgrade audit bench bench-list bench-slots bench-leaving bench-pressure clean
 
 run: .venv/run   ## install and serve the demo on http://127.0.0.1:8000
 	$(BIN)/kalends serve --demo --port $(PORT)
@@ -22,11 +24,21 @@ lint: .venv/dev   ## style, types and the import law
 
 package: .venv/dev   ## build the wheel and use it in a new environment, away from the checkout, as the image does
 	rm -rf dist && mkdir dist
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 	$(PYTHON) -m venv dist/venv
-	dist/venv/bin/python -m pip install --quiet --disable-pip-version-check dist/kalends-*.whl
+	dist/venv/bin/python $(INSTALL) dist/kalends-*.whl
 	cd dist && KALENDS_DATABASE_URL=sqlite:///package.db venv/bin/kalends migrate
 	cd dist && KALENDS_DATABASE_URL=sqlite:///package.db venv/bin/kalends org create Packaged --json
+
+lock: .venv/tools   ## write constraints.txt after a change of pyproject.toml; other versions stay as they are
+	.venv/tools/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --strip-extras \
+	  --custom-compile-command "make lock" $(UPGRADE) --output-file constraints.txt pyproject.toml
+
+upgrade:   ## write constraints.txt with the newest version of everything
+	$(MAKE) lock UPGRADE=--upgrade
+
+audit: .venv/tools   ## ask PyPI for known vulnerabilities of what is locked
+	.venv/tools/bin/python .ci/audit.py
 
 bench: .venv/dev   ## bookings per second beside other ways to build the same (a few minutes)
 	$(BIN)/python bench/create.py
@@ -46,13 +58,18 @@ bench-pressure: .venv/dev   ## what one rude client costs the others (ten minute
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/run: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+.venv/run: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python $(INSTALL) --editable .
 	touch .venv/run
 
-.venv/dev: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+.venv/dev: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python $(INSTALL) --editable ".[dev]"
 	touch .venv/dev .venv/run
+
+# Apart from the rest, since nothing of Kalends needs them.
+.venv/tools: .venv/bin/python
+	$(PYTHON) -m venv .venv/tools
+	.venv/tools/bin/python -m pip install --quiet --disable-pip-version-check pip-audit uv
 
 clean:
 	rm -rf .venv dist build

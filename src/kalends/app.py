@@ -91,7 +91,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             suggestions_for_clients=Batches(database, next_available_for_each),
             shares=Shares(),
             files=KeptFiles(Share(2, patience=10)),
-            document=Once(lambda: json.dumps(app.openapi()).encode()),
+            document=Once(lambda: json.dumps(app.openapi(), separators=(",", ":")).encode()),
             metrics=metrics,
             tracing=traces,
             pace=pace,

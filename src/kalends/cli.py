@@ -29,9 +29,9 @@ from kalends.settings import Settings, unknown_names, wrong_values
 from kalends.vault import new_key
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-org_app = typer.Typer(help="Make and list organizations.", no_args_is_help=True, rich_markup_mode=None)
-key_app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True, rich_markup_mode=None)
-mail_app = typer.Typer(help="Try the mail server out.", no_args_is_help=True, rich_markup_mode=None)
+org_app = typer.Typer(help="Create and list organizations.", no_args_is_help=True, rich_markup_mode=None)
+key_app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True, rich_markup_mode=None)
+mail_app = typer.Typer(help="Try out the mail server.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(org_app, name="org")
 app.add_typer(key_app, name="key")
 app.add_typer(mail_app, name="mail")
@@ -43,14 +43,14 @@ _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 def main() -> None:
-    """Run the command line; whatever is wrong with it or the world is said in one line."""
+    """Run the command line. Whatever goes wrong is reported in one line."""
     zone_data.choose()
     try:
         status = app(standalone_mode=False)
     except (Refusal, ValueError, OSError) as error:
         status = _fail(_sentence(error))
     except Exception as error:
-        if not hasattr(error, "format_message"):  # not one of the parser's own
+        if not hasattr(error, "format_message"):  # not an error of the parser
             raise
         if type(error).__name__ == "NoArgsIsHelpError":  # typer keeps the class to itself
             sys.exit(_help(error))
@@ -73,7 +73,7 @@ def kalends(
 ) -> None:
     """A self-hosted appointment server.
 
-    Settings are read from KALENDS_… in the environment, or in a file .env in this folder.
+    Settings are read from the environment (KALENDS_…) or from a file .env in this folder.
     """
 
 
@@ -83,21 +83,21 @@ def serve(
         str, typer.Option(help="The address to listen on; 0.0.0.0 for every address of this machine.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The port to listen on; 0 for any free one.")
+        int, typer.Option(min=0, max=65535, help="The port to listen on; 0 for any free port.")
     ] = 8000,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Server processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="The number of server processes.")] = 1,
     demo: Annotated[
-        bool, typer.Option("--demo", help="Serve a throw-away database with an example.")
+        bool, typer.Option("--demo", help="Serve an example in a database that is thrown away.")
     ] = False,
     worker: Annotated[
         bool | None,
         typer.Option(
             "--worker/--no-worker",
-            help="Work off what happens without a request, too; by default as KALENDS_WORKER says.",
+            help="Run the background worker inside the server; by default as KALENDS_WORKER says.",
         ),
     ] = None,
     migrate: Annotated[
-        bool, typer.Option("--migrate/--no-migrate", help="Bring the database to the newest schema first.")
+        bool, typer.Option("--migrate/--no-migrate", help="Migrate the database to the newest schema first.")
     ] = True,
     as_json: Json = False,
 ) -> None:
@@ -123,9 +123,9 @@ def serve(
 
 @app.command()
 def worker(as_json: Json = False) -> None:
-    """Send webhooks and mails, and write down what lapses.
+    """Run the background worker: webhooks, mails, expiry.
 
-    It works until told to stop. `kalends serve` does the same, unless --no-worker is given.
+    It runs until it is stopped. `kalends serve` runs one, too, unless --no-worker is given.
     """
 
     def announce() -> None:
@@ -138,9 +138,9 @@ def worker(as_json: Json = False) -> None:
 
 @app.command()
 def migrate(as_json: Json = False) -> None:
-    """Bring the database to the newest schema.
+    """Migrate the database to the newest schema.
 
-    `kalends serve` does it first, unless --no-migrate is given.
+    `kalends serve` does this first, unless --no-migrate is given.
     """
     settings = _settings()
     serving.begin(settings)
@@ -151,26 +151,29 @@ def migrate(as_json: Json = False) -> None:
 
 @org_app.command("create")
 def org_create(
-    name: Annotated[str, typer.Argument(help="As clients read it.")],
+    name: Annotated[str, typer.Argument(help="Its name, as clients read it.")],
     timezone: Annotated[
         str, typer.Option(help="Its time zone: an IANA name, such as Europe/Berlin.")
     ] = "UTC",
     slug: Annotated[
-        str | None, typer.Option(help="Its name in addresses; made from the name if left out.")
+        str | None, typer.Option(help="Its name in URLs; made from its name if left out.")
     ] = None,
     plan: Annotated[str, typer.Option(help="Its plan: starter, professional or enterprise.")] = DEFAULT,
     requests_per_hour: Annotated[
-        int | None, typer.Option(help="How many its keys may make together; for the enterprise plan only.")
+        int | None, typer.Option(help="The limit for all of its keys together; for the enterprise plan only.")
     ] = None,
     sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="For trying things out: keys are vst_test_….")
+        bool,
+        typer.Option(
+            "--sandbox", help="Make it a sandbox, for trying things out; its keys begin with vst_test_."
+        ),
     ] = False,
     language: Annotated[
-        str | None, typer.Option(help="Of mails to staff, such as de or en-GB; en if left out.")
+        str | None, typer.Option(help="The language of mails to staff, such as de or en-GB; en if left out.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make an organization.
+    """Create an organization.
 
     Example: kalends org create "Praxis Müller" --timezone Europe/Berlin
     """
@@ -205,13 +208,14 @@ def key_create(
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="What it may do: read, write, delete or admin; again for more. All but admin if left out."
+            help="What it may do: read, write, delete or admin. Repeat it for several; if left out, all but "
+            "admin."
         ),
     ] = None,
     expires: Annotated[str | None, typer.Option(help="A lifetime such as 12h, 90d or 8w.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make an API key. It is shown this once.
+    """Create an API key. It is shown only this once.
 
     Example: kalends key create --org praxis-muller --name "Web page" --scope read --expires 90d
     """
@@ -247,14 +251,14 @@ def key_revoke(
         bool,
         typer.Option(
             "--with-made",
-            help="Revoke and delete all it has made, too: keys, what those have made, feeds and webhooks.",
+            help="Revoke and delete all that it has made, too: keys, what those have made, feeds, webhooks.",
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Revoke an API key, from its next request on.
 
-    What it has made goes on working unless it is taken along, and is listed.
+    What it has made is listed, and goes on working unless --with-made is given.
     """
     now = _now()
 
@@ -269,7 +273,7 @@ def key_revoke(
     lines = [f"{key_id} is revoked since {since}."]
     if done.still_standing != Made():
         lines += [
-            "What it has made goes on working (--with-made takes it along):",
+            "What it has made goes on working (unless --with-made is given):",
             *_listed(done.still_standing),
         ]
     if done.taken_along != Made():
@@ -284,7 +288,7 @@ def key_revoke(
 
 
 def _listed(made: Made) -> list[str]:
-    """A line for each thing that keys have made."""
+    """Return a line for each thing that keys have made."""
     return [
         *(f"  key {each.id}  {each.name or '-'}" for each in made.keys),
         *(f"  feed {each.id}  {each.calendar_id or 'all calendars'}" for each in made.feeds),
@@ -294,20 +298,20 @@ def _listed(made: Made) -> list[str]:
 
 @app.command("secrets-key")
 def secrets_key(as_json: Json = False) -> None:
-    """Make a key for KALENDS_SECRETS_KEY, which encrypts the secrets of webhooks. It is kept nowhere."""
+    """Create a key for KALENDS_SECRETS_KEY, which encrypts the secrets of webhooks. It is not stored."""
     key = new_key()
     _say({"key": key}, key, as_json)
 
 
 @mail_app.command("test")
 def mail_test(
-    address: Annotated[str, typer.Argument(help="Where to send it.")],
+    address: Annotated[str, typer.Argument(help="The address to send it to.")],
     org: Annotated[
-        str | None, typer.Option(help="Send it in the name of this organization: its id or slug.")
+        str | None, typer.Option(help="The organization in whose name it is sent: its id or slug.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Send a test mail through the mail server of the settings, now.
+    """Send a test mail now, through the mail server of the settings.
 
     Example: kalends mail test you@example.com
     """
@@ -339,7 +343,7 @@ async def _try_out(settings: Settings, address: str, host: str) -> Outcome:
 
 
 def _settings(*, tell: bool = False) -> Settings:
-    """The settings; where no log does, `tell` of names on standard error that are none."""
+    """Return the settings. If `tell`, for commands without a log, unknown names go to standard error."""
     try:
         settings = Settings()
     except UnicodeDecodeError:
@@ -409,7 +413,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _help(error: Any) -> int:
-    """Show what the parser has to say in many lines; the status it wants."""
+    """Show the help that the parser has raised. Returns the exit status."""
     error.show()
     return int(error.exit_code)
 

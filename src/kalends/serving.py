@@ -1,4 +1,4 @@
-"""Starting a server: the database first, then the socket, then as many processes as are wanted."""
+"""Starting a server: first the socket, then the database, then the processes."""
 
 import asyncio
 import ipaddress
@@ -34,16 +34,16 @@ from kalends.worker import work as keep_working
 from kalends.zone_watch import watch
 
 _OTHER_FILES = 100
-"""Of the log, the libraries, the kept places, and what is about to be closed."""
+"""Open files for the log, the libraries, the reserved places, and connections that are being closed."""
 _FILES_OF_A_CONNECTION = 4
-"""SQLite opens so many for each, at the most."""
+"""The most files that SQLite opens for one connection to the database."""
 GRACE_SECONDS = 30
 """How long requests in flight may take to finish when the server is told to stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What there is to say of a server that starts."""
+    """What a server says when it starts."""
 
     url: str
     demo: bool
@@ -80,21 +80,21 @@ def serve(
     migrate: bool,
     announce: Callable[[Facts], None],
 ) -> None:
-    """Serve until told to stop (SIGTERM, Ctrl-C), then finish the requests in flight.
+    """Serve until stopped (SIGTERM, Ctrl-C), then finish the requests in flight.
 
-    Raises Unavailable where the database can't be migrated, OSError where the address is in use,
-    Malformed where the demo, whose key everybody knows, would be served beyond this machine, ValueError where
-    traces are wanted and can't be made.
+    Raises Unavailable if the database can't be migrated, OSError if the address is in use, Malformed if the
+    demo, whose key everybody knows, would be served beyond this machine, ValueError if traces are wanted but
+    can't be sent.
     """
     begin(settings)
     tracing.check()
-    RateLimits(settings.rate_limit_storage)  # what is wrong with it is said before anything is done
+    RateLimits(settings.rate_limit_storage)  # raises if the setting is wrong, before anything is done
     if worker is not None:
-        os.environ["KALENDS_WORKER"] = str(worker)  # so that every process finds it
+        os.environ["KALENDS_WORKER"] = str(worker)  # for every server process
         settings = settings.model_copy(update={"worker": worker})
     if demo and not _is_loopback(host):
         raise Malformed("The demo's key is known to everybody, so it is served on a loopback address only.")
-    # When it has finished its requests, uvicorn raises the signal again: then leave in order, too.
+    # uvicorn raises the signal again when it has finished its requests: then exit in order, too.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     with (
         _listening(host, port) as listener,
@@ -104,21 +104,21 @@ def serve(
         asyncio.run(prepare(used, migrate=migrate or demo, demo=demo))
         shown = f"[{host}]" if ":" in host else host
         announce(Facts(f"http://{shown}:{listener.getsockname()[1]}", demo, zone_data.choose()))
-        # FastAPI comes with it, which no other command needs, nor this one if it ends before.
+        # Imported here, since it loads FastAPI, which no other command needs.
         from kalends.door.connection import Connection
 
         door = Door(Limits(connections=places(settings, allow_files())))
         config = uvicorn.Config(
             "kalends.app:from_environment",
             factory=True,
-            proxy_headers=False,  # the application sees to them
+            proxy_headers=False,  # the application reads them
             workers=workers,
-            log_config=None,  # ours is set up by `configure`
+            log_config=None,  # `configure` sets up the log
             access_log=False,
             server_header=False,
             lifespan="on",
             ws="none",
-            http=partial(Connection, door),  # type: ignore[arg-type]  # it is called as a class is
+            http=partial(Connection, door),  # type: ignore[arg-type]  # uvicorn only calls it
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         with suppress(KeyboardInterrupt):  # Ctrl-C is the usual way to stop a server
@@ -129,15 +129,15 @@ def serve(
 
 
 def begin(settings: Settings) -> None:
-    """Set up the log, and tell there of names in the environment that are no setting's."""
+    """Set up the log, and warn there of names in the environment that are not settings."""
     configure(settings.log_level)
     for sentence in unknown_names():
         log.warning("unknown setting", what=sentence)
 
 
 def work(settings: Settings, *, announce: Callable[[], None]) -> None:
-    """Run a worker until told to stop (SIGTERM, Ctrl-C). Raises Unavailable where the database can't be
-    reached or was not migrated."""
+    """Run a worker until stopped (SIGTERM, Ctrl-C). Raises Unavailable if the database can't be reached or
+    was not migrated."""
     begin(settings)
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
 
@@ -163,7 +163,7 @@ def work(settings: Settings, *, announce: Callable[[], None]) -> None:
 
 @contextmanager
 def _throw_away(settings: Settings) -> Iterator[Settings]:
-    """Settings for a database that is gone when the block ends, whose API pages of any origin may call."""
+    """Yield settings for a database that is deleted when the block ends. Pages of any origin may call it."""
     with tempfile.TemporaryDirectory(prefix="kalends-demo-") as folder:
         # Set in the environment, so that the worker processes find it too.
         os.environ["KALENDS_DATABASE_URL"] = f"sqlite:///{Path(folder) / 'demo.db'}"
@@ -173,14 +173,14 @@ def _throw_away(settings: Settings) -> Iterator[Settings]:
 
 @contextmanager
 def _shared_metrics() -> Iterator[None]:
-    """A folder in which several processes keep their numbers together, unless the operator has named one."""
+    """Make a folder in which several processes share their metrics, unless the operator has named one."""
     with tempfile.TemporaryDirectory(prefix="kalends-metrics-") as folder:
         os.environ.setdefault(SHARED, folder)
         yield
 
 
 async def prepare(settings: Settings, *, migrate: bool, demo: bool = False) -> None:
-    """Migrate the database and fill it with the demo, as far as either is wanted."""
+    """Migrate the database, and fill it with the demo, if wanted."""
     async with opened(settings.database_url) as database:
         if migrate:
             await database.migrate()
@@ -190,7 +190,7 @@ async def prepare(settings: Settings, *, migrate: bool, demo: bool = False) -> N
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Database]:
-    """A database for the length of a block, for one thing after the other; the log hears nothing of it."""
+    """Open a database for a block that does one thing at a time. Its troubles are not logged."""
     database = open_database(url, pool_size=1)
     try:
         yield database
@@ -199,14 +199,14 @@ async def opened(url: str) -> AsyncIterator[Database]:
 
 
 async def ready(database: Database) -> None:
-    """A fresh database is set up on its first use; an old one is not migrated by surprise. Raises
-    SchemaOutdated."""
+    """Migrate a database that never was migrated. Raises SchemaOutdated for one with another schema, which is
+    not migrated by surprise."""
     if await database.read(migrating.check, fresh=True) is None:
         await database.migrate()
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """A socket bound before anything else is done, so that a port in use is said at once."""
+    """Return a bound socket. This comes first, so that a port in use is reported at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -223,15 +223,15 @@ def allow_files() -> int:
     """Raise the limit of open files as far as this user may, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        with suppress(OSError, ValueError):  # some systems have another limit besides
+        with suppress(OSError, ValueError):  # some systems have a second limit
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
             return hard
     return soft
 
 
 def places(settings: Settings, open_files: int) -> int:
-    """Return for how many connections of clients there is room, at most KALENDS_CONNECTIONS, if a process may
-    have so many open files."""
+    """Return how many client connections there is room for if a process may have `open_files`. It is never
+    more than KALENDS_CONNECTIONS."""
     if open_files == resource.RLIM_INFINITY:
         return settings.connections
     receivers = MOST_RECEIVERS if settings.worker else 0

@@ -1,4 +1,4 @@
-"""Every setting, from the environment (`KALENDS_…`) or a `.env` file in the working directory."""
+"""Every setting, from the environment (`KALENDS_…`) or from a file `.env` in the working directory."""
 
 import difflib
 import os
@@ -20,7 +20,7 @@ _ORIGIN = r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+"
 
 
 class Settings(BaseSettings):
-    """The description of each field is its documentation: `.env.example` repeats it, and a test compares."""
+    """All settings. A field's description is its documentation: a test compares `.env.example` with it."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_file=_FILE, env_file_encoding="utf-8", extra="ignore", frozen=True
@@ -39,8 +39,8 @@ class Settings(BaseSettings):
     )
     rate_limit_storage: str = Field(
         default="memory://",
-        description="Where requests are counted: memory:// (per process), "
-        "or redis://host:6379 when several processes must share the counters (pip install kalends[redis]).",
+        description="Where requests are counted: memory:// (by each process for itself), or "
+        "redis://host:6379 if several processes share the counters (pip install kalends[redis]).",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -48,96 +48,98 @@ class Settings(BaseSettings):
     )
     public_url: str = Field(
         default="",
-        description="How clients reach this server, such as https://book.example, or "
-        "https://clinic.example/booking below a path: links for clients begin with it. "
-        "Where left out, they begin with the address the request came to.",
+        description="The address by which clients reach this server, such as https://book.example, or "
+        "https://clinic.example/booking if it is below a path. Links for clients begin with it; if it is not "
+        "set, they begin with the address of the request.",
     )
     public_cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Origins whose pages may call the public booking API (/v1/public) from a browser, "
-        "besides the origins above; * for all.",
+        "in addition to KALENDS_CORS_ORIGINS; * for all.",
     )
     public_requests_per_hour: int = Field(
         default=1_000,
         ge=1,
         description="Requests per hour to the public booking API from one address (IPv6: one /64 network). "
-        "What writes counts as ten. As many wrong keys, and a tenth as many unknown links, are answered as "
-        "such.",
+        "A request that writes counts as ten. After as many wrong keys, or a tenth as many unknown links, "
+        "further ones from that address are answered 429.",
+    )
+    public_holds_per_address: int = Field(
+        default=5,
+        ge=1,
+        description="How many holds without a key one address (IPv6: one /64 network) may have in one "
+        "organization at the same time. Bookings that wait for confirmation by mail count, too.",
     )
     trusted_proxies: str = Field(
         default="127.0.0.1,::1",
         description="The proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses and "
-        "networks, separated by commas, or how many there are, one behind the other; 0 to believe nobody.",
+        "networks, separated by commas, or the number of proxies, one behind the other; 0 for none.",
     )
     connections: int = Field(
         default=1_000,
         ge=1,
         le=100_000,
-        description="Connections of clients that one server process keeps, as far as its limit of open files "
-        "(ulimit -n) allows. A further one takes the place of the one that has waited longest for a request.",
-    )
-    public_holds_per_address: int = Field(
-        default=5,
-        ge=1,
-        description="Holds that may stand at once in one organization without a key from one address "
-        "(IPv6: one /64 network). Bookings that wait for their client's confirmation by mail count, too.",
+        description="The most client connections that each server process keeps open; fewer if its limit of "
+        "open files (ulimit -n) is low. A further one replaces the one that has waited longest.",
     )
     worker: bool = Field(
         default=True,
-        description="Whether servers work off what happens without a request; "
-        "false where `kalends worker` does.",
+        description="Run the background worker (webhooks, mails, expiry) inside each server; false if "
+        "`kalends worker` runs it.",
     )
     webhooks_allow_private: bool = Field(
         default=False,
-        description="Whether webhooks may go to private, loopback and link-local addresses: for development.",
+        description="Allow webhooks to private, loopback and link-local addresses; for development.",
     )
     events_kept_days: int = Field(
-        default=30, ge=1, le=3_650, description="How long events and their deliveries are kept."
+        default=30, ge=1, le=3_650, description="Days for which events and their deliveries are kept."
     )
     smtp_host: str = Field(
         default="",
-        description="The mail server that takes mails to clients and staff; without one, none are sent.",
+        description="The mail server for mails to clients and staff; if it is not set, no mails are sent.",
     )
-    smtp_port: int = Field(default=587, ge=1, le=65535, description="Its port.")
-    smtp_user: str = Field(default="", description="The user there, if it wants one.")
-    smtp_password: SecretStr = Field(default=SecretStr(""), description="The user's password.")
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="The mail server's port.")
+    smtp_user: str = Field(default="", description="The user at the mail server, if it asks for one.")
+    smtp_password: SecretStr = Field(default=SecretStr(""), description="That user's password.")
     smtp_tls: Literal["starttls", "tls", "none"] = Field(
         default="starttls",
-        description="How the connection is secured: starttls, tls (from the start) or none.",
+        description="How the connection to the mail server is encrypted: starttls, tls (from the start) or "
+        "none.",
     )
     smtp_from: str = Field(
         default="",
-        description="The address mails come from, such as booking@clinic.example; goes with the host.",
+        description="The sender's address of all mails, such as booking@clinic.example; required with "
+        "KALENDS_SMTP_HOST.",
     )
     secrets_key: SecretStr = Field(
         default=SecretStr(""),
-        description="Encrypts the secrets of webhooks in the database: 32 bytes in base64, such as "
-        "`kalends secrets-key` prints. Keep a copy apart from the database; without a key they stand there "
-        "in clear.",
+        description="The key that encrypts the secrets of webhooks in the database: 32 bytes in base64; "
+        "`kalends secrets-key` makes one. Keep a copy apart from the database. Without a key the secrets are "
+        "stored in clear text.",
     )
     secrets_key_before: SecretStr = Field(
         default=SecretStr(""),
-        description="The key of before, while the worker encrypts everything anew; several are separated by "
-        "commas.",
+        description="The former key, until the worker has encrypted everything again; several are separated "
+        "by commas.",
     )
     metrics: bool = Field(
         default=False,
-        description="Whether /metrics tells Prometheus how the server does; to anybody who asks.",
+        description="Serve /metrics for Prometheus, to anybody who can reach the port.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
-        description="The least severe log line that is written: debug, info, warning or error.",
+        description="The lowest level of log lines that are written: debug, info, warning or error.",
     )
 
     @model_validator(mode="after")
     def _mail_has_a_sender(self) -> Self:
         if self.smtp_host and not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", self.smtp_from):
-            raise ValueError("KALENDS_SMTP_FROM must be an e-mail address where KALENDS_SMTP_HOST is set")
+            raise ValueError("KALENDS_SMTP_FROM must be an e-mail address if KALENDS_SMTP_HOST is set")
         return self
 
     @property
     def vault(self) -> Vault:
-        """What encrypts and decrypts secrets in the database."""
+        """Encrypts and decrypts the secrets in the database."""
         keys = _keys(self.secrets_key)
         return Vault(keys[0] if keys else None, _keys(self.secrets_key_before))
 
@@ -145,7 +147,7 @@ class Settings(BaseSettings):
     @classmethod
     def _one_key(cls, value: SecretStr) -> SecretStr:
         if len(_keys(value)) > 1:
-            raise ValueError("must be one key; those of before go into KALENDS_SECRETS_KEY_BEFORE")
+            raise ValueError("must be one key; former keys belong in KALENDS_SECRETS_KEY_BEFORE")
         return value
 
     @field_validator("secrets_key_before")
@@ -199,7 +201,7 @@ class Settings(BaseSettings):
 
 
 def _keys(value: SecretStr) -> list[bytes]:
-    """The keys that are separated by commas. Raises ValueError if one is none."""
+    """Return the keys that are separated by commas. Raises ValueError for what is not a key."""
     return [read_key(each) for each in value.get_secret_value().split(",") if each.strip()]
 
 
@@ -208,50 +210,50 @@ def _is_address(text: str) -> bool:
         return False
     try:
         return urlsplit(text).port != 0
-    except ValueError:  # no number, or too large
+    except ValueError:  # the port is not a number, or too large
         return False
 
 
 def wrong_values(error: ValidationError) -> str:
-    """What is wrong with settings: for each its name, and what it may be, but not what it is."""
+    """Return what is wrong with settings: the name of each and what it may be, but never its value."""
     return "; ".join(_wrong(each["loc"], each["type"], each["msg"]) for each in error.errors())
 
 
-def _wrong(location: tuple[int | str, ...], kind: str, message: str) -> str:
+def _wrong(location: tuple[int | str, ...], rule: str, message: str) -> str:
     message = message.removeprefix("Value error, ")
-    if not location:  # it is about several settings, and names them itself
+    if not location:  # the message is about several settings, and names them
         return message
     name = str(location[0])
-    if kind.startswith("int_") or kind in ("greater_than_equal", "less_than_equal"):
+    if rule.startswith("int_") or rule in ("greater_than_equal", "less_than_equal"):
         limits = Settings.model_json_schema()["properties"][name]
         upwards = f" to {limits['maximum']}" if "maximum" in limits else " upwards"
         message = f"must be a whole number from {limits['minimum']}{upwards}"
-    elif kind.startswith("bool_"):
+    elif rule.startswith("bool_"):
         message = "must be true or false"
     return f"{PREFIX}{name.upper()}: {message.replace('Input should be', 'must be')}"
 
 
 _FORMER = "FORWARDED_ALLOW_IPS"
-"""Of uvicorn: what servers read before there was a setting."""
+"""A variable of uvicorn that servers read before KALENDS_TRUSTED_PROXIES existed."""
 _OPTIONS = ("DEMO", "HOST", "PORT", "WORKERS")
-"""What `kalends serve` has an option for, and no setting."""
+"""Names for which `kalends serve` has an option, but there is no setting."""
 _OTHERS = re.compile(r"TEST_\w+|UPDATE_SNAPSHOTS|SERVICE_HOST|SERVICE_PORT\w*|PORT_[0-9]+_\w+")
-"""Of the tests, and what Kubernetes tells of a service by the name of kalends."""
+"""Variables of the tests, and those that Kubernetes sets for a service called kalends."""
 
 
 def unknown_names() -> list[str]:
-    """A sentence for each name in the environment or in `.env` that looks like a setting and is none. Their
-    values are never told."""
+    """Return a sentence for each name in the environment or in `.env` that looks like a setting and is none.
+    No sentence contains a value."""
     known = [name.upper() for name in Settings.model_fields]
     found = {**(dotenv_values(_FILE, interpolate=False) if Path(_FILE).is_file() else {}), **os.environ}
     names = {name.upper(): value for name, value in found.items() if name.upper().startswith(PREFIX)}
-    told = []
+    sentences = []
     if found.get(_FORMER) and f"{PREFIX}TRUSTED_PROXIES" not in names:
-        told = [
-            f"{_FORMER} is read no longer: write its addresses and networks to {PREFIX}TRUSTED_PROXIES; in "
-            "place of * write how many proxies there are, one behind the other, such as 1"
+        sentences = [
+            f"{_FORMER} is no longer read: write its addresses and networks to {PREFIX}TRUSTED_PROXIES; "
+            "instead of * write the number of proxies, one behind the other, such as 1"
         ]
-    return told + [
+    return sentences + [
         f"{name} is not a setting, so it changes nothing: {_instead(name.removeprefix(PREFIX), known)}"
         for name, value in sorted(names.items())
         if (short := name.removeprefix(PREFIX)) not in known
@@ -264,4 +266,4 @@ def _instead(name: str, known: list[str]) -> str:
     if name in _OPTIONS:
         return f"use `kalends serve --{name.lower()}`"
     nearest = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"is it {PREFIX}{nearest[0]}?" if nearest else "the README lists all there are"
+    return f"is it {PREFIX}{nearest[0]}?" if nearest else "the README lists all settings"

@@ -23,6 +23,7 @@ from kalends.telemetry import configure
 from tests.api.conftest import client_of
 from tests.api.pages import Page, open_page
 from tests.support.answers import refused
+from tests.support.documents import spelled_out
 from tests.support.organizations import Org, make_org
 
 pytestmark = pytest.mark.anyio
@@ -191,7 +192,7 @@ async def test_a_page_may_send_every_header_that_is_read(app: FastAPI) -> None:
             assert (await client.options(BOOKINGS, headers=asked)).status_code == 200, name
 
 
-DOCUMENT = create_app(Settings()).openapi()
+DOCUMENT = spelled_out(create_app(Settings()).openapi())
 OPERATIONS = [each for methods in DOCUMENT["paths"].values() for each in methods.values()]
 
 

@@ -20,11 +20,12 @@ from kalends.settings import Settings
 from tests.api.conftest import client_of
 from tests.support.answers import refused
 from tests.support.clock import StoppedClock
+from tests.support.documents import spelled_out
 from tests.support.organizations import Org, make_org
 
 pytestmark = pytest.mark.anyio
 
-DOCUMENT = create_app(Settings()).openapi()
+DOCUMENT = spelled_out(create_app(Settings()).openapi())
 OPERATIONS = [
     (method.upper(), path, operation)
     for path, methods in DOCUMENT["paths"].items()

@@ -59,7 +59,7 @@ def test_servers_workers_and_migrations_say_it_in_the_log(tmp_path: Path) -> Non
         ("kalends_log_levl", "", "is it KALENDS_LOG_LEVEL?"),
         ("KALENDS_PORT", "80", "use `kalends serve --port`"),
         ("KALENDS_WORKERS", "4", "use `kalends serve --workers`"),
-        ("KALENDS_QQQ", "", "the README lists all there are"),
+        ("KALENDS_QQQ", "", "the README lists all settings"),
         ("KALENDS_SMTP_HOST", "", None),
         ("kalends_smtp_host", "", None),
         ("KALENDS_TEST_DATABASE_URL", "", None),
@@ -143,11 +143,11 @@ def test_trusted_proxies_are_read_from_the_file_and_the_former_name_is_told(
     assert left == ["999", "998", "997"]
     (tmp_path / ".env").write_text("FORWARDED_ALLOW_IPS=*\n")
     [told] = run(tmp_path, "org", "list", "--json").stderr.splitlines()
-    assert "FORWARDED_ALLOW_IPS is read no longer" in told
+    assert "FORWARDED_ALLOW_IPS is no longer read" in told
     assert "KALENDS_TRUSTED_PROXIES" in told
     (tmp_path / ".env").unlink()
     [line] = run(tmp_path, "migrate", "--json", FORWARDED_ALLOW_IPS="10.0.0.1").stderr.splitlines()
-    assert "FORWARDED_ALLOW_IPS is read no longer" in json.loads(line)["what"]
+    assert "FORWARDED_ALLOW_IPS is no longer read" in json.loads(line)["what"]
     both = {"FORWARDED_ALLOW_IPS": "10.0.0.1", "KALENDS_TRUSTED_PROXIES": "10.0.0.1"}
     assert run(tmp_path, "migrate", "--json", **both).stderr == ""
 

@@ -14,6 +14,7 @@ from kalends.api.errors import OUT_OF_SERVICE, UNBOOKABLE, WEBHOOKS
 from kalends.api.gate import PUBLIC
 from kalends.app import create_app
 from kalends.settings import Settings
+from tests.support import documents
 from tests.support.readable import readably
 from tests.support.stations import whole
 from tests.support.tour import Json, tour
@@ -31,23 +32,18 @@ TIMES = {refusal.code for refusal in (*UNBOOKABLE, *OUT_OF_SERVICE)}
 
 @pytest.fixture(scope="module")
 def document() -> Json:
-    return create_app(Settings()).openapi()
+    return documents.spelled_out(create_app(Settings()).openapi())
 
 
 @pytest.fixture(scope="module")
 def operations(document: Json) -> list[tuple[str, Json]]:
-    return [(path, each) for path, methods in document["paths"].items() for each in methods.values()]
+    return documents.operations(document)
 
 
-def refusals(document: Json, operation: Json) -> list[tuple[str, Json]]:
+def refusals(operation: Json) -> list[tuple[str, Json]]:
     """The code and the example of each refusal of an operation."""
     return [
-        (
-            code,
-            document["components"]["examples"][example["$ref"].rpartition("/")[2]]
-            if "$ref" in example
-            else example,
-        )
+        (code, example)
         for response in operation["responses"].values()
         for content in response.get("content", {}).values()
         for code, example in content.get("examples", {}).items()
@@ -108,11 +104,11 @@ def test_every_refusal_was_provoked_here_or_where_it_is_alike(operations: list[t
     assert not provoked & UNPROVOKED
 
 
-def test_refusals_of_a_time_say_why(document: Json, operations: list[tuple[str, Json]]) -> None:
+def test_refusals_of_a_time_say_why(operations: list[tuple[str, Json]]) -> None:
     found = [
         (operation["operationId"], code, example["value"]["details"])
         for _, operation in operations
-        for code, example in refusals(document, operation)
+        for code, example in refusals(operation)
         if code in TIMES
     ]
     assert len(found) > 50
@@ -144,7 +140,7 @@ def test_every_example_is_valid_by_its_own_schema(document: Json, operations: li
             if status >= "400"
             for content in response["content"].values()
         }
-        for code, example in refusals(document, operation):
+        for code, example in refusals(operation):
             check({"schema": {"$ref": shape}}, example["value"], f"{name} {code}")
 
 

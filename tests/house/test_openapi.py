@@ -1,6 +1,5 @@
 """The OpenAPI document: complete, valid, and changed only on purpose."""
 
-import copy
 import json
 import os
 import re
@@ -11,45 +10,46 @@ import pytest
 
 from kalends.app import create_app
 from kalends.settings import Settings
+from tests.support.documents import SHARED, operations, spelled_out, without_examples, written
 
-SNAPSHOT = Path(__file__).with_name("openapi.json")
+SNAPSHOT = Path(__file__).with_name("openapi")
 
 
 @pytest.fixture(scope="module")
-def document() -> dict[str, Any]:
+def said() -> dict[str, Any]:
+    """The document as the server says it."""
     return create_app(Settings()).openapi()
 
 
-def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return [(path, each) for path, methods in document["paths"].items() for each in methods.values()]
+@pytest.fixture(scope="module")
+def document(said: dict[str, Any]) -> dict[str, Any]:
+    """The document with nothing left to look up elsewhere in it."""
+    return spelled_out(said)
 
 
-def without_examples(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with only the codes of refusals: what is said is compared in test_examples.py."""
-    bare = copy.deepcopy(document)
-    del bare["components"]["examples"]
-    for _, operation in operations(bare):
-        for holder in (operation.get("requestBody", {}), *operation["responses"].values()):
-            for content in holder.get("content", {}).values():
-                content.pop("example", None)
-                if "examples" in content:
-                    content["examples"] = list(content["examples"])
-    return bare
-
-
-def example_of(document: dict[str, Any], example: dict[str, Any]) -> Any:
-    """What an example says, which may stand among the components."""
-    if "$ref" in example:
-        example = document["components"]["examples"][example["$ref"].rpartition("/")[2]]
-    return example["value"]
-
-
-def test_the_document_is_the_snapshot(document: dict[str, Any]) -> None:
+@pytest.mark.parametrize("part", ["paths", "schemas", "rest"])
+def test_the_document_is_the_snapshot(said: dict[str, Any], part: str) -> None:
     """Where a change is meant: KALENDS_UPDATE_SNAPSHOTS=1 make test, and look at the difference."""
-    text = json.dumps(without_examples(document), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    rest = without_examples(said)
+    paths, schemas = rest.pop("paths"), rest["components"].pop("schemas")
+    kept = SNAPSHOT / f"{part}.json"
+    text = written({"paths": paths, "schemas": schemas, "rest": rest}[part]) + "\n"
     if os.environ.get("KALENDS_UPDATE_SNAPSHOTS"):
-        SNAPSHOT.write_text(text)
-    assert SNAPSHOT.read_text() == text
+        kept.write_text(text)
+    assert kept.read_text() == text
+
+
+def test_what_several_operations_say_alike_is_said_once(said: dict[str, Any]) -> None:
+    """Or a word that is changed in one header changes hundreds of places."""
+    for kind in SHARED:
+        assert said["components"][kind]
+    parts = [
+        part
+        for _, operation in operations(said)
+        for part in (*operation.get("parameters", ()), *operation["responses"].values())
+        if "$ref" not in part
+    ]
+    assert len({json.dumps(part) for part in parts}) == len(parts)
 
 
 def test_operations_are_named_for_people(document: dict[str, Any]) -> None:
@@ -121,7 +121,7 @@ def test_every_answer_is_documented_with_headers_and_every_refusal_with_examples
                 shape = "Failure" if path.startswith("/v1/webhooks") else "ErrorAnswer"
                 assert content["schema"] == {"$ref": f"#/components/schemas/{shape}"}
                 for code, example in content["examples"].items():
-                    told = example_of(document, example)
+                    told = example["value"]
                     known = told["error"] if shape == "Failure" else told
                     expected = (
                         ("VALIDATION_ERROR" if status == "400" else code.upper())

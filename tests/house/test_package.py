@@ -22,5 +22,10 @@ def test_the_wheel_has_every_file_of_the_package(tmp_path: Path) -> None:
         if path.is_file() and path.suffix != ".pyc"
     }
     assert installed == expected
-    for needed in ("delivery/templates/client.html", "delivery/locale/de.po", "migrations/env.py"):
+    for needed in (
+        "py.typed",
+        "delivery/templates/client.html",
+        "delivery/locale/de.po",
+        "migrations/env.py",
+    ):
         assert f"kalends/{needed}" in installed

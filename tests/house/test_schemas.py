@@ -7,6 +7,7 @@ import pytest
 
 from kalends.app import create_app
 from kalends.settings import Settings
+from tests.support.documents import operations, spelled_out
 
 WORDS = {
     *("$ref", "type", "format", "enum", "const", "default", "description", "examples", "pattern"),
@@ -20,11 +21,7 @@ Schema = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return create_app(Settings()).openapi()
-
-
-def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return [(path, each) for path, methods in document["paths"].items() for each in methods.values()]
+    return spelled_out(create_app(Settings()).openapi())
 
 
 def schemas(document: dict[str, Any]) -> Iterator[tuple[str, Schema]]:

@@ -20,6 +20,7 @@ from kalends.services.parties import operator
 from kalends.settings import Settings
 from kalends.worker import Worker
 from tests.support.clock import StoppedClock
+from tests.support.documents import spelled_out
 
 BASE = "https://book.example.com"
 HOOK = "https://example.com/hook"
@@ -61,7 +62,7 @@ class Tour:
     def __post_init__(self) -> None:
         self.operations = {
             operation["operationId"]: (method.upper(), path, operation)
-            for path, methods in self.app.openapi()["paths"].items()
+            for path, methods in spelled_out(self.app.openapi())["paths"].items()
             for method, operation in methods.items()
         }
 

@@ -896,7 +896,7 @@ def test_a_mail_server_without_a_sender_is_one_line(
     assert ended.value.code == 1
     assert capsys.readouterr() == (
         "",
-        "kalends: KALENDS_SMTP_FROM must be an e-mail address where KALENDS_SMTP_HOST is set\n",
+        "kalends: KALENDS_SMTP_FROM must be an e-mail address if KALENDS_SMTP_HOST is set\n",
     )
 
 

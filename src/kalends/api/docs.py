@@ -1,4 +1,4 @@
-"""`/docs` and `/openapi.json`: the OpenAPI document, for people and for programs; and the way to it."""
+"""The OpenAPI document for people (`/docs`) and for programs (`/openapi.json`)."""
 
 from urllib.parse import urlsplit
 
@@ -17,21 +17,21 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/")
 async def enter(request: Request) -> Response:
-    """Lead whoever has only the server's address to the documentation, on the same host: relatively, so that
-    it is right behind a proxy's prefix, too, unless the prefix is known."""
+    """Redirect from the server's bare address to the documentation, on the same host. If the prefix of a
+    proxy is not known, the redirect is relative, so that it is right behind any."""
     known = urlsplit(context_of(request.scope).settings.public_url).path
     return Response(status_code=307, headers={"Location": f"{known}/docs" if known else "docs"})
 
 
 @router.get(ADDRESS)
 async def document(request: Request) -> Response:
-    """Tell programs of every call."""
+    """Return the OpenAPI document."""
     return Response(await context_of(request.scope).document.get(), media_type="application/json")
 
 
 @router.get("/docs")
 async def page() -> HTMLResponse:
-    """Show every call. All addresses are relative, so that they hold behind a proxy's prefix, whichever."""
+    """Show every call. All addresses are relative, so that they are right behind any prefix of a proxy."""
     assets = ASSETS.removeprefix("/")
     return get_swagger_ui_html(
         openapi_url="openapi.json",

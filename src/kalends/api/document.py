@@ -1,6 +1,7 @@
-"""The OpenAPI document: FastAPI's, with what is true of every call said once more in each."""
+"""The OpenAPI document: FastAPI's own, completed by what is true of every call."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,7 +14,8 @@ from kalends.api.errors import WITH_BODY, BodyTooLarge, MissingFields
 from kalends.api.examples import illustrate
 from kalends.api.gate import GUARDED, PUBLIC
 from kalends.api.json_body import made_by
-from kalends.api.plain_schemas import not_null, plain
+from kalends.api.plain_schemas import may_be_null, not_null, plain
+from kalends.api.sharing import share
 
 DESCRIPTION = """
 Staff, web pages and programs book time over HTTP, and the same time is never sold twice.
@@ -27,18 +29,18 @@ Calls under `/v1/public` need none: they are for the clients of one organization
 
 _REQUEST_ID = {
     "X-Request-Id": {
-        "description": "Echoes the request's, or names it; the log line carries it too.",
+        "description": "The request's own id, or a new one. The log line has it, too.",
         "schema": {"type": "string"},
     }
 }
 _ALLOWANCE = {
     "X-RateLimit-Limit": {
-        "description": "Requests per hour, by all keys of the organization; without a key, by the address.",
+        "description": "Requests per hour, of all keys of the organization; without a key, of the address.",
         "schema": {"type": "integer"},
     },
-    "X-RateLimit-Remaining": {"description": "What is left of them.", "schema": {"type": "integer"}},
+    "X-RateLimit-Remaining": {"description": "How many of them are left.", "schema": {"type": "integer"}},
     "X-RateLimit-Reset": {
-        "description": "When they are counted anew, in Unix seconds.",
+        "description": "When the count starts again, in Unix seconds.",
         "schema": {"type": "integer"},
     },
 }
@@ -46,7 +48,7 @@ _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"t
 _CHALLENGE = {"WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}}}
 _REPLAYED = {
     "Idempotent-Replayed": {
-        "description": "`true` where this answer was given before, to the same Idempotency-Key.",
+        "description": "`true` if this answer was given before, to the same Idempotency-Key.",
         "schema": {"type": "string", "enum": ["true"]},
     }
 }
@@ -56,18 +58,18 @@ _HEADERS = _REQUEST_ID | _ALLOWANCE | _RETRY_AFTER | _CHALLENGE | _REPLAYED
 
 
 def operation_id(route: APIRoute) -> str:
-    """`appointments.create`: the tag and the handler's name."""
+    """Return an operation's id, such as `appointments.create`: the tag and the handler's name."""
     return ".".join([*map(str, route.tags[:1]), route.name])
 
 
 def document(app: FastAPI, public_url: str) -> dict[str, Any]:
-    """The document of this application, made once. Its calls are below `public_url`, if there is one."""
+    """Return the document of this application, made once. Its server is `public_url`, if that is set."""
     if app.openapi_schema is None:
         made = get_openapi(
             title=app.title,
             version=app.version,
             description=DESCRIPTION,
-            contact={"name": "Whoever runs this server"},
+            contact={"name": "The operator of this server"},
             license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
             servers=[{"url": public_url or "/", "description": "The server that this document comes from."}],
             routes=app.routes,
@@ -80,14 +82,14 @@ def document(app: FastAPI, public_url: str) -> dict[str, Any]:
                 {"name": "schedule_overrides", "description": "Days that differ from a named schedule."},
                 {"name": "calendars", "description": "People, rooms, chairs: whose time is booked."},
                 {"name": "slots", "description": "What is free, and why something is not."},
-                {"name": "holds", "description": "Time kept for somebody who still fills in a form."},
+                {"name": "holds", "description": "Time kept while somebody fills in a form."},
                 {"name": "public", "description": "For an organization's clients: no key."},
                 {"name": "manage", "description": "For a client with the secret link of their appointment."},
                 {"name": "feeds", "description": "Secret addresses for calendar programs."},
                 {"name": "files", "description": "What calendar programs read."},
-                {"name": "events", "description": "What happened, in its order."},
-                {"name": "webhooks", "description": "Being told of events."},
-                {"name": "mails", "description": "What clients and staff are mailed, and what became of it."},
+                {"name": "events", "description": "What happened, in order."},
+                {"name": "webhooks", "description": "URLs that events are sent to."},
+                {"name": "mails", "description": "Mails to clients and staff, and their state."},
                 {"name": "organization", "description": "The organization of the key."},
                 {"name": "keys", "description": "The organization's API keys."},
                 {"name": "health", "description": "For load balancers and containers."},
@@ -110,17 +112,18 @@ def document(app: FastAPI, public_url: str) -> dict[str, Any]:
             for name in unused:
                 del schemas[name]
         _simplify(made)
-        illustrate(made)
         for schema in schemas.values():
             for field in schema.get("properties", {}).values():
-                if "default" in field and field["default"] is None and "null" not in str(field):
+                if "default" in field and field["default"] is None and not may_be_null(field):
                     del field["default"]  # a field that stays as it is unless it is sent
+        illustrate(made)
+        share(made)
         app.openapi_schema = made
     return app.openapi_schema
 
 
 def _changes(app: FastAPI) -> set[str]:
-    """The operations whose handlers ask for a Change: what it reads, they all take."""
+    """Return the operations whose handlers ask for a Change. All of them take what it reads."""
     return {
         route.unique_id
         for route in iter_route_contexts(app.routes)
@@ -135,18 +138,33 @@ def _asks_for_a_change(dependant: Dependant) -> bool:
 
 
 def _unused(made: dict[str, Any]) -> list[str]:
-    """Schemas that nothing refers to: FastAPI's own errors, and what is a plain string on the wire."""
-    text = str(made)
-    return [name for name in made["components"]["schemas"] if f"'#/components/schemas/{name}'" not in text]
+    """Return the schemas that nothing refers to: FastAPI's own errors, and plain strings on the wire."""
+    used = set(_references(made))
+    return [name for name in made["components"]["schemas"] if f"#/components/schemas/{name}" not in used]
+
+
+def _references(part: Any) -> Iterator[str]:
+    """Yield what a part of the document refers to."""
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        for each in part.values():
+            yield from _references(each)
+    elif isinstance(part, list):
+        for each in part:
+            yield from _references(each)
 
 
 def _simplify(made: dict[str, Any]) -> None:
-    """Say every schema in plain words."""
+    """Replace every schema by its plain form, and say what describes a parameter once."""
     schemas = made["components"]["schemas"]
     schemas.update({name: plain(schema) for name, schema in schemas.items()})
     for operation in (each for methods in made["paths"].values() for each in methods.values()):
         for parameter in operation.get("parameters", ()):
-            parameter["schema"] = not_null(plain(parameter["schema"]))
+            schema = not_null(plain(parameter["schema"]))
+            if schema.get("description") == parameter.get("description"):
+                schema.pop("description", None)
+            parameter["schema"] = schema
         for content in operation.get("requestBody", {}).get("content", {}).values():
             content["schema"] = plain(content["schema"])
         for response in operation["responses"].values():
@@ -155,20 +173,20 @@ def _simplify(made: dict[str, Any]) -> None:
 
 
 def _first_sentence(text: str) -> str:
-    """The first sentence of a description, as plain text: a summary is not Markdown."""
+    """Return the first sentence of a description, as plain text: a summary is not Markdown."""
     return re.split(r"(?<=\.)\s", text.strip(), maxsplit=1)[0].replace("\n", " ").replace("`", "")
 
 
 def _allow(operation: dict[str, Any]) -> None:
-    """What is counted says what is left."""
+    """Add the headers of the allowance to every answer of a call that is counted."""
     for status, response in operation["responses"].items():
         if status not in ("401", "503"):
             response["headers"] |= _referred(_ALLOWANCE)
 
 
 def _refuse_less(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Leave out what an operation can't refuse: without a body, whatever is wrong with one; and without a
-    required field, that one is missing."""
+    """Remove the refusals that an operation can't give. Without a body none is malformed, and without a
+    required field none is missing."""
     impossible = set()
     if "requestBody" not in operation:
         impossible = {code.code for code in (*WITH_BODY, MissingFields)} - {BodyTooLarge.code}
@@ -199,8 +217,8 @@ def _complete(operation: dict[str, Any], *, keyed: bool, changes: bool) -> None:
     if changes:
         operation.setdefault("parameters", []).extend(PARAMETERS)
     responses = operation["responses"]
-    if "HTTPValidationError" in str(responses.get("422")):
-        del responses["422"]  # FastAPI's own; here malformed input is a 400
+    if _is_the_frameworks(responses.get("422", {})):
+        del responses["422"]  # here malformed input is a 400
     for status, response in responses.items():
         headers = dict(_REQUEST_ID)
         if status in ("429", "503"):
@@ -212,6 +230,12 @@ def _complete(operation: dict[str, Any], *, keyed: bool, changes: bool) -> None:
         response["headers"] = response.get("headers", {}) | _referred(headers)
 
 
+def _is_the_frameworks(response: dict[str, Any]) -> bool:
+    """Tell whether an answer is the one that FastAPI itself documents for malformed input."""
+    schema: dict[str, Any] = response.get("content", {}).get("application/json", {}).get("schema", {})
+    return schema == {"$ref": "#/components/schemas/HTTPValidationError"}
+
+
 def _referred(headers: dict[str, Any]) -> dict[str, Any]:
-    """Headers that are said once, among the components."""
+    """Return references to headers, which are described once, among the components."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in headers}

@@ -1,10 +1,9 @@
 """The examples of the OpenAPI document: what the demo answered and refused on a tour of all operations.
 
-They are in `examples.json`, which tests/house/test_examples.py compares with a new tour, and rewrites.
+They are in `examples.json`. tests/house/test_examples.py compares it with a new tour, and rewrites it.
 """
 
 import json
-from collections import defaultdict
 from importlib.resources import files
 from typing import Any
 
@@ -15,10 +14,10 @@ Json = dict[str, Any]
 
 
 def illustrate(document: Json) -> None:
-    """Put the examples into the document: of bodies, of answers, and of refusals.
+    """Put examples of bodies, answers and refusals into the document.
 
-    An operation that was not made to refuse something has the example of another one with its tag, or else
-    of its kind; what none was made to refuse keeps the example it has.
+    If the tour has no example of a refusal for an operation, it gets the example of another operation with
+    the same tag, or else of the same kind. If there is none at all, the example it has stays.
     """
     said: dict[str, Json] = json.loads((files("kalends.api") / "examples.json").read_text())
     operations = [(path, each) for path, methods in document["paths"].items() for each in methods.values()]
@@ -38,30 +37,9 @@ def illustrate(document: Json) -> None:
                 for code, example in content.get("examples", {}).items():
                     found = (refusals.get((whose, code)) for whose in _nearest_first(path, operation))
                     example["value"] = next(filter(None, found), example["value"])
-    _share(document, operations)
 
 
 def _nearest_first(path: str, operation: Json) -> tuple[str, str, str]:
-    """Whose examples an operation may have: its own, those with its tag, those that refuse alike."""
+    """Return whose examples an operation may have: its own, those of its tag, those of its kind."""
     kind = next((prefix for prefix in (WEBHOOKS, PUBLIC) if path.startswith(prefix)), "/")
     return operation["operationId"], operation["tags"][0], kind
-
-
-def _share(document: Json, operations: list[tuple[str, Json]]) -> None:
-    """Say what several operations refuse alike once, among the components."""
-    places: dict[str, list[tuple[str, Json]]] = defaultdict(list)
-    for _, operation in operations:
-        for response in operation["responses"].values():
-            for content in response.get("content", {}).values():
-                for code, example in content.get("examples", {}).items():
-                    places[json.dumps([code, example])].append((code, content["examples"]))
-    shared = document["components"].setdefault("examples", {})
-    numbers: dict[str, int] = defaultdict(int)
-    for alike in places.values():
-        if len(alike) > 1:
-            code = alike[0][0]
-            numbers[code] += 1
-            name = code if numbers[code] == 1 else f"{code}_{numbers[code]}"
-            shared[name] = alike[0][1][code]
-            for _, examples in alike:
-                examples[code] = {"$ref": f"#/components/examples/{name}"}

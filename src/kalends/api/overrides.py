@@ -42,10 +42,7 @@ To = Annotated[Day | None, Query(alias="to", description="The last day, included
 
 
 async def list_range(
-    schedule: Schedule,
-    call: Reading,
-    first: From = None,
-    last: To = None,
+    schedule: Schedule, call: Reading, first: From = None, last: To = None
 ) -> OverridesAnswer:
     """List the overrides that touch the days from `from` to `to`, by date."""
     days = [None if day is None else date.fromisoformat(day) for day in (first, last)]

@@ -1,5 +1,5 @@
-"""Schemas in the plainest words of JSON Schema, since generators of clients misread others. What plain words
-can't say, the server says when it refuses."""
+"""Schemas in the simplest words of JSON Schema: generators of clients misread the others. What can't be said
+in simple words, the server says when it refuses."""
 
 from typing import Any
 
@@ -28,6 +28,12 @@ def not_null(schema: Schema) -> Schema:
     if "enum" in schema:
         without["enum"] = [each for each in schema["enum"] if each is not None]
     return without
+
+
+def may_be_null(schema: Schema) -> bool:
+    """Tell whether a plain schema allows null."""
+    types = schema.get("type", [])
+    return "null" in (types if isinstance(types, list) else [types]) or _NULL in schema.get("oneOf", [])
 
 
 def _plain_within(word: str, value: Any) -> Any:

@@ -45,7 +45,7 @@ from kalends.schemas.calendars import CalendarCreate  # noqa: E402
 from kalends.schemas.feeds import FeedCreate  # noqa: E402
 from kalends.schemas.hours import AvailabilityCreate  # noqa: E402
 from kalends.services import appointment_types, availability, calendars, feeds, keys, organizations  # noqa: E402
-from kalends.services.events import OPERATOR  # noqa: E402
+from kalends.services.parties import OPERATOR  # noqa: E402
 
 ORG, KEY = "org_rude", "vst_rude"
 DAYS, CALENDARS, BOOKED = 90, 100, 10_000

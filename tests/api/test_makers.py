@@ -12,7 +12,7 @@ from kalends.db.database import Database, Tx
 from kalends.db.tables import deliveries, events, feeds, metadata, receivers
 from kalends.ids import digest
 from kalends.schemas.webhooks import WebhookCreate
-from kalends.services import event_order, keys, webhooks
+from kalends.services import event_order, keys, parties, webhooks
 from kalends.services import events as outbox
 from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
@@ -29,7 +29,8 @@ OPERATOR = {"kind": "operator", "id": None, "name": None}
 async def make(client: httpx.AsyncClient, path: str, **body: Any) -> dict[str, Any]:
     response = await client.post(path, json=body)
     assert response.is_success, response.text
-    return response.json()
+    made: dict[str, Any] = response.json()
+    return made
 
 
 async def make_key(client: httpx.AsyncClient, name: str, *scopes: str) -> tuple[str, str]:
@@ -300,7 +301,7 @@ async def test_a_webhook_with_many_deliveries_is_emptied_ahead(
 
     def fill(tx: Tx) -> None:
         event = outbox.row(org.id, "calendar.created", "{}", clock.now())
-        tx.execute(insert(events), event | {"seq": 1_000_000})
+        tx.execute(insert(events), {**event, "seq": 1_000_000})
         row = tx.execute(select(events).where(events.c.id == event["id"])).one()
         tx.execute(
             insert(deliveries), [event_order.delivery(org.id, hook, row, n, clock.now()) for n in range(25)]
@@ -356,7 +357,7 @@ async def test_a_key_that_was_revoked_since_the_call_came_in_makes_nothing(
 ) -> None:
     from kalends.core.errors import KeyRevoked
 
-    by = outbox.actor(org.caller)
+    by = parties.staff(org.caller).actor
     await db.write(keys.revoke, org.caller.key_id, clock.now())
     with pytest.raises(KeyRevoked):
         await db.write(keys.create, org.id, name=None, lifetime=None, now=clock.now(), by=by)

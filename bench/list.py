@@ -84,7 +84,11 @@ def fill_sqlite(path: Path, rows: int) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-async def fill_postgres(url: str, rows: int) -> None:
+def fill_postgres(url: str, rows: int) -> None:
+    asyncio.run(_fill_postgres(url, rows))
+
+
+async def _fill_postgres(url: str, rows: int) -> None:
     at = f"'{FIRST.isoformat()}'::timestamptz"
     source = _rows(
         f"{at} + n * interval '1 minute'",
@@ -239,9 +243,9 @@ def main() -> None:
             path = folder / f"{rows}.db"
             asyncio.run(create_database(postgres.url("postgres"), f"book_{rows}"))
             pair = (f"sqlite:///{path}", postgres.url(f"book_{rows}"))
-            fills = (
+            fills: tuple[Callable[[], None], ...] = (
                 functools.partial(fill_sqlite, path, rows),
-                lambda url=pair[1], rows=rows: asyncio.run(fill_postgres(url, rows)),
+                functools.partial(fill_postgres, pair[1], rows),
             )
             for url, fill in zip(pair, fills, strict=True):
                 began = time.perf_counter()

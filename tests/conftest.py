@@ -70,7 +70,8 @@ def sqlite_template() -> Iterator[Path]:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A migrated database of either kind."""
     if request.param == "postgresql":
-        return request.getfixturevalue("postgres_url")
+        shared: str = request.getfixturevalue("postgres_url")
+        return shared
     path = tmp_path / "kalends.db"
     shutil.copy(request.getfixturevalue("sqlite_template"), path)
     return f"sqlite:///{path}"

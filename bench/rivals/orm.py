@@ -11,12 +11,12 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException
 from pydantic import BaseModel, ConfigDict, EmailStr
-from sqlalchemy import ForeignKeyConstraint, create_engine, event, select
+from sqlalchemy import ForeignKeyConstraint, Select, create_engine, event, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship, sessionmaker
 
@@ -140,12 +140,12 @@ class Answer(BaseModel):
 app = FastAPI()
 
 
-def _key(authorization: str):
+def _key(authorization: str) -> Select[ApiKey]:
     digest = hashlib.sha256(authorization.removeprefix("Bearer ").encode()).digest()
     return select(ApiKey).where(ApiKey.digest == digest, ApiKey.revoked_at.is_(None))
 
 
-def _overlapping(org_id: str, calendar: Calendar, start: datetime, end: datetime):
+def _overlapping(org_id: str, calendar: Calendar, start: datetime, end: datetime) -> Select[str]:
     return select(Appointment.id).where(
         Appointment.org_id == org_id,
         Appointment.calendar_id == calendar.id,
@@ -200,7 +200,7 @@ if os.environ["MODE"] == "async":
         return key
 
     @app.post("/v1/calendar/appointments", response_model=Answer)
-    async def create(body: Body, key: Annotated[ApiKey, Depends(api_key)], db: Db):
+    async def create(body: Body, key: Annotated[ApiKey, Depends(api_key)], db: Db) -> dict[str, Appointment]:
         kind = await db.get(AppointmentType, (key.org_id, body.appointment_type_id))
         if kind is None:
             raise HTTPException(404)
@@ -228,13 +228,13 @@ else:
     if URL.startswith("sqlite"):
 
         @event.listens_for(sync_engine, "connect")
-        def _configure(connection, _record) -> None:
+        def _configure(connection: Any, _record: Any) -> None:
             connection.isolation_level = None
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
                 connection.execute(f"PRAGMA {pragma}")
 
         @event.listens_for(sync_engine, "begin")
-        def _begin(connection) -> None:
+        def _begin(connection: Any) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     new_sync_session = sessionmaker(sync_engine, expire_on_commit=False)
@@ -252,7 +252,9 @@ else:
         return key
 
     @app.post("/v1/calendar/appointments", response_model=Answer)
-    def create_in_thread(body: Body, key: Annotated[ApiKey, Depends(sync_api_key)], db: SyncDb):
+    def create_in_thread(
+        body: Body, key: Annotated[ApiKey, Depends(sync_api_key)], db: SyncDb
+    ) -> dict[str, Appointment]:
         kind = db.get(AppointmentType, (key.org_id, body.appointment_type_id))
         if kind is None:
             raise HTTPException(404)

@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import json
 from collections.abc import AsyncIterator
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from kalends import VERSION, zone_data
@@ -132,6 +134,28 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     )
     # FastAPI's own would write the document again for every request, in the event loop.
     app.router.routes[:] = [each for each in app.routes if getattr(each, "path", None) != docs.ADDRESS]
+    app.routes.extend(_routes())
+    app.openapi = lambda: document(app, settings.public_url)  # type: ignore[method-assign]  # FastAPI's way to extend it
+    return app
+
+
+def from_environment() -> ASGIApp:
+    """Return the application of a server process, with the settings and behind the proxies of its
+    environment."""
+    settings = Settings()
+    configure(settings.log_level)
+    app = Proxies(create_app(settings), trusted=settings.trusted_proxies)
+    # What start-up made lives as long as the process, so no later collection needs to look at it.
+    gc.collect()
+    gc.freeze()
+    return app
+
+
+@functools.cache
+def _routes() -> list[BaseRoute]:
+    """Return the routes of every feature. FastAPI prepares them at their first request, which takes longer
+    than the request itself, so all applications of a process share them."""
+    ours = APIRouter(generate_unique_id_function=operation_id, strict_content_type=False)
     for feature in (
         appointments,
         appointment_types,
@@ -151,21 +175,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         health,
         docs,
     ):
-        app.include_router(feature.router)
-    app.openapi = lambda: document(app, settings.public_url)  # type: ignore[method-assign]  # FastAPI's way to extend it
-    return app
-
-
-def from_environment() -> ASGIApp:
-    """Return the application of a server process, with the settings and behind the proxies of its
-    environment."""
-    settings = Settings()
-    configure(settings.log_level)
-    app = Proxies(create_app(settings), trusted=settings.trusted_proxies)
-    # What start-up made lives as long as the process, so no later collection needs to look at it.
-    gc.collect()
-    gc.freeze()
-    return app
+        ours.include_router(feature.router)
+    return ours.routes
 
 
 def _middleware(settings: Settings) -> list[Middleware]:

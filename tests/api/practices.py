@@ -99,15 +99,17 @@ def followed(plan: Plan) -> Schedule:
         [Intervals(day) for day in weekly],
         [
             Override(
-                *(
-                    day_number(date.fromisoformat(override.get(name, override.get("date"))))
-                    for name in ("start_date", "end_date")
-                ),
+                _day_of(override, "start_date"),
+                _day_of(override, "end_date"),
                 Intervals(_edges_of(window) for window in override["windows"]),
             )
             for override in hours.overrides
         ],
     )
+
+
+def _day_of(override: Body, name: str) -> int:
+    return day_number(date.fromisoformat(override.get(name) or override["date"]))
 
 
 def _edges_of(window: Body) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from kalends.db.database import Database, Tx
 from kalends.db.tables import events
 from kalends.services import appointment_changes
+from kalends.services.appointments import row_of
 from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
@@ -151,7 +152,6 @@ async def test_staff_do_not_move_back_what_a_client_moves_to_another_calendar_me
 ) -> None:
     """Which calendar is to be locked is asked before it is, and the answer may be outdated by then."""
     room = answered(await client.post("/v1/calendar/calendars", json={"name": "Room"}), "calendar")["id"]
-    row_of = appointment_changes.row_of
 
     def outdated(tx: Tx, org_id: str, id_: str, *, locked: bool = False) -> Any:
         row = row_of(tx, org_id, id_, locked=locked)

@@ -145,7 +145,7 @@ async def test_pages_are_stable_while_rows_are_inserted(
     seen: list[str] = []
     cursor = None
     while True:
-        query = {"limit": 3, "order": order} | ({"cursor": cursor} if cursor else {})
+        query = {"limit": "3", "order": order} | ({"cursor": cursor} if cursor else {})
         answer = (await client.get(PATH, params=query)).json()
         seen += [each["id"] for each in answer["appointments"]]
         cursor = answer["next_cursor"]

@@ -19,6 +19,7 @@ from kalends.services import lapses
 from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
+from tests.support.components import value
 from tests.support.desk import week
 from tests.support.organizations import Org, make_org
 
@@ -260,7 +261,9 @@ async def test_every_status_as_calendar_programs_know_it(
 
         async def told() -> dict[str, tuple[str, int]]:
             found = await events_of(anybody, path)
-            return {id_: (str(event["STATUS"]), int(event["SEQUENCE"])) for id_, event in found.items()}
+            return {
+                id_: (str(event["STATUS"]), int(value(event, "SEQUENCE"))) for id_, event in found.items()
+            }
 
         assert await told() == expected
         # What has lapsed is cancelled from that moment, whether or not it was written down.

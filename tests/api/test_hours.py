@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from kalends.db.database import Database
-from tests.support.answers import answered, refused
+from tests.support.answers import all_answered, answered, refused
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org
 
@@ -19,8 +19,7 @@ NINE_TO_FIVE = {"start_time": "09:00:00", "end_time": "17:00:00"}
 
 
 async def listed(client: httpx.AsyncClient, path: str, name: str, **query: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = answered(await client.get(f"{BASE}{path}", params=query), name)  # type: ignore[assignment]
-    return rows
+    return all_answered(await client.get(f"{BASE}{path}", params=query), name)
 
 
 async def made(client: httpx.AsyncClient, path: str, thing: str, /, **body: Any) -> dict[str, Any]:
@@ -54,8 +53,8 @@ async def test_availability_is_replaced_as_a_whole_or_not_at_all(client: httpx.A
     await made(client, "/availability", "schedule", **MONDAY)
     week = [MONDAY | {"day_of_week": day} for day in range(1, 6)]
     replaced = await client.put(f"{BASE}/availability", json={"schedules": week})
-    rows = answered(replaced, "schedules")
-    assert [row["day_of_week"] for row in rows] == [1, 2, 3, 4, 5]  # type: ignore[index]
+    rows = all_answered(replaced, "schedules")
+    assert [row["day_of_week"] for row in rows] == [1, 2, 3, 4, 5]
     for bad, status, code in (
         ([*week, {"day_of_week": 7, **NINE_TO_FIVE}], 400, "invalid_request"),
         ([*week, {"day_of_week": 1}], 400, "missing_fields"),
@@ -63,10 +62,11 @@ async def test_availability_is_replaced_as_a_whole_or_not_at_all(client: httpx.A
     ):
         refused(await client.put(f"{BASE}/availability", json={"schedules": bad}), status, code)
         assert await listed(client, "/availability", "schedules") == rows
-    gone = await client.delete(f"{BASE}/availability/{rows[0]['id']}")  # type: ignore[index]
-    assert gone.json() == {"id": rows[0]["id"], "deleted": True}  # type: ignore[index]
+    gone = await client.delete(f"{BASE}/availability/{rows[0]['id']}")
+    assert gone.json() == {"id": rows[0]["id"], "deleted": True}
     assert len(await listed(client, "/availability", "schedules")) == 4
-    assert answered(await client.put(f"{BASE}/availability", json={"schedules": []}), "schedules") == []
+    emptied = await client.put(f"{BASE}/availability", json={"schedules": []})
+    assert all_answered(emptied, "schedules") == []
 
 
 async def test_availability_says_what_is_required(client: httpx.AsyncClient) -> None:
@@ -249,12 +249,12 @@ async def test_overrides_that_are_none(client: httpx.AsyncClient, body: dict[str
 async def test_holidays_close_their_days_once_and_each_can_be_removed(client: httpx.AsyncClient) -> None:
     wish = {"country": "de", "subdivision": "BY", "year": 2024}
     response = await client.post(f"{BASE}/overrides/holidays", json=wish)
-    days: list[dict[str, Any]] = answered(response, "overrides")  # type: ignore[assignment]
+    days = all_answered(response, "overrides")
     dates = [day["start_date"] for day in days]
     assert {"2024-01-01", "2024-10-03", "2024-12-25", "2024-01-06"} <= set(dates)
     assert all(day["windows"] == [] and day["holiday"] == "DE-BY" and day["reason"] for day in days)
     again = await client.post(f"{BASE}/overrides/holidays", json=wish)
-    assert answered(again, "overrides") == days
+    assert all_answered(again, "overrides") == days
     await client.delete(f"{BASE}/overrides/{days[0]['id']}")
     assert [day["start_date"] for day in await listed(client, "/overrides", "overrides")] == dates[1:]
     for bad in ({"country": "XX"}, {"subdivision": "ZZ"}, {"year": 1800}, {"country": ""}, {"year": "2024"}):
@@ -268,7 +268,7 @@ async def test_however_a_country_is_spelled_its_holidays_close_a_day_once(client
         response = await client.post(
             f"{BASE}/overrides/holidays", json={"country": "DE", "year": 2027} | wish
         )
-        return answered(response, "overrides")  # type: ignore[return-value]
+        return all_answered(response, "overrides")
 
     days = await added()
     assert days[0]["reason"] == "Neujahr"

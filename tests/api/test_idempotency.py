@@ -100,7 +100,8 @@ async def test_a_rehearsal_neither_keeps_nor_replays(
 
 @pytest.mark.parametrize("key", ["", " ", "x" * 256, "ünï".encode("latin-1"), b"a\tb"])
 async def test_bad_keys_are_400(client: httpx.AsyncClient, db: Database, org: Org, key: str | bytes) -> None:
-    response = await client.post(PATH, json=org.wish(), headers={"Idempotency-Key": key})  # type: ignore[dict-item]
+    sent = key if isinstance(key, bytes) else key.encode()
+    response = await client.post(PATH, json=org.wish(), headers={b"Idempotency-Key": sent})
     refused(response, 400, "invalid_request")
     assert await stored(db, org) == 0
 

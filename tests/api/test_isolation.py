@@ -67,7 +67,7 @@ NAMED = {
     "scheduleId": "schedules",
     "schedule_id": "schedules",
 }
-MAIL = {"smtp_host": "127.0.0.1", "smtp_from": "booking@clinic.example"}
+MAIL: dict[str, Any] = {"smtp_host": "127.0.0.1", "smtp_from": "booking@clinic.example"}
 """Settings with which there are mails; nothing is sent, for there is no worker."""
 SCOPES = {"GET": "read", "POST": "write", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
 

@@ -210,7 +210,12 @@ async def test_the_mails_of_an_appointment_are_read_along_an_index(own_url: str)
             mailbox = {"org_id": org.id, "id": "mail", "kind": "mail", "url": "", "events": [], "secret": ""}
             tx.execute(insert(receivers), mailbox | {"active": True, "created_at": now, "updated_at": now})
             tx.execute(insert(events), made)
-            sent = {"org_id": org.id, "receiver_id": "mail", "audience": "client", "status": "delivered"}
+            sent: dict[str, Any] = {
+                "org_id": org.id,
+                "receiver_id": "mail",
+                "audience": "client",
+                "status": "delivered",
+            }
             sent |= {"attempts": 1, "created_at": now}
             rows = [
                 sent

@@ -30,7 +30,8 @@ OPERATOR = {"kind": "operator", "id": None, "name": None}
 async def make(client: httpx.AsyncClient, path: str, **body: Any) -> dict[str, Any]:
     response = await client.post(path, json=body)
     assert response.is_success, response.text
-    return response.json()
+    made: dict[str, Any] = response.json()
+    return made
 
 
 async def make_key(client: httpx.AsyncClient, name: str, *scopes: str) -> tuple[str, str]:
@@ -301,7 +302,7 @@ async def test_a_webhook_with_many_deliveries_is_emptied_ahead(
 
     def fill(tx: Tx) -> None:
         event = outbox.row(org.id, "calendar.created", "{}", clock.now())
-        tx.execute(insert(events), event | {"seq": 1_000_000})
+        tx.execute(insert(events), {**event, "seq": 1_000_000})
         row = tx.execute(select(events).where(events.c.id == event["id"])).one()
         tx.execute(insert(deliveries), [queue.delivery(org.id, hook, row, n, clock.now()) for n in range(25)])
 

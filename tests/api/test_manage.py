@@ -246,8 +246,11 @@ async def test_the_organization_says_how_long_the_grace_is(page: Page, clock: St
         assert changed["client_grace_minutes"] == minutes
         assert until(await link.get()) == told
     for wrong in (-1, 1441, "15", None, 1.5, True):
-        body = {"client_grace_minutes": wrong}
-        refused(await page.staff.patch("/v1/organization", json=body), 400, "invalid_request")
+        refused(
+            await page.staff.patch("/v1/organization", json={"client_grace_minutes": wrong}),
+            400,
+            "invalid_request",
+        )
     await page.staff.patch("/v1/organization", json={"client_grace_minutes": 0})
     refused(await link.cancel(), 409, "too_late")
 

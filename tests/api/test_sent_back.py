@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 BASE = "/v1/calendar"
 MONDAY = {"day_of_week": 1, "start_time": "09:00:00", "end_time": "17:00:00"}
-QUESTIONS = [
+QUESTIONS: list[dict[str, Any]] = [
     {"id": "topic", "type": "text", "label": "Topic?", "required": True},
     {"id": "kind", "type": "select", "label": "Which?", "options": ["Red", "Blue"]},
 ]
@@ -31,7 +31,8 @@ Thing = tuple[str, str, dict[str, Any], str]
 async def post(client: httpx.AsyncClient, path: str, **body: Any) -> dict[str, Any]:
     response = await client.post(path, json=body)
     assert response.status_code in (200, 201), response.text
-    return response.json()
+    made: dict[str, Any] = response.json()
+    return made
 
 
 async def an_appointment(client: httpx.AsyncClient, org: Org) -> dict[str, Any]:

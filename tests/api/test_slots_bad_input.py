@@ -449,8 +449,8 @@ async def test_checks_that_are_none(counter: Counter, app: FastAPI) -> None:
         body = counter.desk.org.wish(check=check, start_time=off_grid)
         for what in ("holds", "appointments"):
             malformed(await counter.visitor.post(f"{counter.page}/{what}", json=body), field="check")
-    for response in (await counter.hold(start_time=off_grid), await counter.book(start_time=off_grid)):
-        assert codes(refused(response[1], 409, "off_grid")["details"]) == ["off_grid"]
+    for answers in (await counter.hold(start_time=off_grid), await counter.book(start_time=off_grid)):
+        assert codes(refused(answers[1], 409, "off_grid")["details"]) == ["off_grid"]
     # Holds are always checked, and only an admin may book without.
     malformed(await counter.desk.hold(off_grid, check="none"), field="check")
     made = await counter.desk.client.post("/v1/keys", json={"scopes": ["read", "write", "delete"]})

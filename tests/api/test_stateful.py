@@ -247,6 +247,6 @@ class Lives(RuleBasedStateMachine):
 @pytest.mark.parametrize("steps", [(12, 25), pytest.param((200, 50), marks=pytest.mark.torture)])
 def test_random_lives_agree_with_the_model(url: str, steps: tuple[int, int]) -> None:
     examples, length = steps
-    machine = type("LivesThere", (Lives,), {"url": url})
+    machine: type[Lives] = type("LivesThere", (Lives,), {"url": url})
     machine.TestCase.settings = settings(max_examples=examples, stateful_step_count=length)
     machine.TestCase().runTest()

@@ -19,18 +19,11 @@ from kalends.schemas.queries import EventsQuery
 from kalends.schemas.webhooks import WebhookCreate
 from kalends.services import event_order, event_pages, feeds, keys, organizations, parties, webhooks
 from kalends.vault import read_key
-from tests.support.server import KALENDS
+from tests.support.commands import run
 
 
 def kalends(url: str, *arguments: str | bytes, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(KALENDS), *arguments],
-        env=os.environ | {"KALENDS_DATABASE_URL": url},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return run(*arguments, env=os.environ | {"KALENDS_DATABASE_URL": url}, cwd=cwd)
 
 
 def said(url: str, *arguments: str) -> dict[str, Any]:
@@ -170,13 +163,7 @@ def test_a_database_out_of_reach_is_one_line(url: str, sentence: str, arguments:
 
 
 def test_a_bad_setting_is_one_line(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [str(KALENDS), "org", "list"],
-        env=os.environ | {"KALENDS_LOG_LEVEL": "loud"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    done = run("org", "list", env=os.environ | {"KALENDS_LOG_LEVEL": "loud"}, cwd=tmp_path)
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert line.startswith("kalends: KALENDS_LOG_LEVEL: ")

@@ -5,7 +5,6 @@ import contextlib
 import os
 import shutil
 import sqlite3
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,22 +15,16 @@ import pytest
 from kalends.core.errors import Unavailable
 from kalends.db import migrating
 from kalends.db.opening import open_database
+from tests.support.commands import run
 from tests.support.postgres import Postgres
-from tests.support.server import KALENDS, free_port
+from tests.support.server import free_port
 
 COMMANDS = [["migrate"], ["org", "list"], ["serve", "--port", "0"], ["worker"]]
 SECRET = "hunter2"
 
 
 def line_of(url: str, *command: str, cwd: Path | None = None) -> str:
-    done = subprocess.run(
-        [str(KALENDS), *(command or ("org", "list"))],
-        env=os.environ | {"KALENDS_DATABASE_URL": url},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = run(*(command or ("org", "list")), env=os.environ | {"KALENDS_DATABASE_URL": url}, cwd=cwd)
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
     assert line.startswith("kalends: ")

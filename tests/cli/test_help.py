@@ -12,15 +12,14 @@ import typer.main
 from kalends import VERSION, cli
 from kalends.app import create_app
 from kalends.settings import Settings
+from tests.support import commands
 from tests.support.server import KALENDS
 
 ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(KALENDS), *arguments], env=os.environ | environment, capture_output=True, text=True, timeout=60
-    )
+    return commands.run(*arguments, env=os.environ | environment)
 
 
 @pytest.mark.parametrize("group", [[], ["org"], ["key"], ["mail"]], ids=["kalends", "org", "key", "mail"])
@@ -35,7 +34,7 @@ def test_alone_it_shows_its_help_in_lines(group: list[str]) -> None:
 
 
 def test_the_version_is_said_from_one_place() -> None:
-    said = run("--version")
+    said = subprocess.run([str(KALENDS), "--version"], capture_output=True, text=True, timeout=60)
     assert (said.returncode, said.stdout, said.stderr) == (0, f"kalends {VERSION}\n", "")
     packaged = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert packaged == VERSION
@@ -69,14 +68,14 @@ def test_completion_can_be_installed(tmp_path: Path) -> None:
     assert any("kalends" in path.name for path in tmp_path.rglob("*"))
 
 
-def commands(command: Any, path: str = "kalends") -> list[tuple[str, Any]]:
+def commands_of(command: Any, path: str = "kalends") -> list[tuple[str, Any]]:
     found = [(path, command)]
     for name, each in getattr(command, "commands", {}).items():
-        found += commands(each, f"{path} {name}")
+        found += commands_of(each, f"{path} {name}")
     return found
 
 
-ALL = commands(typer.main.get_command(cli.app))
+ALL = commands_of(typer.main.get_command(cli.app))
 
 
 @pytest.mark.parametrize(("path", "command"), ALL, ids=[path for path, _ in ALL])

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.support import commands
 from tests.support.mailbox import Mailbox
 from tests.support.practice import SENDER
-from tests.support.server import KALENDS, free_port
+from tests.support.server import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -28,15 +29,8 @@ async def mailbox() -> AsyncIterator[Mailbox]:
 async def run(tmp_path: Path, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
     known = {"smtp_host": "127.0.0.1", "smtp_tls": "none", "smtp_from": SENDER} | settings
     named = {f"KALENDS_{name.upper()}": str(value) for name, value in known.items()}
-    return await asyncio.to_thread(
-        subprocess.run,
-        [str(KALENDS), *arguments],
-        env=os.environ | {"KALENDS_DATABASE_URL": f"sqlite:///{tmp_path / 'k.db'}"} | named,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    env = os.environ | {"KALENDS_DATABASE_URL": f"sqlite:///{tmp_path / 'k.db'}"} | named
+    return await asyncio.to_thread(commands.run, *arguments, env=env, cwd=tmp_path)
 
 
 async def test_a_test_mail_is_sent(tmp_path: Path, mailbox: Mailbox) -> None:

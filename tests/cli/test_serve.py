@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from kalends import demo
+from tests.support.commands import run
 from tests.support.server import KALENDS, Server, free_port, serving
 
 REFERENCE = {
@@ -163,12 +164,8 @@ def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_a_port_in_use_is_one_line(tmp_path: Path, sqlite_template: Path) -> None:
     with serving(f"sqlite:///{sqlite_template}") as server:
-        done = subprocess.run(
-            [str(KALENDS), "serve", "--port", str(server.port)],
-            env=os.environ | {"KALENDS_DATABASE_URL": f"sqlite:///{tmp_path / 'k.db'}"},
-            capture_output=True,
-            text=True,
-        )
+        env = os.environ | {"KALENDS_DATABASE_URL": f"sqlite:///{tmp_path / 'k.db'}"}
+        done = run("serve", "--port", str(server.port), env=env)
         assert done.returncode == 1
         [line] = done.stderr.splitlines()
         assert f"can't listen on 127.0.0.1 port {server.port}" in line

@@ -9,20 +9,14 @@ import httpx
 import pytest
 
 from kalends.settings import unknown_names
-from tests.support.server import KALENDS, free_port, serving
+from tests.support import commands
+from tests.support.server import free_port, serving
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("KALENDS_")}
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(KALENDS), *arguments],
-        env=CLEAN | environment,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return commands.run(*arguments, env=CLEAN | environment, cwd=folder)
 
 
 def test_a_misspelt_name_is_said_beside_what_was_asked(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ and deletes a webhook; without one it books a free time, and cancels by the link
 `walk_generated.py URL KEY TYPE`."""
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from openapi_client import (
@@ -107,7 +108,7 @@ def publicly(client: ApiClient, type_id: str) -> None:
     assert cancelled.appointment.status == "cancelled"
 
 
-def code_of(call) -> str:
+def code_of(call: Callable[[], object]) -> str:
     """The code of the refusal that the call must meet."""
     try:
         call()
@@ -116,7 +117,7 @@ def code_of(call) -> str:
     else:
         raise AssertionError("it was not refused")
     assert isinstance(refusal, ErrorAnswer), refusal
-    return refusal.code
+    return str(refusal.code)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ NOW = datetime(2024, 1, 20, 12, tzinfo=UTC)
 
 
 def caller(**fields: Any) -> Caller:
-    given = {
+    given: dict[str, Any] = {
         "org_id": "org_a",
         "key_id": "key_a",
         "key_name": None,

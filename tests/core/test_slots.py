@@ -341,9 +341,10 @@ def test_an_odd_day_is_free_or_taken_as_long_as_it_is() -> None:
     assert found(offer, "2024-03-30T00:00Z", "2024-04-02T00:00Z") == "01 22:00"
     assert the_only_reason(offer, "2024-03-30T23:00Z").code == "conflict"
     # A calendar's own hours only take away.
-    own = replace(FREE, schedule=daily("Europe/Berlin", "00:00-24:00"))
+    berlin = daily("Europe/Berlin", "00:00-24:00")
+    own = replace(FREE, schedule=berlin)
     assert found(an_offer(own, **terms), "2024-03-30T00:00Z", "2024-04-01T00:00Z") == "30 23:00, 31 22:00"
-    own = replace(FREE, schedule=replace(own.schedule, weekly=daily("x", "00:00-23:59").weekly))
+    own = replace(FREE, schedule=replace(berlin, weekly=daily("x", "00:00-23:59").weekly))
     assert found(an_offer(own, **terms), "2024-03-30T00:00Z", "2024-04-01T00:00Z") == ""
     by_utc = replace(FREE, schedule=daily("UTC", "00:00-24:00"))
     assert found(an_offer(by_utc, **terms), "2024-03-30T00:00Z", "2024-04-01T00:00Z") == "30 23:00, 31 22:00"
@@ -832,7 +833,9 @@ _busy = st.lists(
 _places = st.sampled_from([None, None, "UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
 _ids = st.sampled_from(["a", "za", "zab"])
 _what_fails = st.sampled_from([*[""] * 12, "type", "calendar", "serving", "all calendars"])
-_caps = st.one_of(st.just({}), st.dictionaries(st.sampled_from(PERIODS), st.integers(1, 4), min_size=1))
+_caps: st.SearchStrategy[Mapping[Period, int]] = st.one_of(
+    st.just({}), st.dictionaries(st.sampled_from(PERIODS), st.integers(1, 4), min_size=1)
+)
 _notice = st.sampled_from([0, 1, 12, 24, 36])
 _ahead = st.sampled_from([None, 0, 1, 2, 3, 365])
 _now = st.one_of(st.just(-30 * 1_440), st.integers(-2 * 1_440, 120))

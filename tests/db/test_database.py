@@ -237,7 +237,7 @@ async def test_a_connection_that_died_is_replaced(postgres_url: str, prefix: str
     database = open_database(postgres_url, pool_size=1)
 
     def own_pid(tx: Tx) -> int:
-        return tx.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        return int(tx.execute(text("SELECT pg_backend_pid()")).scalar_one())
 
     def kill(tx: Tx, pid: int) -> None:
         tx.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})

@@ -156,7 +156,7 @@ async def test_hard_use_finds_old_addresses_ends_old_requests_and_opens_the_week
             (3, None, "pending", moment(2)),
             (4, "anna@example.com", "confirmed", None),
         ):
-            times = {"start_time": moment(hour), "end_time": moment(hour + 1)}
+            times: dict[str, Any] = {"start_time": moment(hour), "end_time": moment(hour + 1)}
             times |= {"busy_start": moment(hour), "busy_end": moment(hour + 1), "overlap_allowed": False}
             booked = {"id": f"apt_{hour}", "client_email": email, "status": status, "expires_at": expires}
             tx.execute(insert(table["appointments"]).values(whose | client | times | booked))
@@ -182,7 +182,7 @@ async def test_hard_use_finds_old_addresses_ends_old_requests_and_opens_the_week
     def week(tx: Tx, first_day: int) -> int:
         organizations = metadata.tables["organizations"]
         tx.execute(update(organizations).values(week_start=first_day))
-        return tx.execute(select(organizations.c.week_start)).scalar_one()
+        return int(tx.execute(select(organizations.c.week_start)).scalar_one())
 
     database = open_database(empty_url, pool_size=1)
     try:

@@ -273,8 +273,7 @@ def test_who_asks_nothing_is_answered_nothing(stub: Stub) -> None:
 
 
 def test_a_long_request_is_no_slow_one(stub: Stub) -> None:
-    limits = {"head_seconds": 0.2, "body_seconds": 0.2, "answer_seconds": 0.2}
-    with behind(stub, **limits) as port, Line(port) as line:
+    with behind(stub, head_seconds=0.2, body_seconds=0.2, answer_seconds=0.2) as port, Line(port) as line:
         line.send(GET.replace(b"/ ", b"/wait ") + b"\r\n")
         time.sleep(1)
         stub.let_go()

@@ -136,7 +136,12 @@ async def test_the_oldest_of_many_is_found_along_an_index(own_url: str) -> None:
                 "seq": 1,
             }
             tx.execute(insert(events), event | {"occurred_at": NOW, "subject_id": "apt_1"})
-            waiting = {"org_id": org.id, "receiver_id": "mail", "event_id": "evt_1", "audience": "client"}
+            waiting: dict[str, Any] = {
+                "org_id": org.id,
+                "receiver_id": "mail",
+                "event_id": "evt_1",
+                "audience": "client",
+            }
             waiting |= {"attempts": 3, "due_at": NOW + timedelta(hours=2), "created_at": NOW}
             rows = [
                 waiting

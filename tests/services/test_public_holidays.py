@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 
@@ -75,7 +74,7 @@ def test_names_do_not_follow_the_servers_language(language: str) -> None:
         (("SG", "X", 2027), "it has none"),
     ],
 )
-def test_what_is_not_known_is_refused_with_what_is(wish: tuple[Any, ...], said: str) -> None:
+def test_what_is_not_known_is_refused_with_what_is(wish: tuple[str, str | None, int], said: str) -> None:
     with pytest.raises(Malformed) as refused:
         of_year(*wish, None)
     assert said in refused.value.message

@@ -40,8 +40,18 @@ def refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
 
 def answered(response: httpx.Response, name: str) -> dict[str, Any]:
     """Assert that a response is a 200 holding one thing, and return that."""
+    thing: dict[str, Any] = _only(response, name)
+    return thing
+
+
+def all_answered(response: httpx.Response, name: str) -> list[dict[str, Any]]:
+    """Assert that a response is a 200 holding one list of things, and return that."""
+    things: list[dict[str, Any]] = _only(response, name)
+    return things
+
+
+def _only(response: httpx.Response, name: str) -> Any:
     assert response.status_code == 200, response.text
     body = response.json()
     assert body.keys() == {name}
-    thing: dict[str, Any] = body[name]
-    return thing
+    return body[name]

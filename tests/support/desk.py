@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.answers import answered
+from tests.support.answers import all_answered, answered
 from tests.support.organizations import Org
 
 BASE = "/v1/calendar"
@@ -102,8 +102,7 @@ class Desk:
 
     async def history(self, appointment: dict[str, Any]) -> list[dict[str, Any]]:
         found = await self.client.get(f"{BASE}/appointments/{appointment['id']}/history")
-        entries: list[dict[str, Any]] = answered(found, "history")  # type: ignore[assignment]
-        return entries
+        return all_answered(found, "history")
 
     async def hold(self, start: str, **fields: Any) -> httpx.Response:
         wish = {"appointment_type_id": self.org.type_id, "start_time": start} | fields

@@ -134,7 +134,7 @@ async def practice(
     **settings: Any,
 ) -> AsyncIterator[Practice]:
     """A practice whose mail server is `mailbox`, at noon on 20 January 2024. Its `worker` works when told."""
-    mail = {
+    mail: dict[str, Any] = {
         "smtp_host": "127.0.0.1",
         "smtp_port": mailbox.port,
         "smtp_tls": "none",

@@ -135,10 +135,10 @@ class Desk:
 async def desk(db: Database, org: Org) -> AsyncIterator[Desk]:
     clock, poster = StoppedClock(SystemClock().now()), Poster(allow_private=True)
     async with Receiver() as receiver:
-        courier = Courier(db, clock, poster, None, chance=lambda: desk.chance)
+        courier = Courier(db, clock, poster, None, chance=lambda: here.chance)
         worker = Worker(db, clock, courier, events_kept=30 * DAY)
-        desk = Desk(db, org, clock, receiver, poster, worker)
-        yield desk
+        here = Desk(db, org, clock, receiver, poster, worker)
+        yield here
         await poster.close()
 
 

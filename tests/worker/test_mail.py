@@ -21,6 +21,7 @@ from kalends.core.messages import Outcome
 from kalends.db.database import Tx
 from kalends.db.tables import deliveries, events, manage_links, receivers
 from kalends.delivery import mail as sending
+from kalends.delivery.letters import written
 from kalends.delivery.mail import Postman
 from kalends.settings import Settings
 from tests.api.conftest import client_of
@@ -723,14 +724,12 @@ async def test_a_server_that_does_not_answer_in_time_is_tried_again(opening: Ope
 async def test_a_mail_that_can_not_be_written_stops_no_other(
     opening: Opening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = sending.written
-
-    def written(letter: Any, *rest: Any) -> Any:
+    def or_not(letter: Any, *rest: Any) -> Any:
         if letter.address == "odd@example.com":
             raise AssertionError("odd")
-        return write(letter, *rest)
+        return written(letter, *rest)
 
-    monkeypatch.setattr(sending, "written", written)
+    monkeypatch.setattr(sending, "written", or_not)
     async with opening(kind={"reminderHours": None}) as p:
         await p.book(client_email="odd@example.com")
         await p.book(start_time="2024-01-26T14:00:00Z")
@@ -786,10 +785,12 @@ async def sent(mailbox: Mailbox, **settings: Any) -> Outcome:
     await mailbox.open()
     postman = Postman(Settings(smtp_host="127.0.0.1", smtp_port=mailbox.port, smtp_from=SENDER, **settings))
     try:
-        return await postman.send(letter(), NOON)
+        outcome = await postman.send(letter(), NOON)
     finally:
         await postman.close()
         await mailbox.close()
+    assert outcome is not None
+    return outcome
 
 
 async def test_starttls_is_the_default(authority: trustme.CA, trusted: None) -> None:

@@ -202,7 +202,11 @@ async def test_a_server_that_relays_nothing_for_us_loses_no_mail(
 
 async def tried(mailbox: Mailbox | None, told: Told, **settings: Any) -> str:
     """The cause that is told when a mail is tried, and the same to whom tries the server out."""
-    known = {"smtp_host": "127.0.0.1", "smtp_port": mailbox.port if mailbox else 1, "smtp_from": SENDER}
+    known: dict[str, Any] = {
+        "smtp_host": "127.0.0.1",
+        "smtp_port": mailbox.port if mailbox else 1,
+        "smtp_from": SENDER,
+    }
     postman = Postman(Settings(**(known | settings)))
     told()
     try:

@@ -59,8 +59,8 @@ class Scene:
             database_url=self.url,
             worker=False,
             webhooks_allow_private=True,
-            secrets_key=key,  # type: ignore[arg-type]  # as the environment has it
-            secrets_key_before=before,  # type: ignore[arg-type]
+            secrets_key=key,
+            secrets_key_before=before,
         )
 
     async def ask(self, method: str, path: str, *, key: str = "", before: str = "", **body: Any) -> Any:
@@ -72,7 +72,7 @@ class Scene:
             return response.json()["data"]
 
     async def hook(self, path: str = "/", key: str = "") -> dict[str, Any]:
-        wish = {"url": self.receiver.url(path), "events": ["appointment.*"]}
+        wish: dict[str, Any] = {"url": self.receiver.url(path), "events": ["appointment.*"]}
         made: dict[str, Any] = await self.ask("POST", WEBHOOKS, key=key, **wish)
         return made
 
@@ -97,7 +97,8 @@ class Scene:
 
     async def pending(self) -> list[tuple[str, int]]:
         def find(tx: Tx) -> list[tuple[str, int]]:
-            return [tuple(row) for row in tx.execute(select(deliveries.c.status, deliveries.c.attempts))]
+            rows = tx.execute(select(deliveries.c.status, deliveries.c.attempts))
+            return [(row.status, row.attempts) for row in rows]
 
         return await self.db.read(find)
 
@@ -325,4 +326,4 @@ def test_a_wrong_key_is_said_without_telling_it(name: str, value: str) -> None:
     assert said.startswith(f"KALENDS_{name.upper()}: must be ")
     assert "hunter2" not in said
     assert OLD not in said
-    assert OLD not in repr(Settings(secrets_key=OLD))  # type: ignore[arg-type]
+    assert OLD not in repr(Settings(secrets_key=OLD))

@@ -304,7 +304,7 @@ def documented(
     return dict(sorted(by_status.items(), key=lambda item: int(item[0])))
 
 
-OUT_OF_SERVICE = (
+OUT_OF_SERVICE: tuple[type[errors.Refusal], ...] = (
     errors.TypeInactive,
     errors.CalendarInactive,
     errors.CalendarNotServing,
@@ -315,7 +315,7 @@ UNBOOKABLE: tuple[type[errors.Refusal], ...] = tuple(
 )
 """Why a time can't be booked, besides what is wrong with its type or calendar."""
 
-TIMES = (errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime)
+TIMES: tuple[type[errors.Refusal], ...] = (errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime)
 """What may be wrong with a time that is sent."""
 
 

@@ -18,7 +18,7 @@ from kalends.schemas.appointment_types import (
     AppointmentTypeUpdate,
 )
 from kalends.schemas.wire import Deleted
-from kalends.services import appointment_types
+from kalends.services import appointment_types, unbooked_types
 
 router = APIRouter(prefix="/v1/calendar/appointment-types", tags=["appointment_types"], route_class=JsonRoute)
 IsActive = Annotated[Literal["true", "false"] | None, Query(alias="isActive")]
@@ -64,4 +64,4 @@ async def change_one(id: PathId, body: AppointmentTypeChange, change: Writing) -
 @router.delete("/{id}", **deleting(Deleted, errors.InUse))
 async def delete(id: PathId, change: Deleting) -> Response:
     """Delete a type that was never booked. A type that was booked can be made inactive instead."""
-    return await change.make(Deleted.of, appointment_types.remove, change.party, id, change.now)
+    return await change.make(Deleted.of, unbooked_types.remove, change.party, id, change.now)

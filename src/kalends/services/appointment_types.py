@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 
-from kalends.core.errors import InUse, NotFound
-from kalends.db.claims import lock_settings, lock_type
+from kalends.core.errors import NotFound
+from kalends.db.claims import lock_settings
 from kalends.db.database import Tx
-from kalends.db.tables import appointment_types, appointments, schedules, type_calendars, windows
+from kalends.db.tables import appointment_types, schedules, type_calendars, windows
 from kalends.ids import new_id
 from kalends.schemas.appointment_types import (
     AppointmentType,
@@ -17,7 +17,7 @@ from kalends.schemas.appointment_types import (
     AppointmentTypeCreate,
 )
 from kalends.schemas.wire import Deleted
-from kalends.services import calendars, events, lapses, mailing
+from kalends.services import calendars, events, mailing
 from kalends.services.parties import Party
 from kalends.services.schedules import named
 
@@ -91,16 +91,9 @@ def change(tx: Tx, party: Party, type_id: str, wish: AppointmentTypeChange, now:
     return type_
 
 
-def remove(tx: Tx, party: Party, type_id: str, now: datetime) -> str:
-    """Delete a type that was never booked. Returns its id. Raises NotFound, InUse."""
+def remove(tx: Tx, party: Party, type_id: str, now: datetime) -> None:
+    """Delete a type with its hours. Nothing may refer to it: the database would refuse."""
     org_id = party.org_id
-    lock_settings(tx, org_id)
-    lock_type(tx, org_id, type_id)  # before its holds, as a booking does
-    get(tx, org_id, type_id)
-    lapses.clear_holds(tx, org_id, type_id, now)
-    booked = exists().where(appointments.c.org_id == org_id, appointments.c.appointment_type_id == type_id)
-    if tx.execute(select(booked)).scalar():
-        raise InUse("Appointments use this type, so it can't be deleted; set isActive: false instead.")
     for part in (type_calendars, windows):
         tx.execute(delete(part).where(part.c.org_id == org_id, part.c.appointment_type_id == type_id))
     tx.execute(
@@ -109,7 +102,6 @@ def remove(tx: Tx, party: Party, type_id: str, now: datetime) -> str:
         )
     )
     events.tell(tx, party, "appointment_type.deleted", Deleted.of(type_id), type_id, now)
-    return type_id
 
 
 def _check(tx: Tx, org_id: str, wish: AppointmentTypeChange) -> None:

@@ -30,8 +30,8 @@ from kalends.clock import SystemClock  # noqa: E402
 from kalends.db.database import Tx  # noqa: E402
 from kalends.db.opening import open_database  # noqa: E402
 from kalends.schemas.appointment_types import AppointmentTypeCreate  # noqa: E402
-from kalends.services import appointment_types, keys, organizations  # noqa: E402
-from kalends.services.parties import operator  # noqa: E402
+from kalends.services.outbox.parties import operator  # noqa: E402
+from kalends.services.setup import appointment_types, keys, organizations  # noqa: E402
 
 ORGS = 50
 CLIENTS = (1, 16, 64)

@@ -31,8 +31,8 @@ from kalends.db.database import Tx  # noqa: E402
 from kalends.db.opening import open_database  # noqa: E402
 from kalends.db.tables import deliveries, events  # noqa: E402
 from kalends.schemas.webhooks import WebhookCreate  # noqa: E402
-from kalends.services import webhooks  # noqa: E402
-from kalends.services.parties import operator  # noqa: E402
+from kalends.services.leaving import webhooks  # noqa: E402
+from kalends.services.outbox.parties import operator  # noqa: E402
 
 CLIENTS = 16
 PATIENCE_SECONDS = 600

@@ -36,7 +36,7 @@ from bench.create import running, seed  # noqa: E402
 from kalends.db.database import Database  # noqa: E402
 from kalends.db.opening import open_database  # noqa: E402
 from kalends.schemas.queries import AppointmentsQuery, Cursor  # noqa: E402
-from kalends.services import appointment_lists  # noqa: E402
+from kalends.services.booking import appointment_lists  # noqa: E402
 
 ORG, KEY = "org_0", "vst_bench_0"
 LIMIT = 50

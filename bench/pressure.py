@@ -44,8 +44,9 @@ from kalends.schemas.appointment_types import AppointmentTypeCreate  # noqa: E40
 from kalends.schemas.calendars import CalendarCreate  # noqa: E402
 from kalends.schemas.feeds import FeedCreate  # noqa: E402
 from kalends.schemas.hours import AvailabilityCreate  # noqa: E402
-from kalends.services import appointment_types, availability, calendars, feeds, keys, organizations  # noqa: E402
-from kalends.services.parties import operator  # noqa: E402
+from kalends.services.leaving import feeds  # noqa: E402
+from kalends.services.outbox.parties import operator  # noqa: E402
+from kalends.services.setup import appointment_types, availability, calendars, keys, organizations  # noqa: E402
 
 ORG, KEY = "org_rude", "vst_rude"
 DAYS, CALENDARS, BOOKED = 90, 100, 10_000

@@ -49,8 +49,8 @@ from kalends.db.tables import appointments  # noqa: E402
 from kalends.schemas.appointment_types import AppointmentTypeCreate  # noqa: E402
 from kalends.schemas.calendars import CalendarCreate  # noqa: E402
 from kalends.schemas.hours import AvailabilityCreate  # noqa: E402
-from kalends.services import appointment_types, availability, calendars, keys, organizations  # noqa: E402
-from kalends.services.parties import operator  # noqa: E402
+from kalends.services.outbox.parties import operator  # noqa: E402
+from kalends.services.setup import appointment_types, availability, calendars, keys, organizations  # noqa: E402
 
 ZONE = "Europe/Berlin"
 FIRST = date(2030, 3, 4)

@@ -55,9 +55,10 @@ from kalends.db.batches import Batches
 from kalends.db.opening import open_database
 from kalends.metrics import Metrics
 from kalends.pace import Pace
-from kalends.services import keys, manage_links, organizations
-from kalends.services.feeds import find as find_feeds
-from kalends.services.slots import next_available_for_each
+from kalends.services.booking import manage_links
+from kalends.services.booking.slots import next_available_for_each
+from kalends.services.leaving.feeds import find as find_feeds
+from kalends.services.setup import keys, organizations
 from kalends.settings import Settings
 from kalends.shares import Share, Shares
 from kalends.telemetry import configure

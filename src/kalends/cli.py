@@ -22,9 +22,10 @@ from kalends.db import migrating
 from kalends.db.database import Database, P, T, Tx
 from kalends.delivery.mail import Postman
 from kalends.schemas.organizations import Made
-from kalends.services import keys, organizations, revocation
-from kalends.services.makers import maker_of
-from kalends.services.parties import operator
+from kalends.services.leaving import revocation
+from kalends.services.outbox.makers import maker_of
+from kalends.services.outbox.parties import operator
+from kalends.services.setup import keys, organizations
 from kalends.settings import Settings, unknown_names, wrong_values
 from kalends.vault import new_key
 

@@ -16,7 +16,7 @@ from kalends.metrics import Metrics
 from kalends.pace import Pace
 from kalends.schemas.deliveries import Batch, Due, Lease, Tried
 from kalends.schemas.letters import Letter
-from kalends.services import attempts, leases
+from kalends.services.leaving import attempts, leases
 from kalends.telemetry import DEFECTS, Outages, log
 from kalends.vault import CLEAR, SealedError, Vault
 

@@ -8,8 +8,10 @@ from kalends.ids import digest
 from kalends.schemas.appointment_types import AppointmentTypeCreate
 from kalends.schemas.appointments import AppointmentCreate
 from kalends.schemas.hours import AvailabilityCreate
-from kalends.services import appointment_types, availability, bookings, keys, organizations, parties
-from kalends.services.parties import operator
+from kalends.services.booking import bookings
+from kalends.services.outbox import parties
+from kalends.services.outbox.parties import operator
+from kalends.services.setup import appointment_types, availability, keys, organizations
 
 KEY = "vst_demo"
 ORG_ID = "org_xyz789"

@@ -19,14 +19,9 @@ from kalends.delivery.mail import Postman
 from kalends.delivery.webhooks import Poster
 from kalends.metrics import Metrics
 from kalends.pace import Pace
-from kalends.services import (
-    event_order,
-    event_pages,
-    expiry,
-    lapses,
-    leases,
-    webhook_secrets,
-)
+from kalends.services.booking import lapses
+from kalends.services.leaving import expiry, leases, webhook_secrets
+from kalends.services.outbox import event_order, event_pages
 from kalends.settings import Settings
 from kalends.telemetry import DEFECTS, Outage, Outages
 from kalends.vault import CLEAR, Vault

@@ -7,7 +7,7 @@ from kalends.clock import Clock
 from kalends.core.errors import Refusal
 from kalends.core.hours import stamp
 from kalends.db.database import Database
-from kalends.services import zone_data
+from kalends.services.setup import zone_data
 from kalends.telemetry import defect, log
 
 SECONDS = zone_data.RECENT.total_seconds() / 2

@@ -11,8 +11,8 @@ import httpx
 from fastapi import FastAPI
 
 from kalends.db.database import Tx
-from kalends.services import keys, organizations
-from kalends.services.parties import operator
+from kalends.services.outbox.parties import operator
+from kalends.services.setup import keys, organizations
 from tests.api.conftest import client_of
 from tests.support.answers import answered
 

@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from kalends.db.database import Database, Tx
 from kalends.db.tables import events
-from kalends.services import appointment_changes
-from kalends.services.appointments import row_of
+from kalends.services.booking import appointment_changes
+from kalends.services.booking.appointments import row_of
 from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock

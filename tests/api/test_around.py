@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from kalends.db import migrating
 from kalends.db.database import Database
-from kalends.services import bookings
+from kalends.services.booking import bookings
 from kalends.telemetry import configure
 from tests.api.conftest import client_of
 from tests.support.answers import answered, refused

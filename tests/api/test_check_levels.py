@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from kalends.db.database import Database
-from kalends.services import placing
+from kalends.services.booking import placing
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
 from tests.support.desk import BASE, Desk, at, codes, week

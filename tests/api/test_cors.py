@@ -17,7 +17,8 @@ from kalends.api.last_net import LastNet
 from kalends.api.trail import trail_of
 from kalends.app import create_app
 from kalends.core.errors import Unavailable
-from kalends.services import bookings, organizations, slots
+from kalends.services.booking import bookings, slots
+from kalends.services.setup import organizations
 from kalends.settings import Settings
 from kalends.telemetry import configure
 from tests.api.conftest import client_of

@@ -13,7 +13,8 @@ from sqlalchemy import select, update
 from kalends.clock import SystemClock
 from kalends.db.database import Database, Tx
 from kalends.db.tables import deliveries, organizations
-from kalends.services import event_order, event_pages, lapses
+from kalends.services.booking import lapses
+from kalends.services.outbox import event_order, event_pages
 from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock

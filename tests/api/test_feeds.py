@@ -15,7 +15,7 @@ from kalends.db.database import Database, Tx
 from kalends.db.tables import feeds, idempotency_keys, manage_links
 from kalends.delivery import calendar_files
 from kalends.ids import digest
-from kalends.services import lapses
+from kalends.services.booking import lapses
 from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock

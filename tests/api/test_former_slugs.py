@@ -12,9 +12,9 @@ from kalends.app import create_app
 from kalends.core.errors import AlreadyExists
 from kalends.db.database import Database, Tx
 from kalends.db.tables import slugs
-from kalends.services import keys, organizations
-from kalends.services.organizations import MOST_FORMER_SLUGS
-from kalends.services.parties import operator
+from kalends.services.outbox.parties import operator
+from kalends.services.setup import keys, organizations
+from kalends.services.setup.organizations import MOST_FORMER_SLUGS
 from kalends.settings import Settings
 from tests.api.conftest import client_of
 from tests.api.pages import Page, open_page

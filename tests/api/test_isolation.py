@@ -14,8 +14,8 @@ from kalends.api.gate import PUBLIC
 from kalends.app import create_app
 from kalends.db.database import Database, Tx
 from kalends.db.tables import metadata
-from kalends.services import keys
-from kalends.services.parties import operator
+from kalends.services.outbox.parties import operator
+from kalends.services.setup import keys
 from kalends.settings import Settings
 from tests.api.conftest import client_of
 from tests.support.answers import refused

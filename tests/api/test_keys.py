@@ -10,8 +10,8 @@ from sqlalchemy import update
 from kalends.db.database import Database, Tx
 from kalends.db.tables import api_keys
 from kalends.ids import digest
-from kalends.services import keys
-from kalends.services.parties import operator
+from kalends.services.outbox.parties import operator
+from kalends.services.setup import keys
 from tests.api.conftest import client_of
 from tests.support.answers import refused
 from tests.support.clock import StoppedClock

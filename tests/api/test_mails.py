@@ -9,7 +9,7 @@ from kalends.db.database import Tx
 from kalends.db.opening import open_database
 from kalends.db.tables import deliveries, events, receivers
 from kalends.schemas.mails import MailsQuery
-from kalends.services import mails
+from kalends.services.leaving import mails
 from tests.services.test_appointment_lists import analyze
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock

@@ -12,9 +12,11 @@ from kalends.db.database import Database, Tx
 from kalends.db.tables import deliveries, events, feeds, metadata, receivers
 from kalends.ids import digest
 from kalends.schemas.webhooks import WebhookCreate
-from kalends.services import events as outbox
-from kalends.services import keys, queue, webhooks
-from kalends.services.parties import operator, staff
+from kalends.services.leaving import webhooks
+from kalends.services.outbox import events as outbox
+from kalends.services.outbox import queue
+from kalends.services.outbox.parties import operator, staff
+from kalends.services.setup import keys
 from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock

@@ -23,7 +23,7 @@ from sqlalchemy import text
 
 from kalends.app import create_app
 from kalends.db.database import Tx
-from kalends.services import feeds
+from kalends.services.leaving import feeds
 from kalends.settings import Settings
 from tests.api.conftest import client_of
 from tests.support.answers import refused

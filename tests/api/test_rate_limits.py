@@ -10,8 +10,8 @@ from kalends.api.rate_limits import HOUR, Hours
 from kalends.app import create_app
 from kalends.db.database import Database, Tx
 from kalends.db.tables import organizations
-from kalends.services import keys
-from kalends.services.parties import operator
+from kalends.services.outbox.parties import operator
+from kalends.services.setup import keys
 from kalends.settings import Settings
 from tests.api.conftest import client_of
 from tests.support.answers import refused

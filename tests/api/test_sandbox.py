@@ -12,8 +12,9 @@ from sqlalchemy import select
 from kalends.db.database import Database, Tx
 from kalends.db.tables import appointments
 from kalends.schemas.webhooks import WebhookCreate
-from kalends.services import keys, webhooks
-from kalends.services.parties import operator
+from kalends.services.leaving import webhooks
+from kalends.services.outbox.parties import operator
+from kalends.services.setup import keys
 from kalends.worker import Worker
 from tests.api.conftest import client_of
 from tests.api.pages import APPOINTMENTS, LINKS, Page, open_page

@@ -14,7 +14,7 @@ from sqlalchemy import insert
 from kalends.core.hours import stamp
 from kalends.db.database import Database, Tx
 from kalends.db.tables import overrides
-from kalends.services.schedules import default_id
+from kalends.services.setup.schedules import default_id
 from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock

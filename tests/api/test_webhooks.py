@@ -15,8 +15,10 @@ from kalends.app import create_app
 from kalends.core.webhook_secrets import signing_key
 from kalends.db.database import Database, Tx
 from kalends.db.tables import deliveries, receivers
-from kalends.services import event_order, keys, webhooks
-from kalends.services.parties import operator
+from kalends.services.leaving import webhooks
+from kalends.services.outbox import event_order
+from kalends.services.outbox.parties import operator
+from kalends.services.setup import keys
 from kalends.settings import Settings
 from tests.api.conftest import client_of
 from tests.support.answers import answered

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kalends.services import offers
+from kalends.services.booking import offers
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
 from tests.support.desk import Desk, at, week

@@ -17,7 +17,9 @@ from kalends.ids import digest
 from kalends.schemas.feeds import FeedCreate
 from kalends.schemas.queries import EventsQuery
 from kalends.schemas.webhooks import WebhookCreate
-from kalends.services import event_order, event_pages, feeds, keys, organizations, parties, webhooks
+from kalends.services.leaving import feeds, webhooks
+from kalends.services.outbox import event_order, event_pages, parties
+from kalends.services.setup import keys, organizations
 from kalends.vault import read_key
 from tests.support.commands import run
 

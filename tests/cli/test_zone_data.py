@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from kalends.core.errors import Unavailable
 from kalends.db.database import Database
 from kalends.db.opening import open_database
-from kalends.services import zone_data
+from kalends.services.setup import zone_data
 from kalends.zone_watch import watch
 from tests.support.clock import StoppedClock
 from tests.support.server import KALENDS, Server, free_port

@@ -12,7 +12,7 @@ from kalends.core.errors import Refusal, Unavailable
 from kalends.db.database import Database, Tx
 from kalends.db.opening import open_database
 from kalends.db.tables import organizations
-from kalends.services import organizations as use_cases
+from kalends.services.setup import organizations as use_cases
 from tests.support.organizations import Org
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from kalends.db import migrating
 from kalends.db.database import Tx
 from kalends.db.opening import open_database
 from kalends.db.tables import metadata
-from kalends.services import event_order
+from kalends.services.outbox import event_order
 
 pytestmark = pytest.mark.anyio
 

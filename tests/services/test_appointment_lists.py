@@ -13,7 +13,7 @@ from kalends.db.database import Database, Tx
 from kalends.db.opening import open_database
 from kalends.db.tables import appointments
 from kalends.schemas.queries import AppointmentsQuery, Cursor
-from kalends.services import appointment_lists
+from kalends.services.booking import appointment_lists
 from tests.support.organizations import Org, make_org
 from tests.support.plans import plan
 

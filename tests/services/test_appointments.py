@@ -19,8 +19,8 @@ from kalends.core.errors import (
 from kalends.core.hours import stamp
 from kalends.db.database import Database, Tx
 from kalends.db.tables import appointment_types, events
-from kalends.services import appointments, bookings
-from kalends.services.parties import staff
+from kalends.services.booking import appointments, bookings
+from kalends.services.outbox.parties import staff
 from tests.support.organizations import Org, make_org, stored
 
 pytestmark = pytest.mark.anyio

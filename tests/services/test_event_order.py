@@ -22,9 +22,11 @@ from kalends.db.tables import deliveries, events
 from kalends.ids import new_id
 from kalends.schemas.queries import EventCursor, EventsQuery
 from kalends.schemas.webhooks import WebhookChange, WebhookCreate
-from kalends.services import bookings, event_order, event_pages, webhooks
-from kalends.services.events import row
-from kalends.services.parties import operator, staff
+from kalends.services.booking import bookings
+from kalends.services.leaving import webhooks
+from kalends.services.outbox import event_order, event_pages
+from kalends.services.outbox.events import row
+from kalends.services.outbox.parties import operator, staff
 from tests.support.organizations import Org, make_org
 
 pytestmark = pytest.mark.anyio

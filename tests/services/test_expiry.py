@@ -20,8 +20,9 @@ from kalends.db.tables import (
 )
 from kalends.delivery.webhooks import Poster
 from kalends.ids import digest, first_id_of
-from kalends.services import expiry, idempotency
-from kalends.services.idempotency import Ticket
+from kalends.services.leaving import expiry
+from kalends.services.outbox import idempotency
+from kalends.services.outbox.idempotency import Ticket
 from kalends.worker import Worker
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org

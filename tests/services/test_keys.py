@@ -7,9 +7,9 @@ from kalends.core.errors import Malformed, NotFound
 from kalends.db.database import Database, Tx
 from kalends.db.tables import api_keys, organizations
 from kalends.ids import digest
-from kalends.services import keys
-from kalends.services import organizations as orgs
-from kalends.services.parties import operator
+from kalends.services.outbox.parties import operator
+from kalends.services.setup import keys
+from kalends.services.setup import organizations as orgs
 from tests.support.organizations import Org
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,7 @@ from sqlalchemy import insert, update
 from kalends.db.database import Tx
 from kalends.db.opening import open_database
 from kalends.db.tables import deliveries, events, organizations, receivers
-from kalends.services.leases import lag_seconds
+from kalends.services.leaving.leases import lag_seconds
 from tests.services.test_appointment_lists import analyze
 from tests.support.mailbox import Mailbox
 from tests.support.organizations import make_org

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from kalends.core.errors import Malformed
-from kalends.services.public_holidays import of_year
+from kalends.services.setup.public_holidays import of_year
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,10 @@ def test_names_are_in_the_language_asked_for_or_in_the_countrys_own(
 @pytest.mark.parametrize("language", ["th_TH.UTF-8", "en_US.UTF-8", "C"])
 def test_names_do_not_follow_the_servers_language(language: str) -> None:
     asked = (
-        "from kalends.services.public_holidays import of_year; _, days = of_year('DE', None, 2027, None); "
+        "from kalends.services.setup.public_holidays import of_year; "
+        "_, days = of_year('DE', None, 2027, None); "
+        "print(days[min(days)])"
     )
-    asked += "print(days[min(days)])"
     environment = os.environ | dict.fromkeys(("LANG", "LANGUAGE", "LC_ALL"), language)
     said = subprocess.run(
         [sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True

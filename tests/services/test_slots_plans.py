@@ -10,7 +10,7 @@ import pytest
 from kalends.core.hours import seconds
 from kalends.db.database import Database, Tx
 from kalends.db.opening import open_database
-from kalends.services import offers
+from kalends.services.booking import offers
 from tests.services.test_appointment_lists import MINUTE, ROWS, analyze, fill
 from tests.support.organizations import Org, make_org
 from tests.support.plans import plan

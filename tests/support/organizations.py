@@ -15,8 +15,8 @@ from kalends.db.tables import appointments, calendars, events, idempotency_keys
 from kalends.ids import digest
 from kalends.schemas.appointment_types import AppointmentTypeCreate
 from kalends.schemas.appointments import AppointmentCreate
-from kalends.services import appointment_types, keys, organizations
-from kalends.services.parties import operator
+from kalends.services.outbox.parties import operator
+from kalends.services.setup import appointment_types, keys, organizations
 
 JANE = {
     "start_time": "2024-01-25T14:00:00Z",

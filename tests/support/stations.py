@@ -10,9 +10,10 @@ from sqlalchemy import delete
 
 from kalends.db.tables import type_calendars
 from kalends.demo import ORG_ID
-from kalends.services import event_order, manage_links
-from kalends.services.organizations import MOST_FORMER_SLUGS
-from kalends.services.webhooks import MOST_WEBHOOKS
+from kalends.services.booking import manage_links
+from kalends.services.leaving.webhooks import MOST_WEBHOOKS
+from kalends.services.outbox import event_order
+from kalends.services.setup.organizations import MOST_FORMER_SLUGS
 from tests.support.receiver import Receiver
 from tests.support.tour import FRIDAY, HOOK, JANE, LIMIT, START, TYPE, Tour
 

@@ -15,8 +15,8 @@ from kalends.app import create_app
 from kalends.courier import Courier
 from kalends.db.database import Database, Tx
 from kalends.delivery.webhooks import Poster
-from kalends.services import keys, organizations
-from kalends.services.parties import operator
+from kalends.services.outbox.parties import operator
+from kalends.services.setup import keys, organizations
 from kalends.settings import Settings
 from kalends.worker import Worker
 from tests.support.clock import StoppedClock

@@ -28,8 +28,8 @@ from kalends.db.opening import open_database
 from kalends.db.tables import appointments, events, organizations
 from kalends.schemas.appointments import Actor
 from kalends.schemas.holds import HoldCreate
-from kalends.services import bookings, holds
-from kalends.services.parties import Party
+from kalends.services.booking import bookings, holds
+from kalends.services.outbox.parties import Party
 from tests.support.books import check_histories, check_times
 from tests.support.load import PATH
 from tests.support.organizations import Org, make_org

@@ -25,9 +25,9 @@ from kalends.db.database import AnyRow, Database, Tx
 from kalends.db.opening import open_database
 from kalends.db.tables import deliveries, events, receivers
 from kalends.schemas.webhooks import WebhookCreate
-from kalends.services import webhooks
-from kalends.services.events import row
-from kalends.services.parties import operator
+from kalends.services.leaving import webhooks
+from kalends.services.outbox.events import row
+from kalends.services.outbox.parties import operator
 from tests.support.load import PATH
 from tests.support.organizations import Org, new_org
 from tests.support.receiver import Answer, Got, Receiver

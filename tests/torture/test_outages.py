@@ -21,7 +21,7 @@ from kalends.db.batches import Batches
 from kalends.db.database import Database, Tx
 from kalends.db.opening import open_database
 from kalends.ids import digest
-from kalends.services import keys, organizations
+from kalends.services.setup import keys, organizations
 from tests.support.books import check_books
 from tests.support.load import PATH, Load
 from tests.support.organizations import Org, make_org

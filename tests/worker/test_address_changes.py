@@ -15,7 +15,8 @@ from kalends.db.database import Tx
 from kalends.db.tables import manage_links
 from kalends.schemas.deliveries import Tried
 from kalends.schemas.letters import Letter
-from kalends.services import attempts, event_order, event_pages, leases
+from kalends.services.leaving import attempts, leases
+from kalends.services.outbox import event_order, event_pages
 from tests.support.answers import refused
 from tests.support.components import value
 from tests.support.mailbox import Mailbox, Received

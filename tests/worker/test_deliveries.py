@@ -28,9 +28,11 @@ from kalends.db.tables import events, receivers
 from kalends.delivery.webhooks import Poster
 from kalends.schemas.deliveries import Tried
 from kalends.schemas.webhooks import Delivery, NewWebhook, Webhook, WebhookChange, WebhookCreate
-from kalends.services import appointments, attempts, bookings, event_order, event_pages, leases, webhooks
-from kalends.services.events import row
-from kalends.services.parties import operator, staff
+from kalends.services.booking import appointments, bookings
+from kalends.services.leaving import attempts, leases, webhooks
+from kalends.services.outbox import event_order, event_pages
+from kalends.services.outbox.events import row
+from kalends.services.outbox.parties import operator, staff
 from kalends.worker import Worker
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org

@@ -377,7 +377,7 @@ async def test_a_defect_of_the_worker_is_told_once_with_its_trace(
         def fail(*_: object, **__: object) -> int:
             raise RuntimeError("odd")
 
-        monkeypatch.setattr("kalends.services.event_order.number", fail)
+        monkeypatch.setattr("kalends.services.outbox.event_order.number", fail)
         told()
         for _ in range(5):
             await p.worker.take_events()

@@ -18,8 +18,8 @@ from kalends.courier import UNREADABLE, Courier
 from kalends.db.database import AnyRow, Database, Tx
 from kalends.db.tables import deliveries, events, receivers
 from kalends.delivery.webhooks import Poster
-from kalends.services import webhook_secrets
-from kalends.services.events import row as event_row
+from kalends.services.leaving import webhook_secrets
+from kalends.services.outbox.events import row as event_row
 from kalends.settings import Settings
 from kalends.telemetry import configure
 from kalends.vault import CLEAR, SealedError, Vault, read_key

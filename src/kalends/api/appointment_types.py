@@ -18,7 +18,8 @@ from kalends.schemas.appointment_types import (
     AppointmentTypeUpdate,
 )
 from kalends.schemas.wire import Deleted
-from kalends.services import appointment_types, unbooked_types
+from kalends.services.booking import unbooked_types
+from kalends.services.setup import appointment_types
 
 router = APIRouter(prefix="/v1/calendar/appointment-types", tags=["appointment_types"], route_class=JsonRoute)
 IsActive = Annotated[Literal["true", "false"] | None, Query(alias="isActive")]

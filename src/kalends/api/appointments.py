@@ -23,8 +23,14 @@ from kalends.schemas.appointments import (
     ManageLinkCreate,
 )
 from kalends.schemas.queries import AppointmentsQuery
-from kalends.services import appointment_changes, appointment_lists, appointments, bookings, manage_links
-from kalends.services import history as appointment_history
+from kalends.services.booking import (
+    appointment_changes,
+    appointment_lists,
+    appointments,
+    bookings,
+    manage_links,
+)
+from kalends.services.booking import history as appointment_history
 
 router = APIRouter(prefix="/v1/calendar/appointments", tags=["appointments"], route_class=JsonRoute)
 

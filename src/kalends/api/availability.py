@@ -15,7 +15,7 @@ from kalends.schemas.hours import (
     AvailabilityReplace,
 )
 from kalends.schemas.wire import Deleted
-from kalends.services import availability
+from kalends.services.setup import availability
 
 router = APIRouter(prefix="/v1/calendar/availability", tags=["availability"], route_class=JsonRoute)
 

@@ -10,7 +10,7 @@ from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.schemas.calendars import CalendarAnswer, CalendarChange, CalendarCreate, CalendarsAnswer
 from kalends.schemas.wire import Deleted
-from kalends.services import calendars
+from kalends.services.setup import calendars
 
 router = APIRouter(prefix="/v1/calendar/calendars", tags=["calendars"], route_class=JsonRoute)
 

@@ -19,9 +19,9 @@ from kalends.db import patience
 from kalends.db.batches import Batches
 from kalends.db.database import P, T, Tx
 from kalends.schemas.wire import Answer
-from kalends.services import idempotency, parties
-from kalends.services.idempotency import Ticket
-from kalends.services.parties import Party
+from kalends.services.outbox import idempotency, parties
+from kalends.services.outbox.idempotency import Ticket
+from kalends.services.outbox.parties import Party
 
 _KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
 

@@ -11,7 +11,7 @@ from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.schemas.events import EventsAnswer
 from kalends.schemas.queries import EventsQuery
-from kalends.services import event_order, event_pages
+from kalends.services.outbox import event_order, event_pages
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=JsonRoute)
 

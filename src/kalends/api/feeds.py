@@ -24,8 +24,9 @@ from kalends.delivery import calendar_files
 from kalends.ids import digest
 from kalends.schemas.feeds import FeedCreate, FeedsAnswer, NewFeedAnswer
 from kalends.schemas.wire import Deleted
-from kalends.services import booking_page, feeds
-from kalends.services.feeds import Contents
+from kalends.services.booking import booking_page
+from kalends.services.leaving import feeds
+from kalends.services.leaving.feeds import Contents
 
 MEDIA_TYPE = "text/calendar"
 _FILE: dict[int | str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ from kalends.api.context import context_of
 from kalends.api.errors import BodyTooLarge, documented
 from kalends.core.errors import NotFound, SchemaOutdated, Unavailable
 from kalends.schemas.wire import Answer
-from kalends.services import leases
+from kalends.services.leaving import leases
 
 router = APIRouter(tags=["health"])
 

@@ -10,7 +10,7 @@ from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.schemas.holds import HoldAnswer, HoldCreate
 from kalends.schemas.wire import Deleted
-from kalends.services import holds
+from kalends.services.booking import holds
 
 router = APIRouter(prefix="/v1/calendar/holds", tags=["holds"], route_class=JsonRoute)
 

@@ -10,7 +10,7 @@ from kalends.api.rate_limits import Allowance, RateLimits
 from kalends.core.caller import Caller
 from kalends.core.errors import Unavailable
 from kalends.db.database import Database
-from kalends.services import keys
+from kalends.services.setup import keys
 from kalends.telemetry import Outage
 
 MINUTE = timedelta(minutes=1)

@@ -7,7 +7,7 @@ from kalends.db.database import Tx
 from kalends.ids import digest
 from kalends.schemas.appointments import BookedByStaffAnswer, ManageLinkAnswer
 from kalends.schemas.public import BookedAnswer
-from kalends.services import manage_links
+from kalends.services.booking import manage_links
 
 C = TypeVar("C", bound=Change[Any])
 NOTHING_KEPT = '{"manage_url": null, "manage_token": null}'

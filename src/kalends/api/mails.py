@@ -11,7 +11,7 @@ from kalends.api.errors import reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.schemas.mails import MailAnswer, MailsAnswer, MailsQuery
-from kalends.services import mails
+from kalends.services.leaving import mails
 
 router = APIRouter(prefix="/v1/mails", tags=["mails"], route_class=JsonRoute)
 

@@ -17,7 +17,7 @@ from kalends.schemas.public import (
     Confirmation,
     Rescheduling,
 )
-from kalends.services import booking_page
+from kalends.services.booking import booking_page
 
 router = APIRouter(prefix="/v1/public/appointments", tags=["manage"], route_class=JsonRoute)
 

@@ -25,7 +25,8 @@ from kalends.schemas.organizations import (
     OrganizationChange,
     RevokedKeyAnswer,
 )
-from kalends.services import keys, organizations, revocation, webhooks
+from kalends.services.leaving import revocation, webhooks
+from kalends.services.setup import keys, organizations
 
 router = APIRouter(route_class=JsonRoute)
 organization = APIRouter(prefix="/v1/organization", tags=["organization"], route_class=JsonRoute)

@@ -25,7 +25,7 @@ from kalends.schemas.hours import (
     OverridesAnswer,
 )
 from kalends.schemas.wire import Deleted
-from kalends.services import overrides
+from kalends.services.setup import overrides
 
 
 async def _schedule(request: Request) -> str | None:

@@ -29,7 +29,7 @@ from kalends.schemas.public import (
 from kalends.schemas.queries import ClientExplainQuery, ClientSlotsQuery
 from kalends.schemas.slots import ClientSlotsAnswer, Explanation
 from kalends.schemas.wire import Deleted
-from kalends.services import booking_page, holds, slots
+from kalends.services.booking import booking_page, holds, slots
 
 router = APIRouter(prefix="/v1/public", tags=["public"], route_class=JsonRoute)
 

@@ -7,7 +7,7 @@ from kalends.clock import Clock
 from kalends.core.errors import OutcomeUnknown, Unavailable
 from kalends.db import patience
 from kalends.db.database import Database
-from kalends.services import readiness
+from kalends.services.setup import readiness
 
 SHARED_SECONDS = 1.0
 """How long an answer is given to others who ask, besides the time it takes to get it."""

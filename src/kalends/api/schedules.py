@@ -10,7 +10,7 @@ from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.schemas.hours import ScheduleAnswer, ScheduleChange, ScheduleCreate, SchedulesAnswer
 from kalends.schemas.wire import Deleted
-from kalends.services import schedules
+from kalends.services.setup import schedules
 
 router = APIRouter(prefix="/v1/calendar/schedules", tags=["schedules"], route_class=JsonRoute)
 

@@ -11,7 +11,7 @@ from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.schemas.queries import ExplainQuery, SlotsQuery
 from kalends.schemas.slots import Explanation, SlotsAnswer
-from kalends.services import slots
+from kalends.services.booking import slots
 
 router = APIRouter(prefix="/v1/calendar/slots", tags=["slots"], route_class=JsonRoute)
 

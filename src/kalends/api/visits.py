@@ -17,9 +17,10 @@ from kalends.core.caller import Host, Link, Visitor
 from kalends.core.errors import Moved, NotFound, Unbookable, Wanted
 from kalends.db.batches import Batches
 from kalends.ids import digest
-from kalends.services import manage_links, parties
-from kalends.services.idempotency import Ticket
-from kalends.services.parties import Party
+from kalends.services.booking import manage_links
+from kalends.services.outbox import parties
+from kalends.services.outbox.idempotency import Ticket
+from kalends.services.outbox.parties import Party
 from kalends.shares import Share
 
 Slug = Annotated[str, Path(max_length=63, pattern=NO_NUL, description="The organization's.")]

@@ -30,7 +30,8 @@ from kalends.schemas.webhooks import (
     WebhookCreate,
     WebhooksAnswer,
 )
-from kalends.services import event_order, webhooks
+from kalends.services.leaving import webhooks
+from kalends.services.outbox import event_order
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=JsonRoute)
 

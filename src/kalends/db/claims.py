@@ -93,7 +93,7 @@ def claim(tx: Tx, appointment: Values, event: Values | None, *, promised: bool =
 
     `appointment` and `event` are whole rows. An appointment with `overlap_allowed` may overlap any other; one
     that was `promised` (by a hold) may overlap what staff have forced there since the hold was made. What has
-    lapsed is in the way until it is settled (`services.lapses`).
+    lapsed is in the way until it is settled (`services.booking.lapses`).
     """
     row = dict(appointment, reach=_reach(appointment), promised=promised)
     if tx.dialect.name == "postgresql":

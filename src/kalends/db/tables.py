@@ -405,10 +405,10 @@ appointments = Table(
 )
 """Appointments, and holds (`is_hold`): a hold is time that is kept for a client without a name yet, pending
 like an appointment that waits for its confirmation. Both lapse at `expires_at`, whether or not that has been
-stored yet (`services.lapses`). A hold of version 0 is a booking whose client has not confirmed it
-by mail yet (`services.confirmations`). `client_email_folded` and `client_phone_digits` are `client_email` and
-`client_phone` as they are compared (`core.contacts`). `held_from` is a digest of the network address from
-which a client holds time; null otherwise."""
+stored yet (`services.booking.lapses`). A hold of version 0 is a booking whose client has not confirmed it
+by mail yet (`services.booking.confirmations`). `client_email_folded` and `client_phone_digits` are
+`client_email` and `client_phone` as they are compared (`core.contacts`). `held_from` is a digest of the
+network address from which a client holds time; null otherwise."""
 
 
 class AppointmentChangeColumns(TypedColumns):
@@ -487,7 +487,7 @@ events = Table(
 )
 """The outbox. `payload` is JSON kept as text: what is delivered later is made of these very bytes. `seq`
 numbers an organization's events in the order of their commits; it is given after the commit
-(`services.event_order`). `subject_id` is what the event is about, at its version `subject_version`."""
+(`services.outbox.event_order`). `subject_id` is what the event is about, at its version `subject_version`."""
 
 
 class EventHeadColumns(TypedColumns):

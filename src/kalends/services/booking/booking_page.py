@@ -1,0 +1,154 @@
+"""What clients do for themselves: look, hold, book, and later cancel or move."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from kalends.core.caller import Host, Link, Visitor
+from kalends.core.errors import Malformed, TooLate
+from kalends.core.hours import stamp
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import appointment_types
+from kalends.schemas.answers import answered
+from kalends.schemas.appointments import Appointment, AppointmentChange
+from kalends.schemas.holds import ClientHoldCreate, Hold
+from kalends.schemas.public import (
+    BookableType,
+    BookingPage,
+    Cancellation,
+    ClientBooking,
+    Rescheduling,
+    changeable_until,
+    host_summary,
+)
+from kalends.services.booking import (
+    appointment_changes,
+    appointments,
+    bookings,
+    client_limits,
+    confirmations,
+    holds,
+    manage_links,
+    offers,
+)
+from kalends.services.outbox import parties
+
+
+def page(tx: Tx, host: Host) -> BookingPage:
+    """Return the organization and its active types, in the organization's order."""
+    rows = tx.execute(
+        select(appointment_types)
+        .where(appointment_types.c.org_id == host.org_id, appointment_types.c.is_active)
+        .order_by(appointment_types.c.sort_order, appointment_types.c.id)
+    )
+    types = [
+        BookableType.model_validate({**row._mapping, "questions": row.booking_questions}) for row in rows
+    ]
+    return BookingPage(organization=host_summary(host), appointment_types=types)
+
+
+def hold(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: datetime) -> Hold:
+    """Keep time for a while, by every rule. Raises TooManyHolds, and what `holds.hold` raises."""
+    client_limits.of_address(tx, host, visitor, now)
+    return holds.hold(tx, parties.client(host), wish, now, held_from=visitor.digest)
+
+
+def book(
+    tx: Tx, host: Host, wish: ClientBooking, visitor: Visitor, now: datetime
+) -> tuple[Appointment, str | None]:
+    """Book by every rule, or with a hold. Returns the appointment and the token of its client's link. If
+    clients confirm by mail, the booking waits for that, and only the mail has a link: the token is None.
+
+    Raises Malformed for wrong answers to the type's questions and without an address to mail to, TooManyOpen,
+    TooManyHolds, and what `bookings.book` raises.
+    """
+    type_ = offers.type_of(tx, host.org_id, wish.appointment_type_id)
+    answers = answered(offers.questions_of(type_), wish.answers)
+    by_mail = host.clients_confirm_by_mail
+    if by_mail and wish.client_email is None:
+        reason = "is required, since the booking has to be confirmed by mail"
+        raise Malformed(f"client_email {reason}", fields=[{"field": "client_email", "reason": reason}])
+    client_limits.of_client(tx, host, type_, wish.client_email, wish.client_phone, now)
+    if by_mail:
+        client_limits.of_address(tx, host, visitor, now, besides=wish.hold_id)
+    asked_from = visitor.digest if by_mail else None
+    booked = bookings.book(
+        tx, parties.client(host), wish, answers, now, hold_id=wish.hold_id, asked_from=asked_from
+    )
+    return booked, None if by_mail else manage_links.issue(tx, host.org_id, booked.id, now)
+
+
+def own(tx: Tx, link: Link, now: datetime) -> Appointment:
+    """Return the appointment of a link. Raises NotFound if the link has ended."""
+    row = _row(tx, link, now)
+    manage_links.must_be_good(
+        tx, link
+    )  # after the row was read, so nothing newer than the link's end is shown
+    return confirmations.shown(row) if row.is_hold else appointments.shown(row, now)
+
+
+def confirm(tx: Tx, link: Link, now: datetime) -> Appointment:
+    """Confirm a booking that waits for its client. If it was confirmed before, or never waited, nothing
+    changes. Raises NotFound, also if it was not confirmed in time, and IllegalTransition if it is
+    cancelled."""
+    row = _row(tx, link, now, locked=True)
+    manage_links.must_be_good(tx, link)
+    return (
+        confirmations.confirm(tx, parties.client(link.host), row, now)
+        if row.is_hold
+        else _confirmed(row, now)
+    )
+
+
+def cancel(tx: Tx, link: Link, wish: Cancellation, now: datetime) -> Appointment:
+    """Cancel an appointment. If it is cancelled already, nothing changes. Raises TooLate,
+    IllegalTransition."""
+    # Locked, since staff may be confirming it at this moment: then the notice for changes applies.
+    row = _row(tx, link, now, locked=True)
+    present = confirmations.shown(row) if row.is_hold else appointments.shown(row, now)
+    if present.status == "cancelled":
+        return present
+    if row.is_hold:
+        return confirmations.withdraw(tx, row, wish.reason, now)
+    _in_time(present, link.host, now)
+    cancelled = AppointmentChange(status="cancelled", cancellation_reason=wish.reason)
+    return _change(tx, link, cancelled, now)
+
+
+def reschedule(tx: Tx, link: Link, wish: Rescheduling, now: datetime) -> Appointment:
+    """Move an appointment by every rule. Raises TooLate, IllegalTransition, Unbookable."""
+    present = own(tx, link, now)
+    appointment_changes.must_be_movable(present.status)
+    confirmations.must_be_confirmed(present)
+    _in_time(present, link.host, now)
+    return _change(tx, link, AppointmentChange(start_time=wish.start_time, check="all"), now)
+
+
+def _change(tx: Tx, link: Link, wish: AppointmentChange, now: datetime) -> Appointment:
+    party = parties.client(link.host)
+    return appointment_changes.change(tx, party, link.appointment_id, wish, now, link=link)
+
+
+def _row(tx: Tx, link: Link, now: datetime, *, locked: bool = False) -> AnyRow:
+    """Return the row behind a link, which may wait for its client's confirmation. Raises NotFound."""
+    row = appointments.find(tx, link.host.org_id, link.appointment_id, asked=True, locked=locked)
+    if row is None:  # it was not confirmed in time, and was removed after the link was found
+        raise manage_links.no_link()
+    confirmations.must_stand(row, now)
+    return row
+
+
+def _confirmed(row: AnyRow, now: datetime) -> Appointment:
+    present = appointments.shown(row, now)
+    if present.status == "cancelled":
+        raise confirmations.is_cancelled()
+    return present
+
+
+def _in_time(appointment: Appointment, host: Host, now: datetime) -> None:
+    until = changeable_until(appointment, host)
+    if now > until:
+        raise TooLate(
+            f"It could be changed until {stamp(until)}; please get in touch with {host.name}.",
+            until=stamp(until),
+        )

@@ -1,0 +1,221 @@
+"""Deciding whether an event is worth a mail, and what the mail has to say."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import literal_column, select
+
+from kalends.core.contacts import is_replaced, is_same
+from kalends.core.event_types import BOOKING_ASKED
+from kalends.core.hours import shifted
+from kalends.core.lifecycle import CONFIRMATION_EXPIRED
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import appointment_types, deliveries, events, organizations
+from kalends.schemas.appointments import Appointment
+from kalends.schemas.letters import Letter, Occasion
+from kalends.services.booking import manage_links
+from kalends.services.booking.appointments import DEFAULT_LANGUAGE
+from kalends.services.booking.confirmations import UNCONFIRMED
+from kalends.services.outbox import mailing
+from kalends.services.outbox.mailing import CLIENT, FORMER, MAIL, REMINDER, STAFF
+
+_WITHOUT_LINK = frozenset({"cancelled", "expired", "former"})
+
+STILL_NEWS = timedelta(days=7)
+"""How long people are still told that something did not take place, though it would be over by now."""
+
+
+def write(
+    tx: Tx, org_id: str, delivery: AnyRow, present: Appointment | None, now: datetime
+) -> Letter | datetime | None:
+    """Return the letter of a delivery (with its event's `type` and `payload`); when to ask again, if it is
+    too early for it; None if nobody wants it. `present` is the appointment as it is now, locked, so that its
+    address stays the same until the letter's link is stored."""
+    payload = json.loads(delivery.payload)
+    then = Appointment.model_validate(payload["appointment"])  # as the event left it
+    previous: dict[str, Any] = payload.get("previous", {})
+    if present is None:
+        return None
+    if delivery.type == BOOKING_ASKED:
+        waits = present.version == UNCONFIRMED and present.status == "pending"
+        return _letter(tx, org_id, delivery, "asked", then, then.client_email, now) if waits else None
+    if delivery.audience == FORMER:
+        return _farewell(tx, org_id, delivery, then, previous, present, now)
+    if then.end_time <= now and not _is_still_news(then, now):
+        return None  # it is over: staff entered it afterwards, or no mails were sent for long
+    if delivery.audience == REMINDER:
+        return _reminder(tx, org_id, delivery, then, present, now)
+    occasion = _occasion(delivery.type, then, previous, payload["actor"]["kind"])
+    if occasion is None:
+        return None
+    # The reader at a new address knows no earlier time.
+    before = None if _has_new_reader(then, previous) else previous.get("start_time")
+    if delivery.audience == STAFF:
+        if payload["actor"]["kind"] == "api_key":
+            return None  # staff know what they did themselves
+    elif not is_same(then.client_email, present.client_email):
+        return None  # the reader at the present address is told by the event that brought it
+    return _letter(tx, org_id, delivery, occasion, then, present.client_email, now, before=before)
+
+
+def _occasion(event_type: str, then: Appointment, previous: dict[str, Any], by: str) -> Occasion | None:
+    """Return what an event means to people; None if nothing. One change is one mail, even if it makes two
+    events."""
+    stands = then.status in ("pending", "confirmed")
+    match event_type.removeprefix("appointment."):
+        case "created" | "confirmed":
+            return "requested" if then.status == "pending" else "confirmed"
+        case "rescheduled" if _is_second(then, previous):
+            return None
+        case "rescheduled" | "updated" if stands and _has_new_reader(then, previous):
+            return "requested" if then.status == "pending" else "confirmed"
+        case "updated" if then.status == "cancelled" and _has_new_reader(then, previous):
+            # Only a stranger may have been told of it.
+            return "expired" if then.cancellation_reason == CONFIRMATION_EXPIRED else "cancelled"
+        case "rescheduled" if stands:
+            return "requested" if then.status == "pending" else "moved"
+        case "cancelled":
+            lapsed = by == "system" and then.cancellation_reason == CONFIRMATION_EXPIRED
+            return "expired" if lapsed else "cancelled"
+        case _:
+            return None
+
+
+def _is_second(then: Appointment, previous: dict[str, Any]) -> bool:
+    """Return whether a move is the second event of its change: the change of status was told already."""
+    return "status" in previous and then.status != "pending"
+
+
+def _has_new_reader(then: Appointment, previous: dict[str, Any]) -> bool:
+    """Return whether an event brought an address that leads to somebody else."""
+    return "client_email" in previous and not is_same(previous["client_email"], then.client_email)
+
+
+def _farewell(
+    tx: Tx,
+    org_id: str,
+    delivery: AnyRow,
+    then: Appointment,
+    previous: dict[str, Any],
+    present: Appointment,
+    now: datetime,
+) -> Letter | None:
+    """Return a letter to an address that is no longer the client's, which takes back what was mailed there;
+    None if nothing was. It may be a stranger's, so it says nothing that was not mailed before."""
+    address = previous.get("client_email")
+    if not is_replaced(address, then.client_email) or not is_replaced(address, present.client_email):
+        return None
+    if delivery.type == "appointment.rescheduled" and _is_second(then, previous):
+        return None
+    known = _last_told(tx, org_id, delivery, then.id, address)
+    if known is None or known.end_time <= now:
+        return None
+    gone = known.model_copy(
+        update={
+            "status": "cancelled",
+            "version": then.version,
+            "updated_at": then.updated_at,
+            "cancellation_reason": None,
+        }
+    )
+    return _letter(tx, org_id, delivery, "former", gone, address, now)
+
+
+def _last_told(
+    tx: Tx, org_id: str, delivery: AnyRow, appointment_id: str, address: str | None
+) -> Appointment | None:
+    """Return the appointment as the last mail to an address had it; None if there was none, or if it was a
+    cancellation."""
+    mails = tx.execute(
+        select(events.c.type, events.c.payload)
+        .join_from(
+            deliveries,
+            events,
+            (events.c.org_id == deliveries.c.org_id) & (events.c.id == deliveries.c.event_id),
+        )
+        .where(
+            deliveries.c.org_id == org_id,
+            deliveries.c.receiver_id == MAIL,
+            deliveries.c.subject_id == mailing.subject(appointment_id, CLIENT),
+            deliveries.c.place < delivery.place,
+            # In the index's own words.
+            deliveries.c.status == literal_column("'delivered'"),
+            deliveries.c.audience == literal_column("'client'"),
+        )
+        .order_by(deliveries.c.place.desc())
+    )
+    for mail in mails:
+        known = Appointment.model_validate(json.loads(mail.payload)["appointment"])
+        if is_same(known.client_email, address):
+            return None if mail.type == "appointment.cancelled" else known
+    return None
+
+
+def _is_still_news(then: Appointment, now: datetime) -> bool:
+    """Return whether people should still hear of an appointment that would be over by now, that it was
+    cancelled, or confirmed by nobody, before its end: they may wait for an answer, or wonder about it."""
+    gone = then.cancelled_at
+    return (
+        then.status == "cancelled"
+        and gone is not None
+        and gone < then.end_time
+        and now < shifted(gone, STILL_NEWS)
+    )
+
+
+def _reminder(
+    tx: Tx, org_id: str, delivery: AnyRow, then: Appointment, present: Appointment, now: datetime
+) -> Letter | datetime | None:
+    """Return a reminder of what still stands as it was booked and has not begun; when to ask again, if it is
+    too early for it; else None."""
+    stands = present.status == "confirmed" and present.start_time == then.start_time > now
+    type_ = appointment_types.c
+    hours = tx.execute(
+        select(type_.reminder_hours).where(type_.org_id == org_id, type_.id == then.appointment_type_id)
+    ).scalar()
+    if not stands or present.client_email is None:
+        return None
+    if hours is None:
+        return then.start_time  # unless the type wants reminders by then
+    due = shifted(then.start_time, -timedelta(hours=hours))
+    if now < due:
+        return due
+    if then.updated_at > due:
+        return None  # it was booked so late that the confirmation is reminder enough
+    return _letter(tx, org_id, delivery, "reminder", present, present.client_email, now)
+
+
+def _letter(
+    tx: Tx,
+    org_id: str,
+    delivery: AnyRow,
+    occasion: Occasion,
+    about: Appointment,
+    client: str | None,
+    now: datetime,
+    *,
+    before: str | None = None,
+) -> Letter | None:
+    """Return a letter to the delivery's audience: to staff, who answer to the address `client`, or to that
+    address, with a link of the client's own if it is of use. Returns None if there is no address."""
+    host = tx.execute(select(organizations).where(organizations.c.id == org_id)).one()
+    to_staff = delivery.audience == STAFF
+    address = host.notification_email if to_staff else client
+    if address is None:
+        return None
+    has_link = not to_staff and occasion not in _WITHOUT_LINK
+    return Letter(
+        id=f"{delivery.event_id}.{delivery.audience}",
+        occasion=occasion,
+        to_staff=to_staff,
+        address=address,
+        name=host.name if to_staff else about.client_name,
+        reply_to=client if to_staff else host.notification_email,
+        language=(host.language or DEFAULT_LANGUAGE) if to_staff else about.client_language,
+        timezone=host.timezone if to_staff else about.client_timezone or host.timezone,
+        host=host.name,
+        appointment=about,
+        before=None if before is None else datetime.fromisoformat(before),
+        link=manage_links.issue(tx, org_id, about.id, now) if has_link else None,
+    )

@@ -1,0 +1,58 @@
+"""The outbox: what happened, written in the transaction that made it happen."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert
+
+from kalends.db.claims import Values
+from kalends.db.database import Tx
+from kalends.db.tables import events as outbox
+from kalends.ids import new_id
+from kalends.schemas.events import AppointmentChanged, AppointmentCreated
+from kalends.schemas.wire import Answer
+from kalends.services.outbox.parties import Party
+
+
+def row(
+    org_id: str,
+    event_type: str,
+    payload: str,
+    now: datetime,
+    *,
+    subject: str | None = None,
+    version: int | None = None,
+) -> Values:
+    """Return a row of `events`, not numbered yet. `payload` is JSON: what happened, and who caused it
+    (`actor`)."""
+    return {
+        "org_id": org_id,
+        "id": new_id("evt"),
+        "type": event_type,
+        "payload": payload,
+        "occurred_at": now,
+        "subject_id": subject,
+        "subject_version": version,
+        "seq": None,
+    }
+
+
+def of_appointment(
+    event_type: str, payload: AppointmentCreated | AppointmentChanged, now: datetime
+) -> Values:
+    """Return a row about an appointment."""
+    it = payload.appointment
+    return row(it.org_id, event_type, payload.model_dump_json(), now, subject=it.id, version=it.version)
+
+
+def tell(
+    tx: Tx, party: Party, event_type: str, content: Answer | Mapping[str, Any], subject: str, now: datetime
+) -> None:
+    """Store an event about anything but an appointment: `party` caused it, `subject` is the id of what it
+    happened to, and `content` is what readers are told: usually what the API answers."""
+    if isinstance(content, Answer):
+        content = content.model_dump(mode="json", by_alias=True)
+    payload = json.dumps({**content, "actor": party.actor.model_dump()}, ensure_ascii=False)
+    tx.execute(insert(outbox), row(party.org_id, event_type, payload, now, subject=subject))

@@ -1,0 +1,151 @@
+"""Calendars: people, rooms, chairs: what can't be in two places at once."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, exists, insert, select, update
+
+from kalends.core.errors import Conflict, InUse, NotFound
+from kalends.db.claims import active_at, lock_calendars, lock_settings
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import appointment_types, appointments, calendars, type_calendars
+from kalends.ids import new_id
+from kalends.schemas.calendars import Calendar, CalendarAnswer, CalendarChange, CalendarCreate
+from kalends.schemas.wire import Deleted
+from kalends.services.outbox import events
+from kalends.services.outbox.parties import Party
+from kalends.services.setup import schedules
+
+
+def create(tx: Tx, party: Party, wish: CalendarCreate, now: datetime) -> Calendar:
+    """Add a calendar. Raises NotFound for an unknown schedule."""
+    lock_settings(tx, party.org_id)
+    row = {
+        "org_id": party.org_id,
+        "id": new_id("cal"),
+        "color": None,
+        "is_active": True,
+        "is_default": False,
+        "schedule_id": None,
+        "deleted_at": None,
+        "created_at": now,
+        "updated_at": now,
+    } | _values(tx, party.org_id, wish)
+    tx.execute(insert(calendars), row)
+    calendar = Calendar.model_validate(row)
+    events.tell(tx, party, "calendar.created", CalendarAnswer.of(calendar), calendar.id, now)
+    return calendar
+
+
+def all_of(tx: Tx, org_id: str) -> list[Calendar]:
+    """Return every calendar, the default one first."""
+    rows = tx.execute(
+        select(calendars)
+        .where(calendars.c.org_id == org_id, calendars.c.deleted_at.is_(None))
+        .order_by(calendars.c.is_default.desc(), calendars.c.id)
+    )
+    return [Calendar.model_validate(dict(row._mapping)) for row in rows]
+
+
+def get(tx: Tx, org_id: str, calendar_id: str) -> Calendar:
+    """Return one calendar. Raises NotFound."""
+    return Calendar.model_validate(dict(_row(tx, org_id, calendar_id)._mapping))
+
+
+def change(tx: Tx, party: Party, calendar_id: str, wish: CalendarChange, now: datetime) -> Calendar:
+    """Change what is sent. Raises NotFound for the calendar or its schedule, Malformed for another value of
+    what can't be changed."""
+    org_id = party.org_id
+    lock_settings(tx, org_id)
+    present = dict(_row(tx, org_id, calendar_id)._mapping)
+    wish.must_agree(Calendar.model_validate(present))
+    row = present | _values(tx, org_id, wish) | {"updated_at": now}
+    tx.execute(
+        update(calendars).where(calendars.c.org_id == org_id, calendars.c.id == calendar_id).values(**row)
+    )
+    calendar = Calendar.model_validate(row)
+    events.tell(tx, party, "calendar.updated", CalendarAnswer.of(calendar), calendar_id, now)
+    return calendar
+
+
+def remove(tx: Tx, party: Party, calendar_id: str, now: datetime) -> str:
+    """Take a calendar out of service; its past stays readable. Returns its id.
+
+    Raises NotFound; Conflict for the default one; InUse if appointments lie ahead, or if a type has no other
+    calendar.
+    """
+    org_id = party.org_id
+    lock_settings(tx, org_id)
+    lock_calendars(tx, org_id, [calendar_id])  # nobody books there until it is decided
+    row = _row(tx, org_id, calendar_id)
+    if row.is_default:
+        raise Conflict("The default calendar can't be deleted; every organization needs one.")
+    ahead = exists().where(
+        appointments.c.org_id == org_id,
+        appointments.c.calendar_id == calendar_id,
+        appointments.c.busy_end > now,
+        *active_at(now),
+    )
+    if tx.execute(select(ahead)).scalar():
+        raise InUse("Appointments lie ahead in this calendar; move or cancel them first.")
+    served = (type_calendars.c.org_id == org_id, type_calendars.c.calendar_id == calendar_id)
+    others = type_calendars.alias()
+    alone = (
+        select(appointment_types.c.name)
+        .join_from(
+            type_calendars,
+            appointment_types,
+            (appointment_types.c.org_id == type_calendars.c.org_id)
+            & (appointment_types.c.id == type_calendars.c.appointment_type_id),
+        )
+        .where(
+            *served,
+            ~exists().where(
+                others.c.org_id == org_id,
+                others.c.appointment_type_id == type_calendars.c.appointment_type_id,
+                others.c.calendar_id != calendar_id,
+            ),
+        )
+    )
+    if (name := tx.execute(alone).scalar()) is not None:
+        raise InUse(f"The appointment type '{name}' has no other calendar; give it one first.")
+    tx.execute(delete(type_calendars).where(*served))
+    tx.execute(
+        update(calendars)
+        .where(calendars.c.org_id == org_id, calendars.c.id == calendar_id)
+        .values(deleted_at=now, updated_at=now, is_active=False)
+    )
+    events.tell(tx, party, "calendar.deleted", Deleted.of(calendar_id), calendar_id, now)
+    return calendar_id
+
+
+def known(tx: Tx, org_id: str, ids: list[str]) -> bool:
+    """Tell whether all these calendars exist."""
+    found = select(calendars.c.id).where(
+        calendars.c.org_id == org_id, calendars.c.id.in_(ids), calendars.c.deleted_at.is_(None)
+    )
+    return set(ids) <= set(tx.execute(found).scalars())
+
+
+def default_id(tx: Tx, org_id: str) -> str:
+    """Return the id of the organization's default calendar."""
+    default = select(calendars.c.id).where(calendars.c.org_id == org_id, calendars.c.is_default)
+    return tx.execute(default).scalar_one()
+
+
+def _row(tx: Tx, org_id: str, calendar_id: str) -> AnyRow:
+    row = tx.execute(
+        select(calendars).where(
+            calendars.c.org_id == org_id, calendars.c.id == calendar_id, calendars.c.deleted_at.is_(None)
+        )
+    ).first()
+    if row is None:
+        raise NotFound("There is no calendar with this id.")
+    return row
+
+
+def _values(tx: Tx, org_id: str, wish: CalendarChange) -> dict[str, Any]:
+    sent = wish.sent()
+    if sent.get("schedule_id") is not None:
+        schedules.named(tx, org_id, sent["schedule_id"], field="schedule_id")
+    return sent

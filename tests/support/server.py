@@ -9,10 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Self
-
-import httpx
 
 KALENDS = Path(sys.executable).with_name("kalends")
 START_SECONDS = 30
@@ -90,13 +89,22 @@ class Server(Running):
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             assert self.process.poll() is None, "the server ended"
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5).status_code == 200:
-                    facts = json.loads(self.process.stdout.readline())
-                    assert facts["url"] == f"http://{self._shown()}:{self.port}"
-                    return self
+            if self._is_ready():
+                facts = json.loads(self.process.stdout.readline())
+                assert facts["url"] == f"http://{self._shown()}:{self.port}"
+                return self
             time.sleep(0.02)
         raise AssertionError("the server did not get ready")
+
+    def _is_ready(self) -> bool:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
 
     def _shown(self) -> str:
         """The host it names as its own."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench.wire import Connection, Reply
+from bench.wire import Reply
 from sqlalchemy import func, select, text, update
 
 from kalends.clock import SystemClock
@@ -31,8 +31,10 @@ from kalends.schemas.holds import HoldCreate
 from kalends.services.booking import bookings, holds
 from kalends.services.outbox.parties import Party
 from tests.support.books import check_histories, check_times
+from tests.support.desk import week
 from tests.support.load import PATH
 from tests.support.organizations import Org, make_org
+from tests.support.patient import PatientClient, crowd
 from tests.support.server import KALENDS, serving
 
 HOLDS = "/v1/calendar/holds"
@@ -118,47 +120,21 @@ class Ask:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Line:
-    """A connection that is opened anew where it was idle: servers hang up on those, after five seconds."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._connection: Connection | None = None
-        self._used = 0.0
-
-    async def ready(self) -> Connection:
-        now = asyncio.get_running_loop().time()
-        if self._connection is None or now > self._used + 2:
-            await self.close()
-            self._connection = await Connection.open(self._port)
-        self._used = now
-        return self._connection
-
-    async def send(self, ask: Ask) -> Reply:
-        connection = await self.ready()
-        reply = await connection.send(ask.method, ask.path, ask.body, ask.key, dict(ask.headers))
-        self._used = asyncio.get_running_loop().time()
-        return reply
-
-    async def close(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
-
-
 @dataclass
 class House:
     """An organization that is open day and night: what its staff and its clients ask, and a crowd of them."""
 
     org: Org
     slug: str
-    crowd: list[Line]
+    crowd: list[PatientClient]
     database: Database
     slowest: float = 0.0
     turned_away: int = 0
 
     async def send(self, ask: Ask, seat: int = 0) -> Reply:
         """The answer; who is turned away, since a machine is too slow for so many, asks again."""
-        reply = await self.crowd[seat].send(ask)
+        client = self.crowd[seat]
+        reply = await client.once(ask.method, ask.path, ask.body, ask.key, dict(ask.headers))
         self.slowest = max(self.slowest, reply.seconds)
         if reply.status == 503 and reply.json()["error"].startswith(OVERLOADED):
             self.turned_away += 1
@@ -168,8 +144,8 @@ class House:
 
     async def at_once(self, asks: Sequence[Ask]) -> list[Reply]:
         """Everybody's answers, in the order of the questions."""
-        for line in self.crowd[: len(asks)]:
-            await line.ready()
+        for client in self.crowd[: len(asks)]:
+            await client.ready()
         replies = await asyncio.gather(*(self.send(ask, seat) for seat, ask in enumerate(asks)))
         for ask, reply in zip(asks, replies, strict=True):
             assert reply.status < 500, (ask, reply)
@@ -260,21 +236,19 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def opened(served: Served, crowd: int, **kind: Any) -> AsyncIterator[House]:
+async def opened(served: Served, number: int, **kind: Any) -> AsyncIterator[House]:
     """A new organization with a type of 60 minutes, its default calendar, and a crowd of so many."""
     database = open_database(served.url, pool_size=1)
-    lines = [Line(served.port) for _ in range(crowd)]
     try:
         org = await make_org(database, SystemClock().now(), **(OPEN | kind))
         slug = await database.read(_slug, org.id)
-        house = House(org, slug, lines, database)
-        hours = [{"day_of_week": day, "start_time": "00:00:00", "end_time": "24:00:00"} for day in range(7)]
-        await house.done(house.staff("", "/v1/calendar/availability", {"schedules": hours}, "PUT"))
-        await house.done(house.staff("", "/v1/organization", {"public_bookings_per_hour": None}, "PATCH"))
-        yield house
+        async with crowd(served.port, number) as clients:
+            house = House(org, slug, clients, database)
+            hours = {"schedules": week("00:00-24:00")}
+            await house.done(house.staff("", "/v1/calendar/availability", hours, "PUT"))
+            await house.done(house.staff("", "/v1/organization", {"public_bookings_per_hour": None}, "PATCH"))
+            yield house
     finally:
-        for line in lines:
-            await line.close()
         await database.close()
 
 
@@ -297,7 +271,7 @@ def test_of_200_who_want_one_slot_in_different_ways_one_gets_it(served: Served, 
 
 async def _mixed_race(served: Served, large: bool) -> None:
     rounds = 20 if large else 2
-    async with opened(served, crowd=200) as house:
+    async with opened(served, 200) as house:
         scene = await Scene.set(house)
         slowest = []
         for n, state in zip(
@@ -469,7 +443,7 @@ def test_of_60_who_want_the_last_place_of_a_day_or_a_week_one_gets_it(
 
 async def _last_places(served: Served, cap: str, large: bool) -> None:
     rounds = 15 if large else 1
-    async with opened(served, crowd=60) as house:
+    async with opened(served, 60) as house:
         calendars = [house.org.calendar_id, await house.new_calendar()]
         capped = await house.new_type(calendarIds=calendars, **{cap: CAPS[cap]})
         wish = {"appointment_type_id": capped}
@@ -518,7 +492,7 @@ def test_a_hold_is_redeemed_once(served: Served, large: bool) -> None:
 
 async def _redeem(served: Served, large: bool) -> None:
     rounds = 20 if large else 2
-    async with opened(served, crowd=51) as house:
+    async with opened(served, 51) as house:
         second = await house.new_calendar()
         shared = await house.new_type(calendarIds=[house.org.calendar_id, second])
         for n in range(rounds):
@@ -549,7 +523,7 @@ def test_what_lapses_is_booked_once(served: Served, large: bool) -> None:
 
 async def _lapses(served: Served, large: bool) -> None:
     rounds = 10 if large else 1
-    async with opened(served, crowd=220) as house:
+    async with opened(served, 220) as house:
         waiting = await house.new_type(requiresConfirmation=True, confirmWithinHours=1)
         once_a_day = await house.new_type(
             maxPerDay=1, calendarIds=[house.org.calendar_id, await house.new_calendar()]
@@ -672,7 +646,7 @@ def test_whatever_is_moved_at_once_nobody_waits_in_a_ring(
 
 
 async def _bustle(served: Served, seconds: float) -> None:
-    async with opened(served, crowd=32, maxPerDay=10) as house:
+    async with opened(served, 32, maxPerDay=10) as house:
         calendars = [house.org.calendar_id, await house.new_calendar(), await house.new_calendar()]
         await house.done(
             house.staff(

@@ -4,11 +4,11 @@ import asyncio
 from collections import Counter
 
 import pytest
-from bench.wire import Connection, Reply
 
 from tests.support.books import check_books
 from tests.support.load import PATH
 from tests.support.organizations import new_org
+from tests.support.patient import crowd
 from tests.support.server import serving
 
 CLIENTS = 200
@@ -27,29 +27,22 @@ def test_of_200_clients_who_want_one_slot_one_gets_it(url: str, options: list[st
 
 async def _race(url: str, port: int, rounds: int) -> float:
     org = await new_org(url)
-    connections = [await Connection.open(port) for _ in range(CLIENTS)]
     slowest = 0.0
     won = []
-    for day in range(rounds):
-        wish = org.wish(start_time=f"2030-01-{day + 1:02}T09:00:00Z")
-        replies = await asyncio.gather(*(_post(each, wish, org.key) for each in connections))
-        assert Counter(reply.status for reply in replies) == {200: 1, 409: CLIENTS - 1}
-        winner = next(reply.json()["appointment"] for reply in replies if reply.status == 200)
-        assert winner["start_time"] == wish["start_time"]
-        won.append(winner["id"])
-        for reply in replies:
-            if reply.status == 409:
-                [reason] = reply.json()["details"]["reasons"]
-                assert reason["appointment_id"] == winner["id"]
-        slowest = max(slowest, *(reply.seconds for reply in replies))
-    for each in connections:
-        await each.close()
+    async with crowd(port, CLIENTS) as clients:
+        for day in range(rounds):
+            wish = org.wish(start_time=f"2030-01-{day + 1:02}T09:00:00Z")
+            for each in clients:
+                await each.ready()
+            replies = await asyncio.gather(*(each.send("POST", PATH, wish, org.key) for each in clients))
+            assert Counter(reply.status for reply in replies) == {200: 1, 409: CLIENTS - 1}
+            winner = next(reply.json()["appointment"] for reply in replies if reply.status == 200)
+            assert winner["start_time"] == wish["start_time"]
+            won.append(winner["id"])
+            for reply in replies:
+                if reply.status == 409:
+                    [reason] = reply.json()["details"]["reasons"]
+                    assert reason["appointment_id"] == winner["id"]
+            slowest = max(slowest, *(reply.seconds for reply in replies))
     assert await check_books(url, org, won) == rounds
     return slowest
-
-
-async def _post(connection: Connection, wish: dict[str, str], key: str) -> Reply:
-    """Ask for the slot, and again if the server is too busy: it says so, and nothing was booked."""
-    while (reply := await connection.post(PATH, wish, key)).status == 503:
-        await asyncio.sleep(float(reply.headers["retry-after"]))
-    return reply

@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test torture lint package lock upgrade audit bench bench-list bench-slots bench-leaving bench-pressure clean
+.PHONY: run test torture snapshots lint package lock upgrade audit bench bench-list bench-slots bench-leaving bench-pressure clean
 
 run: .venv/run   ## install and serve the demo on http://127.0.0.1:8000
 	$(BIN)/kalends serve --demo --port $(PORT)
@@ -15,6 +15,10 @@ test: .venv/dev   ## install and run every test, on SQLite and on a real Postgre
 
 torture: .venv/dev   ## the long versions: races, kill -9, database outages
 	$(BIN)/python -m pytest -rP -m torture
+
+snapshots: .venv/dev   ## renew the examples, the OpenAPI document and what else tests compare with; then read the difference
+	for each in house/test_examples house/test_openapi house/test_errors api/test_stored_events; do \
+	  KALENDS_UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/$$each.py || exit; done
 
 lint: .venv/dev   ## style, types and the import law
 	$(BIN)/ruff check .

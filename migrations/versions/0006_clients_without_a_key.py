@@ -2,7 +2,7 @@
 mail, and how many bookings an organization takes in an hour.
 
 Revision ID: 0006
-Revises: 0004
+Revises: 0005
 """
 
 import sqlalchemy as sa

@@ -26,7 +26,7 @@ MONDAY = {"day_of_week": 1, "start_time": "09:00:00", "end_time": "17:00:00"}
 
 
 async def test_every_kind_of_change_stores_the_same_bytes(opening: Opening) -> None:
-    """Where a change is meant: KALENDS_UPDATE_SNAPSHOTS=1, and look at the difference."""
+    """If a change is meant: `make snapshots`, and read the difference."""
     async with opening() as p:
         await hours(p)
         await types_and_calendars(p)

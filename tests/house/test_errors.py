@@ -21,7 +21,7 @@ def test_every_refusal_has_its_status_and_its_own_code() -> None:
 
 
 def test_every_code_is_documented_with_its_status_and_sentence() -> None:
-    """Where a change is meant: KALENDS_UPDATE_SNAPSHOTS=1 make test, and look at the difference."""
+    """If a change is meant: `make snapshots`, and read the difference."""
     head, _, rest = DOCUMENT.read_text().partition("| --- | --- | --- |\n")
     documented, _, details = rest.partition("\n\n")
     expected = "\n".join(

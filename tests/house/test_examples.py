@@ -20,7 +20,7 @@ from tests.support.stations import whole
 from tests.support.tour import Json, tour
 
 KEPT = Path(kalends.api.__file__).with_name("examples.json")
-COMMAND = "KALENDS_UPDATE_SNAPSHOTS=1 .venv/bin/python -m pytest tests/house/test_examples.py"
+COMMAND = "make snapshots"
 UNPROVOKED = {
     *((kind, code) for kind in (WEBHOOKS, PUBLIC, "/") for code in ("unavailable", "outcome_unknown")),
     ("/", "schema_outdated"),

@@ -29,7 +29,7 @@ def document(said: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("part", ["paths", "schemas", "rest"])
 def test_the_document_is_the_snapshot(said: dict[str, Any], part: str) -> None:
-    """Where a change is meant: KALENDS_UPDATE_SNAPSHOTS=1 make test, and look at the difference."""
+    """If a change is meant: `make snapshots`, and read the difference."""
     rest = without_examples(said)
     paths, schemas = rest.pop("paths"), rest["components"].pop("schemas")
     kept = SNAPSHOT / f"{part}.json"

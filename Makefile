@@ -34,14 +34,14 @@ package: .venv/dev   ## build the wheel and use it in a new environment, away fr
 	cd dist && KALENDS_DATABASE_URL=sqlite:///package.db venv/bin/kalends migrate
 	cd dist && KALENDS_DATABASE_URL=sqlite:///package.db venv/bin/kalends org create Packaged --json
 
-lock: .venv/tools   ## write constraints.txt after a change of pyproject.toml; other versions stay as they are
+lock: .venv/tools/ready   ## write constraints.txt after a change of pyproject.toml; other versions stay as they are
 	.venv/tools/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --strip-extras \
 	  --custom-compile-command "make lock" $(UPGRADE) --output-file constraints.txt pyproject.toml
 
 upgrade:   ## write constraints.txt with the newest version of everything
 	$(MAKE) lock UPGRADE=--upgrade
 
-audit: .venv/tools   ## ask PyPI for known vulnerabilities of what is locked
+audit: .venv/tools/ready   ## ask PyPI for known vulnerabilities of what is locked
 	.venv/tools/bin/python .ci/audit.py
 
 bench: .venv/dev   ## bookings per second beside other ways to build the same (a few minutes)
@@ -71,9 +71,10 @@ bench-pressure: .venv/dev   ## what one rude client costs the others (ten minute
 	touch .venv/dev .venv/run
 
 # Apart from the rest, since nothing of Kalends needs them.
-.venv/tools: .venv/bin/python
+.venv/tools/ready: .venv/bin/python
 	$(PYTHON) -m venv .venv/tools
 	.venv/tools/bin/python -m pip install --quiet --disable-pip-version-check pip-audit uv
+	touch .venv/tools/ready
 
 clean:
 	rm -rf .venv dist build

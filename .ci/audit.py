@@ -1,4 +1,8 @@
-"""Ask PyPI for known vulnerabilities of what constraints.txt names; if it can't be asked, say so and pass."""
+"""Ask PyPI for known vulnerabilities of what constraints.txt names.
+
+If PyPI can't be reached, or knows no vulnerabilities (a mirror may not), this says so and passes. If pip-audit fails
+otherwise, this fails, too: a check that is off must not look like one that has passed.
+"""
 
 import json
 import subprocess
@@ -7,12 +11,18 @@ from pathlib import Path
 from typing import Any
 
 LOCK = Path(__file__).parents[1] / "constraints.txt"
-PATIENCE = 300
+PATIENCE = 120
 """Seconds for all packages together."""
+UNREACHABLE = ("requests.exceptions.", "ServiceError")
+"""What pip-audit says if the network is the reason."""
 
 
 def main() -> int:
-    packages = asked()
+    try:
+        packages = asked()
+    except Failed as failure:
+        print(f"audit: pip-audit failed: {failure}")
+        return 1
     answered = [each for each in packages if "vulns" in each]
     if not answered:
         print("audit: SKIPPED, since PyPI's database of vulnerabilities can't be reached from here")
@@ -25,8 +35,12 @@ def main() -> int:
     return 1 if found else 0
 
 
+class Failed(Exception):
+    """What pip-audit said when it failed by itself."""
+
+
 def asked() -> list[dict[str, Any]]:
-    """Return what pip-audit says of each package, or nothing if it can't say."""
+    """Return what pip-audit says of each package, or nothing if PyPI can't be reached. Raises Failed."""
     command = [str(Path(sys.executable).with_name("pip-audit")), "--requirement", str(LOCK)]
     command += ["--no-deps", "--disable-pip", "--format", "json", "--progress-spinner", "off"]
     try:
@@ -34,9 +48,10 @@ def asked() -> list[dict[str, Any]]:
         packages: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
     except subprocess.TimeoutExpired:
         return []
-    except ValueError:
-        print(done.stderr[-500:])
-        return []
+    except (ValueError, KeyError):
+        if any(sign in done.stderr for sign in UNREACHABLE):
+            return []
+        raise Failed(done.stderr[-500:]) from None
     return packages
 
 

@@ -17,6 +17,7 @@ KNOWN_IN = {
     "asyncpg": {"db"},
     "fastapi": {"api", "web", "app"},
     "httpx": {"delivery"},
+    "kalends.clock": {"cli", "serving", "app", "api", "web", "worker", "courier", "zone_watch", "clock"},
     "kalends.db.tables": {"db", "services"},
     "sqlalchemy": {"db", "services"},
     "sqlite3": {"db"},

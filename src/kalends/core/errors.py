@@ -32,7 +32,7 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
     code: ClassVar[str] = "refused"
 
     def __init__(self, message: str | None = None, /, **details: Any) -> None:
-        self.message = message or (self.__doc__ or "").partition("\n")[0]
+        self.message = message or " ".join((self.__doc__ or "").split())
         self.details: Mapping[str, Any] = details
         super().__init__(self.message)
 
@@ -295,6 +295,3 @@ class OutcomeUnknown(Unavailable):
     Read before repeating, or repeat with the same Idempotency-Key."""
 
     code = "outcome_unknown"
-
-    def __init__(self) -> None:
-        super().__init__(" ".join((self.__doc__ or "").split()))

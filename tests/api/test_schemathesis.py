@@ -18,7 +18,15 @@ HERE = Path(__file__).parent
 SEED = "20240125"
 
 
-@pytest.mark.parametrize("examples", [12, pytest.param(100, marks=pytest.mark.torture)])
+@pytest.mark.parametrize(
+    ("empty_url", "examples"),
+    [
+        ("sqlite", 4),
+        pytest.param("sqlite", 100, marks=pytest.mark.torture),
+        pytest.param("postgresql", 100, marks=pytest.mark.torture),
+    ],
+    indirect=["empty_url"],
+)
 def test_the_answers_are_as_the_document_says(
     empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: int
 ) -> None:

@@ -11,7 +11,7 @@ run: .venv/run   ## install and serve the demo on http://127.0.0.1:8000
 	$(BIN)/kalends serve --demo --port $(PORT)
 
 test: .venv/dev   ## install and run every test, on SQLite and on a real PostgreSQL
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 -m "not torture"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture"
 
 torture: .venv/dev   ## the long versions: races, kill -9, database outages
 	$(BIN)/python -m pytest -rP -m torture

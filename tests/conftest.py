@@ -33,6 +33,11 @@ configure("info")
 zone_data.choose()  # before zones are read, as every process of Kalends does
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes `-n auto` starts: one more than there are cores, since many tests wait."""
+    return min(4, (os.cpu_count() or 1) + 1)
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"

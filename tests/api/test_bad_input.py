@@ -8,6 +8,7 @@ import pytest
 
 from kalends.db.database import Database
 from tests.support.answers import answered, refused
+from tests.support.databases import on_sqlite
 from tests.support.organizations import Org, make_org, stored
 
 pytestmark = pytest.mark.anyio
@@ -17,6 +18,7 @@ JSON = {"Content-Type": "application/json"}
 REQUIRED = "appointment_type_id, start_time, and client_name are required"
 
 
+@on_sqlite
 @pytest.mark.parametrize("field", ["appointment_type_id", "start_time", "client_name"])
 @pytest.mark.parametrize("value", [None, "", "   ", "\t\n"])
 async def test_what_is_required_is_said_in_the_contracts_sentence(
@@ -36,6 +38,7 @@ async def test_missing_is_said_before_malformed(client: httpx.AsyncClient, org: 
     assert refused(await client.post(PATH), 400, "missing_fields")["error"] == REQUIRED
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -68,6 +71,7 @@ async def test_bodies_that_are_not_the_json_they_should_be(
     assert sentence in answer["error"]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "field",
     [
@@ -115,6 +119,7 @@ async def test_bodies_over_the_limit_are_413(client: httpx.AsyncClient, db: Data
     answered(await client.post(PATH, content=fits, headers=JSON), "appointment")
 
 
+@on_sqlite
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "nonsense"])
 async def test_other_media_types_are_415(client: httpx.AsyncClient, org: Org, media_type: str) -> None:
     content = json.dumps(org.wish())
@@ -122,6 +127,7 @@ async def test_other_media_types_are_415(client: httpx.AsyncClient, org: Org, me
     refused(response, 415, "unsupported_media_type")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "media_type", ["application/json; charset=utf-8", "application/vnd.x+json", "APPLICATION/JSON", None]
 )
@@ -132,6 +138,7 @@ async def test_json_by_any_of_its_names_is_read(
     answered(await client.post(PATH, content=json.dumps(org.wish()), headers=headers), "appointment")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("sent", "start"),
     [
@@ -165,6 +172,7 @@ async def test_start_times_in_every_form_of_iso_8601(
     assert answered(await client.get(f"{PATH}/{made['id']}"), "appointment")["start_time"] == start
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "sent",
     [
@@ -207,6 +215,7 @@ async def test_start_times_that_are_none(
     assert await stored(db, org) == 0
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("sent", "code", "readings"),
     [
@@ -229,6 +238,7 @@ async def test_wall_times_without_one_meaning_name_both_readings(
             answered(await client.post(PATH, json=org.wish(start_time=reading)), "appointment")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "email",
     ["jane", "jane@", "@example.com", "jane@example", "a b@example.com", "jane@@example.com", "a@b@c.de"],
@@ -239,6 +249,7 @@ async def test_emails_that_are_none(client: httpx.AsyncClient, db: Database, org
     assert await stored(db, org) == 0
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("pasted", "kept"),
     [
@@ -259,12 +270,14 @@ async def test_emails_as_they_are_pasted(
     assert answered(changed, "organization")["notification_email"] == kept
 
 
+@on_sqlite
 @pytest.mark.parametrize("email", ["anna@clinic.local", "o'neil+x@sub.example.com", "käthe@exämple.de"])
 async def test_emails_people_have(client: httpx.AsyncClient, org: Org, email: str) -> None:
     made = answered(await client.post(PATH, json=org.wish(client_email=email)), "appointment")
     assert made["client_email"] == email
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "phone",
     [
@@ -277,6 +290,7 @@ async def test_phones_that_are_none(client: httpx.AsyncClient, db: Database, org
     assert await stored(db, org) == 0
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "phone",
     ["+1234567890", "(555) 123-4567", "+49 89 / 12 34 56-0", "112", "555.123.4567 ext 89", "12345 x9"],
@@ -286,6 +300,7 @@ async def test_phones_people_write(client: httpx.AsyncClient, org: Org, phone: s
     assert made["client_phone"] == phone
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("pasted", "kept"),
     [
@@ -308,12 +323,14 @@ async def test_phones_as_they_are_pasted(
     assert answered(changed, "appointment") == made
 
 
+@on_sqlite
 @pytest.mark.parametrize("tag", ["e" * 9, "en-", "-en", "en--us", "12", "en us", "🦊", "a" * 36, "../en"])
 async def test_languages_that_are_none(client: httpx.AsyncClient, db: Database, org: Org, tag: str) -> None:
     refused(await client.post(PATH, json=org.wish(client_language=tag)), 400, "invalid_request")
     assert await stored(db, org) == 0
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("tag", "kept"),
     [("de", "de"), ("pt_BR", "pt-BR"), ("zh-Hant-TW", "zh-Hant-TW"), (None, "en"), ("", "en")],

@@ -18,9 +18,17 @@ HERE = Path(__file__).parent
 SEED = "20240125"
 
 
-@pytest.mark.parametrize("examples", [12, pytest.param(100, marks=pytest.mark.torture)])
+@pytest.mark.parametrize(
+    ("empty_url", "extent"),
+    [
+        ("sqlite", ("--phases", "examples,coverage")),
+        pytest.param("sqlite", ("--max-examples", "100"), marks=pytest.mark.torture),
+        pytest.param("postgresql", ("--max-examples", "100"), marks=pytest.mark.torture),
+    ],
+    indirect=["empty_url"],
+)
 def test_the_answers_are_as_the_document_says(
-    empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: int
+    empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extent: tuple[str, str]
 ) -> None:
     """Asked of the demo, which has the ids of the document's examples."""
     monkeypatch.setenv("KALENDS_PUBLIC_REQUESTS_PER_HOUR", "1000000")
@@ -36,7 +44,7 @@ def test_the_answers_are_as_the_document_says(
                 ),
                 *("run", f"{base}/openapi.json"),
                 *("--header", f"Authorization: Bearer {demo.KEY}"),
-                *("--checks", "all", "--max-examples", str(examples), "--seed", SEED),
+                *("--checks", "all", *extent, "--seed", SEED),
                 *("--generation-database", "none", "--no-color", "--warnings", "off"),
             ],
             env=os.environ

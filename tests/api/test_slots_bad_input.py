@@ -18,6 +18,7 @@ from kalends.services.setup.schedules import default_id
 from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
+from tests.support.databases import on_sqlite
 from tests.support.desk import BASE, THURSDAY, Desk, at, codes, week, window
 from tests.support.organizations import Org, counts, make_org
 
@@ -551,6 +552,7 @@ async def test_five_hundred_windows(counter: Counter) -> None:
 
 
 @asking
+@on_sqlite
 async def test_every_minute_of_92_days(counter: Counter) -> None:
     await counter.desk.set_type(slotIntervalMinutes=1)
     zone = {"timezone": "America/St_Johns"}

@@ -21,6 +21,7 @@ from kalends.core.hours import moment, seconds, stamp, zone_names
 from tests.api.conftest import client_of
 from tests.api.practices import Plan, Practice, application, open_practice, plans
 from tests.core.slow import DAY, at
+from tests.support.databases import everyday_on_sqlite
 from tests.support.desk import Desk
 
 MACHINES = {"UTC": 0, "Pacific/Kiritimati": 50_400, "America/St_Johns": -12_600}
@@ -73,7 +74,7 @@ def _numbered(answers: list[Any]) -> list[Any]:
     return numbered
 
 
-@pytest.mark.parametrize("examples", [6, pytest.param(200, marks=pytest.mark.torture)])
+@everyday_on_sqlite("examples", everyday=6, torture=200)
 def test_answers_do_not_depend_on_the_zone_of_the_server(url: str, examples: int) -> None:
     offered = 0
     with application(url) as (runner, app, clock):
@@ -97,10 +98,9 @@ def test_answers_do_not_depend_on_the_zone_of_the_server(url: str, examples: int
     assert offered > examples // 5
 
 
-@pytest.mark.parametrize(
-    ("examples", "longest"), [(15, 30 * DAY), pytest.param(400, 90 * DAY, marks=pytest.mark.torture)]
-)
-def test_answers_do_not_depend_on_how_a_range_is_split(url: str, examples: int, longest: int) -> None:
+@everyday_on_sqlite("extent", everyday=(15, 30 * DAY), torture=(400, 90 * DAY))
+def test_answers_do_not_depend_on_how_a_range_is_split(url: str, extent: tuple[int, int]) -> None:
+    examples, longest = extent
     offered = 0
     with application(url) as (runner, app, clock):
 
@@ -135,7 +135,7 @@ async def _in_parts(desk: Desk, ranges: Iterable[tuple[str, str]]) -> list[list[
     return [await desk.slots(first, last) for first, last in ranges]
 
 
-@pytest.mark.parametrize("examples", [15, pytest.param(400, marks=pytest.mark.torture)])
+@everyday_on_sqlite("examples", everyday=15, torture=400)
 def test_answers_do_not_depend_on_who_reads_them(url: str, examples: int) -> None:
     """A zone adds the same times on its clocks and changes nothing; clients see what staff see, but for the
     calendars."""

@@ -305,7 +305,7 @@ NASTY = st.lists(
 ).map(lambda found: "".join(found)[:255])
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(name=NASTY, host=NASTY, kind=NASTY)
 @example(name="=?utf-8?q?x=0D=0ABcc:_eve=40example.com?=", host="x", kind="=?utf-8?q?=0D=0ABcc:_eve?=")
 @example(

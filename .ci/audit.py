@@ -1,7 +1,7 @@
 """Ask PyPI for known vulnerabilities of what constraints.txt names.
 
-If PyPI can't be reached, or knows no vulnerabilities (a mirror may not), this says so and passes. If pip-audit fails
-otherwise, this fails, too: a check that is off must not look like one that has passed.
+If PyPI can't be reached, or knows no vulnerabilities (a mirror may not), this says so and passes. If
+pip-audit fails otherwise, this fails, too: a check that is off must not look like one that has passed.
 """
 
 import json
@@ -20,7 +20,7 @@ UNREACHABLE = ("requests.exceptions.", "ServiceError")
 def main() -> int:
     try:
         packages = asked()
-    except Failed as failure:
+    except AuditError as failure:
         print(f"audit: pip-audit failed: {failure}")
         return 1
     answered = [each for each in packages if "vulns" in each]
@@ -35,12 +35,12 @@ def main() -> int:
     return 1 if found else 0
 
 
-class Failed(Exception):
+class AuditError(Exception):
     """What pip-audit said when it failed by itself."""
 
 
 def asked() -> list[dict[str, Any]]:
-    """Return what pip-audit says of each package, or nothing if PyPI can't be reached. Raises Failed."""
+    """Return what pip-audit says of each package, or nothing if PyPI can't be reached. Raises AuditError."""
     command = [str(Path(sys.executable).with_name("pip-audit")), "--requirement", str(LOCK)]
     command += ["--no-deps", "--disable-pip", "--format", "json", "--progress-spinner", "off"]
     try:
@@ -51,7 +51,7 @@ def asked() -> list[dict[str, Any]]:
     except (ValueError, KeyError):
         if any(sign in done.stderr for sign in UNREACHABLE):
             return []
-        raise Failed(done.stderr[-500:]) from None
+        raise AuditError(done.stderr[-500:]) from None
     return packages
 
 

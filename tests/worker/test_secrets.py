@@ -29,7 +29,7 @@ from tests.support.clock import StoppedClock
 from tests.support.organizations import make_org
 from tests.support.plans import plan
 from tests.support.receiver import Receiver
-from tests.worker.test_deliveries import is_standard
+from tests.worker.signatures import is_standard
 
 pytestmark = pytest.mark.anyio
 

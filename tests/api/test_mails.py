@@ -13,10 +13,9 @@ from kalends.services.leaving import mails
 from tests.services.test_appointment_lists import analyze
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
-from tests.support.organizations import make_org
+from tests.support.organizations import links_of, make_org
 from tests.support.plans import plan
 from tests.support.practice import DESK, Opening, Practice
-from tests.worker.test_mail import links_of
 
 pytestmark = pytest.mark.anyio
 

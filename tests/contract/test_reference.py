@@ -8,7 +8,7 @@ import pytest
 
 from kalends.app import create_app
 from kalends.settings import Settings
-from tests.api.conftest import client_of
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
 

@@ -11,7 +11,7 @@ from kalends.clock import SystemClock
 from kalends.core.caller import Caller
 from kalends.db.database import Database, Tx
 from kalends.db.opening import open_database
-from kalends.db.tables import appointments, calendars, events, idempotency_keys
+from kalends.db.tables import appointments, calendars, events, idempotency_keys, manage_links
 from kalends.ids import digest
 from kalends.schemas.appointment_types import AppointmentTypeCreate
 from kalends.schemas.appointments import AppointmentCreate
@@ -107,3 +107,9 @@ async def stored(db: Database, org: Org) -> int:
     found = await db.read(counts, org.id)
     assert found["appointments"] == found["events"]
     return found["appointments"]
+
+
+def links_of(tx: Tx, org_id: str) -> int:
+    """How many links clients of an organization have to their appointments."""
+    found = select(func.count()).select_from(manage_links).where(manage_links.c.org_id == org_id)
+    return int(tx.execute(found).scalar_one())

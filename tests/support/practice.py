@@ -21,16 +21,15 @@ from kalends.delivery.webhooks import Poster
 from kalends.metrics import Metrics
 from kalends.settings import Settings
 from kalends.worker import Worker
-from tests.api.conftest import client_of
 from tests.support.answers import answered
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.letters import BASE, SENDER
 from tests.support.mailbox import Mailbox, Received
 from tests.support.organizations import JANE, Org, make_org
 
 APPOINTMENTS = "/v1/calendar/appointments"
-BASE = "https://book.example"
 DESK = "desk@clinic.example"
-SENDER = "booking@clinic.example"
 Opening = Callable[..., AbstractAsyncContextManager["Practice"]]
 """Opens a practice in a database of its own, whose mails go to a mailbox."""
 

@@ -10,8 +10,8 @@ from sqlalchemy import func, select, update
 
 from kalends.db.database import Tx
 from kalends.db.tables import appointments, events, manage_links, organizations
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.mailbox import Mailbox, Received
 from tests.support.organizations import JANE, make_org
 from tests.support.practice import APPOINTMENTS, BASE, DESK, Opening, Practice

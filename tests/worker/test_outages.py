@@ -20,13 +20,13 @@ from kalends.delivery.mail import Postman
 from kalends.delivery.mail_troubles import trouble_with
 from kalends.settings import Settings
 from kalends.telemetry import Outage
+from tests.support.certificates import certified
 from tests.support.letters import NOON, letter
 from tests.support.mailbox import Mailbox
 from tests.support.postgres import Postgres
 from tests.support.practice import SENDER, practice
 from tests.support.receiver import Receiver
 from tests.support.server import free_port
-from tests.worker.test_mail import certified
 
 pytestmark = pytest.mark.anyio
 

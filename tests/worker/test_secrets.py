@@ -24,7 +24,7 @@ from kalends.settings import Settings
 from kalends.telemetry import configure
 from kalends.vault import CLEAR, SealedError, Vault, read_key
 from kalends.worker import Worker
-from tests.api.conftest import client_of
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import make_org
 from tests.support.plans import plan

@@ -9,16 +9,24 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from sqlalchemy import select
 
-from kalends.db.database import Tx
+from kalends.db.database import Database, Tx
+from kalends.db.tables import appointments
 from kalends.services.outbox.parties import operator
 from kalends.services.setup import keys, organizations
-from tests.api.conftest import client_of
 from tests.support.answers import answered
+from tests.support.clients import client_of
 
 APPOINTMENTS = "/v1/calendar/appointments"
 LINKS = "/v1/public/appointments"
 TYPES = "/v1/calendar/appointment-types"
+QUESTIONS: list[dict[str, Any]] = [
+    {"id": "q1", "type": "text", "label": "Company", "required": True},
+    {"id": "q2", "type": "select", "label": "Topic", "options": ["Tax", "Audit"]},
+    {"id": "q3", "type": "checkbox", "label": "First visit"},
+    {"id": "q4", "type": "number", "label": "Staff"},
+]
 WEEK = [{"day_of_week": day, "start_time": "09:00:00", "end_time": "17:00:00"} for day in range(7)]
 
 
@@ -107,3 +115,12 @@ def _make(tx: Tx, slug: str, timezone: str, sandbox: bool, now: datetime) -> tup
     )
     key = keys.create(tx, operator(row["id"]), name="Reception", scopes=["admin"], lifetime=None, now=now)
     return row["id"], key["key"]
+
+
+async def rows(db: Database, org_id: str) -> int:
+    """How many appointments and holds an organization has."""
+
+    def count(tx: Tx) -> int:
+        return len(tx.execute(select(appointments.c.id).where(appointments.c.org_id == org_id)).all())
+
+    return await db.read(count)

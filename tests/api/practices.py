@@ -16,9 +16,9 @@ from kalends.app import create_app
 from kalends.core.hours import Override, Schedule, day_number, moment, stamp, zone_names
 from kalends.core.intervals import Intervals
 from kalends.settings import Settings
-from tests.api.conftest import client_of
 from tests.core.slow import DAY, HOUR, MINUTE, a_clock
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.desk import Desk
 from tests.support.organizations import make_org

@@ -12,8 +12,8 @@ from kalends.db.database import Database, Tx
 from kalends.db.tables import events
 from kalends.services.booking import appointment_changes
 from kalends.services.booking.appointments import row_of
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
 

@@ -217,7 +217,7 @@ async def test_start_times_that_are_none(
 async def test_wall_times_without_one_meaning_name_both_readings(
     app: Any, db: Database, clock: Any, sent: str, code: str, readings: list[str]
 ) -> None:
-    from tests.api.conftest import client_of
+    from tests.support.clients import client_of
 
     org = await make_org(db, clock.now(), timezone="America/New_York")
     async with client_of(app, org.key) as client:

@@ -1,7 +1,6 @@
 """What one client without a key may have at once: open bookings of a type, and holds from one address."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -11,18 +10,12 @@ from sqlalchemy import select
 
 from kalends.db.database import Database, Tx
 from kalends.db.tables import appointments
-from tests.api.conftest import client_of
 from tests.api.pages import APPOINTMENTS, LINKS, TYPES, Page, open_page
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def page(app: FastAPI) -> AsyncIterator[Page]:
-    async with open_page(app) as page:
-        yield page
 
 
 def hour(number: int) -> str:

@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,9 @@ from kalends.services.booking import bookings, slots
 from kalends.services.setup import organizations
 from kalends.settings import Settings
 from kalends.telemetry import configure
-from tests.api.conftest import client_of
-from tests.api.pages import Page, open_page
+from tests.api.pages import Page
 from tests.support.answers import refused
+from tests.support.clients import client_of
 from tests.support.documents import spelled_out
 from tests.support.organizations import Org, make_org
 
@@ -48,12 +48,6 @@ class Defect(Exception):  # noqa: N818 - ours are defects, not errors
 
 def broken(*_: object, **__: object) -> Any:
     raise Defect("a bug")
-
-
-@pytest.fixture
-async def page(app: FastAPI) -> AsyncIterator[Page]:
-    async with open_page(app) as page:
-        yield page
 
 
 def readable(response: httpx.Response) -> None:

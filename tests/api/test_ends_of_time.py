@@ -12,9 +12,9 @@ from kalends.app import create_app
 from kalends.db.database import Tx
 from kalends.db.tables import organizations
 from kalends.settings import Settings
-from tests.api.conftest import client_of
 from tests.api.test_every_change import CHANGES, WISHES
 from tests.api.test_isolation import MAIL, OPERATIONS, House, example
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import make_org
 

@@ -15,8 +15,8 @@ from kalends.db.database import Database, Tx
 from kalends.db.tables import deliveries, organizations
 from kalends.services.booking import lapses
 from kalends.services.outbox import event_order, event_pages
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
 

@@ -14,10 +14,10 @@ from kalends.app import create_app
 from kalends.db.database import Tx
 from kalends.db.tables import metadata
 from kalends.settings import Settings
-from tests.api.conftest import client_of
 from tests.api.pages import LINKS
 from tests.api.test_isolation import MAIL, MONDAY, OPERATIONS, House, example
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
 

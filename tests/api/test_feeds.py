@@ -16,8 +16,8 @@ from kalends.db.tables import feeds, idempotency_keys, manage_links
 from kalends.delivery import calendar_files
 from kalends.ids import digest
 from kalends.services.booking import lapses
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.components import value
 from tests.support.desk import week

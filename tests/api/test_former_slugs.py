@@ -1,7 +1,6 @@
 """Slugs that an organization gave up: they stay its own, and lead on to the present one."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -16,9 +15,9 @@ from kalends.services.outbox.parties import operator
 from kalends.services.setup import keys, organizations
 from kalends.services.setup.organizations import MOST_FORMER_SLUGS
 from kalends.settings import Settings
-from tests.api.conftest import client_of
 from tests.api.pages import Page, open_page
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import JANE, Org, make_org
 from tests.support.plans import plan
@@ -27,12 +26,6 @@ pytestmark = pytest.mark.anyio
 
 ORGANIZATION = "/v1/organization"
 PUBLIC = "/v1/public"
-
-
-@pytest.fixture
-async def page(app: FastAPI) -> AsyncIterator[Page]:
-    async with open_page(app) as page:
-        yield page
 
 
 async def rename(client: httpx.AsyncClient, slug: str) -> dict[str, Any]:

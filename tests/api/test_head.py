@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from kalends.app import create_app
 from kalends.settings import Settings
 from kalends.telemetry import configure
-from tests.api.conftest import client_of
 from tests.api.test_isolation import MAIL, OPERATIONS, House
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import make_org
 

@@ -17,8 +17,8 @@ from kalends.db.tables import metadata
 from kalends.services.outbox.parties import operator
 from kalends.services.setup import keys
 from kalends.settings import Settings
-from tests.api.conftest import client_of
 from tests.support.answers import refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.documents import spelled_out
 from tests.support.organizations import Org, make_org

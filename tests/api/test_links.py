@@ -1,28 +1,20 @@
 """Clients' links that staff ask for: with a booking, or for one that is made already."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import func, select
 
 from kalends.db.database import Database, Tx
 from kalends.db.tables import manage_links
-from tests.api.pages import APPOINTMENTS, LINKS, Page, open_page
+from tests.api.pages import APPOINTMENTS, LINKS, Page
 from tests.support.answers import answered, refused
 
 pytestmark = pytest.mark.anyio
 
 KEY = {"Idempotency-Key": "once"}
 LINK = {"manage_url", "manage_token"}
-
-
-@pytest.fixture
-async def page(app: FastAPI) -> AsyncIterator[Page]:
-    async with open_page(app) as page:
-        yield page
 
 
 async def works(page: Page, made: dict[str, Any]) -> bool:

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalends.core.hours import moment, seconds, stamp
-from tests.api.conftest import client_of
 from tests.api.practices import Plan, Practice, application, followed, open_practice, plans
 from tests.core.slow import DAY, HOUR, MINUTE, SlowHours, at, lasting
 from tests.support.answers import refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.desk import Desk, window
 from tests.support.organizations import Org

@@ -1,7 +1,6 @@
 """What a client does by the secret link of their appointment: see, cancel, move."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,12 +21,6 @@ pytestmark = pytest.mark.anyio
 
 CLIENT = {"kind": "client", "id": None, "name": None}
 START = datetime(2024, 1, 25, 14, tzinfo=UTC)
-
-
-@pytest.fixture
-async def page(app: FastAPI) -> AsyncIterator[Page]:
-    async with open_page(app) as page:
-        yield page
 
 
 class Link:

@@ -25,8 +25,8 @@ from kalends.app import create_app
 from kalends.db.database import Tx
 from kalends.services.leaving import feeds
 from kalends.settings import Settings
-from tests.api.conftest import client_of
 from tests.support.answers import refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.mailbox import Mailbox
 from tests.support.organizations import Org, make_org

@@ -117,7 +117,7 @@ async def test_what_is_not_the_api_takes_any(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_key_is_asked_for_first(app: FastAPI) -> None:
-    from tests.api.conftest import client_of
+    from tests.support.clients import client_of
 
     async with client_of(app, None) as nobody:
         refused(await nobody.get(f"{BASE}/appointments?x=1"), 401, "unauthorized")

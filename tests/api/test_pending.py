@@ -12,8 +12,8 @@ from sqlalchemy import select, update
 from kalends.db.database import Database, Tx
 from kalends.db.tables import appointments, events, organizations
 from kalends.worker import Worker
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.desk import BASE, Desk, at, codes, week
 from tests.support.organizations import JANE, Org, make_org

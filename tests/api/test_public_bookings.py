@@ -11,9 +11,9 @@ from fastapi import FastAPI
 
 from kalends.app import create_app
 from kalends.settings import Settings
-from tests.api.conftest import client_of
 from tests.api.pages import LINKS, Page, open_page
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 
 pytestmark = pytest.mark.anyio
 

@@ -33,9 +33,9 @@ from kalends.db.tables import (
     windows,
 )
 from kalends.settings import Settings
-from tests.api.conftest import client_of
 from tests.api.test_isolation import OPERATIONS
 from tests.support.books import check_histories, check_times
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
 

@@ -16,9 +16,9 @@ from kalends.services.leaving import webhooks
 from kalends.services.outbox.parties import operator
 from kalends.services.setup import keys
 from kalends.worker import Worker
-from tests.api.conftest import client_of
 from tests.api.pages import APPOINTMENTS, LINKS, Page, open_page
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.receiver import Receiver
 

@@ -12,8 +12,8 @@ from kalends.api.kept_files import KeptFiles
 from kalends.api.once import Once
 from kalends.core.errors import Unavailable
 from kalends.shares import Share, Shares
-from tests.api.conftest import client_of
 from tests.support.answers import refused
+from tests.support.clients import client_of
 from tests.support.desk import Desk, week
 from tests.support.organizations import Org
 

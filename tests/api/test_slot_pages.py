@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.api.conftest import client_of
+from tests.support.clients import client_of
 from tests.support.desk import BASE, Desk, week
 from tests.support.organizations import Org
 

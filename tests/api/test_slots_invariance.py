@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from kalends.core import hours as hours_module
 from kalends.core.hours import moment, seconds, stamp, zone_names
-from tests.api.conftest import client_of
 from tests.api.practices import Plan, Practice, application, open_practice, plans
 from tests.core.slow import DAY, at
+from tests.support.clients import client_of
 from tests.support.desk import Desk
 
 MACHINES = {"UTC": 0, "Pacific/Kiritimati": 50_400, "America/St_Johns": -12_600}

@@ -7,7 +7,7 @@ import tzdata
 from fastapi import FastAPI
 
 from kalends.db.database import Database
-from tests.api.conftest import client_of
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.desk import Desk, week
 from tests.support.organizations import make_org

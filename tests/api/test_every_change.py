@@ -14,8 +14,8 @@ from kalends.app import create_app
 from kalends.db.database import Tx
 from kalends.db.tables import metadata
 from kalends.settings import Settings
+from tests.api.operations import MAIL, MONDAY, OPERATIONS, OneOfEverything, example
 from tests.api.pages import LINKS
-from tests.api.test_isolation import MAIL, MONDAY, OPERATIONS, House, example
 from tests.support.answers import answered, refused
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
@@ -59,7 +59,7 @@ class Scene:
     """A house in whose outbox events wait for their numbers, where a client's request has lapsed."""
 
     app: FastAPI
-    house: House
+    house: OneOfEverything
 
     def __post_init__(self) -> None:
         self.db = self.app.state.context.database
@@ -108,7 +108,7 @@ async def scene(own_url: str) -> AsyncIterator[Scene]:
         org = await make_org(app.state.context.database, clock.now())
         async with client_of(app, org.key) as staff:
             await _let_a_request_lapse(staff, org, clock)
-            house = House(org, staff)
+            house = OneOfEverything(org, staff)
             await house.furnish()
             answered(
                 await staff.post(

@@ -16,11 +16,9 @@ from kalends.delivery.webhooks import Poster
 from kalends.settings import Settings
 from kalends.worker import Worker
 from tests.api.counter import Counter
-from tests.api.pages import Page, open_page
-from tests.support.answers import answered
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
-from tests.support.desk import Desk, week
+from tests.support.desk import Desk, open_desk, week
 from tests.support.organizations import Org, counts, make_org
 
 
@@ -65,9 +63,8 @@ async def worker(db: Database, clock: StoppedClock) -> AsyncIterator[Worker]:
 
 
 @pytest.fixture
-async def page(app: FastAPI) -> AsyncIterator[Page]:
-    async with open_page(app) as page:
-        yield page
+async def page(app: FastAPI) -> Desk:
+    return await open_desk(app)
 
 
 @pytest.fixture
@@ -96,14 +93,12 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
 
 
 @pytest.fixture
-async def counter(app: FastAPI, client: httpx.AsyncClient, org: Org) -> AsyncIterator[Counter]:
+async def counter(app: FastAPI, org: Org) -> Counter:
     """Open round the clock, from now on and for ever; an hour each, every hour."""
-    desk = Desk(client, org)
+    desk = Desk(app, org)
     await desk.open(*week("00:00-24:00"))
     await desk.set_type(minNoticeHours=0, maxDaysAhead=None)
-    slug = answered(await client.get("/v1/organization"), "organization")["slug"]
-    async with client_of(app, None) as visitor:
-        yield Counter(desk, visitor, f"/v1/public/{slug}")
+    return Counter(desk)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.answers import answered, refused
+from tests.support.answers import refused
 from tests.support.desk import BASE, THURSDAY, Desk, at
 
 FEBRUARY_TO_MAY = {"from": "2024-02-01", "to": "2024-05-02"}
@@ -18,35 +18,33 @@ class Counter:
     """Where staff and clients of one organization ask the same; the answer to staff comes first."""
 
     desk: Desk
-    visitor: httpx.AsyncClient
-    page: str
 
     async def search(self, **query: str) -> list[httpx.Response]:
         asked = {"appointment_type_id": self.desk.org.type_id, "from": THURSDAY, "to": THURSDAY} | query
         return [
-            await self.desk.client.get(f"{BASE}/slots", params=asked),
-            await self.visitor.get(f"{self.page}/slots", params=asked),
+            await self.desk.staff.get(f"{BASE}/slots", params=asked),
+            await self.desk.client.get(f"{self.desk.path}/slots", params=asked),
         ]
 
     async def explain(self, **query: str) -> list[httpx.Response]:
         asked = {"appointment_type_id": self.desk.org.type_id, "start_time": at("14:00")} | query
         return [
-            await self.desk.client.get(f"{BASE}/slots/explain", params=asked),
-            await self.visitor.get(f"{self.page}/slots/explain", params=asked),
+            await self.desk.staff.get(f"{BASE}/slots/explain", params=asked),
+            await self.desk.client.get(f"{self.desk.path}/slots/explain", params=asked),
         ]
 
     async def hold(self, **fields: Any) -> list[httpx.Response]:
         body = {"appointment_type_id": self.desk.org.type_id, "start_time": at("14:00")} | fields
         return [
-            await self.desk.client.post(f"{BASE}/holds", json={"check": "all"} | body),
-            await self.visitor.post(f"{self.page}/holds", json=body),
+            await self.desk.staff.post(f"{BASE}/holds", json={"check": "all"} | body),
+            await self.desk.client.post(f"{self.desk.path}/holds", json=body),
         ]
 
     async def book(self, **fields: Any) -> list[httpx.Response]:
         wish = self.desk.org.wish(start_time=at("14:00")) | fields
         return [
-            await self.desk.client.post(f"{BASE}/appointments", json={"check": "all"} | wish),
-            await self.visitor.post(f"{self.page}/appointments", json=wish),
+            await self.desk.staff.post(f"{BASE}/appointments", json={"check": "all"} | wish),
+            await self.desk.client.post(f"{self.desk.path}/appointments", json=wish),
         ]
 
     async def ask_all(self, **fields: Any) -> list[httpx.Response]:
@@ -63,8 +61,7 @@ class Counter:
 
     async def local(self, zone: str) -> None:
         """Move the organization to another zone."""
-        changed = await self.desk.client.patch("/v1/organization", json={"timezone": zone})
-        answered(changed, "organization")
+        await self.desk.set_organization(timezone=zone)
 
 
 asking = pytest.mark.usefixtures("nothing_stored")

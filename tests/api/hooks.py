@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.answers import answered
+from tests.support.desk import book_jane
 from tests.support.organizations import Org
 
 PATH = "/v1/webhooks"
@@ -57,9 +57,7 @@ async def make(
 
 
 async def book(client: httpx.AsyncClient, org: Org, day: int) -> str:
-    wish = org.wish(start_time=f"2024-02-{day:02}T14:00:00Z")
-    booked = answered(await client.post("/v1/calendar/appointments", json=wish), "appointment")
-    return str(booked["id"])
+    return str((await book_jane(client, org, f"2024-02-{day:02}T14:00:00Z"))["id"])
 
 
 async def number(client: httpx.AsyncClient) -> list[dict[str, Any]]:

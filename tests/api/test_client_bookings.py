@@ -9,15 +9,19 @@ from sqlalchemy import select
 
 from kalends.db.database import Database, Tx
 from kalends.db.tables import events
-from tests.api.pages import APPOINTMENTS, LINKS, QUESTIONS, Page, rows
+from tests.api.questions import QUESTIONS
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
+from tests.support.desk import APPOINTMENTS, LINKS, Desk
+from tests.support.organizations import rows
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_what_is_answered_to_a_booking(page: Page) -> None:
-    booked = await page.book(client_language="pt_BR", client_notes=" Parking? ", client_phone="+1 234 567")
+async def test_what_is_answered_to_a_booking(page: Desk) -> None:
+    booked = await page.booked_by_client(
+        client_language="pt_BR", client_notes=" Parking? ", client_phone="+1 234 567"
+    )
     token = booked["manage_token"]
     id_ = booked["appointment"].pop("id")
     assert booked == {
@@ -35,24 +39,24 @@ async def test_what_is_answered_to_a_booking(page: Page) -> None:
             "client_notes": "Parking?",
             "answers": [],
             "appointment_type": {
-                "id": page.type_id,
+                "id": page.org.type_id,
                 "name": "Tax Consultation",
                 "duration_minutes": 60,
                 "color": "#3b82f6",
             },
-            "organization": {"slug": page.slug, "name": "Doe & Daughters", "timezone": "UTC"},
+            "organization": {"slug": page.org.slug, "name": "Doe & Daughters", "timezone": "UTC"},
             "changeable_until": "2024-01-24T14:00:00Z",
             "created_at": "2024-01-20T12:00:00Z",
         },
         "manage_url": f"http://kalends.test/v1/public/appointments/{token}",
         "manage_token": token,
     }
-    assert (await page.as_staff_see(id_))["source"] == "booking_page"
+    assert (await page.get(id_))["source"] == "booking_page"
 
 
-async def test_a_client_books_for_the_client_only(page: Page, db: Database) -> None:
+async def test_a_client_books_for_the_client_only(page: Desk, db: Database) -> None:
     """What staff may say in a booking is refused here."""
-    room = await page.add_calendar()
+    room = await page.room()
     pushed = {
         "check": "none",
         "calendar_id": room,
@@ -70,13 +74,13 @@ async def test_a_client_books_for_the_client_only(page: Page, db: Database) -> N
                 f"{name} can't be set here. These can be set: appointment_type_id, "
             )
     assert (await page.staff.get(APPOINTMENTS)).json()["appointments"] == []
-    booked = await page.book(utm_source="mail", crm_reference={"id": 5})
-    seen = await page.as_staff_see(booked["appointment"]["id"])
+    booked = await page.booked_by_client(utm_source="mail", crm_reference={"id": 5})
+    seen = await page.get(booked["appointment"]["id"])
     assert seen["calendar_id"] != room
     assert (
         seen
         | {
-            "org_id": page.org_id,
+            "org_id": page.org.id,
             "internal_notes": None,
             "status": "confirmed",
             "source": "booking_page",
@@ -88,7 +92,7 @@ async def test_a_client_books_for_the_client_only(page: Page, db: Database) -> N
 
     def told(tx: Tx) -> list[Any]:
         mine = select(events.c.type, events.c.payload).where(
-            events.c.org_id == page.org_id, events.c.type.startswith("appointment.", autoescape=True)
+            events.c.org_id == page.org.id, events.c.type.startswith("appointment.", autoescape=True)
         )
         return [(row.type, json.loads(row.payload)) for row in tx.execute(mine)]
 
@@ -104,13 +108,13 @@ async def test_a_client_books_for_the_client_only(page: Page, db: Database) -> N
     ]
 
 
-async def test_every_rule_counts_whatever_the_client_says(page: Page, db: Database) -> None:
+async def test_every_rule_counts_whatever_the_client_says(page: Desk, db: Database) -> None:
     """And no refusal says more than the rule."""
-    await page.change_type(minNoticeHours=48, maxDaysAhead=5, maxPerDay=1)
-    await page.book(start_time="2024-01-23T09:00:00Z")
+    await page.set_type(minNoticeHours=48, maxDaysAhead=5, maxPerDay=1)
+    await page.booked_by_client(start_time="2024-01-23T09:00:00Z")
     old = await page.add_type(isActive=False)
-    idle = await page.add_type(calendarIds=[await page.add_calendar(is_active=False)])
-    before = await rows(db, page.org_id)
+    idle = await page.add_type(calendarIds=[await page.room(is_active=False)])
+    before = await rows(db, page.org.id)
     for code, message, wish in (
         (
             "too_soon",
@@ -153,24 +157,24 @@ async def test_every_rule_counts_whatever_the_client_says(page: Page, db: Databa
         told = await page.ask("slots/explain", **wish)
         assert (told["bookable"], told["reasons"]) == (False, [reason])
         assert told["next_available"] == body["details"]["next_available"]
-    assert await rows(db, page.org_id) == before
+    assert await rows(db, page.org.id) == before
     refused(await page.post("appointments", appointment_type_id="type_unknown"), 404, "not_found")
 
 
-async def test_bookings_may_have_to_be_confirmed(page: Page, clock: StoppedClock) -> None:
-    await page.change_type(requiresConfirmation=True, confirmWithinHours=2)
-    booked = (await page.book())["appointment"]
+async def test_bookings_may_have_to_be_confirmed(page: Desk, clock: StoppedClock) -> None:
+    await page.set_type(requiresConfirmation=True, confirmWithinHours=2)
+    booked = (await page.booked_by_client())["appointment"]
     assert (booked["status"], booked["expires_at"]) == ("pending", "2024-01-20T14:00:00Z")
     refused(await page.post("appointments"), 409, "slot_taken")
     clock.forward(hours=2)
-    again = (await page.book())["appointment"]
+    again = (await page.booked_by_client())["appointment"]
     confirmed = await page.staff.patch(f"{APPOINTMENTS}/{again['id']}", json={"status": "confirmed"})
     assert answered(confirmed, "appointment")["confirmed_at"] == "2024-01-20T14:00:00Z"
-    lapsed = await page.as_staff_see(booked["id"])
+    lapsed = await page.get(booked["id"])
     assert (lapsed["status"], lapsed["cancellation_reason"]) == ("cancelled", "confirmation_expired")
 
 
-async def test_an_email_address_or_a_phone_number_at_least(page: Page, db: Database) -> None:
+async def test_an_email_address_or_a_phone_number_at_least(page: Desk, db: Database) -> None:
     for none in ({"client_email": None}, {"client_email": " ", "client_phone": "\t"}):
         body = refused(await page.post("appointments", **none), 400, "invalid_request")
         assert body["error"] == "The body: client_email or client_phone is required"
@@ -181,12 +185,12 @@ async def test_an_email_address_or_a_phone_number_at_least(page: Page, db: Datab
     ):
         body = refused(await page.post("appointments", **contact), 400, "invalid_request")
         assert [each["field"] for each in body["details"]["fields"]] == [field]
-    assert await rows(db, page.org_id) == 0
-    await page.book(client_email=None, client_phone="+1 234")
-    await page.book(client_phone="", start_time="2024-01-25T15:00:00Z")
+    assert await rows(db, page.org.id) == 0
+    await page.booked_by_client(client_email=None, client_phone="+1 234")
+    await page.booked_by_client(client_phone="", start_time="2024-01-25T15:00:00Z")
 
 
-async def test_missing_fields_are_named(page: Page) -> None:
+async def test_missing_fields_are_named(page: Desk) -> None:
     for what, sentence in (
         ("appointments", "appointment_type_id, start_time, and client_name are required"),
         ("holds", "appointment_type_id and start_time are required"),
@@ -196,8 +200,8 @@ async def test_missing_fields_are_named(page: Page) -> None:
     refused(await page.post("holds", ttl_seconds=901), 400, "invalid_request")
 
 
-async def test_answers_are_kept_with_their_questions(page: Page) -> None:
-    await page.change_type(bookingQuestions=QUESTIONS)
+async def test_answers_are_kept_with_their_questions(page: Desk) -> None:
+    await page.set_type(bookingQuestions=QUESTIONS)
     given = {"q4": 2.5, "q1": " ACME ", "q3": True, "q2": ""}
     key = {"Idempotency-Key": "answers"}
     booked = (await page.post("appointments", key, answers=given)).json()
@@ -212,18 +216,18 @@ async def test_answers_are_kept_with_their_questions(page: Page) -> None:
     assert booked["appointment"]["answers"] == kept
     own = answered(await page.client.get(f"{LINKS}/{booked['manage_token']}"), "appointment")
     assert own == booked["appointment"]
-    await page.change_type(bookingQuestions=[QUESTIONS[0] | {"label": "Firm"}])
-    assert (await page.as_staff_see(own["id"]))["answers"] == kept
-    [made] = await page.as_staff_see(own["id"], "/history")
+    await page.set_type(bookingQuestions=[QUESTIONS[0] | {"label": "Firm"}])
+    assert (await page.get(own["id"]))["answers"] == kept
+    [made] = await page.history(own["id"])
     assert made["after"]["answers"] == kept
     listed = (await page.staff.get(APPOINTMENTS)).json()["appointments"]
     assert [each["answers"] for each in listed] == [kept]
-    later = await page.book(answers={"q1": "b"}, start_time="2024-01-26T14:00:00Z")
+    later = await page.booked_by_client(answers={"q1": "b"}, start_time="2024-01-26T14:00:00Z")
     assert later["appointment"]["answers"] == [{"id": "q1", "label": "Firm", "answer": "b"}]
 
 
-async def test_wrong_answers_are_named_and_nothing_is_booked(page: Page, db: Database) -> None:
-    await page.change_type(bookingQuestions=QUESTIONS)
+async def test_wrong_answers_are_named_and_nothing_is_booked(page: Desk, db: Database) -> None:
+    await page.set_type(bookingQuestions=QUESTIONS)
     wrong = {"q2": "Law", "q3": "yes", "q4": "2", "q9": 1}
     body = refused(await page.post("appointments", answers=wrong), 400, "invalid_request")
     assert [each["field"] for each in body["details"]["fields"]] == [
@@ -232,11 +236,11 @@ async def test_wrong_answers_are_named_and_nothing_is_booked(page: Page, db: Dat
     assert body["error"] == "answers.q1 is required"
     refused(await page.post("appointments"), 400, "invalid_request")
     refused(await page.post("appointments", answers=[]), 400, "invalid_request")
-    assert await rows(db, page.org_id) == 0
+    assert await rows(db, page.org.id) == 0
 
 
 async def test_a_repeated_booking_books_once_and_has_a_link_that_works(
-    page: Page, db: Database, clock: StoppedClock
+    page: Desk, db: Database, clock: StoppedClock
 ) -> None:
     key = {"Idempotency-Key": "mine"}
     first = await page.post("appointments", key)
@@ -254,7 +258,7 @@ async def test_a_repeated_booking_books_once_and_has_a_link_that_works(
     }
     for token in (works, fresh):
         answered(await page.client.get(f"{LINKS}/{token}"), "appointment")
-    assert await rows(db, page.org_id) == 1
+    assert await rows(db, page.org.id) == 1
     # Two at once are one as well.
     later = {"start_time": "2024-01-26T14:00:00Z"}
     answers = await asyncio.gather(*(page.post("appointments", key, **later) for _ in range(8)))
@@ -264,10 +268,10 @@ async def test_a_repeated_booking_books_once_and_has_a_link_that_works(
         *(page.client.get(f"{LINKS}/{answer.json()['manage_token']}") for answer in answers)
     )
     assert [link.status_code for link in links] == [200] * 8
-    assert await rows(db, page.org_id) == 2
+    assert await rows(db, page.org.id) == 2
 
 
-async def test_clients_do_not_share_their_keys(page: Page, db: Database) -> None:
+async def test_clients_do_not_share_their_keys(page: Desk, db: Database) -> None:
     key = {"Idempotency-Key": "1"}
     one = await page.post("appointments", key)
     two = await page.post("appointments", key, start_time="2024-01-25T15:00:00Z", client_name="John")
@@ -281,10 +285,10 @@ async def test_clients_do_not_share_their_keys(page: Page, db: Database) -> None
     assert two.json()["appointment"]["client_name"] == "John"
     held = await page.post("holds", key, start_time="2024-01-25T16:00:00Z")
     assert (held.headers["idempotent-replayed"], held.json()) == ("true", hold.json())
-    assert await rows(db, page.org_id) == 4
+    assert await rows(db, page.org.id) == 4
 
 
-async def test_a_repeated_booking_has_no_link_once_the_address_is_another(page: Page) -> None:
+async def test_a_repeated_booking_has_no_link_once_the_address_is_another(page: Desk) -> None:
     """Whoever it was that booked under the old address: the link of the new one stays good."""
     key = {"Idempotency-Key": "mine"}
     first = (await page.post("appointments", key)).json()
@@ -301,7 +305,7 @@ async def test_a_repeated_booking_has_no_link_once_the_address_is_another(page: 
     assert (await page.post("appointments", key)).json()["manage_token"] is None
 
 
-async def test_a_repeated_booking_has_no_link_once_staff_have_ended_the_first(page: Page) -> None:
+async def test_a_repeated_booking_has_no_link_once_staff_have_ended_the_first(page: Desk) -> None:
     key = {"Idempotency-Key": "mine"}
     first = (await page.post("appointments", key)).json()
     path = f"{APPOINTMENTS}/{first['appointment']['id']}"

@@ -15,10 +15,10 @@ from kalends.db.database import Tx
 from kalends.db.tables import metadata
 from kalends.settings import Settings
 from tests.api.operations import MAIL, MONDAY, OPERATIONS, OneOfEverything, example
-from tests.api.pages import LINKS
 from tests.support.answers import answered, refused
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.desk import LINKS, book_jane
 from tests.support.organizations import Org, make_org
 
 pytestmark = pytest.mark.anyio
@@ -222,9 +222,7 @@ async def test_a_client_names_requests_by_link(scene: Scene) -> None:
     staff, org = scene.house.client, scene.house.org
     links = []
     for start in ("2024-01-24T10:00:00Z", "2024-01-24T12:00:00Z"):
-        booked = answered(
-            await staff.post("/v1/calendar/appointments", json=org.wish(start_time=start)), "appointment"
-        )
+        booked = await book_jane(staff, org, start_time=start)
         link = await staff.post(f"/v1/calendar/appointments/{booked['id']}/manage-link")
         links.append(f"{LINKS}/{link.json()['manage_token']}")
     key = {"Idempotency-Key": "1"}

@@ -5,24 +5,26 @@ import asyncio
 import pytest
 
 from kalends.db.database import Database
-from tests.api.pages import APPOINTMENTS, QUESTIONS, Page, rows
+from tests.api.questions import QUESTIONS
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
+from tests.support.desk import APPOINTMENTS, Desk
+from tests.support.organizations import rows
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_page_shows_the_active_types_in_order_and_nothing_else(page: Page) -> None:
-    await page.change_type(description="Bring last year's papers.", requiresConfirmation=True, maxPerDay=3)
+async def test_the_page_shows_the_active_types_in_order_and_nothing_else(page: Desk) -> None:
+    await page.set_type(description="Bring last year's papers.", requiresConfirmation=True, maxPerDay=3)
     await page.add_type(name="Old", isActive=False)
     last = await page.add_type(bookingQuestions=QUESTIONS, color="#fff")
     response = await page.client.get(page.path)
     assert response.status_code == 200
     assert response.json() == {
-        "organization": {"slug": page.slug, "name": "Doe & Daughters", "timezone": "UTC"},
+        "organization": {"slug": page.org.slug, "name": "Doe & Daughters", "timezone": "UTC"},
         "appointment_types": [
             {
-                "id": page.type_id,
+                "id": page.org.type_id,
                 "name": "Tax Consultation",
                 "description": "Bring last year's papers.",
                 "duration_minutes": 60,
@@ -43,10 +45,10 @@ async def test_the_page_shows_the_active_types_in_order_and_nothing_else(page: P
     }
 
 
-async def test_slots_are_told_without_calendars(page: Page) -> None:
-    other = await page.add_calendar()
-    own = (await page.by_staff(start_time="2024-01-25T15:00:00Z"))["calendar_id"]
-    await page.change_type(calendarIds=[own, other])
+async def test_slots_are_told_without_calendars(page: Desk) -> None:
+    other = await page.room()
+    own = (await page.booked("2024-01-25T15:00:00Z"))["calendar_id"]
+    await page.set_type(calendarIds=[own, other])
     day = {"from": "2024-01-25T14:00:00Z", "to": "2024-01-25"}
     afternoon = {
         "slots": [
@@ -57,9 +59,9 @@ async def test_slots_are_told_without_calendars(page: Page) -> None:
     }
     assert await page.ask("slots", **day) == afternoon
     # Which calendar it would be is not for clients to ask.
-    asked = day | {"appointment_type_id": page.type_id, "calendar_id": own}
+    asked = day | {"appointment_type_id": page.org.type_id, "calendar_id": own}
     refused(await page.client.get(f"{page.path}/slots", params=asked), 400, "invalid_request")
-    await page.by_staff(start_time="2024-01-25T15:00:00Z", calendar_id=other)
+    await page.booked("2024-01-25T15:00:00Z", calendar_id=other)
     local = await page.ask("slots", timezone="Asia/Kathmandu", **day)
     assert local == {
         "slots": [
@@ -86,13 +88,13 @@ async def test_slots_are_told_without_calendars(page: Page) -> None:
 
 
 async def test_a_hold_keeps_time_until_it_is_used_released_or_expired(
-    page: Page, db: Database, clock: StoppedClock
+    page: Desk, db: Database, clock: StoppedClock
 ) -> None:
     response = await page.post("holds", ttl_seconds=60)
     held = answered(response, "hold")
     assert held.pop("id").startswith("hold_")
     assert held == {
-        "appointment_type_id": page.type_id,
+        "appointment_type_id": page.org.type_id,
         "start_time": "2024-01-25T14:00:00Z",
         "end_time": "2024-01-25T15:00:00Z",
         "expires_at": "2024-01-20T12:01:00Z",
@@ -105,7 +107,7 @@ async def test_a_hold_keeps_time_until_it_is_used_released_or_expired(
     clock.forward(seconds=59)
     moved = await page.post("appointments", hold_id=id_, start_time="2024-01-25T15:00:00Z")
     refused(moved, 409, "hold_mismatch")
-    assert (await page.book(hold_id=id_))["appointment"]["start_time"] == "2024-01-25T14:00:00Z"
+    assert (await page.booked_by_client(hold_id=id_))["appointment"]["start_time"] == "2024-01-25T14:00:00Z"
     refused(await page.post("appointments", hold_id=id_), 409, "hold_gone")
 
     second = {"start_time": "2024-01-25T15:00:00Z"}
@@ -118,12 +120,12 @@ async def test_a_hold_keeps_time_until_it_is_used_released_or_expired(
     clock.forward(seconds=300)
     refused(await page.client.delete(f"{page.path}/holds/{expired['id']}"), 404, "not_found")
     refused(await page.post("appointments", hold_id=expired["id"], **second), 409, "hold_gone")
-    await page.book(**second)
-    assert await rows(db, page.org_id) == 2
+    await page.booked_by_client(**second)
+    assert await rows(db, page.org.id) == 2
 
 
-async def test_nothing_is_known_of_other_slugs(page: Page, db: Database) -> None:
-    for slug in ("nobody", page.slug.upper(), page.slug[:-1], "appointments", "ünï", " "):
+async def test_nothing_is_known_of_other_slugs(page: Desk, db: Database) -> None:
+    for slug in ("nobody", page.org.slug.upper(), page.org.slug[:-1], "appointments", "ünï", " "):
         for method, suffix in (
             ("GET", ""),
             ("GET", "/slots?appointment_type_id=x&from=2024-01-25&to=2024-01-25"),
@@ -138,10 +140,10 @@ async def test_nothing_is_known_of_other_slugs(page: Page, db: Database) -> None
     refused(await page.staff.patch("/v1/organization", json={"slug": "appointments"}), 409, "already_exists")
     refused(await page.client.get("/v1/public/"), 404, "not_found")
     refused(await page.client.get("/v1/public"), 401, "unauthorized")
-    assert await rows(db, page.org_id) == 0
+    assert await rows(db, page.org.id) == 0
 
 
-async def test_a_slug_with_nul_is_400_for_whoever_sent_it_only(page: Page) -> None:
+async def test_a_slug_with_nul_is_400_for_whoever_sent_it_only(page: Desk) -> None:
     asked = [page.client.get(page.path if n % 2 else "/v1/public/a%00b") for n in range(10)]
     for n, response in enumerate(await asyncio.gather(*asked)):
         if n % 2:

@@ -9,9 +9,9 @@ from fastapi import FastAPI
 
 from kalends.app import create_app
 from kalends.settings import Settings
-from tests.api.pages import APPOINTMENTS, LINKS, TYPES, open_page
 from tests.support.answers import refused
 from tests.support.clock import StoppedClock
+from tests.support.desk import APPOINTMENTS, LINKS, TYPES, open_desk
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +37,8 @@ def coming_from(app: FastAPI, address: str) -> httpx.AsyncClient:
 
 
 async def test_requests_are_counted_by_address_and_writes_as_ten(other_app: FastAPI) -> None:
-    async with open_page(other_app) as page, coming_from(other_app, "203.0.113.7") as client:
+    async with coming_from(other_app, "203.0.113.7") as client:
+        page = await open_desk(other_app)
 
         async def left(method: str, path: str, **sent: Any) -> int:
             response = await client.request(method, path, **sent)
@@ -80,22 +81,22 @@ async def test_an_ipv6_network_is_one_address(other_app: FastAPI) -> None:
 
 async def test_pages_of_some_origins_may_call_what_is_public_only(other_app: FastAPI) -> None:
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "idempotency-key"}
-    async with open_page(other_app) as page:
-        for origin, public, elsewhere in (
-            ("https://book.example", True, False),
-            ("https://app.example", True, True),
-            ("https://evil.example", False, False),
-        ):
-            for path, allowed in ((f"{page.path}/holds", public), (APPOINTMENTS, elsewhere)):
-                preflight = await page.client.options(path, headers={"Origin": origin} | asked)
-                told = preflight.headers.get("access-control-allow-origin")
-                assert (preflight.status_code, told) == ((200, origin) if allowed else (400, None))
-                response = await page.staff.get(path.removesuffix("/holds"), headers={"Origin": origin})
-                assert response.status_code == 200
-                assert response.headers.get("access-control-allow-origin") == (origin if allowed else None)
-        # What is refused must be readable, too.
-        for _ in range(3):
-            last = await page.post("appointments", {"Origin": "https://book.example"}, start_time="?")
-        refused(last, 429, "rate_limited")
-        assert last.headers["access-control-allow-origin"] == "https://book.example"
-        assert "Retry-After" in last.headers["access-control-expose-headers"]
+    page = await open_desk(other_app)
+    for origin, public, elsewhere in (
+        ("https://book.example", True, False),
+        ("https://app.example", True, True),
+        ("https://evil.example", False, False),
+    ):
+        for path, allowed in ((f"{page.path}/holds", public), (APPOINTMENTS, elsewhere)):
+            preflight = await page.client.options(path, headers={"Origin": origin} | asked)
+            told = preflight.headers.get("access-control-allow-origin")
+            assert (preflight.status_code, told) == ((200, origin) if allowed else (400, None))
+            response = await page.staff.get(path.removesuffix("/holds"), headers={"Origin": origin})
+            assert response.status_code == 200
+            assert response.headers.get("access-control-allow-origin") == (origin if allowed else None)
+    # What is refused must be readable, too.
+    for _ in range(3):
+        last = await page.post("appointments", {"Origin": "https://book.example"}, start_time="?")
+    refused(last, 429, "rate_limited")
+    assert last.headers["access-control-allow-origin"] == "https://book.example"
+    assert "Retry-After" in last.headers["access-control-expose-headers"]

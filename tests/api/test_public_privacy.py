@@ -7,17 +7,17 @@ from sqlalchemy import select
 from kalends.db.database import Database, Tx
 from kalends.db.tables import metadata
 from kalends.telemetry import configure
-from tests.api.pages import APPOINTMENTS, LINKS, Page, open_page
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
+from tests.support.desk import APPOINTMENTS, LINKS, Desk, open_desk
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_keys_are_not_looked_at(app: FastAPI, page: Page) -> None:
+async def test_keys_are_not_looked_at(app: FastAPI, page: Desk) -> None:
     """Neither good nor bad ones: what is public is the same for everybody."""
-    async with open_page(app) as other:
-        good = other.staff.headers["authorization"]
+    other = await open_desk(app)
+    good = other.staff.headers["authorization"]
     for keys in (["Bearer vst_wrong"], ["nonsense"], [good], [good, good]):
         headers = [("Authorization", key) for key in keys]
         response = await page.client.get(page.path, headers=headers)
@@ -39,7 +39,7 @@ async def everything_stored(db: Database) -> str:
 
 
 async def test_the_secret_of_a_link_is_nowhere_but_in_its_answer(
-    page: Page, db: Database, capsys: pytest.CaptureFixture[str]
+    page: Desk, db: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure("info")
     key = {"Idempotency-Key": "once"}
@@ -75,70 +75,70 @@ async def test_clients_learn_nothing_of_others(app: FastAPI, db: Database, clock
         "client_notes": "secret wish",
         "internal_notes": "secret opinion",
     }
-    async with open_page(app, maxPerDay=2, requiresConfirmation=True, slotIntervalMinutes=30) as page:
-        schedule = await page.staff.post("/v1/calendar/schedules", json={"name": "Secret shifts"})
-        hours = answered(schedule, "schedule")["id"]
-        rooms = [await page.add_calendar(name=name) for name in ("Secret A", "Secret B")]
-        closed = await page.add_calendar(name="Secret C", schedule_id=hours)
-        gone = await page.add_calendar(name="Secret D")
-        await page.staff.delete(f"/v1/calendar/calendars/{gone}")
-        day_off = {"date": "2024-01-30", "reason": "Secret holiday"}
-        answered(await page.staff.post("/v1/calendar/overrides", json=day_off), "override")
-        await page.change_type(calendarIds=[*rooms, closed])
-        single = (await page.add_type(calendarIds=[rooms[0]]))["id"]
-        off = (await page.add_type(calendarIds=[closed], isActive=False))["id"]
-        days = [f"2024-01-{day}T14:00:00Z" for day in (25, 26, 29)]
-        for day in days[:2]:
-            for room in rooms:
-                await page.by_staff(start_time=day, calendar_id=room, **secrets)
-        answered(await page.staff.post("/v1/calendar/holds", json=page.wish(start_time=days[2])), "hold")
-        known = await everything_stored(db)
+    page = await open_desk(app, maxPerDay=2, requiresConfirmation=True, slotIntervalMinutes=30)
+    schedule = await page.staff.post("/v1/calendar/schedules", json={"name": "Secret shifts"})
+    hours = answered(schedule, "schedule")["id"]
+    rooms = [await page.room(name) for name in ("Secret A", "Secret B")]
+    closed = await page.room("Secret C", schedule_id=hours)
+    gone = await page.room("Secret D")
+    await page.staff.delete(f"/v1/calendar/calendars/{gone}")
+    day_off = {"date": "2024-01-30", "reason": "Secret holiday"}
+    answered(await page.staff.post("/v1/calendar/overrides", json=day_off), "override")
+    await page.set_type(calendarIds=[*rooms, closed])
+    single = (await page.add_type(calendarIds=[rooms[0]]))["id"]
+    off = (await page.add_type(calendarIds=[closed], isActive=False))["id"]
+    days = [f"2024-01-{day}T14:00:00Z" for day in (25, 26, 29)]
+    for day in days[:2]:
+        for room in rooms:
+            await page.booked(day, calendar_id=room, **secrets)
+    answered(await page.staff.post("/v1/calendar/holds", json=page.wish(start_time=days[2])), "hold")
+    known = await everything_stored(db)
 
-        answers = [await page.client.get(page.path)]
-        for kind in (page.type_id, single, off, "type_unknown"):
-            for start in (*days, "2024-01-25T14:30:00Z", "2024-01-25T14:20:00Z", "2024-01-30T09:00:00Z"):
-                wish = {"appointment_type_id": kind, "start_time": start}
-                answers += [
-                    await page.client.get(f"{page.path}/slots/explain", params=wish),
-                    await page.post("holds", **wish),
-                ]
-            span = {"appointment_type_id": kind, "from": "2024-01-25", "to": "2024-01-31"}
-            answers.append(await page.client.get(f"{page.path}/slots", params=span))
-        for bad in ({"answers": {"x": 1}}, {"client_email": "x"}, {"start_time": "x"}, {"hold_id": "x"}):
-            answers.append(await page.post("appointments", **bad))
-        booked = await page.post("appointments", start_time="2024-01-31T14:00:00Z")
-        link = f"{LINKS}/{booked.json()['manage_token']}"
-        await page.staff.patch(
-            f"{APPOINTMENTS}/{booked.json()['appointment']['id']}",
-            json={"internal_notes": "secret opinion", "status": "confirmed"},
-        )
-        answers += [
-            booked,
-            await page.post("appointments"),
-            await page.client.get(link),
-            await page.client.post(f"{link}/reschedule", json={"start_time": days[0]}),
-            await page.client.post(f"{link}/reschedule", json={"start_time": "2024-01-31T15:00:00Z"}),
-            await page.client.post(f"{link}/cancel", json={}),
-            await page.client.post(f"{link}/reschedule", json={"start_time": days[0]}),
-            await page.client.get(f"{LINKS}/unknown"),
-            await page.client.delete(f"{page.path}/holds/unknown"),
-        ]
-        clock.forward(days=11)
-        answers.append(await page.client.post(f"{link}/reschedule", json={"start_time": days[0]}))
+    answers = [await page.client.get(page.path)]
+    for kind in (page.org.type_id, single, off, "type_unknown"):
+        for start in (*days, "2024-01-25T14:30:00Z", "2024-01-25T14:20:00Z", "2024-01-30T09:00:00Z"):
+            wish = {"appointment_type_id": kind, "start_time": start}
+            answers += [
+                await page.client.get(f"{page.path}/slots/explain", params=wish),
+                await page.post("holds", **wish),
+            ]
+        span = {"appointment_type_id": kind, "from": "2024-01-25", "to": "2024-01-31"}
+        answers.append(await page.client.get(f"{page.path}/slots", params=span))
+    for bad in ({"answers": {"x": 1}}, {"client_email": "x"}, {"start_time": "x"}, {"hold_id": "x"}):
+        answers.append(await page.post("appointments", **bad))
+    booked = await page.post("appointments", start_time="2024-01-31T14:00:00Z")
+    link = f"{LINKS}/{booked.json()['manage_token']}"
+    await page.staff.patch(
+        f"{APPOINTMENTS}/{booked.json()['appointment']['id']}",
+        json={"internal_notes": "secret opinion", "status": "confirmed"},
+    )
+    answers += [
+        booked,
+        await page.post("appointments"),
+        await page.client.get(link),
+        await page.client.post(f"{link}/reschedule", json={"start_time": days[0]}),
+        await page.client.post(f"{link}/reschedule", json={"start_time": "2024-01-31T15:00:00Z"}),
+        await page.client.post(f"{link}/cancel", json={}),
+        await page.client.post(f"{link}/reschedule", json={"start_time": days[0]}),
+        await page.client.get(f"{LINKS}/unknown"),
+        await page.client.delete(f"{page.path}/holds/unknown"),
+    ]
+    clock.forward(days=11)
+    answers.append(await page.client.post(f"{link}/reschedule", json={"start_time": days[0]}))
 
-        def ids(tx: Tx) -> set[str]:
-            """Whatever of the organization has an id, but for its types."""
-            tables = [table for name, table in metadata.tables.items() if name != "appointment_types"]
-            return {
-                id_
-                for table in tables
-                if "id" in table.c
-                for id_ in tx.execute(
-                    select(table.c.id).where(table.c.get("org_id", table.c.id) == page.org_id)
-                ).scalars()
-            }
+    def ids(tx: Tx) -> set[str]:
+        """Whatever of the organization has an id, but for its types."""
+        tables = [table for name, table in metadata.tables.items() if name != "appointment_types"]
+        return {
+            id_
+            for table in tables
+            if "id" in table.c
+            for id_ in tx.execute(
+                select(table.c.id).where(table.c.get("org_id", table.c.id) == page.org.id)
+            ).scalars()
+        }
 
-        theirs = await db.read(ids)
+    theirs = await db.read(ids)
     statuses = {answer.status_code for answer in answers}
     assert statuses == {200, 400, 404, 409}
     own = {answer.json()["hold"]["id"] for answer in answers if "hold" in answer.json()}

@@ -74,7 +74,7 @@ async def test_an_organization_that_asks_for_much_leaves_a_place_to_the_others()
 async def test_staff_and_strangers_do_not_wait_for_each_other(
     client: httpx.AsyncClient, app: FastAPI, org: Org
 ) -> None:
-    desk = Desk(client, org)
+    desk = Desk(app, org)
     await desk.open(*week("09:00-12:00"))
     slug = (await client.get("/v1/organization")).json()["organization"]["slug"]
     asked = {"appointment_type_id": org.type_id}

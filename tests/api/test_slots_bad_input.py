@@ -1,5 +1,6 @@
 """Degenerate questions about free time: a clear refusal or an ordinary answer, and nothing is stored."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -69,7 +70,7 @@ async def test_zones_that_are_none(counter: Counter) -> None:
 async def test_what_is_missing_or_blank(counter: Counter) -> None:
     whole = {"appointment_type_id": counter.desk.org.type_id, "start_time": at("14:00")}
     bounds = {"from": THURSDAY, "to": THURSDAY}
-    for client, path in ((counter.desk.client, BASE), (counter.visitor, counter.page)):
+    for client, path in ((counter.desk.staff, BASE), (counter.desk.client, counter.desk.path)):
         kind = {"appointment_type_id": whole["appointment_type_id"]}
         for what, asked in (("slots", kind | bounds), ("slots/explain", whole)):
             for field in asked:
@@ -232,7 +233,7 @@ async def _by_staff(desk: Desk, **fields: Any) -> list[httpx.Response]:
     asked = {"appointment_type_id": desk.org.type_id, "start_time": at("14:00")} | fields
     return [
         await desk.search(**fields),
-        await desk.client.get(f"{BASE}/slots/explain", params=asked),
+        await desk.staff.get(f"{BASE}/slots/explain", params=asked),
         *[await desk.hold(at("14:00"), check=check, **fields) for check in ("all", "conflicts")],
         *[await desk.book(at("14:00"), check=check, **fields) for check in ("all", "conflicts", "none")],
     ]
@@ -244,11 +245,11 @@ async def test_holds_that_no_one_has(
 ) -> None:
     other = await make_org(db, clock.now())
     async with client_of(app, other.key) as client:
-        held = await Desk(client, other).held(at("14:00"))
+        held = await Desk(app, other).held(at("14:00"))
     for id_ in (held["id"], "none", "%00", "../hold", "x" * 255, counter.desk.org.type_id):
         for response in await counter.book(hold_id=id_):
             refused(response, 409, "hold_gone")
-    for client, path in ((counter.desk.client, BASE), (counter.visitor, counter.page)):
+    for client, path in ((counter.desk.staff, BASE), (counter.desk.client, counter.desk.path)):
         for id_ in (held["id"], "none", "x" * 255):
             refused(await client.delete(f"{path}/holds/{id_}"), 404, "not_found")
         malformed(await client.delete(f"{path}/holds/a%00b"))
@@ -262,7 +263,7 @@ async def test_times_to_live(counter: Counter, clock: StoppedClock) -> None:
             malformed(response, field="ttl_seconds")
     for ttl in (1, 900, 60.0, 9e2):
         fields = {"appointment_type_id": counter.desk.org.type_id, "ttl_seconds": ttl}
-        for client, path in ((counter.desk.client, BASE), (counter.visitor, counter.page)):
+        for client, path in ((counter.desk.staff, BASE), (counter.desk.client, counter.desk.path)):
             response = await client.post(f"{path}/holds", json=fields | {"start_time": at("14:00")})
             held = answered(response, "hold")
             assert held["expires_at"] == stamp(clock.now() + timedelta(seconds=ttl))
@@ -281,13 +282,12 @@ async def test_checks_that_are_none(counter: Counter, app: FastAPI) -> None:
     for check in ("none", "conflicts"):
         body = counter.desk.org.wish(check=check, start_time=off_grid)
         for what in ("holds", "appointments"):
-            malformed(await counter.visitor.post(f"{counter.page}/{what}", json=body), field="check")
+            malformed(await counter.desk.client.post(f"{counter.desk.path}/{what}", json=body), field="check")
     for answers in (await counter.hold(start_time=off_grid), await counter.book(start_time=off_grid)):
         assert codes(refused(answers[1], 409, "off_grid")["details"]) == ["off_grid"]
     # Holds are always checked, and only an admin may book without.
     malformed(await counter.desk.hold(off_grid, check="none"), field="check")
-    made = await counter.desk.client.post("/v1/keys", json={"scopes": ["read", "write", "delete"]})
-    async with client_of(app, made.json()["secret"]) as writer:
-        desk = Desk(writer, counter.desk.org)
-        refused(await desk.book(off_grid, check="none"), 403, "scope_missing")
-        answered(await desk.book(off_grid, check="conflicts", dry_run=True), "appointment")
+    made = await counter.desk.staff.post("/v1/keys", json={"scopes": ["read", "write", "delete"]})
+    writer = Desk(app, replace(counter.desk.org, key=made.json()["secret"]))
+    refused(await writer.book(off_grid, check="none"), 403, "scope_missing")
+    answered(await writer.book(off_grid, check="conflicts", dry_run=True), "appointment")

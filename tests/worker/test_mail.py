@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from icalendar import Calendar
 
+from tests.support.desk import APPOINTMENTS
 from tests.support.organizations import make_org
-from tests.support.practice import APPOINTMENTS, DESK, SENDER, Opening, Practice
+from tests.support.practice import DESK, SENDER, Opening, Practice
 from tests.worker.mails import JANE, TO_BE_CONFIRMED, told, travel
 
 pytestmark = pytest.mark.anyio
@@ -174,7 +175,7 @@ async def test_without_an_address_nobody_is_told(opening: Opening) -> None:
         await p.ask(client_email=None)
         mails = await p.mails()
         assert [mail.recipients for mail in mails] == [[DESK]]
-        await p.settings(notification_email=None)
+        await p.desk.set_organization(notification_email=None)
         await p.change(client_email=JANE)
         await p.cancel()
         told = await p.mails()
@@ -187,10 +188,10 @@ async def test_without_an_address_nobody_is_told(opening: Opening) -> None:
 
 async def test_organizations_mail_their_own_clients_and_staff(opening: Opening) -> None:
     async with opening() as p:
-        await p.settings(name="Clinic")
+        await p.desk.set_organization(name="Clinic")
         other = await make_org(p.db, p.clock.now())
         await p.ask()
-        response = await p.client.post(
+        response = await p.desk.client.post(
             APPOINTMENTS,
             json=other.wish(client_email="joe@example.com"),
             headers={"Authorization": f"Bearer {other.key}"},
@@ -222,7 +223,7 @@ async def test_only_the_server_says_that_something_lapsed(opening: Opening) -> N
         await p.ask()
         await p.mails()
         link = f"/v1/public/appointments/{p.token}"
-        cancelled = await p.client.post(f"{link}/cancel", json={"reason": "confirmation_expired"})
+        cancelled = await p.desk.client.post(f"{link}/cancel", json={"reason": "confirmation_expired"})
         assert cancelled.status_code == 200
         assert sorted(mail.subject.partition(":")[0] for mail in await p.mails()) == [
             "Cancelled",

@@ -99,7 +99,7 @@ async def test_mails_wait_for_a_server_that_is_away(opening: Opening) -> None:
         tried = [row for row in await p.deliveries() if row.attempts]
         assert 1 <= len(tried) <= 4  # what waits behind is not counted as tried
         assert all(row.error and row.status == "pending" for row in tried)
-        links = await p.db.read(links_of, p.org.id)
+        links = await p.db.read(links_of, p.desk.org.id)
         assert links <= sum(row.attempts for row in tried)  # none for mails that nobody tried to send
 
         await p.mailbox.open()
@@ -182,7 +182,7 @@ async def test_what_can_not_be_read_stops_no_other(opening: Opening) -> None:
         await p.book()
 
         def spoil(tx: Tx) -> None:
-            mine = (events.c.org_id == p.org.id, events.c.type == "appointment.created")
+            mine = (events.c.org_id == p.desk.org.id, events.c.type == "appointment.created")
             tx.execute(update(events).where(*mine).values(payload='{"appointment":{}}'))
 
         await p.db.write(spoil)

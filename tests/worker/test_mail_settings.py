@@ -13,9 +13,10 @@ from kalends.db.tables import deliveries, receivers
 from kalends.settings import Settings
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.desk import APPOINTMENTS
 from tests.support.mailbox import Mailbox
 from tests.support.organizations import links_of, make_org
-from tests.support.practice import APPOINTMENTS, SENDER, Opening
+from tests.support.practice import SENDER, Opening
 from tests.worker.mails import JANE
 
 pytestmark = pytest.mark.anyio
@@ -49,8 +50,8 @@ async def test_without_a_mail_server_nothing_is_sent_and_nothing_kept(
         await p.move("2024-01-26T14:00:00Z")
         assert await p.mails() == []
         assert await p.db.read(stored_for_mail) == (0, 0)
-        assert await p.db.read(links_of, p.org.id) == 1  # which the booking was answered
-        told = (await p.staff.get("/v1/events", params={"types": "appointment.*"})).json()["events"]
+        assert await p.db.read(links_of, p.desk.org.id) == 1  # which the booking was answered
+        told = (await p.desk.staff.get("/v1/events", params={"types": "appointment.*"})).json()["events"]
         assert [event["type"] for event in told] == ["appointment.created", "appointment.rescheduled"]
     # A mail server that is named later gets no mails of what is long past.
     async with opening() as p:

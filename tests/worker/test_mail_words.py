@@ -7,8 +7,9 @@ import pytest
 from icalendar import Calendar
 
 from tests.support.answers import refused
+from tests.support.desk import APPOINTMENTS
 from tests.support.mailbox import Received
-from tests.support.practice import APPOINTMENTS, BASE, DESK, SENDER, Opening
+from tests.support.practice import BASE, DESK, SENDER, Opening
 from tests.worker.mails import JANE, ON_THURSDAY, TO_BE_CONFIRMED, told, travel
 
 pytestmark = pytest.mark.anyio
@@ -59,7 +60,9 @@ async def test_the_reason_of_a_cancellation_is_told_to_both(opening: Opening) ->
         await p.ask()
         await p.mails()
         link = f"/v1/public/appointments/{p.token}"
-        assert (await p.client.post(f"{link}/cancel", json={"reason": "I am ill.\nSorry"})).status_code == 200
+        assert (
+            await p.desk.client.post(f"{link}/cancel", json={"reason": "I am ill.\nSorry"})
+        ).status_code == 200
         mails = await p.mails()
         assert sorted(mail.recipients for mail in mails) == [[DESK], [JANE]]
         for mail in mails:
@@ -76,7 +79,7 @@ async def test_the_reason_of_a_cancellation_is_told_to_both(opening: Opening) ->
 
 async def test_staffs_mails_are_in_the_organizations_language(opening: Opening) -> None:
     async with opening(timezone="Europe/Berlin") as p:
-        await p.settings(language="de-AT")
+        await p.desk.set_organization(language="de-AT")
         await p.ask(client_language="en-GB")
         mails = {mail.recipients[0]: mail for mail in await p.mails()}
         assert mails[DESK].subject.startswith(
@@ -89,7 +92,7 @@ async def test_staffs_mails_are_in_the_organizations_language(opening: Opening) 
             DESK: "de",
             JANE: "en",
         }
-        await p.settings(language=None)
+        await p.desk.set_organization(language=None)
         await p.cancel()
         assert "Cancelled" in told(await p.mails(), DESK)
 
@@ -99,7 +102,7 @@ async def test_an_answer_reaches_the_other_one(opening: Opening) -> None:
         return {mail.recipients[0]: mail.message["Reply-To"] for mail in await p.mails()}
 
     async with opening() as p:
-        await p.settings(name="Clinic", notification_email="desk@bücher.example")
+        await p.desk.set_organization(name="Clinic", notification_email="desk@bücher.example")
         desk = "desk@xn--bcher-kva.example"
         await p.ask(client_email="jane@bücher.example")
         assert await answers_go_to() == {
@@ -113,7 +116,7 @@ async def test_an_answer_reaches_the_other_one(opening: Opening) -> None:
         }
         await p.ask(client_email=None)
         assert await answers_go_to() == {desk: None}
-        await p.settings(notification_email=None)
+        await p.desk.set_organization(notification_email=None)
         await p.ask(start_time="2024-01-26T14:00:00Z")
         assert await answers_go_to() == {JANE: None}
 
@@ -150,7 +153,7 @@ async def test_names_with_lines_change_no_header_and_stop_no_mail(opening: Openi
         "Jane\r\nBcc: eve@example.com\r\n\r\n<b>Hello</b>\x85\u2028=?utf-8?q?=0D=0ABcc:_eve=40example.com?="
     )
     async with opening(kind={"name": hostile}) as p:
-        await p.settings(name=hostile)
+        await p.desk.set_organization(name=hostile)
         await p.ask(client_name=hostile, client_notes=hostile)
         await p.move("2024-01-26T14:00:00Z")
         mails = await p.mails()
@@ -224,16 +227,20 @@ async def test_every_mail_has_a_link_and_earlier_ones_stay_good(opening: Opening
         assert len(set(links)) == 3
         links.append(f"/v1/public/appointments/{p.token}")  # what the booking itself was answered
         for link in links:
-            assert (await p.client.get(link)).json()["appointment"]["id"] == p.id
-        moved = await p.client.post(f"{links[0]}/reschedule", json={"start_time": "2024-01-28T14:00:00Z"})
+            assert (await p.desk.client.get(link)).json()["appointment"]["id"] == p.id
+        moved = await p.desk.client.post(
+            f"{links[0]}/reschedule", json={"start_time": "2024-01-28T14:00:00Z"}
+        )
         assert moved.status_code == 200
 
-        fresh = await p.staff.post(f"{APPOINTMENTS}/{p.id}/manage-link")
+        fresh = await p.desk.staff.post(f"{APPOINTMENTS}/{p.id}/manage-link")
         for link in links:
-            refused(await p.client.get(link), 404, "not_found")
+            refused(await p.desk.client.get(link), 404, "not_found")
         [after] = [mail for mail in await p.mails() if mail.recipients == [JANE]]
         for link in (link_in(after), fresh.json()["manage_url"].removeprefix(BASE)):
-            assert (await p.client.get(link)).json()["appointment"]["start_time"] == "2024-01-28T14:00:00Z"
+            assert (await p.desk.client.get(link)).json()["appointment"][
+                "start_time"
+            ] == "2024-01-28T14:00:00Z"
         await p.change(status="cancelled")
         [gone] = await p.mails()
         assert BASE not in gone.part("text/plain") + gone.part("text/html")

@@ -89,7 +89,7 @@ NOT_REMINDED: dict[str, tuple[dict[str, Any], list[Callable[[Practice], Awaitabl
         {},
         [
             lambda p: p.book(),
-            lambda p: p.change_type(reminderHours=None),
+            lambda p: p.desk.set_type(reminderHours=None),
         ],
     ),
     "never confirmed": ({"requiresConfirmation": True}, [lambda p: p.ask()]),
@@ -127,7 +127,7 @@ async def test_reminders_follow_their_type(opening: Opening, before: int | None,
     async with opening(kind={"reminderHours": before}) as p:
         await p.book(start_time="2024-01-30T14:00:00Z")
         await p.mails()
-        await p.change_type(reminderHours=after)
+        await p.desk.set_type(reminderHours=after)
         assert await p.mails() == []
         if after is not None:
             p.clock.at = datetime(2024, 1, 30, 14, tzinfo=UTC) - timedelta(hours=after, seconds=1)

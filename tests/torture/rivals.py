@@ -16,7 +16,7 @@ from kalends.clock import SystemClock
 from kalends.core.hours import stamp
 from kalends.db.database import Database, Tx
 from kalends.db.opening import open_database
-from kalends.db.tables import appointments, organizations
+from kalends.db.tables import appointments
 from tests.support.books import check_histories, check_times
 from tests.support.desk import week
 from tests.support.load import PATH
@@ -72,7 +72,6 @@ class Rivals:
     """An organization that is open day and night: what its staff and its clients ask, and a crowd of them."""
 
     org: Org
-    slug: str
     crowd: list[PatientClient]
     database: Database
     slowest: float = 0.0
@@ -148,11 +147,11 @@ class Rivals:
 
     def client_booking(self, start: datetime, **fields: Any) -> Ask:
         return Ask(
-            "client booking", f"/v1/public/{self.slug}/appointments", self.booking(start, **fields).body
+            "client booking", f"/v1/public/{self.org.slug}/appointments", self.booking(start, **fields).body
         )
 
     def client_holding(self, start: datetime, **fields: Any) -> Ask:
-        return Ask("client holding", f"/v1/public/{self.slug}/holds", self.holding(start, **fields).body)
+        return Ask("client holding", f"/v1/public/{self.org.slug}/holds", self.holding(start, **fields).body)
 
     def client_moving(self, token: str, start: datetime) -> Ask:
         return Ask("client moving", f"{CLIENTS_OWN}/{token}/reschedule", {"start_time": stamp(start)})
@@ -188,9 +187,8 @@ async def opened(served: Served, number: int, **kind: Any) -> AsyncIterator[Riva
     database = open_database(served.url, pool_size=1)
     try:
         org = await make_org(database, SystemClock().now(), **(OPEN | kind))
-        slug = await database.read(_slug, org.id)
         async with crowd(served.port, number) as clients:
-            house = Rivals(org, slug, clients, database)
+            house = Rivals(org, clients, database)
             hours = {"schedules": week("00:00-24:00")}
             await house.done(house.staff("", "/v1/calendar/availability", hours, "PUT"))
             await house.done(house.staff("", "/v1/organization", {"public_bookings_per_hour": None}, "PATCH"))
@@ -209,10 +207,6 @@ def won(asks: Sequence[Ask], replies: Sequence[Reply]) -> list[tuple[Ask, Any]]:
 
 
 # What the tests look up and change behind the server's back.
-
-
-def _slug(tx: Tx, org_id: str) -> str:
-    return tx.execute(select(organizations.c.slug).where(organizations.c.id == org_id)).scalar_one()
 
 
 def _active(tx: Tx, org_id: str, start: datetime, end: datetime, now: datetime) -> list[Any]:

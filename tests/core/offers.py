@@ -7,13 +7,7 @@ from typing import Any, get_args
 from kalends.core.intervals import Intervals
 from kalends.core.rules import Calendar, Period, Reason, Terms
 from kalends.core.slots import Offer
-from tests.core.slow import (
-    HOUR,
-    MINUTE,
-    at,
-    daily,
-    wall_of,
-)
+from tests.core.slow import HOUR, MINUTE, at, daily, wall_of
 
 PERIODS: Sequence[Period] = get_args(Period)
 

@@ -7,15 +7,7 @@ from datetime import timedelta
 from kalends.core.rules import Calendar, Period
 from kalends.core.slots import Offer
 from tests.core.offers import PERIODS
-from tests.core.slow import (
-    DAY,
-    HOUR,
-    MINUTE,
-    SlowHours,
-    day_of,
-    is_whole_day,
-    lasting,
-)
+from tests.core.slow import DAY, HOUR, MINUTE, SlowHours, day_of, is_whole_day, lasting
 
 
 class SlowOffer:

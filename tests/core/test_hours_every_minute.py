@@ -6,11 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalends.core.hours import (
-    Hours,
-    Schedule,
-    hours,
-)
+from kalends.core.hours import Hours, Schedule, hours
 from kalends.core.intervals import Intervals, Span
 from tests.core.slow import (
     DAY,

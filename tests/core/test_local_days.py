@@ -17,16 +17,7 @@ from kalends.core.hours import (
     moment,
     seconds,
 )
-from tests.core.slow import (
-    DAY,
-    FIRST,
-    LAST,
-    MINUTE,
-    at,
-    clocks,
-    day_of,
-    wall_of,
-)
+from tests.core.slow import DAY, FIRST, LAST, MINUTE, at, clocks, day_of, wall_of
 
 
 @pytest.mark.parametrize(

@@ -21,18 +21,7 @@ from kalends.core.hours import (
     seconds,
 )
 from kalends.core.intervals import Intervals
-from tests.core.slow import (
-    DAY,
-    EPOCH,
-    FIRST,
-    HOUR,
-    LAST,
-    MINUTE,
-    at,
-    daily,
-    grid_at,
-    windows,
-)
+from tests.core.slow import DAY, EPOCH, FIRST, HOUR, LAST, MINUTE, at, daily, grid_at, windows
 
 
 def of_the_grid(schedule: Schedule, within: str) -> list[str]:

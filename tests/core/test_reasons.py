@@ -21,16 +21,7 @@ from tests.core.offers import (
     found,
     the_only_reason,
 )
-from tests.core.slow import (
-    DAY,
-    FIRST,
-    HOUR,
-    LAST,
-    MINUTE,
-    at,
-    daily,
-    windows,
-)
+from tests.core.slow import DAY, FIRST, HOUR, LAST, MINUTE, at, daily, windows
 
 
 def test_inactive_type() -> None:

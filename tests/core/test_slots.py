@@ -9,13 +9,7 @@ from hypothesis import strategies as st
 from kalends.core.intervals import Intervals, Span
 from kalends.core.slots import steps
 from tests.core.offers import FREE, an_offer, between, codes, found
-from tests.core.slow import (
-    DAY,
-    HOUR,
-    MINUTE,
-    at,
-    daily,
-)
+from tests.core.slow import DAY, HOUR, MINUTE, at, daily
 
 
 def test_starts_leave_room_for_the_appointment() -> None:

@@ -9,16 +9,7 @@ import pytest
 from kalends.core.hours import Override, Schedule, day_number, odd_days
 from kalends.core.intervals import Intervals
 from tests.core.offers import FREE, TERMS, an_offer, between, codes, found, replace_terms, the_only_reason
-from tests.core.slow import (
-    DAY,
-    HOUR,
-    MINUTE,
-    SlowHours,
-    at,
-    daily,
-    lasting,
-    windows,
-)
+from tests.core.slow import DAY, HOUR, MINUTE, SlowHours, at, daily, lasting, windows
 
 
 @pytest.mark.parametrize(

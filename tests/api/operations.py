@@ -80,8 +80,7 @@ class OneOfEverything:
             "webhooks": {"url": "https://93.184.215.14/in", "events": ["*"]},
             "deliveries": {},
         }
-        shown = await self.client.get("/v1/organization")
-        self.ids["slug"] = shown.json()["organization"]["slug"]
+        self.ids["slug"] = self.org.slug
         for tag, body in bodies.items():
             path, name = MADE_BY[tag]
             response = await self.client.post(path.format(**self.ids), json=body)
@@ -113,7 +112,7 @@ class OneOfEverything:
         schedule: str | None = None,
         delivery: str | None = None,
     ) -> str:
-        """The path with ids of this house in it; `schedule` or `delivery` where that is to be another's."""
+        """The path with its ids; `schedule` or `delivery` where that is to be another's."""
         path = path.replace("{schedule_id}", schedule or self.ids["schedules"])
         path = path.replace("{delivery_id}", delivery or self.ids["deliveries"])
         token = self.tokens["feeds" if "/feeds/" in path else "appointments"]

@@ -82,8 +82,7 @@ class Premises:
             async def make_id(of: str, path: str, thing: str, /, **body: Any) -> None:
                 self.ids[of] = str((await make(path, thing, **body))["id"])
 
-            shown = await staff.get("/v1/organization")
-            self.ids["slug"] = shown.json()["organization"]["slug"]
+            self.ids["slug"] = self.org.slug
             hours = [MONDAY | {"day_of_week": each} for each in range(7)]
             put = await staff.put(f"{CAL}/availability", json={"schedules": hours})
             self.ids["window"] = put.json()["schedules"][0]["id"]

@@ -1,7 +1,9 @@
 """The application from create_app, called over ASGI; its clock stands at noon on 20 January 2024."""
 
+import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -13,8 +15,11 @@ from kalends.db.database import Database
 from kalends.delivery.webhooks import Poster
 from kalends.settings import Settings
 from kalends.worker import Worker
+from tests.api.counter import Counter
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
-from tests.support.organizations import Org, make_org
+from tests.support.desk import Desk, open_desk, week
+from tests.support.organizations import Org, counts, make_org
 
 
 @pytest.fixture
@@ -49,16 +54,56 @@ async def client(app: FastAPI, org: Org) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def client_of(app: FastAPI, key: str | None) -> httpx.AsyncClient:
-    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://kalends.test", headers=headers
-    )
-
-
 @pytest.fixture
 async def worker(db: Database, clock: StoppedClock) -> AsyncIterator[Worker]:
     """A worker that works when told, and sends no mail."""
     poster = Poster(allow_private=True)
     yield Worker(db, clock, Courier(db, clock, poster, None), events_kept=timedelta(days=30))
     await poster.close()
+
+
+@pytest.fixture
+async def page(app: FastAPI) -> Desk:
+    return await open_desk(app)
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """Where names lead. Nobody is asked: every other name leads nowhere, and the spellings of addresses are
+    the system's own."""
+    known = {
+        "hook.example": ["93.184.216.34"],
+        "other.example": ["2606:2800:220:1::1", "93.184.216.34"],
+        "localhost": ["127.0.0.1"],
+        "inside.example": ["10.1.2.3"],
+        "inside6.example": ["fd00::1"],
+        "both.example": ["93.184.216.34", "127.0.0.1"],
+        "mapped.example": ["::ffff:169.254.169.254"],
+    }
+    system = socket.getaddrinfo
+
+    def resolve(host: Any, port: Any, *rest: Any, **named: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        found = known.get(name.lower(), [name])
+        named["flags"] = socket.AI_NUMERICHOST
+        return [each for address in found for each in system(address, port, *rest[:3], **named)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    return known
+
+
+@pytest.fixture
+async def counter(app: FastAPI, org: Org) -> Counter:
+    """Open round the clock, from now on and for ever; an hour each, every hour."""
+    desk = Desk(app, org)
+    await desk.open(*week("00:00-24:00"))
+    await desk.set_type(minNoticeHours=0, maxDaysAhead=None)
+    return Counter(desk)
+
+
+@pytest.fixture
+async def nothing_stored(db: Database, org: Org) -> AsyncIterator[None]:
+    """What is asked and what is refused leaves nothing behind."""
+    before = await db.read(counts, org.id)
+    yield
+    assert await db.read(counts, org.id) == before

@@ -3,7 +3,7 @@ their hours, their calendars, a type, and what is booked and held there already.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -16,7 +16,6 @@ from kalends.app import create_app
 from kalends.core.hours import Override, Schedule, day_number, moment, stamp, zone_names
 from kalends.core.intervals import Intervals
 from kalends.settings import Settings
-from tests.api.conftest import client_of
 from tests.core.slow import DAY, HOUR, MINUTE, a_clock
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
@@ -121,12 +120,11 @@ def _edges_of(window: Body) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class Practice:
+class PlannedDesk:
     """A plan that was carried out. `calendars` are ids, in the plan's order."""
 
     plan: Plan
     desk: Desk
-    slug: str
     calendars: list[str]
 
 
@@ -273,43 +271,40 @@ def application(url: str) -> Iterator[tuple[asyncio.Runner, FastAPI, StoppedCloc
             runner.run(lifespan.__aexit__(None, None, None))
 
 
-@contextlib.asynccontextmanager
-async def open_practice(app: FastAPI, clock: StoppedClock, plan: Plan) -> AsyncIterator[Practice]:
+async def carried_out(app: FastAPI, clock: StoppedClock, plan: Plan) -> PlannedDesk:
     """Carry a plan out, in a new organization. The clock then stands at the plan's present."""
     clock.at = plan.now - AGO
     org = await make_org(app.state.context.database, clock.now(), timezone=plan.zone)
-    async with client_of(app, org.key) as client:
-        desk = Desk(client, org)
-        changed = await client.patch("/v1/organization", json={"week_start": plan.week_start})
-        slug = str(answered(changed, "organization")["slug"])
-        schedules = [await _schedule(desk, hours) for hours in plan.schedules]
-        calendars = [
-            await _calendar(desk, _named(schedules, planned.schedule), is_first=number == 0)
-            for number, planned in enumerate(plan.calendars)
-        ]
-        another_type = await desk.make(
-            "appointment-types",
-            "appointmentType",
-            name="Review",
-            durationMinutes=30,
-            bufferAfterMinutes=10,
-            calendarIds=calendars,
-        )
-        await _own_hours(desk, plan.own, str(another_type["id"]))
-        both = list(zip(calendars, plan.calendars, strict=True))
-        serving = [id_ for id_, planned in both if planned.serves]
-        followed = _named(schedules, plan.follows)
-        await desk.set_type(**plan.kind | {"isActive": True, "calendarIds": serving, "scheduleId": followed})
-        for booking in plan.bookings:
-            await _book(desk, booking, calendars, str(another_type["id"]))
-        for hold in plan.holds:
-            where = {"calendar_id": _named(calendars, hold.calendar)}
-            _may_be_taken(await desk.hold(hold.start, ttl_seconds=hold.ttl_seconds, **where))
-        for id_, planned in both:
-            await desk.set_calendar(id_, is_active=planned.is_active)
-        await desk.set_type(isActive=plan.kind["isActive"])
-        clock.at = plan.now
-        yield Practice(plan, desk, slug, calendars)
+    desk = Desk(app, org)
+    await desk.set_organization(week_start=plan.week_start)
+    schedules = [await _schedule(desk, hours) for hours in plan.schedules]
+    calendars = [
+        await _calendar(desk, _named(schedules, planned.schedule), is_first=number == 0)
+        for number, planned in enumerate(plan.calendars)
+    ]
+    another_type = await desk.make(
+        "appointment-types",
+        "appointmentType",
+        name="Review",
+        durationMinutes=30,
+        bufferAfterMinutes=10,
+        calendarIds=calendars,
+    )
+    await _own_hours(desk, plan.own, str(another_type["id"]))
+    both = list(zip(calendars, plan.calendars, strict=True))
+    serving = [id_ for id_, planned in both if planned.serves]
+    followed = _named(schedules, plan.follows)
+    await desk.set_type(**plan.kind | {"isActive": True, "calendarIds": serving, "scheduleId": followed})
+    for booking in plan.bookings:
+        await _book(desk, booking, calendars, str(another_type["id"]))
+    for hold in plan.holds:
+        where = {"calendar_id": _named(calendars, hold.calendar)}
+        _may_be_taken(await desk.hold(hold.start, ttl_seconds=hold.ttl_seconds, **where))
+    for id_, planned in both:
+        await desk.set_calendar(id_, is_active=planned.is_active)
+    await desk.set_type(isActive=plan.kind["isActive"])
+    clock.at = plan.now
+    return PlannedDesk(plan, desk, calendars)
 
 
 async def _schedule(desk: Desk, hours: Hours) -> str:

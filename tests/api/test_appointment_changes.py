@@ -12,9 +12,10 @@ from kalends.db.database import Database, Tx
 from kalends.db.tables import events
 from kalends.services.booking import appointment_changes
 from kalends.services.booking.appointments import row_of
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.desk import book_jane
 from tests.support.organizations import Org, make_org
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +26,7 @@ TYPES = "/v1/calendar/appointment-types"
 
 @pytest.fixture
 async def booked(client: httpx.AsyncClient, org: Org, clock: StoppedClock) -> dict[str, Any]:
-    made = answered(await client.post(PATH, json=org.wish()), "appointment")
+    made = await book_jane(client, org)
     clock.forward(hours=1)
     return made
 
@@ -111,7 +112,7 @@ async def test_rescheduling_keeps_the_id_and_takes_the_types_present_duration(
     )
     assert await kinds(db, org) == ["appointment.created", "appointment.rescheduled"]
     # Its old time is free, its new one is taken to the end of the buffer.
-    answered(await client.post(PATH, json=org.wish(start_time="2024-01-25T12:45:00Z")), "appointment")
+    await book_jane(client, org, start_time="2024-01-25T12:45:00Z")
     late = org.wish(start_time="2024-01-25T16:14:00Z")
     refused(await client.post(PATH, json=late), 409, "slot_taken")
 
@@ -124,7 +125,7 @@ async def test_rescheduling_over_another_is_refused_and_may_be_forced(
     org: Org,
     booked: dict[str, Any],
 ) -> None:
-    other = answered(await client.post(PATH, json=org.wish(start_time="2024-01-25T16:00:00Z")), "appointment")
+    other = await book_jane(client, org, start_time="2024-01-25T16:00:00Z")
     answer = refused(await patch(client, other, start_time="2024-01-25T14:30:00Z"), 409, "slot_taken")
     assert [reason["appointment_id"] for reason in answer["details"]["reasons"]] == [booked["id"]]
     assert answered(await client.get(f"{PATH}/{other['id']}"), "appointment") == other
@@ -201,7 +202,7 @@ async def test_cancelling_frees_the_slot_and_un_cancelling_is_checked(
         await patch(client, booked, status="cancelled", cancellation_reason="Ill"), "appointment"
     )
     assert (cancelled["cancelled_at"], cancelled["cancellation_reason"]) == ("2024-01-20T13:00:00Z", "Ill")
-    other = answered(await client.post(PATH, json=org.wish()), "appointment")
+    other = await book_jane(client, org)
     answer = refused(await patch(client, booked, status="confirmed"), 409, "slot_taken")
     assert answer["details"]["reasons"][0]["appointment_id"] == other["id"]
     moved = {"status": "confirmed", "start_time": "2024-01-25T15:00:00Z"}

@@ -5,8 +5,8 @@ import pytest
 from fastapi import FastAPI
 
 from kalends.db.database import Database
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
 

@@ -5,9 +5,10 @@ from sqlalchemy import select
 
 from kalends.db.database import Database, Tx
 from kalends.db.tables import events
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.desk import book_jane
 from tests.support.organizations import Org, make_org, stored
 
 pytestmark = pytest.mark.anyio
@@ -16,7 +17,7 @@ PATH = "/v1/calendar/appointments"
 
 
 async def test_create_answers_as_documented(client: httpx.AsyncClient, org: Org) -> None:
-    appointment = answered(await client.post(PATH, json=org.wish()), "appointment")
+    appointment = await book_jane(client, org)
     assert appointment.pop("id").startswith("apt_")
     assert appointment == {
         "org_id": org.id,
@@ -64,7 +65,7 @@ async def test_create_keeps_every_field(client: httpx.AsyncClient, org: Org) -> 
         "client_phone": "",
         "some_field_of_the_original": [1, {"x": None}],
     }
-    made = answered(await client.post(PATH, json=org.wish(**sent)), "appointment")
+    made = await book_jane(client, org, **sent)
     shown = answered(await client.get(f"{PATH}/{made['id']}"), "appointment")
     assert shown == made
     assert {field: shown[field] for field in sent if field in shown} == {
@@ -97,7 +98,7 @@ async def test_create_writes_its_event(client: httpx.AsyncClient, db: Database, 
 async def test_create_over_another_is_refused_with_reasons(
     client: httpx.AsyncClient, db: Database, org: Org
 ) -> None:
-    first = answered(await client.post(PATH, json=org.wish()), "appointment")
+    first = await book_jane(client, org)
     body = refused(
         await client.post(PATH, json=org.wish(start_time="2024-01-25T14:30:00Z")), 409, "slot_taken"
     )
@@ -120,8 +121,8 @@ async def test_create_over_another_is_refused_with_reasons(
 async def test_create_forced_needs_admin(
     app: FastAPI, client: httpx.AsyncClient, db: Database, clock: StoppedClock, org: Org
 ) -> None:
-    answered(await client.post(PATH, json=org.wish()), "appointment")
-    forced = answered(await client.post(PATH, json=org.wish(check="none")), "appointment")
+    await book_jane(client, org)
+    forced = await book_jane(client, org, check="none")
     assert forced["overlap_allowed"] is True
 
     staff = await make_org(db, clock.now(), scopes=("write", "delete"))
@@ -147,7 +148,7 @@ async def test_dry_run_checks_everything_and_stores_nothing(
 async def test_get_never_shows_another_organizations_appointment(
     app: FastAPI, client: httpx.AsyncClient, db: Database, clock: StoppedClock, org: Org
 ) -> None:
-    made = answered(await client.post(PATH, json=org.wish()), "appointment")
+    made = await book_jane(client, org)
     stranger = await make_org(db, clock.now())
     async with client_of(app, stranger.key) as theirs:
         theirs_404 = refused(await theirs.get(f"{PATH}/{made['id']}"), 404, "not_found")

@@ -13,8 +13,8 @@ from kalends.db import migrating
 from kalends.db.database import Database
 from kalends.services.booking import bookings
 from kalends.telemetry import configure
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.organizations import Org
 
 pytestmark = pytest.mark.anyio

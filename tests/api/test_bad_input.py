@@ -9,6 +9,7 @@ import pytest
 from kalends.db.database import Database
 from tests.support.answers import answered, refused
 from tests.support.databases import on_sqlite
+from tests.support.desk import book_jane
 from tests.support.organizations import Org, make_org, stored
 
 pytestmark = pytest.mark.anyio
@@ -167,7 +168,7 @@ async def test_json_by_any_of_its_names_is_read(
 async def test_start_times_in_every_form_of_iso_8601(
     client: httpx.AsyncClient, org: Org, sent: str, start: str
 ) -> None:
-    made = answered(await client.post(PATH, json=org.wish(start_time=sent)), "appointment")
+    made = await book_jane(client, org, start_time=sent)
     assert made["start_time"] == start
     assert answered(await client.get(f"{PATH}/{made['id']}"), "appointment")["start_time"] == start
 
@@ -226,7 +227,7 @@ async def test_start_times_that_are_none(
 async def test_wall_times_without_one_meaning_name_both_readings(
     app: Any, db: Database, clock: Any, sent: str, code: str, readings: list[str]
 ) -> None:
-    from tests.api.conftest import client_of
+    from tests.support.clients import client_of
 
     org = await make_org(db, clock.now(), timezone="America/New_York")
     async with client_of(app, org.key) as client:
@@ -235,7 +236,7 @@ async def test_wall_times_without_one_meaning_name_both_readings(
         assert all(reading in answer["error"] for reading in readings)
         assert await stored(db, org) == 0
         for reading in readings:
-            answered(await client.post(PATH, json=org.wish(start_time=reading)), "appointment")
+            await book_jane(client, org, start_time=reading)
 
 
 @on_sqlite
@@ -264,7 +265,7 @@ async def test_emails_that_are_none(client: httpx.AsyncClient, db: Database, org
 async def test_emails_as_they_are_pasted(
     client: httpx.AsyncClient, org: Org, pasted: str, kept: str | None
 ) -> None:
-    made = answered(await client.post(PATH, json=org.wish(client_email=pasted)), "appointment")
+    made = await book_jane(client, org, client_email=pasted)
     assert made["client_email"] == kept
     changed = await client.patch("/v1/organization", json={"notification_email": pasted})
     assert answered(changed, "organization")["notification_email"] == kept
@@ -273,7 +274,7 @@ async def test_emails_as_they_are_pasted(
 @on_sqlite
 @pytest.mark.parametrize("email", ["anna@clinic.local", "o'neil+x@sub.example.com", "käthe@exämple.de"])
 async def test_emails_people_have(client: httpx.AsyncClient, org: Org, email: str) -> None:
-    made = answered(await client.post(PATH, json=org.wish(client_email=email)), "appointment")
+    made = await book_jane(client, org, client_email=email)
     assert made["client_email"] == email
 
 
@@ -296,7 +297,7 @@ async def test_phones_that_are_none(client: httpx.AsyncClient, db: Database, org
     ["+1234567890", "(555) 123-4567", "+49 89 / 12 34 56-0", "112", "555.123.4567 ext 89", "12345 x9"],
 )
 async def test_phones_people_write(client: httpx.AsyncClient, org: Org, phone: str) -> None:
-    made = answered(await client.post(PATH, json=org.wish(client_phone=phone)), "appointment")
+    made = await book_jane(client, org, client_phone=phone)
     assert made["client_phone"] == phone
 
 
@@ -317,7 +318,7 @@ async def test_phones_people_write(client: httpx.AsyncClient, org: Org, phone: s
 async def test_phones_as_they_are_pasted(
     client: httpx.AsyncClient, org: Org, pasted: str, kept: str | None
 ) -> None:
-    made = answered(await client.post(PATH, json=org.wish(client_phone=pasted)), "appointment")
+    made = await book_jane(client, org, client_phone=pasted)
     assert made["client_phone"] == kept
     changed = await client.patch(f"{PATH}/{made['id']}", json={"client_phone": pasted})
     assert answered(changed, "appointment") == made
@@ -336,7 +337,7 @@ async def test_languages_that_are_none(client: httpx.AsyncClient, db: Database, 
     [("de", "de"), ("pt_BR", "pt-BR"), ("zh-Hant-TW", "zh-Hant-TW"), (None, "en"), ("", "en")],
 )
 async def test_languages(client: httpx.AsyncClient, org: Org, tag: str | None, kept: str) -> None:
-    made = answered(await client.post(PATH, json=org.wish(client_language=tag)), "appointment")
+    made = await book_jane(client, org, client_language=tag)
     assert made["client_language"] == kept
 
 

@@ -86,7 +86,7 @@ async def test_a_caldav_server_takes_a_change_for_the_same_entry(
     mailbox = Mailbox()
     await mailbox.open()
     async with practice(own_url, mailbox, timezone="Europe/Berlin") as p:
-        await p.settings(name="Ärzte; Söhne, \\ & Co.\r\n2nd line\x07")
+        await p.desk.set_organization(name="Ärzte; Söhne, \\ & Co.\r\n2nd line\x07")
         await p.book(client_name="Jane \x0b <Doe>; \"J\", '^n'\n2nd line")
         [confirmation] = await p.mails()
         assert (await caldav.put("one.ics", content=confirmation.calendar)).status_code == 201

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from kalends.db.database import Database
 from kalends.services.booking import placing
@@ -16,9 +17,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def desk(client: httpx.AsyncClient, org: Org) -> Desk:
+async def desk(app: FastAPI, org: Org) -> Desk:
     """Open from nine to five; an hour each, every half hour; three a week."""
-    desk = Desk(client, org)
+    desk = Desk(app, org)
     await desk.open(*week("09:00-17:00"))
     await desk.set_type(slotIntervalMinutes=30, maxPerWeek=3)
     return desk
@@ -107,7 +108,7 @@ async def test_a_refusal_lists_every_reason_and_is_named_after_the_first(desk: D
 async def test_dry_run_and_replay(desk: Desk, db: Database) -> None:
     async def once(start: str) -> httpx.Response:
         wish = desk.org.wish(start_time=start, check="all")
-        return await desk.client.post(f"{BASE}/appointments", json=wish, headers={"Idempotency-Key": start})
+        return await desk.staff.post(f"{BASE}/appointments", json=wish, headers={"Idempotency-Key": start})
 
     answered(await desk.book(at("10:00"), check="all", dry_run=True), "appointment")
     refused(await desk.book(at("10:15"), check="all", dry_run=True), 409, "off_grid")
@@ -260,7 +261,7 @@ async def test_weeks_begin_on_the_organizations_day(
     desk: Desk, clock: StoppedClock, week_start: int, takes: int
 ) -> None:
     ids = await rooms(desk, clock, 2)
-    answered(await desk.client.patch("/v1/organization", json={"week_start": week_start}), "organization")
+    answered(await desk.staff.patch("/v1/organization", json={"week_start": week_start}), "organization")
     await desk.booked(at("10:00", "2024-01-28"), calendar_id=ids[0])  # a Sunday
     await desk.booked(at("10:00", "2024-02-28"), calendar_id=ids[1])  # so it is the first one's turn
     # On Wednesday the first has had one that week only if the week began from Thursday to Sunday.

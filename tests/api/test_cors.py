@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,9 @@ from kalends.services.booking import bookings, slots
 from kalends.services.setup import organizations
 from kalends.settings import Settings
 from kalends.telemetry import configure
-from tests.api.conftest import client_of
-from tests.api.pages import Page, open_page
 from tests.support.answers import refused
+from tests.support.clients import client_of
+from tests.support.desk import Desk
 from tests.support.documents import spelled_out
 from tests.support.organizations import Org, make_org
 
@@ -50,12 +50,6 @@ def broken(*_: object, **__: object) -> Any:
     raise Defect("a bug")
 
 
-@pytest.fixture
-async def page(app: FastAPI) -> AsyncIterator[Page]:
-    async with open_page(app) as page:
-        yield page
-
-
 def readable(response: httpx.Response) -> None:
     """Assert that a page can read the answer, and every header of it."""
     assert response.headers["access-control-allow-origin"] == PAGE["Origin"]
@@ -71,7 +65,7 @@ def readable(response: httpx.Response) -> None:
 async def test_a_defect_can_be_read_by_pages(
     app: FastAPI,
     client: httpx.AsyncClient,
-    page: Page,
+    page: Desk,
     org: Org,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -80,7 +74,7 @@ async def test_a_defect_can_be_read_by_pages(
     monkeypatch.setattr(bookings, "by_staff_at_once", broken)
     monkeypatch.setattr(slots, "search", broken)
     monkeypatch.setattr(organizations, "get", broken)
-    asked = {"appointment_type_id": page.type_id, "from": "2024-01-22", "to": "2024-01-22"}
+    asked = {"appointment_type_id": page.org.type_id, "from": "2024-01-22", "to": "2024-01-22"}
     for response in (
         await client.post(BOOKINGS, json=org.wish(), headers=PAGE),
         await page.client.get(f"{page.path}/slots", params=asked, headers=PAGE),
@@ -140,7 +134,7 @@ async def test_a_defect_after_the_headers_adds_nothing() -> None:
 
 
 async def test_every_refusal_can_be_read_by_pages(
-    app: FastAPI, page: Page, org: Org, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, page: Desk, org: Org, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = app.state.context
     few = await make_org(context.database, context.clock.now(), requests_per_hour=1)

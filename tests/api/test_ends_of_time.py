@@ -12,9 +12,9 @@ from kalends.app import create_app
 from kalends.db.database import Tx
 from kalends.db.tables import organizations
 from kalends.settings import Settings
-from tests.api.conftest import client_of
+from tests.api.operations import MAIL, OPERATIONS, OneOfEverything, example
 from tests.api.test_every_change import CHANGES, WISHES
-from tests.api.test_isolation import MAIL, OPERATIONS, House, example
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import make_org
 
@@ -55,7 +55,7 @@ async def test_no_time_is_too_early_or_too_late(
             await ask(app, house, moment, method, path, operation)
 
 
-async def a_sandbox(app: FastAPI, zone: str) -> House:
+async def a_sandbox(app: FastAPI, zone: str) -> OneOfEverything:
     database = app.state.context.database
     org = await make_org(database, StoppedClock().now())
 
@@ -64,14 +64,14 @@ async def a_sandbox(app: FastAPI, zone: str) -> House:
         tx.execute(update(organizations).where(mine).values(sandbox=True, timezone=zone))
 
     async with client_of(app, org.key) as staff:
-        house = House(org, staff)
+        house = OneOfEverything(org, staff)
         await house.furnish()
     await database.write(move)
     return house
 
 
 async def ask(
-    app: FastAPI, house: House, moment: str, method: str, path: str, operation: dict[str, Any]
+    app: FastAPI, house: OneOfEverything, moment: str, method: str, path: str, operation: dict[str, Any]
 ) -> None:
     """Make a call at that moment: as the document's examples do, and for that moment."""
     body, properties = example(operation)

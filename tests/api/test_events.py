@@ -15,9 +15,10 @@ from kalends.db.database import Database, Tx
 from kalends.db.tables import deliveries, organizations
 from kalends.services.booking import lapses
 from kalends.services.outbox import event_order, event_pages
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.desk import book_jane
 from tests.support.organizations import Org, make_org
 
 pytestmark = pytest.mark.anyio
@@ -51,8 +52,7 @@ async def kinds(client: httpx.AsyncClient, **query: Any) -> list[str]:
 
 
 async def book(client: httpx.AsyncClient, org: Org, day: int = 25, **fields: Any) -> dict[str, Any]:
-    wish = org.wish(start_time=f"2024-01-{day}T14:00:00Z", **fields)
-    return answered(await client.post(APPOINTMENTS, json=wish), "appointment")
+    return await book_jane(client, org, f"2024-01-{day}T14:00:00Z", **fields)
 
 
 async def patch(client: httpx.AsyncClient, made: dict[str, Any], **fields: Any) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from kalends.app import create_app
 from kalends.db.database import Tx
 from kalends.db.tables import metadata
 from kalends.settings import Settings
-from tests.api.conftest import client_of
-from tests.api.pages import LINKS
-from tests.api.test_isolation import MAIL, MONDAY, OPERATIONS, House, example
+from tests.api.operations import MAIL, MONDAY, OPERATIONS, OneOfEverything, example
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.desk import LINKS, book_jane
 from tests.support.organizations import Org, make_org
 
 pytestmark = pytest.mark.anyio
@@ -59,7 +59,7 @@ class Scene:
     """A house in whose outbox events wait for their numbers, where a client's request has lapsed."""
 
     app: FastAPI
-    house: House
+    house: OneOfEverything
 
     def __post_init__(self) -> None:
         self.db = self.app.state.context.database
@@ -108,7 +108,7 @@ async def scene(own_url: str) -> AsyncIterator[Scene]:
         org = await make_org(app.state.context.database, clock.now())
         async with client_of(app, org.key) as staff:
             await _let_a_request_lapse(staff, org, clock)
-            house = House(org, staff)
+            house = OneOfEverything(org, staff)
             await house.furnish()
             answered(
                 await staff.post(
@@ -222,9 +222,7 @@ async def test_a_client_names_requests_by_link(scene: Scene) -> None:
     staff, org = scene.house.client, scene.house.org
     links = []
     for start in ("2024-01-24T10:00:00Z", "2024-01-24T12:00:00Z"):
-        booked = answered(
-            await staff.post("/v1/calendar/appointments", json=org.wish(start_time=start)), "appointment"
-        )
+        booked = await book_jane(staff, org, start_time=start)
         link = await staff.post(f"/v1/calendar/appointments/{booked['id']}/manage-link")
         links.append(f"{LINKS}/{link.json()['manage_token']}")
     key = {"Idempotency-Key": "1"}

@@ -16,11 +16,11 @@ from kalends.db.tables import feeds, idempotency_keys, manage_links
 from kalends.delivery import calendar_files
 from kalends.ids import digest
 from kalends.services.booking import lapses
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.components import value
-from tests.support.desk import week
+from tests.support.desk import book_jane, week
 from tests.support.organizations import Org, make_org
 
 pytestmark = pytest.mark.anyio
@@ -29,8 +29,7 @@ APPOINTMENTS, FEEDS = "/v1/calendar/appointments", "/v1/calendar/feeds"
 
 
 async def book(client: httpx.AsyncClient, org: Org, **fields: Any) -> str:
-    made = answered(await client.post(APPOINTMENTS, json=org.wish(**fields)), "appointment")
-    return str(made["id"])
+    return str((await book_jane(client, org, **fields))["id"])
 
 
 async def subscribe(client: httpx.AsyncClient, **fields: Any) -> str:

@@ -1,7 +1,6 @@
 """Slugs that an organization gave up: they stay its own, and lead on to the present one."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -16,10 +15,10 @@ from kalends.services.outbox.parties import operator
 from kalends.services.setup import keys, organizations
 from kalends.services.setup.organizations import MOST_FORMER_SLUGS
 from kalends.settings import Settings
-from tests.api.conftest import client_of
-from tests.api.pages import Page, open_page
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.desk import Desk, open_desk
 from tests.support.organizations import JANE, Org, make_org
 from tests.support.plans import plan
 
@@ -29,21 +28,20 @@ ORGANIZATION = "/v1/organization"
 PUBLIC = "/v1/public"
 
 
-@pytest.fixture
-async def page(app: FastAPI) -> AsyncIterator[Page]:
-    async with open_page(app) as page:
-        yield page
-
-
 async def rename(client: httpx.AsyncClient, slug: str) -> dict[str, Any]:
     return answered(await client.patch(ORGANIZATION, json={"slug": slug}), "organization")
 
 
-async def test_every_call_by_a_former_slug_leads_on(page: Page, clock: StoppedClock) -> None:
-    old, new = page.slug, f"{page.slug}-new"
+async def test_every_call_by_a_former_slug_leads_on(page: Desk, clock: StoppedClock) -> None:
+    old, new = page.org.slug, f"{page.org.slug}-new"
     await rename(page.staff, new)
-    asked = {"appointment_type_id": page.type_id, "from": "2024-01-22", "to": "2024-01-22", "timezone": "UTC"}
-    wish = JANE | {"appointment_type_id": page.type_id, "start_time": "2024-01-22T09:00:00Z"}
+    asked = {
+        "appointment_type_id": page.org.type_id,
+        "from": "2024-01-22",
+        "to": "2024-01-22",
+        "timezone": "UTC",
+    }
+    wish = JANE | {"appointment_type_id": page.org.type_id, "start_time": "2024-01-22T09:00:00Z"}
     calls: list[tuple[str, str, dict[str, Any]]] = [
         ("GET", "", {}),
         ("HEAD", "", {}),
@@ -51,12 +49,12 @@ async def test_every_call_by_a_former_slug_leads_on(page: Page, clock: StoppedCl
         (
             "GET",
             "/slots/explain",
-            {"params": {"appointment_type_id": page.type_id, "start_time": "2024-01-22T09:00:00Z"}},
+            {"params": {"appointment_type_id": page.org.type_id, "start_time": "2024-01-22T09:00:00Z"}},
         ),
         (
             "POST",
             "/holds",
-            {"json": {"appointment_type_id": page.type_id, "start_time": "2024-01-22T11:00:00Z"}},
+            {"json": {"appointment_type_id": page.org.type_id, "start_time": "2024-01-22T11:00:00Z"}},
         ),
         ("POST", "/appointments", {"json": wish, "params": {"dry_run": "true"}}),
         ("POST", "/appointments", {"json": wish, "headers": {"Idempotency-Key": "mine"}}),
@@ -91,21 +89,22 @@ async def test_pages_of_other_origins_can_follow(url: str, clock: StoppedClock) 
     )
     app = create_app(settings, clock=clock)
     origin = {"Origin": "https://shop.example"}
-    async with app.router.lifespan_context(app), open_page(app) as page:
-        await rename(page.staff, f"{page.slug}-new")
+    async with app.router.lifespan_context(app):
+        page = await open_desk(app)
+        await rename(page.staff, f"{page.org.slug}-new")
         for prefix in ("", "/booking"):  # taken off by the proxy, or left on
-            response = await page.client.get(f"{prefix}{PUBLIC}/{page.slug}", headers=origin)
+            response = await page.client.get(f"{prefix}{PUBLIC}/{page.org.slug}", headers=origin)
             assert response.status_code == 308
             assert response.headers["access-control-allow-origin"] == "https://shop.example"
             # On the same origin: on another one, browsers would send `Origin: null`.
-            assert response.headers["location"] == f"/booking{PUBLIC}/{page.slug}-new"
+            assert response.headers["location"] == f"/booking{PUBLIC}/{page.org.slug}-new"
             followed = await page.client.get(response.headers["location"], headers=origin)
-            assert followed.json()["organization"]["slug"] == f"{page.slug}-new"
+            assert followed.json()["organization"]["slug"] == f"{page.org.slug}-new"
         ask = origin | {
             "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Headers": "content-type",
         }
-        preflight = await page.client.options(f"{PUBLIC}/{page.slug}/appointments", headers=ask)
+        preflight = await page.client.options(f"{PUBLIC}/{page.org.slug}/appointments", headers=ask)
         assert preflight.status_code == 200
 
 
@@ -130,8 +129,8 @@ async def test_a_former_slug_is_nobody_elses(
     assert (await db.read(organizations.row_of, mine)).id == shown["id"]
 
 
-async def test_a_former_slug_may_be_taken_back(page: Page) -> None:
-    first, second, third = page.slug, f"{page.slug}-2", f"{page.slug}-3"
+async def test_a_former_slug_may_be_taken_back(page: Desk) -> None:
+    first, second, third = page.org.slug, f"{page.org.slug}-2", f"{page.org.slug}-3"
     await rename(page.staff, second)
     assert (await rename(page.staff, third))["former_slugs"] == [first, second]
     for old in (first, second):
@@ -148,18 +147,18 @@ async def test_a_former_slug_may_be_taken_back(page: Page) -> None:
     refused(await page.staff.patch(ORGANIZATION, json={"slug": "feeds"}), 409, "already_exists")
 
 
-async def test_nobody_reserves_slugs_without_end(page: Page) -> None:
+async def test_nobody_reserves_slugs_without_end(page: Desk) -> None:
     for number in range(MOST_FORMER_SLUGS):
-        await rename(page.staff, f"{page.slug}-{number}")
+        await rename(page.staff, f"{page.org.slug}-{number}")
     before = answered(await page.staff.get(ORGANIZATION), "organization")
     assert len(before["former_slugs"]) == MOST_FORMER_SLUGS
-    more = {"slug": f"{page.slug}-more", "name": "Other"}
+    more = {"slug": f"{page.org.slug}-more", "name": "Other"}
     answer = refused(await page.staff.patch(ORGANIZATION, json=more), 409, "conflict")
-    assert page.slug in answer["error"]
+    assert page.org.slug in answer["error"]
     assert answer["details"]["former_slugs"] == before["former_slugs"]
     assert answered(await page.staff.get(ORGANIZATION), "organization") == before
-    refused(await page.client.get(f"{PUBLIC}/{page.slug}-more"), 404, "not_found")
-    assert (await rename(page.staff, page.slug))["slug"] == page.slug
+    refused(await page.client.get(f"{PUBLIC}/{page.org.slug}-more"), 404, "not_found")
+    assert (await rename(page.staff, page.org.slug))["slug"] == page.org.slug
 
 
 async def test_of_many_at_once_one_gets_a_slug(app: FastAPI, db: Database, clock: StoppedClock) -> None:

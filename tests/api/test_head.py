@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from kalends.app import create_app
 from kalends.settings import Settings
 from kalends.telemetry import configure
-from tests.api.conftest import client_of
-from tests.api.test_isolation import MAIL, OPERATIONS, House
+from tests.api.operations import MAIL, OPERATIONS, OneOfEverything
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import make_org
 
@@ -31,12 +31,12 @@ COUNTED = ("x-request-id", "x-ratelimit-remaining")
 
 
 @pytest.fixture
-async def house(url: str) -> AsyncIterator[House]:
+async def house(url: str) -> AsyncIterator[OneOfEverything]:
     app = create_app(Settings(database_url=url, worker=False, metrics=True, **MAIL), clock=StoppedClock())
     async with app.router.lifespan_context(app):
         org = await make_org(app.state.context.database, StoppedClock().now())
         async with client_of(app, org.key) as client:
-            house = House(org, client)
+            house = OneOfEverything(org, client)
             await house.furnish()
             yield house
 
@@ -52,7 +52,7 @@ def same(got: httpx.Response, asked: httpx.Response) -> None:
         assert int(asked.headers["content-length"]) == len(got.content)
 
 
-async def test_head_is_get_without_a_body(house: House, subtests: pytest.Subtests) -> None:
+async def test_head_is_get_without_a_body(house: OneOfEverything, subtests: pytest.Subtests) -> None:
     client = house.client
     calls = [
         (house.path(path, operation), house.query(operation))
@@ -74,7 +74,7 @@ async def test_head_is_get_without_a_body(house: House, subtests: pytest.Subtest
                 same(unchanged, await client.head(path, headers=known))
 
 
-async def test_a_refused_head_has_no_body_either(house: House) -> None:
+async def test_a_refused_head_has_no_body_either(house: OneOfEverything) -> None:
     client = house.client
     for path, status in (
         ("/v1/calendar/appointments/apt_x", 404),
@@ -93,14 +93,14 @@ async def test_a_refused_head_has_no_body_either(house: House) -> None:
     assert (refusal.status_code, refusal.headers["allow"], refusal.content) == (405, "POST", b"")
 
 
-async def test_head_needs_a_key_with_the_scope_too(house: House) -> None:
+async def test_head_needs_a_key_with_the_scope_too(house: OneOfEverything) -> None:
     made = (await house.client.post("/v1/keys", json={"scopes": ["delete"]})).json()
     async with client_of(house.client._transport.app, made["secret"]) as other:  # type: ignore[attr-defined]
         refusal = await other.head("/v1/calendar/appointments")
     assert (refusal.status_code, refusal.content) == (403, b"")
 
 
-async def test_allow_names_head_wherever_get_is(house: House) -> None:
+async def test_allow_names_head_wherever_get_is(house: OneOfEverything) -> None:
     for path, allowed in (
         ("/v1/calendar/appointments", "GET, HEAD, PATCH, POST"),
         ("/v1/webhooks/x/test", "POST"),
@@ -116,7 +116,9 @@ async def test_allow_names_head_wherever_get_is(house: House) -> None:
             assert (response.status_code, response.headers["allow"]) == (405, allowed)
 
 
-async def test_the_log_and_the_metrics_say_head(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_log_and_the_metrics_say_head(
+    house: OneOfEverything, capsys: pytest.CaptureFixture[str]
+) -> None:
     configure("info")
     path = f"/v1/calendar/appointments/{house.ids['appointments']}"
     await house.client.head(path)

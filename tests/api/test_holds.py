@@ -10,7 +10,6 @@ from sqlalchemy import select
 
 from kalends.db.database import Database, Tx
 from kalends.db.tables import appointments
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
 from tests.support.desk import BASE, Desk, at, codes, week
@@ -44,9 +43,9 @@ TAKING: dict[str, Taking] = {
 
 
 @pytest.fixture
-async def desk(client: httpx.AsyncClient, org: Org) -> Desk:
+async def desk(app: FastAPI, org: Org) -> Desk:
     """Open from nine to five; an hour each, every half hour. There is one at three; another was cancelled."""
-    desk = Desk(client, org)
+    desk = Desk(app, org)
     await desk.open(*week("09:00-17:00"))
     await desk.set_type(slotIntervalMinutes=30)
     await desk.booked(at("15:00"))
@@ -87,7 +86,7 @@ async def test_a_hold_is_answered_as_documented(desk: Desk, db: Database) -> Non
 async def test_holds_that_are_none(desk: Desk, db: Database) -> None:
     for wrong in ({"ttl_seconds": 0}, {"ttl_seconds": 901}, {"ttl_seconds": "60"}, {"check": "none"}):
         refused(await desk.hold(TEN, **wrong), 400, "invalid_request")
-    answer = refused(await desk.client.post(f"{BASE}/holds", json={}), 400, "missing_fields")
+    answer = refused(await desk.staff.post(f"{BASE}/holds", json={}), 400, "missing_fields")
     assert answer["error"] == "appointment_type_id and start_time are required"
     refused(await desk.hold("2024-01-25"), 400, "invalid_time")
     for field in ("appointment_type_id", "calendar_id"):
@@ -98,7 +97,7 @@ async def test_holds_that_are_none(desk: Desk, db: Database) -> None:
     assert len(answer["details"]["next_available"]) == 5
     room = await desk.room()
     refused(await desk.hold(TEN, check="all", calendar_id=room), 409, "calendar_not_serving")
-    rehearsed = await desk.client.post(
+    rehearsed = await desk.staff.post(
         f"{BASE}/holds",
         json={"appointment_type_id": desk.org.type_id, "start_time": TEN},
         params={"dry_run": "true"},
@@ -143,16 +142,16 @@ async def test_a_hold_keeps_its_time_to_the_second(
 async def test_a_hold_is_released(app: FastAPI, desk: Desk, db: Database, clock: StoppedClock) -> None:
     hold = await desk.held(TEN)
     path = f"{BASE}/holds/{hold['id']}"
-    assert (await desk.client.delete(path, params={"dry_run": "true"})).status_code == 200
+    assert (await desk.staff.delete(path, params={"dry_run": "true"})).status_code == 200
     refused(await desk.book(TEN), 409, "slot_taken")
-    assert (await desk.client.delete(path)).json() == {"id": hold["id"], "deleted": True}
-    refused(await desk.client.delete(path), 404, "not_found")
+    assert (await desk.staff.delete(path)).json() == {"id": hold["id"], "deleted": True}
+    refused(await desk.staff.delete(path), 404, "not_found")
     booked = await desk.booked(TEN)
-    refused(await desk.client.delete(f"{BASE}/holds/{booked['id']}"), 404, "not_found")
+    refused(await desk.staff.delete(f"{BASE}/holds/{booked['id']}"), 404, "not_found")
     assert await desk.get(booked) == booked
     lapsed = await desk.held(at("12:00"))
     clock.forward(seconds=300)
-    refused(await desk.client.delete(f"{BASE}/holds/{lapsed['id']}"), 404, "not_found")
+    refused(await desk.staff.delete(f"{BASE}/holds/{lapsed['id']}"), 404, "not_found")
 
 
 async def test_a_hold_is_booked_as_it_was_held(desk: Desk, db: Database) -> None:
@@ -190,7 +189,7 @@ async def test_a_hold_is_booked_once_however_often_it_is_asked(desk: Desk, db: D
     hold = await desk.held(TEN)
     wish = desk.org.wish(start_time=TEN, hold_id=hold["id"])
     first, again = [
-        await desk.client.post(f"{BASE}/appointments", json=wish, headers={"Idempotency-Key": "mine"})
+        await desk.staff.post(f"{BASE}/appointments", json=wish, headers={"Idempotency-Key": "mine"})
         for _ in range(2)
     ]
     assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
@@ -210,14 +209,13 @@ async def test_a_hold_is_good_for_what_it_was_made_for(
     unknown = refused(await desk.book(TEN, hold_id="hold_none"), 409, "hold_gone")
     assert refused(await desk.book(TEN, hold_id=booked), 409, "hold_gone") == unknown
     stranger = await make_org(db, clock.now())
-    async with client_of(app, stranger.key) as client:
-        theirs = Desk(client, stranger)
-        assert refused(await theirs.book(TEN, hold_id=hold["id"]), 409, "hold_gone") == unknown
-        not_found = refused(await client.delete(f"{BASE}/holds/hold_none"), 404, "not_found")
-        assert refused(await client.delete(f"{BASE}/holds/{hold['id']}"), 404, "not_found") == not_found
-        assert await stored(db, stranger) == 0
+    theirs = Desk(app, stranger)
+    assert refused(await theirs.book(TEN, hold_id=hold["id"]), 409, "hold_gone") == unknown
+    not_found = refused(await theirs.staff.delete(f"{BASE}/holds/hold_none"), 404, "not_found")
+    assert refused(await theirs.staff.delete(f"{BASE}/holds/{hold['id']}"), 404, "not_found") == not_found
+    assert await stored(db, stranger) == 0
     released = await desk.held(at("12:00"))
-    await desk.client.delete(f"{BASE}/holds/{released['id']}")
+    await desk.staff.delete(f"{BASE}/holds/{released['id']}")
     assert refused(await desk.book(at("12:00"), hold_id=released["id"]), 409, "hold_gone") == unknown
 
     clock.forward(seconds=299)
@@ -239,12 +237,12 @@ async def test_a_hold_is_no_appointment(desk: Desk, clock: StoppedClock) -> None
     appointments_only = set(await desk.listed())
     hold = await desk.held(TEN)
     path = f"{BASE}/appointments/{hold['id']}"
-    refused(await desk.client.get(path), 404, "not_found")
-    refused(await desk.client.get(f"{path}/history"), 404, "not_found")
-    refused(await desk.client.post(f"{path}/manage-link", json={}), 404, "not_found")
+    refused(await desk.staff.get(path), 404, "not_found")
+    refused(await desk.staff.get(f"{path}/history"), 404, "not_found")
+    refused(await desk.staff.post(f"{path}/manage-link", json={}), 404, "not_found")
     for change in ({"status": "confirmed"}, {"start_time": at("12:00")}, {"client_name": "Mallory"}):
-        refused(await desk.client.patch(path, json=change), 404, "not_found")
-        response = await desk.client.patch(f"{BASE}/appointments", json=change | {"id": hold["id"]})
+        refused(await desk.staff.patch(path, json=change), 404, "not_found")
+        response = await desk.staff.patch(f"{BASE}/appointments", json=change | {"id": hold["id"]})
         refused(response, 404, "not_found")
     for query in (
         {"updated_since": "2024-01-20"},
@@ -302,8 +300,8 @@ async def test_what_holds_refer_to_can_be_deleted_once_they_lapse(desk: Desk, cl
     await desk.held(TEN, calendar_id=room, appointment_type_id=kind["id"])
     paths = [f"{BASE}/calendars/{room}", f"{BASE}/appointment-types/{kind['id']}"]
     for path in paths:
-        refused(await desk.client.delete(path), 409, "in_use")
+        refused(await desk.staff.delete(path), 409, "in_use")
     clock.forward(seconds=300)
     for path in paths:
-        assert (await desk.client.delete(path)).status_code == 200
-        refused(await desk.client.get(path), 404, "not_found")
+        assert (await desk.staff.delete(path)).status_code == 200
+        refused(await desk.staff.get(path), 404, "not_found")

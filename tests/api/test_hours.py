@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from kalends.db.database import Database
 from tests.support.answers import all_answered, answered, refused
 from tests.support.clock import StoppedClock
+from tests.support.desk import book_jane
 from tests.support.organizations import Org
 
 pytestmark = pytest.mark.anyio
@@ -291,7 +292,7 @@ async def test_a_calendars_life(
     assert (default["id"], default["is_default"], other) == (org.calendar_id, True, room)
     path = f"{BASE}/calendars/{room['id']}"
     # The same time may be booked once in each.
-    answered(await client.post(f"{BASE}/appointments", json=org.wish()), "appointment")
+    await book_jane(client, org)
     start = "2024-01-25T14:00:00Z"
     booking = org.wish(calendar_id=room["id"], start_time=start)
     booked = answered(await client.post(f"{BASE}/appointments", json=booking), "appointment")
@@ -321,7 +322,7 @@ async def test_a_types_calendars(client: httpx.AsyncClient, app: FastAPI, org: O
         "appointmentType",
     )
     assert kind["calendarIds"] == ids
-    booked = answered(await client.post(f"{BASE}/appointments", json=org.wish()), "appointment")
+    booked = await book_jane(client, org)
     assert booked["calendar_id"] == ids[0]
     refused(await client.delete(f"{BASE}/calendars/{ids[0]}"), 409, "in_use")
     assert (await client.delete(f"{BASE}/calendars/{ids[1]}")).status_code == 200
@@ -366,6 +367,6 @@ async def test_a_types_life(client: httpx.AsyncClient, org: Org, clock: StoppedC
     refused(await client.put(f"{path}/{kind['id']}", json={"durationMinutes": None}), 400, "invalid_request")
     assert (await client.delete(f"{path}/{kind['id']}")).json() == {"id": kind["id"], "deleted": True}
     refused(await client.get(f"{path}/{kind['id']}"), 404, "not_found")
-    answered(await client.post(f"{BASE}/appointments", json=org.wish()), "appointment")
+    await book_jane(client, org)
     answer = refused(await client.delete(f"{path}/{org.type_id}"), 409, "in_use")
     assert "isActive: false" in answer["error"]

@@ -6,9 +6,10 @@ import pytest
 from fastapi import FastAPI
 
 from kalends.db.database import Database
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.desk import book_jane
 from tests.support.organizations import Org, counts, make_org, stored
 
 pytestmark = pytest.mark.anyio
@@ -55,7 +56,7 @@ async def test_two_at_once_book_once(client: httpx.AsyncClient, db: Database, or
 async def test_nothing_is_kept_of_a_refused_request(
     client: httpx.AsyncClient, db: Database, org: Org
 ) -> None:
-    taken = answered(await client.post(PATH, json=org.wish()), "appointment")
+    taken = await book_jane(client, org)
     refused(await client.post(PATH, json=org.wish(), headers=KEY), 409, "slot_taken")
     refused(await client.post(PATH, json={}, headers=KEY), 400, "missing_fields")
     assert (await db.read(counts, org.id))["idempotency_keys"] == 0

@@ -17,21 +17,15 @@ from kalends.db.tables import metadata
 from kalends.services.outbox.parties import operator
 from kalends.services.setup import keys
 from kalends.settings import Settings
-from tests.api.conftest import client_of
+from tests.api.operations import MADE_BY, MAIL, OPERATIONS, OneOfEverything, example, queries
 from tests.support.answers import refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
-from tests.support.documents import spelled_out
-from tests.support.organizations import Org, make_org
+from tests.support.organizations import make_org
 
 pytestmark = pytest.mark.anyio
 
-DOCUMENT = spelled_out(create_app(Settings()).openapi())
-OPERATIONS = [
-    (method.upper(), path, operation)
-    for path, methods in DOCUMENT["paths"].items()
-    if path.startswith("/v1/")
-    for method, operation in methods.items()
-]
+
 WITH_A_KEY = [each for each in OPERATIONS if not each[1].startswith(PUBLIC)]
 WITHOUT = [each for each in OPERATIONS if each[1].startswith(PUBLIC)]
 
@@ -40,24 +34,6 @@ def names(operations: list[tuple[str, str, dict[str, Any]]]) -> list[str]:
     return [operation["operationId"] for _, _, operation in operations]
 
 
-MONDAY = {"day_of_week": 1, "start_time": "09:00:00", "end_time": "17:00:00"}
-# How to make one of everything that has an id, and where that id is named in bodies and queries.
-MADE_BY = {
-    "appointments": ("/v1/calendar/appointments", "appointment"),
-    "holds": ("/v1/calendar/holds", "hold"),
-    "public": ("/v1/public/{slug}/holds", "hold"),
-    "appointment_types": ("/v1/calendar/appointment-types", "appointmentType"),
-    "availability": ("/v1/calendar/availability", "schedule"),
-    "schedules": ("/v1/calendar/schedules", "schedule"),
-    "overrides": ("/v1/calendar/overrides", "override"),
-    "schedule_overrides": ("/v1/calendar/schedules/{schedules}/overrides", "override"),
-    "calendars": ("/v1/calendar/calendars", "calendar"),
-    "keys": ("/v1/keys", "key"),
-    "feeds": ("/v1/calendar/feeds", "feed"),
-    "mails": ("", ""),  # they come of appointments
-    "webhooks": ("/v1/webhooks", "data"),
-    "deliveries": ("/v1/webhooks/{webhooks}/test", "data"),
-}
 NAMED = {
     "appointment_id": "appointments",
     "appointment_type_id": "appointment_types",
@@ -67,8 +43,6 @@ NAMED = {
     "scheduleId": "schedules",
     "schedule_id": "schedules",
 }
-MAIL: dict[str, Any] = {"smtp_host": "127.0.0.1", "smtp_from": "booking@clinic.example"}
-"""Settings with which there are mails; nothing is sent, for there is no worker."""
 SCOPES = {"GET": "read", "POST": "write", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
 
 
@@ -83,87 +57,6 @@ def scope_of(method: str, operation: dict[str, Any]) -> str:
     return SCOPES[method]
 
 
-def example(operation: dict[str, Any]) -> Any:
-    """A body that the document itself gives as an example, and the fields there are."""
-    if "requestBody" not in operation:
-        return None, {}
-    reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
-    schema = DOCUMENT["components"]["schemas"][reference.rpartition("/")[2]]
-    return schema.get("examples", [{}])[0], schema["properties"]
-
-
-def queries(operation: dict[str, Any]) -> list[dict[str, Any]]:
-    """The parameters of an operation's query."""
-    return [{"required": False} | each for each in operation.get("parameters", ()) if each["in"] == "query"]
-
-
-class House:
-    """An organization with one of everything."""
-
-    def __init__(self, org: Org, client: httpx.AsyncClient) -> None:
-        self.org = org
-        self.client = client
-        self.ids: dict[str, str] = {}
-        self.tokens = {"appointments": "", "feeds": ""}
-
-    async def furnish(self) -> None:
-        org = self.org
-        bodies: dict[str, dict[str, Any]] = {
-            "calendars": {"name": "Room"},
-            "schedules": {"name": "Hours"},
-            "appointment_types": {"name": "Kind", "durationMinutes": 30},
-            "availability": MONDAY,
-            "overrides": {"date": "2024-12-24"},
-            "schedule_overrides": {"date": "2024-12-24"},
-            "keys": {"name": "Another"},
-            "appointments": org.wish(),
-            "holds": org.wish(start_time="2024-01-26T14:00:00Z"),
-            "public": org.wish(start_time="2024-01-22T09:00:00Z"),
-            "feeds": {},
-            "webhooks": {"url": "https://93.184.215.14/in", "events": ["*"]},
-            "deliveries": {},
-        }
-        shown = await self.client.get("/v1/organization")
-        self.ids["slug"] = shown.json()["organization"]["slug"]
-        for tag, body in bodies.items():
-            path, name = MADE_BY[tag]
-            response = await self.client.post(path.format(**self.ids), json=body)
-            assert response.is_success, response.text
-            self.ids[tag] = response.json()[name]["id"]
-            if tag == "feeds":
-                self.tokens["feeds"] = response.json()["url"].rpartition("/")[2].removesuffix(".ics")
-        link = await self.client.post(f"/v1/calendar/appointments/{self.ids['appointments']}/manage-link")
-        self.tokens["appointments"] = link.json()["manage_token"]
-        await self.client.get("/v1/events")  # from here on all have their numbers, and their mails
-        mails = (await self.client.get("/v1/mails")).json()["mails"]
-        self.ids["mails"] = next(each["id"] for each in mails if each["audience"] == "client")
-
-    def query(self, operation: dict[str, Any]) -> dict[str, str]:
-        """A query with what the operation can't do without."""
-        values = {
-            "appointment_type_id": self.ids["appointment_types"],
-            "from": "2024-01-22",
-            "to": "2024-01-22",
-            "start_time": "2024-01-22T10:00:00Z",
-        }
-        return {each["name"]: values[each["name"]] for each in queries(operation) if each["required"]}
-
-    def path(
-        self,
-        path: str,
-        operation: dict[str, Any],
-        *,
-        schedule: str | None = None,
-        delivery: str | None = None,
-    ) -> str:
-        """The path with ids of this house in it; `schedule` or `delivery` where that is to be another's."""
-        path = path.replace("{schedule_id}", schedule or self.ids["schedules"])
-        path = path.replace("{delivery_id}", delivery or self.ids["deliveries"])
-        token = self.tokens["feeds" if "/feeds/" in path else "appointments"]
-        path = path.replace("{slug}", self.ids["slug"]).replace("{token}", token)
-        return path.replace("{id}", self.ids.get(operation["tags"][0], "none"))
-
-
 @pytest.fixture
 async def app(url: str) -> AsyncIterator[FastAPI]:
     app = create_app(Settings(database_url=url, worker=False, **MAIL), clock=StoppedClock())
@@ -172,21 +65,21 @@ async def app(url: str) -> AsyncIterator[FastAPI]:
 
 
 @pytest.fixture
-async def mine(app: FastAPI) -> AsyncIterator[House]:
+async def mine(app: FastAPI) -> AsyncIterator[OneOfEverything]:
     async for house in _house(app):
         yield house
 
 
 @pytest.fixture
-async def theirs(app: FastAPI) -> AsyncIterator[House]:
+async def theirs(app: FastAPI) -> AsyncIterator[OneOfEverything]:
     async for house in _house(app):
         yield house
 
 
-async def _house(app: FastAPI) -> AsyncIterator[House]:
+async def _house(app: FastAPI) -> AsyncIterator[OneOfEverything]:
     org = await make_org(app.state.context.database, StoppedClock().now())
     async with client_of(app, org.key) as client:
-        house = House(org, client)
+        house = OneOfEverything(org, client)
         await house.furnish()
         yield house
 
@@ -221,7 +114,7 @@ def test_every_tag_with_an_id_is_known_here() -> None:
 
 
 async def test_anothers_ids_are_404_and_change_nothing(
-    app: FastAPI, mine: House, theirs: House, subtests: pytest.Subtests
+    app: FastAPI, mine: OneOfEverything, theirs: OneOfEverything, subtests: pytest.Subtests
 ) -> None:
     db = app.state.context.database
     before = await snapshot(db, theirs.org.id), await snapshot(db, mine.org.id)
@@ -249,7 +142,12 @@ async def test_anothers_ids_are_404_and_change_nothing(
 
 @pytest.mark.parametrize(("method", "path", "operation"), WITHOUT, ids=names(WITHOUT))
 async def test_what_is_public_needs_no_key_and_is_of_the_slug_or_the_link(
-    app: FastAPI, mine: House, theirs: House, method: str, path: str, operation: dict[str, Any]
+    app: FastAPI,
+    mine: OneOfEverything,
+    theirs: OneOfEverything,
+    method: str,
+    path: str,
+    operation: dict[str, Any],
 ) -> None:
     db = app.state.context.database
     before = await snapshot(db, theirs.org.id), await snapshot(db, mine.org.id)
@@ -279,8 +177,8 @@ async def test_what_is_public_needs_no_key_and_is_of_the_slug_or_the_link(
 
 async def name_foreign_things(
     client: httpx.AsyncClient,
-    mine: House,
-    theirs: House,
+    mine: OneOfEverything,
+    theirs: OneOfEverything,
     method: str,
     path: str,
     operation: dict[str, Any],
@@ -327,13 +225,13 @@ def denied(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
     return details
 
 
-def tells_nothing_of(theirs: House, response: httpx.Response) -> None:
+def tells_nothing_of(theirs: OneOfEverything, response: httpx.Response) -> None:
     for foreign in (theirs.org.id, *theirs.tokens.values(), *theirs.ids.values()):
         assert foreign not in response.text
 
 
 async def test_every_route_wants_a_good_key_with_its_scope(
-    app: FastAPI, mine: House, subtests: pytest.Subtests
+    app: FastAPI, mine: OneOfEverything, subtests: pytest.Subtests
 ) -> None:
     db, clock = app.state.context.database, StoppedClock()
     implied_by = {"read": {"read", "write"}, "write": {"write"}, "delete": {"delete"}, "admin": set()}

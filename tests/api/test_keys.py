@@ -12,8 +12,8 @@ from kalends.db.tables import api_keys
 from kalends.ids import digest
 from kalends.services.outbox.parties import operator
 from kalends.services.setup import keys
-from tests.api.conftest import client_of
 from tests.support.answers import refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, stored
 

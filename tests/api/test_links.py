@@ -1,17 +1,15 @@
 """Clients' links that staff ask for: with a booking, or for one that is made already."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import func, select
 
 from kalends.db.database import Database, Tx
 from kalends.db.tables import manage_links
-from tests.api.pages import APPOINTMENTS, LINKS, Page, open_page
 from tests.support.answers import answered, refused
+from tests.support.desk import APPOINTMENTS, LINKS, Desk
 
 pytestmark = pytest.mark.anyio
 
@@ -19,13 +17,7 @@ KEY = {"Idempotency-Key": "once"}
 LINK = {"manage_url", "manage_token"}
 
 
-@pytest.fixture
-async def page(app: FastAPI) -> AsyncIterator[Page]:
-    async with open_page(app) as page:
-        yield page
-
-
-async def works(page: Page, made: dict[str, Any]) -> bool:
+async def works(page: Desk, made: dict[str, Any]) -> bool:
     """Whether the link in an answer leads to its appointment."""
     assert made["manage_url"] == f"http://kalends.test{LINKS}/{made['manage_token']}"
     response = await page.client.get(made["manage_url"])
@@ -35,21 +27,21 @@ async def works(page: Page, made: dict[str, Any]) -> bool:
     return False
 
 
-async def count(db: Database, page: Page) -> int:
+async def count(db: Database, page: Desk) -> int:
     def of(tx: Tx) -> int:
-        mine = manage_links.c.org_id == page.org_id
+        mine = manage_links.c.org_id == page.org.id
         return tx.execute(select(func.count()).select_from(manage_links).where(mine)).scalar_one()
 
     return await db.read(of)
 
 
-async def book(page: Page, headers: dict[str, str] | None = None, /, **fields: Any) -> httpx.Response:
+async def book(page: Desk, headers: dict[str, str] | None = None, /, **fields: Any) -> httpx.Response:
     params = {"dry_run": "true"} if fields.pop("dry_run", False) else None
     return await page.staff.post(APPOINTMENTS, json=page.wish(**fields), headers=headers, params=params)
 
 
 async def fresh(
-    page: Page, id_: str, headers: dict[str, str] | None = None, /, **body: Any
+    page: Desk, id_: str, headers: dict[str, str] | None = None, /, **body: Any
 ) -> dict[str, Any]:
     response = await page.staff.post(f"{APPOINTMENTS}/{id_}/manage-link", json=body or None, headers=headers)
     assert response.status_code == 200, response.text
@@ -60,19 +52,19 @@ async def fresh(
 
 @pytest.mark.parametrize("check", ["conflicts", "all", "none"])
 async def test_a_booking_by_staff_is_answered_with_a_link_where_it_is_asked_for(
-    page: Page, check: str
+    page: Desk, check: str
 ) -> None:
     made = (await book(page, manage_link=True, check=check)).json()
     assert made.keys() == {"appointment"} | LINK
     assert await works(page, made)
-    assert made["appointment"] == await page.as_staff_see(made["appointment"]["id"])
+    assert made["appointment"] == await page.get(made["appointment"]["id"])
     moved = await page.client.post(
         f"{made['manage_url']}/reschedule", json={"start_time": "2024-01-26T14:00:00Z"}
     )
     assert answered(moved, "appointment")["id"] == made["appointment"]["id"]
 
 
-async def test_a_booking_by_staff_is_answered_as_documented_otherwise(page: Page, db: Database) -> None:
+async def test_a_booking_by_staff_is_answered_as_documented_otherwise(page: Desk, db: Database) -> None:
     for hour, more in ((9, {}), (10, {"manage_link": False}), (11, {"check": "all"})):
         made = (await book(page, start_time=f"2024-01-25T{hour:02}:00:00Z", **more)).json()
         assert made.keys() == {"appointment"}
@@ -81,22 +73,22 @@ async def test_a_booking_by_staff_is_answered_as_documented_otherwise(page: Page
     assert await count(db, page) == 0
 
 
-async def test_a_refused_or_rehearsed_booking_leaves_no_link(page: Page, db: Database) -> None:
+async def test_a_refused_or_rehearsed_booking_leaves_no_link(page: Desk, db: Database) -> None:
     rehearsed = (await book(page, manage_link=True, dry_run=True)).json()
     assert rehearsed.keys() == {"appointment"} | LINK
     assert {rehearsed[name] for name in LINK} == {None}
-    await page.by_staff()
+    await page.booked()
     refused(await book(page, manage_link=True), 409, "slot_taken")
     assert await count(db, page) == 0
 
 
-async def test_a_hold_is_booked_with_a_link_too(page: Page) -> None:
+async def test_a_hold_is_booked_with_a_link_too(page: Desk) -> None:
     held = answered(await page.post("holds"), "hold")
     assert await works(page, (await book(page, manage_link=True, hold_id=held["id"])).json())
 
 
 async def test_repeated_under_a_key_a_booking_has_one_more_link_and_ends_none(
-    page: Page, db: Database
+    page: Desk, db: Database
 ) -> None:
     first = (await book(page, KEY, manage_link=True)).json()
     again = await book(page, KEY, manage_link=True)
@@ -110,7 +102,7 @@ async def test_repeated_under_a_key_a_booking_has_one_more_link_and_ends_none(
     assert len((await page.staff.get(APPOINTMENTS)).json()["appointments"]) == 1
 
 
-async def test_repeated_under_a_key_a_clients_booking_ends_no_link_of_a_mail(page: Page) -> None:
+async def test_repeated_under_a_key_a_clients_booking_ends_no_link_of_a_mail(page: Desk) -> None:
     first = (await page.post("appointments", KEY)).json()
     mailed = await fresh(page, first["appointment"]["id"], keep_others=True)
     again = (await page.post("appointments", KEY)).json()
@@ -119,8 +111,8 @@ async def test_repeated_under_a_key_a_clients_booking_ends_no_link_of_a_mail(pag
         assert await works(page, made)
 
 
-async def test_a_fresh_link_ends_the_others_unless_they_are_to_be_kept(page: Page) -> None:
-    booked = await page.book()
+async def test_a_fresh_link_ends_the_others_unless_they_are_to_be_kept(page: Desk) -> None:
+    booked = await page.booked_by_client()
     id_ = booked["appointment"]["id"]
     kept = await fresh(page, id_, keep_others=True)
     assert [await works(page, made) for made in (booked, kept)] == [True, True]
@@ -130,8 +122,8 @@ async def test_a_fresh_link_ends_the_others_unless_they_are_to_be_kept(page: Pag
     assert [await works(page, made) for made in (ending, last)] == [False, True]
 
 
-async def test_a_fresh_link_repeated_under_a_key_ends_none(page: Page) -> None:
-    id_ = (await page.by_staff())["id"]
+async def test_a_fresh_link_repeated_under_a_key_ends_none(page: Desk) -> None:
+    id_ = (await page.booked())["id"]
     first = await fresh(page, id_, KEY)
     mailed = await fresh(page, id_, keep_others=True)
     again = await fresh(page, id_, KEY)
@@ -143,8 +135,8 @@ async def test_a_fresh_link_repeated_under_a_key_ends_none(page: Page) -> None:
     refused(other, 422, "idempotency_key_reused")
 
 
-async def test_the_body_of_a_fresh_link_may_be_absent_but_not_bad(page: Page) -> None:
-    booked = await page.book()
+async def test_the_body_of_a_fresh_link_may_be_absent_but_not_bad(page: Desk) -> None:
+    booked = await page.booked_by_client()
     path = f"{APPOINTMENTS}/{booked['appointment']['id']}/manage-link"
     bad: list[tuple[dict[str, Any], int, str]] = [
         ({"json": {"keep_others": "yes"}}, 400, "invalid_request"),

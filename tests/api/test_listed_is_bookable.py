@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalends.core.hours import moment, seconds, stamp
-from tests.api.conftest import client_of
-from tests.api.practices import Plan, Practice, application, followed, open_practice, plans
+from tests.api.practices import Plan, PlannedDesk, application, carried_out, followed, plans
 from tests.core.slow import DAY, HOUR, MINUTE, SlowHours, at, lasting
 from tests.support.answers import refused
 from tests.support.clock import StoppedClock
@@ -50,7 +50,7 @@ class Asker(Protocol):
 class Staff:
     """By a key; perhaps of one calendar only."""
 
-    practice: Practice
+    practice: PlannedDesk
     calendar_id: str | None = None
 
     @property
@@ -77,26 +77,20 @@ class Staff:
 class Client:
     """For themselves, without a key."""
 
-    practice: Practice
-    client: httpx.AsyncClient
-
-    async def _ask(self, what: str, **query: str) -> Any:
-        asked = {"appointment_type_id": self.practice.desk.org.type_id} | query
-        response = await self.client.get(f"/v1/public/{self.practice.slug}/{what}", params=asked)
-        assert response.status_code == 200, response.text
-        return response.json()
+    practice: PlannedDesk
 
     async def slots(self, start: str, end: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = (await self._ask("slots", **{"from": start, "to": end}))["slots"]
+        found: list[dict[str, Any]] = (await self.practice.desk.ask("slots", **{"from": start, "to": end}))[
+            "slots"
+        ]
         return found
 
     async def explain(self, start: str) -> dict[str, Any]:
-        answer: dict[str, Any] = await self._ask("slots/explain", start_time=start)
+        answer: dict[str, Any] = await self.practice.desk.ask("slots/explain", start_time=start)
         return answer
 
     async def book(self, start: str) -> httpx.Response:
-        wish = self.practice.desk.org.wish(start_time=start)
-        return await self.client.post(f"/v1/public/{self.practice.slug}/appointments", json=wish)
+        return await self.practice.desk.post("appointments", start_time=start)
 
     async def try_to_book(self, start: str) -> httpx.Response:
         response = await self.book(start)
@@ -274,12 +268,12 @@ def test_staff_can_book_what_is_listed_and_nothing_else(url: str, examples: int,
     with application(url) as (runner, app, clock):
 
         async def obey(plan: Plan, calendar: int | None, chance: random.Random) -> None:
-            async with open_practice(app, clock, plan) as practice:
-                ids = practice.calendars
-                named = None if calendar is None else ids[calendar % len(ids)]
-                law = Law(plan, Staff(practice, named), chance, most, seen)
-                await _calendars_add_up(practice, law)
-                await law.check()
+            practice = await carried_out(app, clock, plan)
+            ids = practice.calendars
+            named = None if calendar is None else ids[calendar % len(ids)]
+            law = Law(plan, Staff(practice, named), chance, most, seen)
+            await _calendars_add_up(practice, law)
+            await law.check()
 
         @settings(max_examples=examples)
         @given(plan=plans(), calendar=st.sampled_from([None, None, 0, 1, 2]), chance=chances)
@@ -292,7 +286,7 @@ def test_staff_can_book_what_is_listed_and_nothing_else(url: str, examples: int,
     assert len(seen.keys() & RULES) >= 5
 
 
-async def _calendars_add_up(practice: Practice, law: Law) -> None:
+async def _calendars_add_up(practice: PlannedDesk, law: Law) -> None:
     """A search of one calendar lists what that one could take by a search of all. What it could take can be
     booked there, and nothing else."""
     desk, bounds = practice.desk, (stamp(practice.plan.start), stamp(practice.plan.end))
@@ -320,10 +314,10 @@ def test_clients_can_book_what_is_listed_and_nothing_else(url: str, examples: in
     with application(url) as (runner, app, clock):
 
         async def obey(plan: Plan, chance: random.Random) -> None:
-            async with open_practice(app, clock, plan) as practice, client_of(app, None) as client:
-                law = Law(plan, Client(practice, client), chance, most, seen)
-                await law.check()
-                await _unconfirmed_bookings_lapse(law, clock)
+            practice = await carried_out(app, clock, plan)
+            law = Law(plan, Client(practice), chance, most, seen)
+            await law.check()
+            await _unconfirmed_bookings_lapse(law, clock)
 
         @settings(max_examples=examples)
         @given(plan=plans(), chance=chances)
@@ -355,9 +349,9 @@ async def _unconfirmed_bookings_lapse(law: Law, clock: StoppedClock) -> None:
 
 
 @pytest.mark.anyio
-async def test_suggestions_are_looked_for_in_the_92_days_after(client: httpx.AsyncClient, org: Org) -> None:
+async def test_suggestions_are_looked_for_in_the_92_days_after(app: FastAPI, org: Org) -> None:
     """After the refused start, and not before the notice, wherever they lie within."""
-    desk, first = Desk(client, org), at("2024-01-25T09:00Z")
+    desk, first = Desk(app, org), at("2024-01-25T09:00Z")
     await desk.set_type(minNoticeHours=0, maxDaysAhead=None)
     opens = {days: stamp(moment(first + days * DAY)) for days in (0, 6, 7, 34, 35, 91, 92)}
     for start in opens.values():

@@ -13,10 +13,9 @@ from kalends.services.leaving import mails
 from tests.services.test_appointment_lists import analyze
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
-from tests.support.organizations import make_org
+from tests.support.organizations import links_of, make_org
 from tests.support.plans import plan
 from tests.support.practice import DESK, Opening, Practice
-from tests.worker.test_mail import links_of
 
 pytestmark = pytest.mark.anyio
 
@@ -26,14 +25,14 @@ NO_REMINDER = {"reminderHours": None}
 
 
 async def listed(p: Practice, **query: Any) -> list[dict[str, Any]]:
-    response = await p.staff.get(MAILS, params=query)
+    response = await p.desk.staff.get(MAILS, params=query)
     assert response.status_code == 200, response.text
     found: list[dict[str, Any]] = response.json()["mails"]
     return found
 
 
 async def replay(p: Practice, mail: dict[str, Any], **options: Any) -> Any:
-    return await p.staff.post(f"{MAILS}/{mail['id']}/replay", **options)
+    return await p.desk.staff.post(f"{MAILS}/{mail['id']}/replay", **options)
 
 
 async def test_mails_are_listed_with_what_became_of_them(opening: Opening) -> None:
@@ -68,7 +67,7 @@ async def test_mails_are_listed_with_what_became_of_them(opening: Opening) -> No
         reminder = by["reminder"]
         assert (reminder["status"], reminder["to"], reminder["attempts"]) == ("pending", None, 0)
         assert reminder["next_attempt_at"] == "2024-01-24T14:00:00Z"
-        assert answered(await p.staff.get(f"{MAILS}/{client['id']}"), "mail") == client
+        assert answered(await p.desk.staff.get(f"{MAILS}/{client['id']}"), "mail") == client
 
 
 async def test_a_mail_server_that_is_away_is_seen_in_the_list(opening: Opening) -> None:
@@ -90,7 +89,7 @@ async def test_pages_and_filters(opening: Opening) -> None:
         pages, cursor = [], None
         while True:
             query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
-            page = (await p.staff.get(MAILS, params=query)).json()
+            page = (await p.desk.staff.get(MAILS, params=query)).json()
             pages += page["mails"]
             if (cursor := page["next_cursor"]) is None:
                 break
@@ -103,8 +102,8 @@ async def test_pages_and_filters(opening: Opening) -> None:
         assert {each["appointment_id"] for each in of_one} == {booked[1]["id"]}
         assert await listed(p, appointment_id="apt_none") == []
         for wrong in ({"status": "gone"}, {"limit": 0}, {"limit": 1001}, {"cursor": ""}):
-            refused(await p.staff.get(MAILS, params=wrong), 400, "invalid_request")
-        refused(await p.staff.get(f"{MAILS}/dlv_none"), 404, "not_found")
+            refused(await p.desk.staff.get(MAILS, params=wrong), 400, "invalid_request")
+        refused(await p.desk.staff.get(f"{MAILS}/dlv_none"), 404, "not_found")
 
 
 async def test_a_mail_is_sent_once_more_as_a_new_one(opening: Opening) -> None:
@@ -168,17 +167,17 @@ async def test_what_nobody_would_want_any_more_stays_unsent(opening: Opening) ->
         sent = await listed(p, status="delivered")
         assert await p.mails() == []
         assert await listed(p, status="delivered") == sent
-        refused(await p.staff.post(f"{MAILS}/dlv_none/replay"), 404, "not_found")
+        refused(await p.desk.staff.post(f"{MAILS}/dlv_none/replay"), 404, "not_found")
 
 
 async def test_asking_whether_a_mail_is_wanted_leaves_no_link(opening: Opening) -> None:
     async with opening(kind=NO_REMINDER) as p:
         await p.book()
         await p.mails()
-        links = await p.db.read(links_of, p.org.id)
+        links = await p.db.read(links_of, p.desk.org.id)
         [mail] = await listed(p, status="delivered")
         answered(await replay(p, mail), "mail")
-        assert await p.db.read(links_of, p.org.id) == links
+        assert await p.db.read(links_of, p.desk.org.id) == links
 
 
 async def test_without_a_mail_server_the_list_is_what_there_is(opening: Opening) -> None:
@@ -189,10 +188,10 @@ async def test_without_a_mail_server_the_list_is_what_there_is(opening: Opening)
     async with opening(kind=NO_REMINDER) as p:
         await p.book()
         await p.work()
-        org = p.org
+        org = p.desk.org
         [mail] = await listed(p, status="delivered")
     async with opening(smtp_host="") as p:
-        p.staff.headers["Authorization"] = f"Bearer {org.key}"
+        p.desk.staff.headers["Authorization"] = f"Bearer {org.key}"
         assert mail in await listed(p)
         told = refused(await replay(p, mail), 409, "conflict")
         assert "KALENDS_SMTP_HOST" in told["error"]

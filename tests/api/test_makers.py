@@ -17,8 +17,8 @@ from kalends.services.outbox import events as outbox
 from kalends.services.outbox import queue
 from kalends.services.outbox.parties import operator, staff
 from kalends.services.setup import keys
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org
 

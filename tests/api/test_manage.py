@@ -1,7 +1,6 @@
 """What a client does by the secret link of their appointment: see, cancel, move."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,9 +13,9 @@ from kalends.app import create_app
 from kalends.db.database import Database, Tx
 from kalends.db.tables import events
 from kalends.settings import Settings
-from tests.api.pages import APPOINTMENTS, LINKS, Page, open_page
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
+from tests.support.desk import APPOINTMENTS, LINKS, Desk, Link, open_desk
 
 pytestmark = pytest.mark.anyio
 
@@ -25,44 +24,15 @@ START = datetime(2024, 1, 25, 14, tzinfo=UTC)
 
 
 @pytest.fixture
-async def page(app: FastAPI) -> AsyncIterator[Page]:
-    async with open_page(app) as page:
-        yield page
+async def link(page: Desk) -> Link:
+    return page.link(await page.booked_by_client())
 
 
-class Link:
-    """An appointment's link."""
-
-    def __init__(self, page: Page, booked: dict[str, Any]) -> None:
-        self.id = booked["appointment"]["id"]
-        self.path = f"{LINKS}/{booked['manage_token']}"
-        self._page = page
-
-    async def get(self) -> httpx.Response:
-        return await self._page.client.get(self.path)
-
-    async def cancel(self, **body: Any) -> httpx.Response:
-        return await self._page.client.post(f"{self.path}/cancel", json=body)
-
-    async def reschedule(self, start: str, **more: Any) -> httpx.Response:
-        return await self._page.client.post(f"{self.path}/reschedule", json={"start_time": start} | more)
-
-    async def seen(self) -> dict[str, Any]:
-        """The appointment as staff see it."""
-        found: dict[str, Any] = await self._page.as_staff_see(self.id)
-        return found
-
-
-@pytest.fixture
-async def link(page: Page) -> Link:
-    return Link(page, await page.book())
-
-
-async def by_staff(page: Page, link: Link, **fields: Any) -> None:
+async def by_staff(page: Desk, link: Link, **fields: Any) -> None:
     answered(await page.staff.patch(f"{APPOINTMENTS}/{link.id}", json=fields), "appointment")
 
 
-async def notice(page: Page, hours: int) -> None:
+async def notice(page: Desk, hours: int) -> None:
     """Set the organization's notice; no grace."""
     body = {"client_notice_hours": hours, "client_grace_minutes": 0}
     assert (
@@ -71,18 +41,18 @@ async def notice(page: Page, hours: int) -> None:
     )
 
 
-async def kinds(db: Database, page: Page) -> list[str]:
+async def kinds(db: Database, page: Desk) -> list[str]:
     def told(tx: Tx) -> list[str]:
         of_appointments = events.c.type.startswith("appointment.", autoescape=True)
-        mine = select(events.c.type).where(events.c.org_id == page.org_id, of_appointments)
+        mine = select(events.c.type).where(events.c.org_id == page.org.id, of_appointments)
         return list(tx.execute(mine.order_by(events.c.id)).scalars())
 
     return await db.read(told)
 
 
-async def test_the_link_shows_what_concerns_the_client(page: Page) -> None:
-    booked = await page.book(client_notes="Parking?")
-    link = Link(page, booked)
+async def test_the_link_shows_what_concerns_the_client(page: Desk) -> None:
+    booked = await page.booked_by_client(client_notes="Parking?")
+    link = page.link(booked)
     assert answered(await link.get(), "appointment") == booked["appointment"]
     await by_staff(
         page, link, internal_notes="VIP", client_name="Jane Roe", start_time="2024-02-01T03:00:00Z"
@@ -96,7 +66,7 @@ async def test_the_link_shows_what_concerns_the_client(page: Page) -> None:
 
 
 async def test_a_client_cancels_once_and_may_say_why(
-    page: Page, db: Database, link: Link, clock: StoppedClock
+    page: Desk, db: Database, link: Link, clock: StoppedClock
 ) -> None:
     clock.forward(hours=1)
     before = answered(await link.get(), "appointment")
@@ -107,7 +77,7 @@ async def test_a_client_cancels_once_and_may_say_why(
     clock.forward(hours=1)
     assert answered(await link.cancel(reason="Well"), "appointment") == cancelled
     assert await link.seen() == seen
-    made, change = await page.as_staff_see(link.id, "/history")
+    made, change = await page.history(link.id)
     assert (made["actor"], change["actor"], change["version"]) == (CLIENT, CLIENT, 2)
     assert change["after"] == {
         "status": "cancelled",
@@ -116,11 +86,11 @@ async def test_a_client_cancels_once_and_may_say_why(
     }
     assert await kinds(db, page) == ["appointment.created", "appointment.cancelled"]
     assert answered(await link.get(), "appointment") == cancelled
-    await page.book()  # the time is free again
+    await page.booked_by_client()  # the time is free again
 
 
-async def test_what_only_staff_can_change_is_refused_by_name(page: Page) -> None:
-    link = Link(page, await page.book())
+async def test_what_only_staff_can_change_is_refused_by_name(page: Desk) -> None:
+    link = page.link(await page.booked_by_client())
     before = await link.seen()
     for name, value in (
         ("check", "none"),
@@ -141,15 +111,15 @@ async def test_what_only_staff_can_change_is_refused_by_name(page: Page) -> None
     assert await link.seen() == before
 
 
-async def test_a_reason_is_nobodys_duty(page: Page) -> None:
+async def test_a_reason_is_nobodys_duty(page: Desk) -> None:
     for body in ({}, {"reason": None}, {"reason": " "}, {"utm": "x"}):
-        link = Link(page, await page.book())
+        link = page.link(await page.booked_by_client())
         answered(await link.cancel(**body), "appointment")
         seen = await link.seen()
         assert (seen["status"], seen["cancellation_reason"]) == ("cancelled", None)
 
 
-async def test_bad_bodies_change_nothing(page: Page, link: Link) -> None:
+async def test_bad_bodies_change_nothing(page: Desk, link: Link) -> None:
     for action in ("cancel", "reschedule"):
         path = f"{link.path}/{action}"
         refused(
@@ -170,9 +140,9 @@ async def test_bad_bodies_change_nothing(page: Page, link: Link) -> None:
 
 @pytest.mark.parametrize("hours", [0, 48])
 async def test_the_organizations_notice_counts_to_the_second(
-    page: Page, link: Link, clock: StoppedClock, hours: int
+    page: Desk, link: Link, clock: StoppedClock, hours: int
 ) -> None:
-    await page.change_type(minNoticeHours=0)
+    await page.set_type(minNoticeHours=0)
     await notice(page, hours)
     until = START - timedelta(hours=hours)
     told = until.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -198,9 +168,9 @@ SOON = datetime(2024, 1, 20, 15, tzinfo=UTC)
 """Three hours from now."""
 
 
-async def soon(page: Page, **kind: Any) -> Link:
-    await page.change_type(minNoticeHours=0, **kind)
-    return Link(page, await page.book(start_time=f"{SOON:%Y-%m-%dT%H:%M:%SZ}"))
+async def soon(page: Desk, **kind: Any) -> Link:
+    await page.set_type(minNoticeHours=0, **kind)
+    return page.link(await page.booked_by_client(start_time=f"{SOON:%Y-%m-%dT%H:%M:%SZ}"))
 
 
 def until(response: httpx.Response) -> str:
@@ -208,7 +178,7 @@ def until(response: httpx.Response) -> str:
 
 
 async def test_a_slip_of_a_moment_ago_is_cancelled_or_moved_within_the_grace(
-    page: Page, clock: StoppedClock
+    page: Desk, clock: StoppedClock
 ) -> None:
     link = await soon(page)
     assert until(await link.get()) == "2024-01-20T12:15:00Z"
@@ -222,7 +192,7 @@ async def test_a_slip_of_a_moment_ago_is_cancelled_or_moved_within_the_grace(
     assert answered(await link.cancel(), "appointment")["status"] == "cancelled"
 
 
-async def test_the_grace_ends_when_the_appointment_begins(page: Page, clock: StoppedClock) -> None:
+async def test_the_grace_ends_when_the_appointment_begins(page: Desk, clock: StoppedClock) -> None:
     clock.at = SOON - timedelta(minutes=5)
     link = await soon(page)
     assert until(await link.get()) == "2024-01-20T15:00:00Z"
@@ -232,7 +202,7 @@ async def test_the_grace_ends_when_the_appointment_begins(page: Page, clock: Sto
     answered(await link.cancel(), "appointment")
 
 
-async def test_the_organization_says_how_long_the_grace_is(page: Page, clock: StoppedClock) -> None:
+async def test_the_organization_says_how_long_the_grace_is(page: Desk, clock: StoppedClock) -> None:
     shown = answered(await page.staff.get("/v1/organization"), "organization")
     assert shown["client_grace_minutes"] == 15
     link = await soon(page)
@@ -256,11 +226,11 @@ async def test_the_organization_says_how_long_the_grace_is(page: Page, clock: St
 
 
 async def test_the_grace_counts_from_when_it_was_booked_whoever_booked_or_moved_it(
-    page: Page, clock: StoppedClock
+    page: Desk, clock: StoppedClock
 ) -> None:
-    made = await page.by_staff(start_time="2024-01-25T14:00:00Z")
+    made = await page.booked("2024-01-25T14:00:00Z")
     fresh = (await page.staff.post(f"{APPOINTMENTS}/{made['id']}/manage-link")).json()
-    link = Link(page, {"appointment": made, **fresh})
+    link = page.link({"appointment": made, **fresh})
     await by_staff(page, link, start_time="2024-01-20T16:00:00Z")
     assert until(await link.get()) == "2024-01-20T12:15:00Z"
     clock.forward(minutes=16)
@@ -269,13 +239,13 @@ async def test_the_grace_counts_from_when_it_was_booked_whoever_booked_or_moved_
 
 
 async def test_what_nobody_has_confirmed_is_withdrawn_or_moved_whenever(
-    page: Page, clock: StoppedClock
+    page: Desk, clock: StoppedClock
 ) -> None:
     await notice(page, 8760)
     links = [await soon(page, requiresConfirmation=True)]
-    booked = await page.book(start_time="2024-01-20T16:00:00Z")
+    booked = await page.booked_by_client(start_time="2024-01-20T16:00:00Z")
     assert booked["appointment"]["changeable_until"] == "2024-01-20T16:00:00Z"
-    links.append(Link(page, booked))
+    links.append(page.link(booked))
     clock.at = SOON - timedelta(seconds=1)
     assert until(await links[0].get()) == "2024-01-20T15:00:00Z"
     moved = answered(await links[1].reschedule("2024-01-21T09:00:00Z"), "appointment")
@@ -290,30 +260,28 @@ async def test_what_nobody_has_confirmed_is_withdrawn_or_moved_whenever(
     refused(await links[1].reschedule("2024-01-29T14:00:00Z"), 409, "too_late")
 
 
-async def test_a_withdrawal_and_a_confirmation_at_once_leave_one_of_them(page: Page) -> None:
+async def test_a_withdrawal_and_a_confirmation_at_once_leave_one_of_them(page: Desk) -> None:
     await notice(page, 8760)
-    await page.change_type(minNoticeHours=0, requiresConfirmation=True, maxOpenPerClient=None)
+    await page.set_type(minNoticeHours=0, requiresConfirmation=True, maxOpenPerClient=None)
     for hour in range(9, 15):
-        link = Link(page, await page.book(start_time=f"2024-01-25T{hour:02}:00:00Z"))
+        link = page.link(await page.booked_by_client(start_time=f"2024-01-25T{hour:02}:00:00Z"))
         confirmed, withdrawn = await asyncio.gather(
             page.staff.patch(f"{APPOINTMENTS}/{link.id}", json={"status": "confirmed"}), link.cancel()
         )
         seen = await link.seen()
         if withdrawn.status_code == 200:  # staff may have confirmed what was withdrawn, which is theirs to do
             assert seen["status"] == ("confirmed" if confirmed.status_code == 200 else "cancelled")
-            assert [change["actor"]["kind"] for change in await page.as_staff_see(link.id, "/history")][
-                1
-            ] == "client"
+            assert [change["actor"]["kind"] for change in await page.history(link.id)][1] == "client"
         else:
             refused(withdrawn, 409, "too_late")
             assert (seen["status"], seen["version"]) == ("confirmed", 2)
 
 
-async def test_a_move_asks_every_rule_but_the_own_time_is_no_obstacle(page: Page, db: Database) -> None:
-    await page.change_type(slotIntervalMinutes=30, maxPerDay=1, minNoticeHours=48, maxDaysAhead=10)
-    link = Link(page, await page.book())
-    await page.book(start_time="2024-01-26T09:00:00Z")
-    await page.by_staff(start_time="2024-01-24T09:00:00Z")
+async def test_a_move_asks_every_rule_but_the_own_time_is_no_obstacle(page: Desk, db: Database) -> None:
+    await page.set_type(slotIntervalMinutes=30, maxPerDay=1, minNoticeHours=48, maxDaysAhead=10)
+    link = page.link(await page.booked_by_client())
+    await page.booked_by_client(start_time="2024-01-26T09:00:00Z")
+    await page.booked("2024-01-24T09:00:00Z")
     for code, start in (
         ("too_soon", "2024-01-22T11:30:00Z"),
         ("too_far_ahead", "2024-01-31T09:00:00Z"),
@@ -334,7 +302,7 @@ async def test_a_move_asks_every_rule_but_the_own_time_is_no_obstacle(page: Page
         "2024-01-25T15:30:00Z",
     )
     assert moved == answered(await link.get(), "appointment")
-    *_, change = await page.as_staff_see(link.id, "/history")
+    *_, change = await page.history(link.id)
     assert (change["actor"], change["before"], change["after"]) == (
         CLIENT,
         {"start_time": "2024-01-25T14:00:00Z", "end_time": "2024-01-25T15:00:00Z"},
@@ -342,38 +310,38 @@ async def test_a_move_asks_every_rule_but_the_own_time_is_no_obstacle(page: Page
     )
     assert (await kinds(db, page))[-1] == "appointment.rescheduled"
     refused(await link.reschedule("2024-01-24T09:00:00Z"), 409, "limit_reached")
-    await page.change_type(maxPerDay=None)
+    await page.set_type(maxPerDay=None)
     body = refused(await link.reschedule("2024-01-24T09:30:00Z"), 409, "slot_taken")
     assert body["details"]["reasons"] == [{"code": "conflict", "message": "The time is taken."}]
     # The same time again is no change, whatever the rules have become.
-    await page.change_type(minNoticeHours=200)
+    await page.set_type(minNoticeHours=200)
     assert answered(await link.reschedule("2024-01-25T14:30:00Z"), "appointment") == moved
     assert (await link.seen())["version"] == 2
-    await page.change_type(isActive=False)
+    await page.set_type(isActive=False)
     refused(await link.reschedule("2024-01-30T09:00:00Z"), 409, "type_inactive")
 
 
-async def test_a_move_stays_in_its_calendar_where_it_can(page: Page, link: Link) -> None:
-    first, second = (await link.seen())["calendar_id"], await page.add_calendar()
-    await page.change_type(calendarIds=[first, second])
+async def test_a_move_stays_in_its_calendar_where_it_can(page: Desk, link: Link) -> None:
+    first, second = (await link.seen())["calendar_id"], await page.room()
+    await page.set_type(calendarIds=[first, second])
     # The other calendar has less to do, but the own is free.
     answered(await link.reschedule("2024-01-26T09:00:00Z"), "appointment")
     assert (await link.seen())["calendar_id"] == first
-    await page.by_staff(start_time="2024-01-26T10:00:00Z", calendar_id=first)
+    await page.booked("2024-01-26T10:00:00Z", calendar_id=first)
     answered(await link.reschedule("2024-01-26T10:00:00Z"), "appointment")
     assert (await link.seen())["calendar_id"] == second
-    await page.by_staff(start_time="2024-01-26T11:00:00Z", calendar_id=first)
-    await page.by_staff(start_time="2024-01-26T11:00:00Z", calendar_id=second)
+    await page.booked("2024-01-26T11:00:00Z", calendar_id=first)
+    await page.booked("2024-01-26T11:00:00Z", calendar_id=second)
     refused(await link.reschedule("2024-01-26T11:00:00Z"), 409, "slot_taken")
     # Where its own calendar no longer serves the type, it goes to one that does.
-    await page.change_type(calendarIds=[first])
+    await page.set_type(calendarIds=[first])
     answered(await link.reschedule("2024-01-26T12:00:00Z"), "appointment")
     assert (await link.seen())["calendar_id"] == first
 
 
-async def test_what_is_over_cant_be_moved(page: Page) -> None:
+async def test_what_is_over_cant_be_moved(page: Desk) -> None:
     for day, status in ((24, "completed"), (25, "no_show"), (26, "cancelled")):
-        link = Link(page, await page.book(start_time=f"2024-01-{day}T14:00:00Z"))
+        link = page.link(await page.booked_by_client(start_time=f"2024-01-{day}T14:00:00Z"))
         await by_staff(page, link, status=status)
         body = refused(await link.reschedule("2024-01-29T14:00:00Z"), 409, "illegal_transition")
         assert body["details"] == {"status": status, "allowed": []}
@@ -383,10 +351,10 @@ async def test_what_is_over_cant_be_moved(page: Page) -> None:
         assert (await link.seen())["version"] == 2
 
 
-async def test_a_move_and_a_cancellation_at_once_end_cancelled(page: Page) -> None:
+async def test_a_move_and_a_cancellation_at_once_end_cancelled(page: Desk) -> None:
     """Whichever comes first: what is cancelled is not moved any more."""
     for hour in range(9, 14):
-        link = Link(page, await page.book(start_time=f"2024-01-25T{hour:02}:00:00Z"))
+        link = page.link(await page.booked_by_client(start_time=f"2024-01-25T{hour:02}:00:00Z"))
         moved, _ = await asyncio.gather(
             link.reschedule(f"2024-01-26T{hour:02}:00:00Z"), by_staff(page, link, status="cancelled")
         )
@@ -398,24 +366,24 @@ async def test_a_move_and_a_cancellation_at_once_end_cancelled(page: Page) -> No
         assert (seen["status"], seen["version"]) == ("cancelled", 3 if moved.status_code == 200 else 2)
 
 
-async def test_two_who_cancel_at_once_cancel_once(page: Page) -> None:
+async def test_two_who_cancel_at_once_cancel_once(page: Desk) -> None:
     """What staff have cancelled, for their reason, is not cancelled again for the client's."""
     for hour in range(9, 14):
-        link = Link(page, await page.book(start_time=f"2024-01-25T{hour:02}:00:00Z"))
+        link = page.link(await page.booked_by_client(start_time=f"2024-01-25T{hour:02}:00:00Z"))
         cancelled, _ = await asyncio.gather(
             link.cancel(reason="Ill"),
             by_staff(page, link, status="cancelled", cancellation_reason="Closed"),
         )
         answered(cancelled, "appointment")
-        _, *changes = await page.as_staff_see(link.id, "/history")
+        _, *changes = await page.history(link.id)
         assert "status" in changes[0]["after"]
         assert all(change["actor"] != CLIENT for change in changes[1:])
         assert (await link.seen())["cancellation_reason"] == "Closed"
 
 
-async def test_a_moved_appointment_has_to_be_confirmed_again(page: Page, clock: StoppedClock) -> None:
-    await page.change_type(requiresConfirmation=True, confirmWithinHours=2)
-    link = Link(page, await page.book())
+async def test_a_moved_appointment_has_to_be_confirmed_again(page: Desk, clock: StoppedClock) -> None:
+    await page.set_type(requiresConfirmation=True, confirmWithinHours=2)
+    link = page.link(await page.booked_by_client())
     clock.forward(hours=1)
     # While it waits it can be moved, and then waits anew.
     moved = answered(await link.reschedule("2024-01-26T14:00:00Z"), "appointment")
@@ -439,19 +407,19 @@ async def test_a_moved_appointment_has_to_be_confirmed_again(page: Page, clock: 
     )
 
 
-async def test_a_client_may_move_what_staff_booked(page: Page) -> None:
-    made = await page.by_staff(start_time="2024-01-25T03:00:00Z", internal_notes="VIP")
+async def test_a_client_may_move_what_staff_booked(page: Desk) -> None:
+    made = await page.booked("2024-01-25T03:00:00Z", internal_notes="VIP")
     response = await page.staff.post(f"{APPOINTMENTS}/{made['id']}/manage-link")
     assert response.json().keys() == {"manage_url", "manage_token"}
-    link = Link(page, {"appointment": made, "manage_token": response.json()["manage_token"]})
+    link = page.link({"appointment": made, "manage_token": response.json()["manage_token"]})
     assert response.json()["manage_url"] == f"http://kalends.test{link.path}"
     answered(await link.reschedule("2024-01-25T09:00:00Z"), "appointment")
-    actors = [each["actor"]["kind"] for each in await page.as_staff_see(made["id"], "/history")]
+    actors = [each["actor"]["kind"] for each in await page.history(made["id"])]
     assert actors == ["api_key", "client"]
     assert (await link.seen())["source"] == "manual"
 
 
-async def test_a_fresh_link_ends_the_old_one(app: FastAPI, page: Page, link: Link) -> None:
+async def test_a_fresh_link_ends_the_old_one(app: FastAPI, page: Desk, link: Link) -> None:
     path = f"{APPOINTMENTS}/{link.id}/manage-link"
     fresh = (await page.staff.post(path)).json()["manage_token"]
     for response in (await link.get(), await link.cancel(), await link.reschedule("2024-01-26T14:00:00Z")):
@@ -461,8 +429,8 @@ async def test_a_fresh_link_ends_the_old_one(app: FastAPI, page: Page, link: Lin
     # Rehearsed, refused or by others, the link stays good.
     rehearsed = await page.staff.post(path, params={"dry_run": "true"})
     refused(await page.client.get(f"{LINKS}/{rehearsed.json()['manage_token']}"), 404, "not_found")
-    async with open_page(app) as other:
-        refused(await other.staff.post(path), 404, "not_found")
+    other = await open_desk(app)
+    refused(await other.staff.post(path), 404, "not_found")
     held = answered(await page.post("holds", start_time="2024-01-26T14:00:00Z"), "hold")
     refused(await page.staff.post(f"{APPOINTMENTS}/{held['id']}/manage-link"), 404, "not_found")
     refused(await page.client.post(path), 401, "unauthorized")
@@ -470,7 +438,7 @@ async def test_a_fresh_link_ends_the_old_one(app: FastAPI, page: Page, link: Lin
 
 
 async def test_a_link_is_good_until_30_days_after_the_end(
-    page: Page, link: Link, clock: StoppedClock
+    page: Desk, link: Link, clock: StoppedClock
 ) -> None:
     clock.at = START + timedelta(days=30, hours=1, seconds=-1)
     answered(await link.get(), "appointment")
@@ -486,34 +454,34 @@ async def test_a_link_is_good_until_30_days_after_the_end(
     refused(await link.get(), 404, "not_found")
 
 
-async def test_unknown_links_are_404(page: Page) -> None:
-    for token in ("x", "slots", "a%00b", "%2e%2e", "ünï", "x" * 100, "a'b", "vst_demo", page.slug):
+async def test_unknown_links_are_404(page: Desk) -> None:
+    for token in ("x", "slots", "a%00b", "%2e%2e", "ünï", "x" * 100, "a'b", "vst_demo", page.org.slug):
         for method, suffix in (("GET", ""), ("POST", "/cancel"), ("POST", "/reschedule")):
             body = None if method == "GET" else {"start_time": "2024-01-26T14:00:00Z"}
             response = await page.client.request(method, f"{LINKS}/{token}{suffix}", json=body)
             refused(response, 404, "not_found")
 
 
-async def test_a_link_belongs_to_its_own_organization(app: FastAPI, page: Page, link: Link) -> None:
+async def test_a_link_belongs_to_its_own_organization(app: FastAPI, page: Desk, link: Link) -> None:
     """Another organization's notice, name, keys and changes are nothing to it."""
-    async with open_page(app, timezone="Asia/Kathmandu") as other:
-        theirs = Link(other, await other.book(start_time="2024-01-25T14:00:00"))
-        await notice(other, 8760)
-        refused(await theirs.cancel(), 409, "too_late")
-        shown = answered(await link.get(), "appointment")
-        assert (shown["id"], shown["organization"]["slug"]) == (link.id, page.slug)
-        # A wall-clock time is one of the link's own organization.
-        moved = answered(await link.reschedule("2024-01-26T14:00:00"), "appointment")
-        assert moved["start_time"] == "2024-01-26T14:00:00Z"
-        refused(await other.staff.get(f"{APPOINTMENTS}/{link.id}"), 404, "not_found")
-        key = {"Authorization": other.staff.headers["authorization"]}
-        same = await page.client.get(link.path, headers=key)
-        assert answered(same, "appointment") == moved
-        assert same.headers["x-ratelimit-limit"] == "1000"
-        assert (await theirs.seen())["version"] == 1
+    other = await open_desk(app, timezone="Asia/Kathmandu")
+    theirs = other.link(await other.booked_by_client(start_time="2024-01-25T14:00:00"))
+    await notice(other, 8760)
+    refused(await theirs.cancel(), 409, "too_late")
+    shown = answered(await link.get(), "appointment")
+    assert (shown["id"], shown["organization"]["slug"]) == (link.id, page.org.slug)
+    # A wall-clock time is one of the link's own organization.
+    moved = answered(await link.reschedule("2024-01-26T14:00:00"), "appointment")
+    assert moved["start_time"] == "2024-01-26T14:00:00Z"
+    refused(await other.staff.get(f"{APPOINTMENTS}/{link.id}"), 404, "not_found")
+    key = {"Authorization": other.staff.headers["authorization"]}
+    same = await page.client.get(link.path, headers=key)
+    assert answered(same, "appointment") == moved
+    assert same.headers["x-ratelimit-limit"] == "1000"
+    assert (await theirs.seen())["version"] == 1
 
 
-async def test_repeated_under_a_key_a_move_is_made_once(page: Page, link: Link) -> None:
+async def test_repeated_under_a_key_a_move_is_made_once(page: Desk, link: Link) -> None:
     key = {"Idempotency-Key": "move"}
     to = {"start_time": "2024-01-26T14:00:00Z"}
     first = await page.client.post(f"{link.path}/reschedule", json=to, headers=key)
@@ -526,8 +494,9 @@ async def test_repeated_under_a_key_a_move_is_made_once(page: Page, link: Link) 
 async def test_links_begin_with_the_public_url(url: str, clock: StoppedClock) -> None:
     settings = Settings(database_url=url, worker=False, public_url="https://book.example/kalends/")
     app = create_app(settings, clock=clock)
-    async with app.router.lifespan_context(app), open_page(app) as page:
-        booked = await page.book()
+    async with app.router.lifespan_context(app):
+        page = await open_desk(app)
+        booked = await page.booked_by_client()
         fresh = await page.staff.post(f"{APPOINTMENTS}/{booked['appointment']['id']}/manage-link")
         for made in (booked, fresh.json()):
             assert made["manage_url"] == f"https://book.example/kalends{LINKS}/{made['manage_token']}"

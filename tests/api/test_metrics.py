@@ -25,8 +25,8 @@ from kalends.app import create_app
 from kalends.db.database import Tx
 from kalends.services.leaving import feeds
 from kalends.settings import Settings
-from tests.api.conftest import client_of
 from tests.support.answers import refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.mailbox import Mailbox
 from tests.support.organizations import Org, make_org
@@ -110,23 +110,30 @@ async def test_bookings_are_told_by_their_outcome(own_url: str) -> None:
     async with practice(own_url, mailbox, metrics=True) as p:
         await p.book()
         await p.ask(start_time="2024-01-26T14:00:00Z")
-        for wish in (p.org.wish(), p.org.wish(), p.org.wish(start_time="never"), p.org.wish(client_name="")):
-            assert (await p.staff.post(APPOINTMENTS, json=wish)).status_code >= 400
-        soon = p.org.wish(start_time="2024-01-20T13:00:00Z")
-        refused(await p.client.post(f"/v1/public/{p.slug}/appointments", json=soon), 409, "too_soon")
-        unknown = p.org.wish(appointment_type_id="type_none")
-        refused(await p.staff.post(APPOINTMENTS, json=unknown), 404, "not_found")
-        async with client_of(p.app, "vst_wrong") as nobody:
-            refused(await nobody.post(APPOINTMENTS, json=p.org.wish()), 401, "unauthorized")
-        again = p.org.wish(start_time="2024-01-29T14:00:00Z")
+        for wish in (
+            p.desk.org.wish(),
+            p.desk.org.wish(),
+            p.desk.org.wish(start_time="never"),
+            p.desk.org.wish(client_name=""),
+        ):
+            assert (await p.desk.staff.post(APPOINTMENTS, json=wish)).status_code >= 400
+        soon = p.desk.org.wish(start_time="2024-01-20T13:00:00Z")
+        refused(
+            await p.desk.client.post(f"/v1/public/{p.desk.org.slug}/appointments", json=soon), 409, "too_soon"
+        )
+        unknown = p.desk.org.wish(appointment_type_id="type_none")
+        refused(await p.desk.staff.post(APPOINTMENTS, json=unknown), 404, "not_found")
+        async with client_of(p.desk.app, "vst_wrong") as nobody:
+            refused(await nobody.post(APPOINTMENTS, json=p.desk.org.wish()), 401, "unauthorized")
+        again = p.desk.org.wish(start_time="2024-01-29T14:00:00Z")
         for _ in range(2):
-            await p.staff.post(APPOINTMENTS, json=again, headers={"Idempotency-Key": "again"})
-        rehearsed = await p.staff.post(
-            APPOINTMENTS, json=p.org.wish(start_time="2024-01-30T14:00:00Z"), params={"dry_run": "true"}
+            await p.desk.staff.post(APPOINTMENTS, json=again, headers={"Idempotency-Key": "again"})
+        rehearsed = await p.desk.staff.post(
+            APPOINTMENTS, json=p.desk.org.wish(start_time="2024-01-30T14:00:00Z"), params={"dry_run": "true"}
         )
         assert rehearsed.status_code == 200
         await p.change(status="cancelled")
-        assert told(await scraped(p.client), "kalends_bookings_total") == {
+        assert told(await scraped(p.desk.client), "kalends_bookings_total") == {
             ("booked",): 3,
             ("replayed",): 1,
             ("rehearsed",): 1,
@@ -150,11 +157,11 @@ async def test_deliveries_are_told_by_kind_and_result(own_url: str) -> None:
             await p.book(start_time=f"2024-06-{day}T14:00:00Z")
         await p.work()
         mails = {("mail", "failed"): 1.0, ("mail", "to_retry"): 2.0}
-        assert told(await scraped(p.client), "kalends_deliveries_total") == mails
+        assert told(await scraped(p.desk.client), "kalends_deliveries_total") == mails
         p.clock.forward(seconds=6)
         await p.work()
         mails["mail", "delivered"] = 2
-        assert told(await scraped(p.client), "kalends_deliveries_total") == mails
+        assert told(await scraped(p.desk.client), "kalends_deliveries_total") == mails
 
         # What was tried for the last time is not to be tried again.
         mailbox.refusals.extend(["450 later"] * 10)
@@ -162,17 +169,17 @@ async def test_deliveries_are_told_by_kind_and_result(own_url: str) -> None:
         for _ in range(10):
             await p.work()
             p.clock.forward(days=2)
-        assert told(await scraped(p.client), "kalends_deliveries_total") == {
+        assert told(await scraped(p.desk.client), "kalends_deliveries_total") == {
             ("mail", "failed"): 2,
             ("mail", "to_retry"): 11,
             ("mail", "delivered"): 2,
         }
 
         hook = {"url": f"http://127.0.0.1:{free_port()}/", "events": ["appointment.*"]}
-        assert (await p.staff.post("/v1/webhooks", json=hook)).status_code == 201
+        assert (await p.desk.staff.post("/v1/webhooks", json=hook)).status_code == 201
         await p.change(status="confirmed")
         await p.work()
-        assert told(await scraped(p.client), "kalends_deliveries_total")["webhook", "to_retry"] == 1
+        assert told(await scraped(p.desk.client), "kalends_deliveries_total")["webhook", "to_retry"] == 1
     await mailbox.close()
 
 
@@ -183,7 +190,7 @@ async def test_how_long_the_oldest_thing_that_is_due_has_waited(own_url: str) ->
     async with practice(own_url, mailbox, metrics=True) as p:
 
         async def lag() -> float:
-            return told(await scraped(p.client), "kalends_outbox_lag_seconds")[()]
+            return told(await scraped(p.desk.client), "kalends_outbox_lag_seconds")[()]
 
         await p.work()
         assert await lag() == 0

@@ -7,8 +7,8 @@ import pytest
 from fastapi import FastAPI
 
 from kalends.db.database import Database
-from tests.api.pages import open_page
 from tests.support.answers import answered, refused
+from tests.support.desk import book_jane, open_desk
 from tests.support.organizations import Org, stored
 
 pytestmark = pytest.mark.anyio
@@ -46,15 +46,15 @@ async def test_names_are_folded_wherever_they_come_in(client: httpx.AsyncClient,
 
 
 async def test_a_clients_name_is_folded_by_staff_and_by_clients(app: FastAPI) -> None:
-    async with open_page(app) as page:
-        made = await page.by_staff(client_name=TYPED, client_notes=TEXT, internal_notes=TEXT)
-        assert (made["client_name"], made["client_notes"], made["internal_notes"]) == (FOLDED, LINES, LINES)
-        path = f"{BASE}/appointments/{made['id']}"
-        wish = {"client_name": "A\nB", "status": "cancelled", "cancellation_reason": TEXT}
-        changed = answered(await page.staff.patch(path, json=wish), "appointment")
-        assert (changed["client_name"], changed["cancellation_reason"]) == ("A B", LINES)
-        booked = (await page.book(client_name=TYPED, client_notes=TEXT))["appointment"]
-        assert (booked["client_name"], booked["client_notes"]) == (FOLDED, LINES)
+    page = await open_desk(app)
+    made = await page.booked(client_name=TYPED, client_notes=TEXT, internal_notes=TEXT)
+    assert (made["client_name"], made["client_notes"], made["internal_notes"]) == (FOLDED, LINES, LINES)
+    path = f"{BASE}/appointments/{made['id']}"
+    wish = {"client_name": "A\nB", "status": "cancelled", "cancellation_reason": TEXT}
+    changed = answered(await page.staff.patch(path, json=wish), "appointment")
+    assert (changed["client_name"], changed["cancellation_reason"]) == ("A B", LINES)
+    booked = (await page.booked_by_client(client_name=TYPED, client_notes=TEXT))["appointment"]
+    assert (booked["client_name"], booked["client_notes"]) == (FOLDED, LINES)
 
 
 @pytest.mark.parametrize("nothing", NOTHING)
@@ -66,9 +66,7 @@ async def test_a_name_that_shows_nothing_is_missing(
     )
     assert answer["error"] == "appointment_type_id, start_time, and client_name are required"
     assert await stored(db, org) == 0
-    made = answered(
-        await client.post(f"{BASE}/appointments", json=org.wish(client_notes=nothing)), "appointment"
-    )
+    made = await book_jane(client, org, client_notes=nothing)
     assert made["client_notes"] is None
     path = f"{BASE}/appointments/{made['id']}"
     refused(await client.patch(path, json={"client_name": nothing}), 400, "invalid_request")
@@ -77,7 +75,7 @@ async def test_a_name_that_shows_nothing_is_missing(
 
 @pytest.mark.parametrize("name", ["می‌خواهم", "👨‍👩‍👧 Doe", "क्‍ष", "Zoë O’Neil", "محمد"])
 async def test_names_of_people_stay_as_they_are(client: httpx.AsyncClient, org: Org, name: str) -> None:
-    made = answered(await client.post(f"{BASE}/appointments", json=org.wish(client_name=name)), "appointment")
+    made = await book_jane(client, org, client_name=name)
     assert made["client_name"] == name
 
 
@@ -109,20 +107,20 @@ async def test_questions_and_answers_of_one_line_are_folded(app: FastAPI) -> Non
         {"id": "d", "type": "phone", "label": "D"},
         {"id": "e", "type": "email", "label": "E"},
     ]
-    async with open_page(app, bookingQuestions=questions) as page:
-        kind = answered(await page.staff.get(f"{BASE}/appointment-types/{page.type_id}"), "appointmentType")
-        assert kind["bookingQuestions"][0]["label"] == FOLDED
-        assert kind["bookingQuestions"][2]["options"] == ["Red wine", "Beer"]
-        given = {
-            "a": TYPED,
-            "b": TEXT,
-            "c": "Red\u202e\nwine",
-            "d": "tel:+49\xa089\u2013123",
-            "e": "\u200bmailto:Jane@EXAMPLE.com",
-        }
-        booked = (await page.book(answers=given))["appointment"]
-        assert [each["answer"] for each in booked["answers"]] == [
-            *(FOLDED, LINES, "Red wine"),
-            *("+49 89-123", "Jane@example.com"),
-        ]
-        assert booked["answers"][0]["label"] == FOLDED
+    page = await open_desk(app, bookingQuestions=questions)
+    kind = answered(await page.staff.get(f"{BASE}/appointment-types/{page.org.type_id}"), "appointmentType")
+    assert kind["bookingQuestions"][0]["label"] == FOLDED
+    assert kind["bookingQuestions"][2]["options"] == ["Red wine", "Beer"]
+    given = {
+        "a": TYPED,
+        "b": TEXT,
+        "c": "Red\u202e\nwine",
+        "d": "tel:+49\xa089\u2013123",
+        "e": "\u200bmailto:Jane@EXAMPLE.com",
+    }
+    booked = (await page.booked_by_client(answers=given))["appointment"]
+    assert [each["answer"] for each in booked["answers"]] == [
+        *(FOLDED, LINES, "Red wine"),
+        *("+49 89-123", "Jane@example.com"),
+    ]
+    assert booked["answers"][0]["label"] == FOLDED

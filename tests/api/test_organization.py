@@ -7,9 +7,10 @@ from sqlalchemy import select
 
 from kalends.db.database import Database, Tx
 from kalends.db.tables import idempotency_keys
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.desk import book_jane
 from tests.support.organizations import Org, make_org
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +22,7 @@ async def test_the_organization_is_shown_and_changed(
     shown = answered(await client.get("/v1/organization"), "organization")
     assert (shown["id"], shown["timezone"], shown["week_start"]) == (org.id, "UTC", 1)
     assert (shown["plan"], shown["requests_per_hour"], shown["sandbox"]) == ("enterprise", 1_000_000, False)
-    made = answered(await client.post("/v1/calendar/appointments", json=org.wish()), "appointment")
+    made = await book_jane(client, org)
     clock.forward(hours=1)
     sent = {"name": "Renamed", "timezone": "America/New_York", "week_start": 0}
     refused(await client.patch("/v1/organization", json=sent | {"plan": "starter"}), 400, "invalid_request")

@@ -10,8 +10,8 @@ from kalends.api.json_body import JsonRoute
 from kalends.app import create_app
 from kalends.db.database import Database
 from kalends.settings import Settings
-from tests.api.pages import open_page
 from tests.support.answers import answered, refused
+from tests.support.desk import open_desk
 from tests.support.organizations import Org, stored
 
 pytestmark = pytest.mark.anyio
@@ -96,19 +96,19 @@ async def test_changes_know_dry_run_and_nothing_else(
 
 
 async def test_the_booking_page_refuses_them_too(app: FastAPI) -> None:
-    async with open_page(app) as page:
-        day = {"appointment_type_id": page.type_id, "from": "2024-01-25", "to": "2024-01-25"}
-        asked = await page.client.get(f"{page.path}/slots", params=day | {"calendar_id": "cal_x"})
-        answer = refused(asked, 400, "invalid_request")
-        assert answer["details"]["parameters"] == ["appointment_type_id", "from", "to", "timezone"]
-        refused(await page.client.get(page.path, params={"lang": "de"}), 400, "invalid_request")
-        token = (await page.book())["manage_token"]
-        link = f"/v1/public/appointments/{token}"
-        refused(await page.client.get(link, params={"x": ""}), 400, "invalid_request")
-        # Calendar programs and people add to the addresses of files what they like.
-        assert (await page.client.get(f"{link}.ics", params={"nocache": "1"})).status_code == 200
-        feed = (await page.staff.post(f"{BASE}/feeds", json={})).json()["url"]
-        assert (await page.client.get(feed, params={"nocache": "1"})).status_code == 200
+    page = await open_desk(app)
+    day = {"appointment_type_id": page.org.type_id, "from": "2024-01-25", "to": "2024-01-25"}
+    asked = await page.client.get(f"{page.path}/slots", params=day | {"calendar_id": "cal_x"})
+    answer = refused(asked, 400, "invalid_request")
+    assert answer["details"]["parameters"] == ["appointment_type_id", "from", "to", "timezone"]
+    refused(await page.client.get(page.path, params={"lang": "de"}), 400, "invalid_request")
+    token = (await page.booked_by_client())["manage_token"]
+    link = f"/v1/public/appointments/{token}"
+    refused(await page.client.get(link, params={"x": ""}), 400, "invalid_request")
+    # Calendar programs and people add to the addresses of files what they like.
+    assert (await page.client.get(f"{link}.ics", params={"nocache": "1"})).status_code == 200
+    feed = (await page.staff.post(f"{BASE}/feeds", json={})).json()["url"]
+    assert (await page.client.get(feed, params={"nocache": "1"})).status_code == 200
 
 
 async def test_what_is_not_the_api_takes_any(client: httpx.AsyncClient) -> None:
@@ -117,7 +117,7 @@ async def test_what_is_not_the_api_takes_any(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_key_is_asked_for_first(app: FastAPI) -> None:
-    from tests.api.conftest import client_of
+    from tests.support.clients import client_of
 
     async with client_of(app, None) as nobody:
         refused(await nobody.get(f"{BASE}/appointments?x=1"), 401, "unauthorized")

@@ -1,7 +1,7 @@
 """Bookings that wait for their confirmation, and lapse where none comes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -12,7 +12,6 @@ from sqlalchemy import select, update
 from kalends.db.database import Database, Tx
 from kalends.db.tables import appointments, events, organizations
 from kalends.worker import Worker
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
 from tests.support.desk import BASE, Desk, at, codes, week
@@ -42,8 +41,8 @@ LAPSE = {
 
 
 @pytest.fixture
-async def desk(client: httpx.AsyncClient, org: Org) -> Desk:
-    desk = Desk(client, org)
+async def desk(app: FastAPI, org: Org) -> Desk:
+    desk = Desk(app, org)
     await set_up(desk)
     return desk
 
@@ -61,9 +60,8 @@ async def set_up(desk: Desk) -> None:
 
 async def ask(desk: Desk, start: str = TEN) -> httpx.Response:
     """What a client of the organization books."""
-    slug = answered(await desk.client.get("/v1/organization"), "organization")["slug"]
     wish = JANE | {"appointment_type_id": desk.org.type_id, "start_time": start}
-    return await desk.client.post(f"/v1/public/{slug}/appointments", json=wish, headers={"Authorization": ""})
+    return await desk.client.post(f"{desk.path}/appointments", json=wish)
 
 
 async def asked(desk: Desk, start: str = TEN) -> dict[str, Any]:
@@ -170,16 +168,16 @@ async def test_what_lapsed_is_cancelled_before_anybody_wrote_it(
     path = f"{BASE}/appointments/{pending['id']}"
     other = await desk.booked(at("12:00"))
     clock.forward(hours=2, seconds=-1)
-    response = await desk.client.get(path)
+    response = await desk.staff.get(path)
     assert (answered(response, "appointment"), response.headers["etag"]) == (pending, '"1"')
     assert len(await desk.history(pending)) == 1
 
     clock.forward(seconds=1)
-    response = await desk.client.get(path)
+    response = await desk.staff.get(path)
     lapsed = answered(response, "appointment")
     assert lapsed == pending | LAPSED | {"version": 2, "updated_at": DEADLINE}
     assert response.headers["etag"] == '"2"'
-    listed = (await desk.client.get(f"{BASE}/appointments")).json()["appointments"]
+    listed = (await desk.staff.get(f"{BASE}/appointments")).json()["appointments"]
     assert listed == [lapsed, other]
     for status, found in {
         "pending": [],
@@ -279,9 +277,9 @@ async def test_a_change_of_what_lapsed_goes_on_from_what_reads_show(
     path = f"{BASE}/appointments/{pending['id']}"
     answer = refused(await desk.change(pending, status="completed"), 409, "illegal_transition")
     assert answer["details"] == {"status": "cancelled", "allowed": ["confirmed"]}
-    stale = await desk.client.patch(path, json={"client_notes": "A"}, headers={"If-Match": '"1"'})
+    stale = await desk.staff.patch(path, json={"client_notes": "A"}, headers={"If-Match": '"1"'})
     assert refused(stale, 412, "precondition_failed")["details"] == {"version": 2}
-    rehearsed = await desk.client.patch(path, json={"client_notes": "A"}, params={"dry_run": "true"})
+    rehearsed = await desk.staff.patch(path, json={"client_notes": "A"}, params={"dry_run": "true"})
     assert answered(rehearsed, "appointment")["version"] == 3
     assert await written(db, desk.org, pending) == ("pending", 1)
 
@@ -291,7 +289,7 @@ async def test_a_change_of_what_lapsed_goes_on_from_what_reads_show(
         "updated_at": DEADLINE,
     }
     assert await written(db, desk.org, pending) == ("cancelled", 2)
-    fresh = await desk.client.patch(path, json={"client_notes": "A"}, headers={"If-Match": '"2"'})
+    fresh = await desk.staff.patch(path, json={"client_notes": "A"}, headers={"If-Match": '"2"'})
     assert answered(fresh, "appointment")["version"] == 3
     assert len(await told(db, desk.org)) == 1
 
@@ -301,24 +299,23 @@ async def test_if_match_holds_for_the_version_that_reads_show(
 ) -> None:
     clock.forward(hours=2)
     path = f"{BASE}/appointments/{pending['id']}"
-    tag = (await desk.client.get(path)).headers["etag"]
+    tag = (await desk.staff.get(path)).headers["etag"]
     moved = {"status": "confirmed", "start_time": at("12:00")}
-    changed = answered(await desk.client.patch(path, json=moved, headers={"If-Match": tag}), "appointment")
+    changed = answered(await desk.staff.patch(path, json=moved, headers={"If-Match": tag}), "appointment")
     assert (changed["version"], changed["status"], changed["end_time"]) == (3, "confirmed", at("13:00"))
 
 
 @pytest.fixture
-async def sandbox(app: FastAPI, db: Database, clock: StoppedClock) -> AsyncIterator[Desk]:
+async def sandbox(app: FastAPI, db: Database, clock: StoppedClock) -> Desk:
     org = await make_org(db, clock.now())
 
     def mark(tx: Tx) -> None:
         tx.execute(update(organizations).where(organizations.c.id == org.id).values(sandbox=True))
 
     await db.write(mark)
-    async with client_of(app, org.key) as client:
-        desk = Desk(client, org)
-        await set_up(desk)
-        yield desk
+    desk = Desk(app, org)
+    await set_up(desk)
+    return desk
 
 
 async def test_the_worker_settles_the_rest_once(
@@ -356,7 +353,7 @@ async def test_the_worker_settles_the_rest_once(
     assert await db.read(kept, sandbox.org) == [False, True]
     assert await written(db, sandbox.org, untouched) == ("pending", 1)
     assert (await sandbox.get(untouched))["status"] == "cancelled"
-    earlier = await sandbox.client.get(
+    earlier = await sandbox.staff.get(
         f"{BASE}/appointments/{untouched['id']}", headers={"Test-Clock": "2024-01-20T13:59:59Z"}
     )
     assert answered(earlier, "appointment") == untouched
@@ -490,7 +487,7 @@ async def test_a_client_who_moves_it_asks_anew_and_staff_keep_that_deadline(
     pending, link = made["appointment"], f"/v1/public/appointments/{made['manage_token']}"
     clock.forward(hours=40)
     sooner = at("20:00", "2024-01-22")
-    moved = await desk.client.post(f"{link}/reschedule", json={"start_time": sooner})
+    moved = await desk.staff.post(f"{link}/reschedule", json={"start_time": sooner})
     assert answered(moved, "appointment")["expires_at"] == sooner
     clock.forward(hours=10)
     # Later, but not beyond two days after the client asked last.
@@ -515,19 +512,14 @@ async def test_what_begins_this_second_is_no_longer_asked_for(desk: Desk, clock:
     now = at("12:00", "2024-01-20")
     assert now not in await desk.starts("2024-01-20", "2024-01-20")
     refused(await ask(desk, now), 409, "too_soon")
-    slug = answered(await desk.client.get("/v1/organization"), "organization")["slug"]
     clock.forward(minutes=55)
     wish = {"appointment_type_id": desk.org.type_id, "start_time": at("13:00", "2024-01-20")}
-    hold = answered(
-        await desk.client.post(f"/v1/public/{slug}/holds", json=wish | {"ttl_seconds": 900}), "hold"
-    )
+    hold = answered(await desk.client.post(f"{desk.path}/holds", json=wish | {"ttl_seconds": 900}), "hold")
     clock.forward(minutes=5)
     with_hold = wish | {"client_name": "Jane", "client_phone": "+123456", "hold_id": hold["id"]}
-    answer = refused(
-        await desk.client.post(f"/v1/public/{slug}/appointments", json=with_hold), 409, "hold_gone"
-    )
+    answer = refused(await desk.client.post(f"{desk.path}/appointments", json=with_hold), 409, "hold_gone")
     assert "has begun" in answer["error"]
     assert await desk.listed() == []
     await desk.set_type(requiresConfirmation=False)
     assert at("13:00", "2024-01-20") not in await desk.starts("2024-01-20", "2024-01-20")  # it is held
-    assert (await desk.client.post(f"/v1/public/{slug}/appointments", json=with_hold)).status_code == 200
+    assert (await desk.client.post(f"{desk.path}/appointments", json=with_hold)).status_code == 200

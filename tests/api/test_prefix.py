@@ -11,9 +11,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kalends.app import create_app
 from kalends.settings import Settings
-from tests.api.pages import Page, open_page
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
+from tests.support.desk import Desk, open_desk
 
 pytestmark = pytest.mark.anyio
 
@@ -55,9 +55,8 @@ async def app(url: str) -> AsyncIterator[FastAPI]:
 
 
 @pytest.fixture
-async def page(app: FastAPI) -> AsyncIterator[Page]:
-    async with open_page(app) as page:
-        yield page
+async def page(app: FastAPI) -> Desk:
+    return await open_desk(app)
 
 
 def client_behind(proxy: Proxy, app: FastAPI) -> httpx.AsyncClient:
@@ -74,7 +73,7 @@ async def shown(client: httpx.AsyncClient, address: str) -> list[str]:
 
 @pytest.mark.parametrize("proxy", [stripping, plain])
 async def test_the_documentation_and_its_calls_are_below_the_prefix(
-    app: FastAPI, page: Page, proxy: Proxy
+    app: FastAPI, page: Desk, proxy: Proxy
 ) -> None:
     async with client_behind(proxy, app) as client:
         addresses = await shown(client, f"{BASE}/docs")
@@ -99,8 +98,8 @@ async def test_the_documentation_and_its_calls_are_below_the_prefix(
 
 
 @pytest.mark.parametrize("proxy", [stripping, plain])
-async def test_links_lead_back_through_the_proxy(app: FastAPI, page: Page, proxy: Proxy) -> None:
-    booked = await page.book()
+async def test_links_lead_back_through_the_proxy(app: FastAPI, page: Desk, proxy: Proxy) -> None:
+    booked = await page.booked_by_client()
     feed = (await page.staff.post("/v1/calendar/feeds", json={})).json()["url"]
     async with client_behind(proxy, app) as client:
         answered(await client.get(booked["manage_url"]), "appointment")
@@ -112,7 +111,7 @@ async def test_links_lead_back_through_the_proxy(app: FastAPI, page: Page, proxy
         answered(moved, "appointment")
 
 
-async def test_without_a_proxy_the_same_is_there_without_the_prefix(page: Page) -> None:
+async def test_without_a_proxy_the_same_is_there_without_the_prefix(page: Desk) -> None:
     answered(await page.staff.get("/v1/organization"), "organization")
     for address in await shown(page.client, "http://kalends.test/docs"):
         assert address.startswith("http://kalends.test/")
@@ -132,7 +131,8 @@ async def test_the_documentation_is_below_a_prefix_nobody_told_of(url: str) -> N
 async def test_a_prefix_that_is_called_like_a_path_of_ours_is_never_taken_off(url: str, path: str) -> None:
     settings = Settings(database_url=url, worker=False, public_url=f"{SITE}{path}")
     app = create_app(settings, clock=StoppedClock())
-    async with app.router.lifespan_context(app), open_page(app) as page:
+    async with app.router.lifespan_context(app):
+        page = await open_desk(app)
         answered(await page.staff.get("/v1/organization"), "organization")
         for address in await shown(page.client, "http://kalends.test/docs"):
             assert (await page.client.get(address)).status_code == 200

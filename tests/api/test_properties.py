@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from kalends.app import create_app
 from kalends.settings import Settings
-from tests.api.conftest import client_of
 from tests.support.answers import CODES, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org, stored
 

@@ -33,9 +33,9 @@ from kalends.db.tables import (
     windows,
 )
 from kalends.settings import Settings
-from tests.api.conftest import client_of
-from tests.api.test_isolation import OPERATIONS
+from tests.api.operations import OPERATIONS
 from tests.support.books import check_histories, check_times
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
 
@@ -59,7 +59,7 @@ def day(clock_time: str) -> str:
 
 
 @dataclass
-class House:
+class Premises:
     """A small organization, and the ids of what is in it."""
 
     app: FastAPI
@@ -82,8 +82,7 @@ class House:
             async def make_id(of: str, path: str, thing: str, /, **body: Any) -> None:
                 self.ids[of] = str((await make(path, thing, **body))["id"])
 
-            shown = await staff.get("/v1/organization")
-            self.ids["slug"] = shown.json()["organization"]["slug"]
+            self.ids["slug"] = self.org.slug
             hours = [MONDAY | {"day_of_week": each} for each in range(7)]
             put = await staff.put(f"{CAL}/availability", json={"schedules": hours})
             self.ids["window"] = put.json()["schedules"][0]["id"]
@@ -128,14 +127,14 @@ class Call(NamedTuple):
 
     method: str
     path: str
-    body: Callable[[House, int], Any] = lambda _house, _number: None
+    body: Callable[[Premises, int], Any] = lambda _house, _number: None
     event: str | None = None
     public: bool = False
     key: Callable[[int], str] | None = None
 
 
-def _type(name: str, *, rooms: str = "", hours: bool = False) -> Callable[[House, int], Any]:
-    def body(house: House, number: int) -> Any:
+def _type(name: str, *, rooms: str = "", hours: bool = False) -> Callable[[Premises, int], Any]:
+    def body(house: Premises, number: int) -> Any:
         named = {"calendarIds": [house.ids[f"room {each}"] for each in rooms]} if rooms else {}
         scheduled = {"scheduleId": house.ids["schedule"]} if hours else {}
         return {"name": f"{name} {number}", "durationMinutes": 30, **named, **scheduled}
@@ -348,7 +347,7 @@ async def race(app: FastAPI, pair: tuple[str, str], at_once: int = AT_ONCE) -> C
     """Make the calls of a pair several times at once in a new organization; how often each status was
     answered."""
     house, other = [
-        House(app, await make_org(app.state.context.database, StoppedClock().now())) for _ in range(2)
+        Premises(app, await make_org(app.state.context.database, StoppedClock().now())) for _ in range(2)
     ]
     await house.furnish()
     calls = [(name, number) for number in range(at_once) for name in pair]
@@ -382,7 +381,7 @@ def _rivals(name: str, number: int) -> bool:
     return name == "take a slug" and number % 2 == 1
 
 
-async def _ask(house: House, client: httpx.AsyncClient, name: str, number: int) -> httpx.Response:
+async def _ask(house: Premises, client: httpx.AsyncClient, name: str, number: int) -> httpx.Response:
     call = CALLS[name]
     headers = None if call.key is None else {"Idempotency-Key": call.key(number)}
     return await client.request(
@@ -413,7 +412,7 @@ def _told(tx: Tx, org_id: str) -> Counter[str]:
     return Counter({row.type: row.times for row in rows})
 
 
-def _check_house(tx: Tx, house: House, answers: Answers, before: Counter[str]) -> None:
+def _check_house(tx: Tx, house: Premises, answers: Answers, before: Counter[str]) -> None:
     """Assert that what is stored is what was answered, and fits together."""
     org = house.org.id
     done = Counter(

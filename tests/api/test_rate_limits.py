@@ -13,8 +13,8 @@ from kalends.db.tables import organizations
 from kalends.services.outbox.parties import operator
 from kalends.services.setup import keys
 from kalends.settings import Settings
-from tests.api.conftest import client_of
 from tests.support.answers import refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
 

@@ -20,8 +20,8 @@ from kalends.core.errors import Unavailable
 from kalends.db.database import Database, Tx
 from kalends.db.tables import zone_data as noted
 from kalends.settings import Settings
-from tests.api.conftest import client_of
 from tests.support.answers import refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 
 pytestmark = pytest.mark.anyio

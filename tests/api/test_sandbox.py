@@ -1,6 +1,5 @@
 """Sandboxes, where a request may say what time it is."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,10 +15,10 @@ from kalends.services.leaving import webhooks
 from kalends.services.outbox.parties import operator
 from kalends.services.setup import keys
 from kalends.worker import Worker
-from tests.api.conftest import client_of
-from tests.api.pages import APPOINTMENTS, LINKS, Page, open_page
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.desk import APPOINTMENTS, LINKS, Desk, open_desk
 from tests.support.receiver import Receiver
 
 pytestmark = pytest.mark.anyio
@@ -28,22 +27,20 @@ EDGES = ("0001-01-01T00:00:00Z", "0002-01-01T00:00:00Z", "9998-12-31T23:59:59Z",
 
 
 @pytest.fixture
-async def sandbox(app: FastAPI) -> AsyncIterator[Page]:
-    async with open_page(app, sandbox=True) as page:
-        yield page
+async def sandbox(app: FastAPI) -> Desk:
+    return await open_desk(app, sandbox=True)
 
 
 @pytest.fixture
-async def live(app: FastAPI) -> AsyncIterator[Page]:
-    async with open_page(app) as page:
-        yield page
+async def live(app: FastAPI) -> Desk:
+    return await open_desk(app)
 
 
 def at(time: str) -> dict[str, str]:
     return {"Test-Clock": time}
 
 
-async def test_a_sandbox_is_known_by_its_keys(app: FastAPI, sandbox: Page, live: Page) -> None:
+async def test_a_sandbox_is_known_by_its_keys(app: FastAPI, sandbox: Desk, live: Desk) -> None:
     shown = answered(await sandbox.staff.get("/v1/organization"), "organization")
     assert shown["sandbox"] is True
     assert sandbox.staff.headers["authorization"].startswith("Bearer vst_test_")
@@ -57,7 +54,7 @@ async def test_a_sandbox_is_known_by_its_keys(app: FastAPI, sandbox: Page, live:
     assert answered(await live.staff.get("/v1/organization"), "organization")["sandbox"] is False
 
 
-async def test_the_header_is_now_for_staff(sandbox: Page) -> None:
+async def test_the_header_is_now_for_staff(sandbox: Desk) -> None:
     staff = sandbox.staff
     made = answered(
         await staff.post(APPOINTMENTS, json=sandbox.wish(), headers=at("2030-05-01T08:00:00+02:00")),
@@ -70,10 +67,10 @@ async def test_the_header_is_now_for_staff(sandbox: Page) -> None:
         "appointment",
     )
     assert (done["completed_at"], done["updated_at"]) == ("2031-01-01T00:00:00Z",) * 2
-    _, change = await sandbox.as_staff_see(made["id"], "/history")
+    _, change = await sandbox.history(made["id"])
     assert change["at"] == "2031-01-01T00:00:00Z"
     # Notice (24 hours) and horizon (60 days) are counted from it.
-    asked = {"appointment_type_id": sandbox.type_id, "from": "2030-05-01", "to": "2030-07-05"}
+    asked = {"appointment_type_id": sandbox.org.type_id, "from": "2030-05-01", "to": "2030-07-05"}
     found = await staff.get("/v1/calendar/slots", params=asked, headers=at("2030-05-01T09:00:01Z"))
     starts = [slot["start_time"] for slot in found.json()["slots"]]
     assert (starts[0], starts[-1]) == ("2030-05-02T10:00:00Z", "2030-06-30T16:00:00Z")
@@ -84,12 +81,12 @@ async def test_the_header_is_now_for_staff(sandbox: Page) -> None:
     assert plain["created_at"] == "2024-01-20T12:00:00Z"
 
 
-async def test_the_header_is_now_for_clients(sandbox: Page) -> None:
+async def test_the_header_is_now_for_clients(sandbox: Desk) -> None:
     client = sandbox.client
     start = "2030-05-03T14:00:00Z"
 
     async def explained(now: str) -> list[str]:
-        asked = {"appointment_type_id": sandbox.type_id, "start_time": start}
+        asked = {"appointment_type_id": sandbox.org.type_id, "start_time": start}
         told = await client.get(f"{sandbox.path}/slots/explain", params=asked, headers=at(now))
         return [reason["code"] for reason in told.json()["reasons"]]
 
@@ -113,10 +110,10 @@ async def test_the_header_is_now_for_clients(sandbox: Page) -> None:
     assert used.json()["appointment"]["created_at"] == "2030-05-01T12:04:59Z"
 
 
-async def test_the_header_is_now_for_links(sandbox: Page) -> None:
-    await sandbox.change_type(requiresConfirmation=True, confirmWithinHours=1)
+async def test_the_header_is_now_for_links(sandbox: Desk) -> None:
+    await sandbox.set_type(requiresConfirmation=True, confirmWithinHours=1)
     client = sandbox.client
-    booked = await sandbox.book()
+    booked = await sandbox.booked_by_client()
     link = f"{LINKS}/{booked['manage_token']}"
     path = f"{APPOINTMENTS}/{booked['appointment']['id']}"
 
@@ -141,53 +138,49 @@ async def test_the_header_is_now_for_links(sandbox: Page) -> None:
     assert answered(moved, "appointment")["expires_at"] == "2024-01-24T15:00:00Z"
     cancelled = await client.post(f"{link}/cancel", json={}, headers=at("2024-01-24T14:30:00Z"))
     answered(cancelled, "appointment")
-    seen = await sandbox.as_staff_see(booked["appointment"]["id"])
+    seen = await sandbox.get(booked["appointment"]["id"])
     assert seen["cancelled_at"] == "2024-01-24T14:30:00Z"
     answered(await client.get(link, headers=at("2024-02-25T14:59:59Z")), "appointment")
     refused(await client.get(link, headers=at("2024-02-25T15:00:00Z")), 404, "not_found")
 
 
 async def test_a_clock_without_a_zone_is_the_organizations(app: FastAPI) -> None:
-    async with open_page(app, sandbox=True, timezone="Europe/Berlin") as page:
-        for said, meant in (
-            ("2024-07-01T08:00:00", "2024-07-01T06:00:00Z"),
-            (" 20240701T08 ", "2024-07-01T06:00:00Z"),
-            ("2024-03-31T01:59:59.999", "2024-03-31T00:59:59Z"),
+    page = await open_desk(app, sandbox=True, timezone="Europe/Berlin")
+    for said, meant in (
+        ("2024-07-01T08:00:00", "2024-07-01T06:00:00Z"),
+        (" 20240701T08 ", "2024-07-01T06:00:00Z"),
+        ("2024-03-31T01:59:59.999", "2024-03-31T00:59:59Z"),
+    ):
+        held = await page.staff.post("/v1/calendar/holds", json=page.wish(start_time=meant), headers=at(said))
+        assert answered(held, "hold")["created_at"] == meant
+        released = f"/v1/calendar/holds/{held.json()['hold']['id']}"
+        assert (await page.staff.delete(released, headers=at(said))).status_code == 200
+    link = f"{LINKS}/{(await page.booked_by_client(start_time='2024-01-25T13:00:00Z'))['manage_token']}"
+    for said, code in (
+        ("2024-03-31T02:30:00", "nonexistent_time"),
+        ("2024-10-27T02:30:00", "ambiguous_time"),
+        ("2024-07-01", "invalid_time"),
+        ("noon", "invalid_time"),
+        ("", "invalid_time"),
+        ("0", "invalid_time"),
+        ("0001-01-01T00:00:00+14:00", "invalid_time"),
+    ):
+        for response in (
+            await page.staff.get(APPOINTMENTS, headers=at(said)),
+            await page.staff.post(APPOINTMENTS, json=page.wish(), headers=at(said)),
+            await page.client.get(page.path, headers=at(said)),
+            await page.client.get(link, headers=at(said)),
+            await page.post("appointments", at(said)),
         ):
-            held = await page.staff.post(
-                "/v1/calendar/holds", json=page.wish(start_time=meant), headers=at(said)
+            body = refused(response, 400, code)
+            assert (
+                code != "invalid_time" or said.startswith("0001") or body["error"].startswith("Test-Clock ")
             )
-            assert answered(held, "hold")["created_at"] == meant
-            released = f"/v1/calendar/holds/{held.json()['hold']['id']}"
-            assert (await page.staff.delete(released, headers=at(said))).status_code == 200
-        link = f"{LINKS}/{(await page.book(start_time='2024-01-25T13:00:00Z'))['manage_token']}"
-        for said, code in (
-            ("2024-03-31T02:30:00", "nonexistent_time"),
-            ("2024-10-27T02:30:00", "ambiguous_time"),
-            ("2024-07-01", "invalid_time"),
-            ("noon", "invalid_time"),
-            ("", "invalid_time"),
-            ("0", "invalid_time"),
-            ("0001-01-01T00:00:00+14:00", "invalid_time"),
-        ):
-            for response in (
-                await page.staff.get(APPOINTMENTS, headers=at(said)),
-                await page.staff.post(APPOINTMENTS, json=page.wish(), headers=at(said)),
-                await page.client.get(page.path, headers=at(said)),
-                await page.client.get(link, headers=at(said)),
-                await page.post("appointments", at(said)),
-            ):
-                body = refused(response, 400, code)
-                assert (
-                    code != "invalid_time"
-                    or said.startswith("0001")
-                    or body["error"].startswith("Test-Clock ")
-                )
-        assert len((await page.staff.get(APPOINTMENTS)).json()["appointments"]) == 1
+    assert len((await page.staff.get(APPOINTMENTS)).json()["appointments"]) == 1
 
 
-async def test_elsewhere_the_header_is_refused(live: Page, clock: StoppedClock) -> None:
-    link = f"{LINKS}/{(await live.book())['manage_token']}"
+async def test_elsewhere_the_header_is_refused(live: Desk, clock: StoppedClock) -> None:
+    link = f"{LINKS}/{(await live.booked_by_client())['manage_token']}"
     later = live.wish(start_time="2024-01-26T14:00:00Z")
     for said in ("2024-01-20T12:00:00Z", "2030-01-01T00:00:00Z", "nonsense", ""):
         for client, method, path, body in (
@@ -207,10 +200,10 @@ async def test_elsewhere_the_header_is_refused(live: Page, clock: StoppedClock) 
 
 
 async def test_a_clock_decides_neither_who_may_come_in_nor_how_often(
-    app: FastAPI, db: Database, sandbox: Page, clock: StoppedClock
+    app: FastAPI, db: Database, sandbox: Desk, clock: StoppedClock
 ) -> None:
     made = await db.write(
-        keys.create, operator(sandbox.org_id), name=None, lifetime=timedelta(hours=1), now=clock.now()
+        keys.create, operator(sandbox.org.id), name=None, lifetime=timedelta(hours=1), now=clock.now()
     )
     clock.forward(hours=1)
     async with client_of(app, made["key"]) as late:
@@ -222,13 +215,13 @@ async def test_a_clock_decides_neither_who_may_come_in_nor_how_often(
     assert left == ["999", "998"]
 
 
-async def test_the_first_and_the_last_moment_are_times_too(sandbox: Page) -> None:
+async def test_the_first_and_the_last_moment_are_times_too(sandbox: Desk) -> None:
     """However far the clock is set, the answer is one of the documented ones."""
-    await sandbox.change_type(requiresConfirmation=True, confirmWithinHours=1)
-    booked = await sandbox.book()
+    await sandbox.set_type(requiresConfirmation=True, confirmWithinHours=1)
+    booked = await sandbox.booked_by_client()
     link = f"{LINKS}/{booked['manage_token']}"
-    days = {"appointment_type_id": sandbox.type_id, "from": "2024-01-25", "to": "2024-01-26"}
-    start = {"appointment_type_id": sandbox.type_id, "start_time": "2024-01-25T09:00:00Z"}
+    days = {"appointment_type_id": sandbox.org.type_id, "from": "2024-01-25", "to": "2024-01-26"}
+    start = {"appointment_type_id": sandbox.org.type_id, "start_time": "2024-01-25T09:00:00Z"}
     for now in EDGES:
         calls: list[tuple[httpx.AsyncClient, str, str, Any]] = [
             (client, "GET", f"{base}/slots{suffix}", query)
@@ -258,12 +251,12 @@ async def test_the_first_and_the_last_moment_are_times_too(sandbox: Page) -> Non
 
 
 async def test_the_worker_leaves_sandboxes_alone(
-    db: Database, sandbox: Page, live: Page, clock: StoppedClock, worker: Worker
+    db: Database, sandbox: Desk, live: Desk, clock: StoppedClock, worker: Worker
 ) -> None:
     """Their time is whatever a request says, so nothing there has lapsed for good."""
     for page in (sandbox, live):
-        await page.change_type(requiresConfirmation=True, confirmWithinHours=1)
-        await page.book()
+        await page.set_type(requiresConfirmation=True, confirmWithinHours=1)
+        await page.booked_by_client()
         answered(await page.post("holds", start_time="2024-01-25T15:00:00Z"), "hold")
     clock.forward(hours=1)
     assert await worker.settle_lapses() >= 2
@@ -271,13 +264,13 @@ async def test_the_worker_leaves_sandboxes_alone(
     def stored(tx: Tx) -> dict[str, list[Any]]:
         mine = select(appointments.c.status, appointments.c.is_hold).order_by(appointments.c.start_time)
         return {
-            page.org_id: [tuple(row) for row in tx.execute(mine.where(appointments.c.org_id == page.org_id))]
+            page.org.id: [tuple(row) for row in tx.execute(mine.where(appointments.c.org_id == page.org.id))]
             for page in (sandbox, live)
         }
 
     assert await db.read(stored) == {
-        sandbox.org_id: [("pending", False), ("pending", True)],
-        live.org_id: [("cancelled", False)],
+        sandbox.org.id: [("pending", False), ("pending", True)],
+        live.org.id: [("cancelled", False)],
     }
     # An earlier clock finds it waiting, a later one lapsed.
     for now, status in (
@@ -289,13 +282,13 @@ async def test_the_worker_leaves_sandboxes_alone(
 
 
 async def test_deliveries_go_by_the_real_clock(
-    db: Database, sandbox: Page, clock: StoppedClock, worker: Worker
+    db: Database, sandbox: Desk, clock: StoppedClock, worker: Worker
 ) -> None:
     """What happens in 2030 is told now."""
     year_2030 = at("2030-01-01T00:00:00Z")
     async with Receiver() as receiver:
         wish = WebhookCreate(url=receiver.url("/"), events=["*"])
-        hook = await db.write(webhooks.create, operator(sandbox.org_id), wish, clock.now(), mail=False)
+        hook = await db.write(webhooks.create, operator(sandbox.org.id), wish, clock.now(), mail=False)
         path = f"/v1/webhooks/{hook.id}"
         await sandbox.staff.post(APPOINTMENTS, json=sandbox.wish(), headers=year_2030)
         listed = (await sandbox.staff.get("/v1/events", headers=year_2030)).json()["events"]

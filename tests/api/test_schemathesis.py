@@ -12,6 +12,7 @@ import pytest
 from kalends import demo
 from kalends.serving import prepare
 from kalends.settings import Settings
+from tests.support.organizations import JANE
 from tests.support.server import serving
 
 HERE = Path(__file__).parent
@@ -68,8 +69,8 @@ def what_the_hooks_know(base: str) -> dict[str, str]:
         booking = {
             "appointment_type_id": demo.TYPE_ID,
             "start_time": "2030-01-01T09:00:00Z",
-            "client_name": "Jane Doe",
-            "client_phone": "+1234567890",
+            "client_name": JANE["client_name"],
+            "client_phone": JANE["client_phone"],
         }
         booked = client.post("/v1/public/demo/appointments", json=booking)
         current = client.get("/v1/keys/current", headers=key)

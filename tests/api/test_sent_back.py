@@ -9,10 +9,10 @@ import pytest
 from fastapi import FastAPI
 
 from kalends.db.database import Database
-from tests.api.conftest import client_of
-from tests.api.pages import open_page
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.desk import open_desk
 from tests.support.organizations import Org, make_org, stored
 
 pytestmark = pytest.mark.anyio
@@ -304,14 +304,14 @@ async def test_an_appointment_of_any_status_may_be_sent_back(
 async def test_a_request_may_be_sent_back_before_and_after_it_has_lapsed(
     app: FastAPI, clock: StoppedClock, minutes: int
 ) -> None:
-    async with open_page(app, requiresConfirmation=True, confirmWithinHours=2) as page:
-        made = (await page.book())["appointment"]
-        clock.forward(minutes=minutes)
-        seen = await page.as_staff_see(made["id"])
-        assert seen["status"] == ("pending" if minutes < 120 else "cancelled")
-        path = f"{BASE}/appointments/{made['id']}"
-        again = answered(await page.staff.patch(path, json=seen), "appointment")
-        assert again == seen | {"updated_at": again["updated_at"]}
+    page = await open_desk(app, requiresConfirmation=True, confirmWithinHours=2)
+    made = (await page.booked_by_client())["appointment"]
+    clock.forward(minutes=minutes)
+    seen = await page.get(made["id"])
+    assert seen["status"] == ("pending" if minutes < 120 else "cancelled")
+    path = f"{BASE}/appointments/{made['id']}"
+    again = answered(await page.staff.patch(path, json=seen), "appointment")
+    assert again == seen | {"updated_at": again["updated_at"]}
 
 
 async def test_an_appointment_whose_calendar_is_out_of_service_may_be_sent_back(

@@ -13,8 +13,8 @@ from kalends.app import create_app
 from kalends.clock import SystemClock
 from kalends.db.opening import open_database
 from kalends.settings import Settings
-from tests.api.conftest import client_of
 from tests.support.answers import refused
+from tests.support.clients import client_of
 from tests.support.organizations import make_org
 from tests.support.server import free_port
 

@@ -12,8 +12,8 @@ from kalends.api.kept_files import KeptFiles
 from kalends.api.once import Once
 from kalends.core.errors import Unavailable
 from kalends.shares import Share, Shares
-from tests.api.conftest import client_of
 from tests.support.answers import refused
+from tests.support.clients import client_of
 from tests.support.desk import Desk, week
 from tests.support.organizations import Org
 
@@ -74,7 +74,7 @@ async def test_an_organization_that_asks_for_much_leaves_a_place_to_the_others()
 async def test_staff_and_strangers_do_not_wait_for_each_other(
     client: httpx.AsyncClient, app: FastAPI, org: Org
 ) -> None:
-    desk = Desk(client, org)
+    desk = Desk(app, org)
     await desk.open(*week("09:00-12:00"))
     slug = (await client.get("/v1/organization")).json()["organization"]["slug"]
     asked = {"appointment_type_id": org.type_id}

@@ -3,12 +3,10 @@
 from datetime import date, timedelta
 from typing import Any
 
-import httpx
 import pytest
 from fastapi import FastAPI
 
 from kalends.db.database import Database
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
 from tests.support.desk import BASE, THURSDAY, Desk, at, codes, week, window
@@ -21,9 +19,9 @@ NINE, TEN, ELEVEN = (at(f"{hour}:00") for hour in ("09", "10", "11"))
 
 
 @pytest.fixture
-async def desk(client: httpx.AsyncClient, org: Org) -> Desk:
+async def desk(app: FastAPI, org: Org) -> Desk:
     """Open from nine to twelve, every day."""
-    desk = Desk(client, org)
+    desk = Desk(app, org)
     await desk.open(*MORNING)
     return desk
 
@@ -62,24 +60,23 @@ async def test_a_search_is_bounded_by_start(desk: Desk) -> None:
 
 async def test_bare_dates_and_local_times(app: FastAPI, db: Database, clock: StoppedClock) -> None:
     org = await make_org(db, clock.now(), timezone="America/New_York")
-    async with client_of(app, org.key) as client:
-        desk = Desk(client, org)
-        await desk.open(*week("00:00-24:00"))
-        starts = await desk.starts(THURSDAY, THURSDAY)
-        assert (starts[0], starts[-1], len(starts)) == (at("05:00"), at("04:00", "2024-01-26"), 24)
-        assert await desk.starts(f"{THURSDAY}T23:00", "2024-01-25T19:00:00-10:00") == [starts[-1]]
+    desk = Desk(app, org)
+    await desk.open(*week("00:00-24:00"))
+    starts = await desk.starts(THURSDAY, THURSDAY)
+    assert (starts[0], starts[-1], len(starts)) == (at("05:00"), at("04:00", "2024-01-26"), 24)
+    assert await desk.starts(f"{THURSDAY}T23:00", "2024-01-25T19:00:00-10:00") == [starts[-1]]
 
-        plain = (await desk.search(THURSDAY, THURSDAY)).json()
-        local = (await desk.search(THURSDAY, THURSDAY, timezone="Asia/Kathmandu")).json()
-        assert (plain["timezone"], local["timezone"]) == ("America/New_York", "Asia/Kathmandu")
-        assert local["slots"][0] == plain["slots"][0] | {
-            "local_start_time": "2024-01-25T10:45:00+05:45",
-            "local_end_time": "2024-01-25T11:45:00+05:45",
-        }
-        for slot in local["slots"]:
-            del slot["local_start_time"], slot["local_end_time"]
-        assert local["slots"] == plain["slots"]
-        refused(await desk.search(timezone="Mars/Olympus"), 400, "invalid_request")
+    plain = (await desk.search(THURSDAY, THURSDAY)).json()
+    local = (await desk.search(THURSDAY, THURSDAY, timezone="Asia/Kathmandu")).json()
+    assert (plain["timezone"], local["timezone"]) == ("America/New_York", "Asia/Kathmandu")
+    assert local["slots"][0] == plain["slots"][0] | {
+        "local_start_time": "2024-01-25T10:45:00+05:45",
+        "local_end_time": "2024-01-25T11:45:00+05:45",
+    }
+    for slot in local["slots"]:
+        del slot["local_start_time"], slot["local_end_time"]
+    assert local["slots"] == plain["slots"]
+    refused(await desk.search(timezone="Mars/Olympus"), 400, "invalid_request")
 
 
 async def test_calendars_are_told_by_age_and_only_those_that_could_take_it(
@@ -165,10 +162,10 @@ async def test_overrides_beat_hours_and_each_other(desk: Desk) -> None:
 async def test_a_day_set_by_hand_beats_the_holiday(desk: Desk) -> None:
     day = "2024-02-19"  # Presidents' Day
     by_hand = await desk.make("overrides", "override", date=day, windows=[window("15:00-16:00")])
-    response = await desk.client.post(f"{BASE}/overrides/holidays", json={"country": "US", "year": 2024})
+    response = await desk.staff.post(f"{BASE}/overrides/holidays", json={"country": "US", "year": 2024})
     assert day in [each["start_date"] for each in response.json()["overrides"]]
     assert await desk.starts(day, day) == [at("15:00", day)]
-    await desk.client.delete(f"{BASE}/overrides/{by_hand['id']}")
+    await desk.staff.delete(f"{BASE}/overrides/{by_hand['id']}")
     assert await desk.starts(day, day) == []
 
 
@@ -198,7 +195,7 @@ async def test_an_explanation_names_every_rule_of_the_type_that_fails(desk: Desk
     await desk.open(*week("13:00-18:00"))
     booked = await desk.booked(at("13:30", "2024-01-20"))
     await desk.set_type(maxPerDay=1, maxPerWeek=1, maxPerMonth=1, isActive=False)
-    await desk.client.patch("/v1/organization", json={"week_start": 0})
+    await desk.staff.patch("/v1/organization", json={"week_start": 0})
     answer = await desk.explain(at("14:15", "2024-01-20"))
     limit = {"code": "limit_reached", "limit": 1, "booked": 1, "timezone": "UTC"}
     assert told(answer["reasons"]) == [
@@ -219,7 +216,7 @@ async def test_an_explanation_names_every_rule_of_the_type_that_fails(desk: Desk
         },
     ]
     assert (answer["bookable"], answer["next_available"]) == (False, [])
-    await desk.client.patch("/v1/organization", json={"week_start": 1})
+    await desk.staff.patch("/v1/organization", json={"week_start": 1})
     answer = await desk.explain(at("13:00", "2024-01-21"))
     [a_week] = [reason for reason in answer["reasons"] if reason.get("period") == "week"]
     assert (a_week["from_date"], a_week["to_date"]) == ("2024-01-15", "2024-01-21")
@@ -227,7 +224,7 @@ async def test_an_explanation_names_every_rule_of_the_type_that_fails(desk: Desk
 
 @pytest.mark.parametrize("first", range(7))
 async def test_a_limit_per_week_counts_from_the_organizations_first_day(desk: Desk, first: int) -> None:
-    changed = await desk.client.patch("/v1/organization", json={"week_start": first})
+    changed = await desk.staff.patch("/v1/organization", json={"week_start": first})
     assert answered(changed, "organization")["week_start"] == first
     await desk.open(*week("13:00-18:00"))
     await desk.set_type(maxPerWeek=1, minNoticeHours=0)
@@ -325,24 +322,23 @@ async def test_next_available_is_later_and_not_before_the_notice(desk: Desk) -> 
 async def test_others_change_nothing(app: FastAPI, db: Database, clock: StoppedClock, desk: Desk) -> None:
     before = ((await desk.search()).json(), await desk.explain(NINE))
     other = await make_org(db, clock.now())
-    async with client_of(app, other.key) as client:
-        theirs = Desk(client, other)
-        await theirs.open(*week("09:00-12:00"))
-        await theirs.set_type(maxPerDay=2)
-        await theirs.booked(NINE)
-        await theirs.held(TEN)
-        await theirs.make("overrides", "override", date=THURSDAY)
-        assert await theirs.starts() == []
-        refused(await theirs.search(appointment_type_id=desk.org.type_id), 404, "not_found")
-        refused(await theirs.search(calendar_id=desk.org.calendar_id), 404, "not_found")
-        asked = {"appointment_type_id": desk.org.type_id, "start_time": NINE}
-        refused(await client.get(f"{BASE}/slots/explain", params=asked), 404, "not_found")
-        asked = {
-            "appointment_type_id": other.type_id,
-            "start_time": NINE,
-            "calendar_id": desk.org.calendar_id,
-        }
-        refused(await client.get(f"{BASE}/slots/explain", params=asked), 404, "not_found")
+    theirs = Desk(app, other)
+    await theirs.open(*week("09:00-12:00"))
+    await theirs.set_type(maxPerDay=2)
+    await theirs.booked(NINE)
+    await theirs.held(TEN)
+    await theirs.make("overrides", "override", date=THURSDAY)
+    assert await theirs.starts() == []
+    refused(await theirs.search(appointment_type_id=desk.org.type_id), 404, "not_found")
+    refused(await theirs.search(calendar_id=desk.org.calendar_id), 404, "not_found")
+    asked = {"appointment_type_id": desk.org.type_id, "start_time": NINE}
+    refused(await theirs.staff.get(f"{BASE}/slots/explain", params=asked), 404, "not_found")
+    asked = {
+        "appointment_type_id": other.type_id,
+        "start_time": NINE,
+        "calendar_id": desk.org.calendar_id,
+    }
+    refused(await theirs.staff.get(f"{BASE}/slots/explain", params=asked), 404, "not_found")
     assert ((await desk.search()).json(), await desk.explain(NINE)) == before
 
 

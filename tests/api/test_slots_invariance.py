@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from kalends.core import hours as hours_module
 from kalends.core.hours import moment, seconds, stamp, zone_names
-from tests.api.conftest import client_of
-from tests.api.practices import Plan, Practice, application, open_practice, plans
+from tests.api.practices import Plan, PlannedDesk, application, carried_out, plans
 from tests.core.slow import DAY, at
 from tests.support.databases import everyday_on_sqlite
 from tests.support.desk import Desk
@@ -52,7 +51,7 @@ def _dates(plan: Plan, *, days: int) -> list[str]:
     return [(middle + timedelta(days=by)).isoformat() for by in range(-(days // 2), days - days // 2)]
 
 
-async def _everything(practice: Practice, reader: str) -> list[Any]:
+async def _everything(practice: PlannedDesk, reader: str) -> list[Any]:
     """All kinds of answers about a practice: with dates, with naive times, and in a reader's zone."""
     plan, desk = practice.plan, practice.desk
     first, *_, last = _dates(plan, days=8)
@@ -80,8 +79,8 @@ def test_answers_do_not_depend_on_the_zone_of_the_server(url: str, examples: int
     with application(url) as (runner, app, clock):
 
         async def answers(plan: Plan, reader: str) -> list[Any]:
-            async with open_practice(app, clock, plan) as practice:
-                return _numbered(await _everything(practice, reader))
+            practice = await carried_out(app, clock, plan)
+            return _numbered(await _everything(practice, reader))
 
         @settings(max_examples=examples)
         @given(plan=plans(), reader=zones)
@@ -106,21 +105,19 @@ def test_answers_do_not_depend_on_how_a_range_is_split(url: str, extent: tuple[i
 
         async def compare(plan: Plan, chance: random.Random) -> None:
             nonlocal offered
-            async with open_practice(app, clock, plan) as practice:
-                start, end = seconds(plan.start), seconds(plan.end)
-                whole = await practice.desk.slots(stamp(plan.start), stamp(plan.end))
-                listed = [at(slot["start_time"]) for slot in whole]
-                near = [each + by for each in chance.sample(listed, min(2, len(listed))) for by in (0, 1)]
-                cuts = sorted({start, *near, *(chance.randrange(start, end) for _ in range(3)), end})
-                parts = await _in_parts(practice.desk, pairwise(stamp(moment(each)) for each in cuts))
-                assert [slot for part in parts for slot in part] == whole
-                offered += len([part for part in parts if part]) > 1
+            practice = await carried_out(app, clock, plan)
+            start, end = seconds(plan.start), seconds(plan.end)
+            whole = await practice.desk.slots(stamp(plan.start), stamp(plan.end))
+            listed = [at(slot["start_time"]) for slot in whole]
+            near = [each + by for each in chance.sample(listed, min(2, len(listed))) for by in (0, 1)]
+            cuts = sorted({start, *near, *(chance.randrange(start, end) for _ in range(3)), end})
+            parts = await _in_parts(practice.desk, pairwise(stamp(moment(each)) for each in cuts))
+            assert [slot for part in parts for slot in part] == whole
+            offered += len([part for part in parts if part]) > 1
 
-                days = _dates(plan, days=6)
-                parts = await _in_parts(practice.desk, ((day, day) for day in days))
-                assert [slot for part in parts for slot in part] == await practice.desk.slots(
-                    days[0], days[-1]
-                )
+            days = _dates(plan, days=6)
+            parts = await _in_parts(practice.desk, ((day, day) for day in days))
+            assert [slot for part in parts for slot in part] == await practice.desk.slots(days[0], days[-1])
 
         @settings(max_examples=examples)
         @given(plan=plans(longest=longest), chance=chances)
@@ -144,21 +141,21 @@ def test_answers_do_not_depend_on_who_reads_them(url: str, examples: int) -> Non
 
         async def compare(plan: Plan, reader: str) -> None:
             nonlocal offered
-            async with open_practice(app, clock, plan) as practice, client_of(app, None) as client:
-                bounds = stamp(plan.start), stamp(plan.end)
-                plain = (await practice.desk.search(*bounds)).json()
-                localized = (await practice.desk.search(*bounds, timezone=reader)).json()
-                assert (plain["timezone"], localized["timezone"]) == (plan.zone, reader)
-                assert localized["slots"] == [slot | _local(slot, reader) for slot in plain["slots"]]
-                offered += bool(plain["slots"])
+            practice = await carried_out(app, clock, plan)
+            bounds = stamp(plan.start), stamp(plan.end)
+            plain = (await practice.desk.search(*bounds)).json()
+            localized = (await practice.desk.search(*bounds, timezone=reader)).json()
+            assert (plain["timezone"], localized["timezone"]) == (plan.zone, reader)
+            assert localized["slots"] == [slot | _local(slot, reader) for slot in plain["slots"]]
+            offered += bool(plain["slots"])
 
-                asked = {"appointment_type_id": practice.desk.org.type_id, "from": bounds[0], "to": bounds[1]}
-                for zone, answer in (({}, plain), ({"timezone": reader}, localized)):
-                    told = await client.get(f"/v1/public/{practice.slug}/slots", params=asked | zone)
-                    assert told.json() == {
-                        "slots": [_without_calendars(slot) for slot in answer["slots"]],
-                        "timezone": answer["timezone"],
-                    }
+            asked = {"appointment_type_id": practice.desk.org.type_id, "from": bounds[0], "to": bounds[1]}
+            for zone, answer in (({}, plain), ({"timezone": reader}, localized)):
+                told = await practice.desk.client.get(f"{practice.desk.path}/slots", params=asked | zone)
+                assert told.json() == {
+                    "slots": [_without_calendars(slot) for slot in answer["slots"]],
+                    "timezone": answer["timezone"],
+                }
 
         @settings(max_examples=examples)
         @given(plan=plans(), reader=zones)

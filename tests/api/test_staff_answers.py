@@ -1,14 +1,13 @@
 """Answers to a type's questions, given and corrected by staff."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.api.pages import APPOINTMENTS, Page, open_page
 from tests.support.answers import answered, refused
+from tests.support.desk import APPOINTMENTS, Desk, open_desk
 
 pytestmark = pytest.mark.anyio
 
@@ -24,24 +23,23 @@ AGREED = {"id": "agreed", "label": "Agreed?", "answer": True}
 
 
 @pytest.fixture
-async def page(app: FastAPI) -> AsyncIterator[Page]:
-    async with open_page(app, bookingQuestions=QUESTIONS) as opened:
-        yield opened
+async def page(app: FastAPI) -> Desk:
+    return await open_desk(app, bookingQuestions=QUESTIONS)
 
 
 @pytest.fixture
-async def booked(page: Page) -> dict[str, Any]:
-    made = await page.book(answers={"topic": "Tax", "agreed": True})
-    seen: dict[str, Any] = await page.as_staff_see(made["appointment"]["id"])
+async def booked(page: Desk) -> dict[str, Any]:
+    made = await page.booked_by_client(answers={"topic": "Tax", "agreed": True})
+    seen: dict[str, Any] = await page.get(made["appointment"]["id"])
     assert seen["answers"] == [TOPIC, AGREED]
     return seen
 
 
-async def change(page: Page, made: dict[str, Any], answers: Any, **fields: Any) -> httpx.Response:
+async def change(page: Desk, made: dict[str, Any], answers: Any, **fields: Any) -> httpx.Response:
     return await page.staff.patch(f"{APPOINTMENTS}/{made['id']}", json={"answers": answers} | fields)
 
 
-async def changed(page: Page, made: dict[str, Any], answers: Any) -> dict[str, Any]:
+async def changed(page: Desk, made: dict[str, Any], answers: Any) -> dict[str, Any]:
     return {
         each["id"]: each["answer"]
         for each in answered(await change(page, made, answers), "appointment")["answers"]
@@ -60,11 +58,11 @@ async def changed(page: Page, made: dict[str, Any], answers: Any) -> dict[str, A
     ],
 )
 async def test_staff_answer_when_they_book_and_need_not_answer_all(
-    page: Page, given: Any, kept: list[tuple[str, Any]]
+    page: Desk, given: Any, kept: list[tuple[str, Any]]
 ) -> None:
-    made = await page.by_staff(answers=given)
+    made = await page.booked(answers=given)
     assert [(each["id"], each["answer"]) for each in made["answers"]] == kept
-    assert await page.as_staff_see(made["id"]) == made
+    assert await page.get(made["id"]) == made
     [told] = [
         each
         for each in (await page.staff.get("/v1/events?types=appointment.created")).json()["events"]
@@ -73,7 +71,7 @@ async def test_staff_answer_when_they_book_and_need_not_answer_all(
     assert told["data"]["appointment"]["answers"] == made["answers"]
 
 
-async def test_by_id_only_what_is_sent_changes_and_null_removes(page: Page, booked: dict[str, Any]) -> None:
+async def test_by_id_only_what_is_sent_changes_and_null_removes(page: Desk, booked: dict[str, Any]) -> None:
     assert await changed(page, booked, {"kind": "Blue"}) == {"topic": "Tax", "agreed": True, "kind": "Blue"}
     assert await changed(page, booked, {"topic": "Law"}) == {"topic": "Law", "agreed": True, "kind": "Blue"}
     assert await changed(page, booked, {"agreed": None, "kind": ""}) == {"topic": "Law"}
@@ -82,7 +80,7 @@ async def test_by_id_only_what_is_sent_changes_and_null_removes(page: Page, book
     assert await changed(page, booked, None) == {}
 
 
-async def test_a_list_replaces_all(page: Page, booked: dict[str, Any]) -> None:
+async def test_a_list_replaces_all(page: Desk, booked: dict[str, Any]) -> None:
     assert await changed(page, booked, [{"id": "kind", "answer": "Red"}, TOPIC]) == {
         "kind": "Red",
         "topic": "Tax",
@@ -91,8 +89,8 @@ async def test_a_list_replaces_all(page: Page, booked: dict[str, Any]) -> None:
     assert await changed(page, booked, []) == {}
 
 
-async def test_what_stays_as_it_is_need_not_be_asked_any_more(page: Page, booked: dict[str, Any]) -> None:
-    await page.change_type(bookingQuestions=[QUESTIONS[2], QUESTIONS[3] | {"label": "Sure?"}])
+async def test_what_stays_as_it_is_need_not_be_asked_any_more(page: Desk, booked: dict[str, Any]) -> None:
+    await page.set_type(bookingQuestions=[QUESTIONS[2], QUESTIONS[3] | {"label": "Sure?"}])
     same = await change(page, booked, booked["answers"])
     assert answered(same, "appointment") == booked
     assert answered(await change(page, booked, {"topic": "Tax", "agreed": True}), "appointment") == booked
@@ -132,7 +130,7 @@ async def test_what_stays_as_it_is_need_not_be_asked_any_more(page: Page, booked
     ],
 )
 async def test_wrong_answers_are_refused_and_change_nothing(
-    page: Page, booked: dict[str, Any], wrong: Any, field: str, reason: str
+    page: Desk, booked: dict[str, Any], wrong: Any, field: str, reason: str
 ) -> None:
     for response in (
         await change(page, booked, wrong, client_name="Other"),
@@ -144,19 +142,19 @@ async def test_wrong_answers_are_refused_and_change_nothing(
     assert (await page.staff.get(APPOINTMENTS)).json()["appointments"] == [booked]
 
 
-async def test_corrected_answers_are_told_in_history_and_events(page: Page, booked: dict[str, Any]) -> None:
+async def test_corrected_answers_are_told_in_history_and_events(page: Desk, booked: dict[str, Any]) -> None:
     seen = answered(await change(page, booked, {"topic": "Law"}), "appointment")
     law = [TOPIC | {"answer": "Law"}, AGREED]
     assert (seen["answers"], seen["version"]) == (law, 2)
-    entry = (await page.as_staff_see(booked["id"], "/history"))[-1]
+    entry = (await page.history(booked["id"]))[-1]
     assert (entry["before"], entry["after"]) == ({"answers": booked["answers"]}, {"answers": law})
     events = (await page.staff.get("/v1/events?types=appointment.updated")).json()["events"]
     assert events[-1]["data"]["appointment"] == seen
     assert events[-1]["data"]["previous"] == {"answers": booked["answers"]}
 
 
-async def test_answers_go_with_a_hold_and_with_an_idempotency_key(page: Page) -> None:
-    wish = {"appointment_type_id": page.type_id, "start_time": "2024-01-25T14:00:00Z"}
+async def test_answers_go_with_a_hold_and_with_an_idempotency_key(page: Desk) -> None:
+    wish = {"appointment_type_id": page.org.type_id, "start_time": "2024-01-25T14:00:00Z"}
     held = answered(await page.staff.post("/v1/calendar/holds", json=wish), "hold")
     body = page.wish(hold_id=held["id"], answers={"topic": "Tax"})
     headers = {"Idempotency-Key": "once"}

@@ -14,8 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from kalends.app import create_app
 from kalends.core.hours import stamp
 from kalends.settings import Settings
-from tests.api.conftest import client_of
 from tests.support.books import check_times
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.desk import week
 from tests.support.organizations import make_org

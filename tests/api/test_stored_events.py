@@ -10,8 +10,9 @@ from sqlalchemy import select
 
 from kalends.db.database import Tx
 from kalends.db.tables import events
+from tests.support.desk import APPOINTMENTS
 from tests.support.organizations import JANE
-from tests.support.practice import APPOINTMENTS, BASE, Opening, Practice
+from tests.support.practice import BASE, Opening, Practice
 from tests.support.readable import readably
 
 pytestmark = pytest.mark.anyio
@@ -45,7 +46,7 @@ async def test_every_kind_of_change_stores_the_same_bytes(opening: Opening) -> N
 
 async def ask(p: Practice, method: str, path: str, /, **body: Any) -> Any:
     """Ask as staff do. Returns the answer; of one with a single thing in it, the thing."""
-    response = await p.staff.request(method, path, json=body or None)
+    response = await p.desk.staff.request(method, path, json=body or None)
     assert response.status_code in (200, 201), response.text
     answer = response.json()
     things = [each for each in answer.values() if isinstance(each, dict)]
@@ -53,7 +54,7 @@ async def ask(p: Practice, method: str, path: str, /, **body: Any) -> Any:
 
 
 async def by_link(p: Practice, what: str, **body: Any) -> None:
-    response = await p.client.post(f"{LINKS}/{p.token}/{what}", json=body)
+    response = await p.desk.client.post(f"{LINKS}/{p.token}/{what}", json=body)
     assert response.status_code == 200, response.text
 
 
@@ -94,7 +95,7 @@ async def booked_by_staff(p: Practice) -> None:
     await p.change(start_time="2024-01-26T09:00:00Z")
     await p.change(status="cancelled", cancellation_reason="Snow")
     await p.change(status="confirmed")
-    wish = {"appointment_type_id": p.org.type_id, "start_time": "2024-01-26T15:00:00Z"}
+    wish = {"appointment_type_id": p.desk.org.type_id, "start_time": "2024-01-26T15:00:00Z"}
     hold = await ask(p, "POST", f"{CALENDAR}/holds", **wish)
     await p.book(start_time="2024-01-26T15:00:00Z", hold_id=hold["id"], manage_link=False)
     await p.book(start_time="2024-01-19T15:00:00Z")
@@ -104,7 +105,7 @@ async def booked_by_staff(p: Practice) -> None:
 
 
 async def booked_by_clients(p: Practice) -> None:
-    await p.change_type(requiresConfirmation=True, confirmWithinHours=1)
+    await p.desk.set_type(requiresConfirmation=True, confirmWithinHours=1)
     await p.ask(start_time="2024-01-23T10:00:00Z", client_language="fr")
     await by_link(p, "confirm")
     await p.ask(start_time="2024-01-23T12:00:00Z")
@@ -114,10 +115,10 @@ async def booked_by_clients(p: Practice) -> None:
     await p.ask(start_time="2024-01-23T16:00:00Z")
     p.clock.forward(hours=2)
     await p.mails()  # the worker writes down that it has lapsed
-    await p.change_type(requiresConfirmation=False)
-    await p.settings(clients_confirm_by_mail=True)
-    wish = JANE | {"appointment_type_id": p.org.type_id, "start_time": "2024-01-24T10:00:00Z"}
-    response = await p.client.post(f"/v1/public/{p.slug}/appointments", json=wish)
+    await p.desk.set_type(requiresConfirmation=False)
+    await p.desk.set_organization(clients_confirm_by_mail=True)
+    wish = JANE | {"appointment_type_id": p.desk.org.type_id, "start_time": "2024-01-24T10:00:00Z"}
+    response = await p.desk.client.post(f"/v1/public/{p.desk.org.slug}/appointments", json=wish)
     assert response.status_code == 200, response.text
     mail = (await p.mails())[-1]
     [p.token] = re.findall(rf"{BASE}{LINKS}/(\S+)\n", mail.part("text/plain"))
@@ -131,16 +132,16 @@ async def keys_feeds_and_webhooks(p: Practice) -> None:
     await ask(p, "POST", f"{HOOKS}/{hook['id']}/rotate-secret")
     await ask(p, "POST", f"{HOOKS}/{hook['id']}/test")
     await ask(p, "DELETE", f"{HOOKS}/{hook['id']}")
-    feed = (await ask(p, "POST", f"{CALENDAR}/feeds", calendar_id=p.org.calendar_id))["id"]
+    feed = (await ask(p, "POST", f"{CALENDAR}/feeds", calendar_id=p.desk.org.calendar_id))["id"]
     await ask(p, "DELETE", f"{CALENDAR}/feeds/{feed}")
     alone = (await ask(p, "POST", "/v1/keys", name="Web", scopes=["read"], expires_in_days=90))["id"]
     await ask(p, "DELETE", f"/v1/keys/{alone}")
-    made = await p.staff.post("/v1/keys", json={"name": "Makes", "scopes": ["admin"]})
-    p.staff.headers["Authorization"] = f"Bearer {made.json()['secret']}"
+    made = await p.desk.staff.post("/v1/keys", json={"name": "Makes", "scopes": ["admin"]})
+    p.desk.staff.headers["Authorization"] = f"Bearer {made.json()['secret']}"
     await ask(p, "POST", "/v1/keys", name="Made", scopes=["read"])
     await ask(p, "POST", f"{CALENDAR}/feeds", calendar_id=None)
     await ask(p, "POST", HOOKS, url=f"{ELSEWHERE}/made", events=["calendar.*"])
-    p.staff.headers["Authorization"] = f"Bearer {p.org.key}"
+    p.desk.staff.headers["Authorization"] = f"Bearer {p.desk.org.key}"
     await ask(p, "DELETE", f"/v1/keys/{made.json()['key']['id']}?with=made")
 
 
@@ -149,10 +150,12 @@ async def what_is_no_change(p: Practice) -> None:
     await ask(p, "POST", f"{CALENDAR}/calendars?dry_run=true", name="Rehearsed")
     for _ in range(2):
         once = {"Idempotency-Key": "1"}
-        answer = await p.staff.post(f"{CALENDAR}/calendars", json={"name": "Once"}, headers=once)
+        answer = await p.desk.staff.post(f"{CALENDAR}/calendars", json={"name": "Once"}, headers=once)
         assert answer.status_code == 200, answer.text
     assert answer.headers["Idempotent-Replayed"] == "true"
-    refused = await p.staff.post(f"{CALENDAR}/calendars", json={"name": "X", "schedule_id": "sched_none"})
+    refused = await p.desk.staff.post(
+        f"{CALENDAR}/calendars", json={"name": "X", "schedule_id": "sched_none"}
+    )
     assert refused.status_code == 404, refused.text
     await ask(p, "PATCH", f"{APPOINTMENTS}/{p.id}", client_name=JANE["client_name"])
 
@@ -161,11 +164,11 @@ async def stored(p: Practice) -> str:
     """Every event of the organization, with what is random named by its order."""
 
     def lines(tx: Tx) -> list[str]:
-        mine = select(events).where(events.c.org_id == p.org.id).order_by(events.c.id)
+        mine = select(events).where(events.c.org_id == p.desk.org.id).order_by(events.c.id)
         return [
             f"{row.type} {row.subject_id} {row.subject_version} {row.occurred_at:%FT%TZ}\n{row.payload}\n"
             for row in tx.execute(mine)
         ]
 
-    found = [each.replace(p.slug, "praxis") for each in await p.db.read(lines)]
+    found = [each.replace(p.desk.org.slug, "praxis") for each in await p.db.read(lines)]
     return "\n".join(readably(found))

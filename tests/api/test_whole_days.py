@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import httpx
 import pytest
 from fastapi import FastAPI
 
 from kalends.db.database import Database
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
 from tests.support.desk import Desk, codes, week, window
@@ -32,8 +30,8 @@ async def org(db: Database, clock: StoppedClock) -> Org:
 
 
 @pytest.fixture
-async def desk(client: httpx.AsyncClient, org: Org) -> Desk:
-    desk = Desk(client, org)
+async def desk(app: FastAPI, org: Org) -> Desk:
+    desk = Desk(app, org)
     await desk.open(*week("00:00-24:00"))
     return desk
 
@@ -112,20 +110,17 @@ async def test_holds_moves_and_uncancelling_take_the_same(desk: Desk) -> None:
     assert (await desk.get(neighbour))["end_time"] == AFTER
 
 
-async def test_clients_book_odd_days_and_move_to_them(desk: Desk, app: FastAPI) -> None:
-    slug = answered(await desk.client.get("/v1/organization"), "organization")["slug"]
-    await desk.client.patch("/v1/organization", json={"client_notice_hours": 0})
-    async with client_of(app, None) as client:
-        asked = {"appointment_type_id": desk.org.type_id, "from": "2024-03-31", "to": "2024-03-31"}
-        [slot] = (await client.get(f"/v1/public/{slug}/slots", params=asked)).json()["slots"]
-        assert (slot["start_time"], slot["end_time"]) == SHORT
-        response = await client.post(
-            f"/v1/public/{slug}/appointments", json=desk.org.wish(start_time=SHORT[0])
-        )
-        assert response.json()["appointment"]["end_time"] == SHORT[1]
-        link = f"/v1/public/appointments/{response.json()['manage_token']}/reschedule"
-        moved = answered(await client.post(link, json={"start_time": LONG[0]}), "appointment")
-        assert moved["end_time"] == LONG[1]
+async def test_clients_book_odd_days_and_move_to_them(desk: Desk) -> None:
+    await desk.staff.patch("/v1/organization", json={"client_notice_hours": 0})
+    client = desk.client
+    asked = {"appointment_type_id": desk.org.type_id, "from": "2024-03-31", "to": "2024-03-31"}
+    [slot] = (await client.get(f"{desk.path}/slots", params=asked)).json()["slots"]
+    assert (slot["start_time"], slot["end_time"]) == SHORT
+    response = await client.post(f"{desk.path}/appointments", json=desk.org.wish(start_time=SHORT[0]))
+    assert response.json()["appointment"]["end_time"] == SHORT[1]
+    link = f"/v1/public/appointments/{response.json()['manage_token']}/reschedule"
+    moved = answered(await client.post(link, json={"start_time": LONG[0]}), "appointment")
+    assert moved["end_time"] == LONG[1]
 
 
 async def test_hours_decide_whether_days_are_whole(desk: Desk) -> None:
@@ -140,7 +135,7 @@ async def test_hours_decide_whether_days_are_whole(desk: Desk) -> None:
     holiday = await desk.make("overrides", "override", date="2024-03-31", windows=[])
     assert await lasts() == real
     path = f"/v1/calendar/overrides/{holiday['id']}"
-    await desk.client.patch(path, json={"date": "2024-04-01"})  # the day after may be closed
+    await desk.staff.patch(path, json={"date": "2024-04-01"})  # the day after may be closed
     assert await lasts() == SHORT
     assert await spans(desk, "2024-03-31", "2024-04-01") == [SHORT]
     await desk.open(*week("00:00-23:59"))
@@ -154,10 +149,10 @@ async def test_hours_decide_whether_days_are_whole(desk: Desk) -> None:
     )
     await desk.set_type(scheduleId=schedule["id"])
     assert await lasts() == real
-    await desk.client.patch(f"/v1/calendar/schedules/{schedule['id']}", json={"windows": week("00:00-24:00")})
+    await desk.staff.patch(f"/v1/calendar/schedules/{schedule['id']}", json={"windows": week("00:00-24:00")})
     assert await lasts() == SHORT
     # In another zone the day is another one.
-    await desk.client.patch(f"/v1/calendar/schedules/{schedule['id']}", json={"timezone": "Asia/Tokyo"})
+    await desk.staff.patch(f"/v1/calendar/schedules/{schedule['id']}", json={"timezone": "Asia/Tokyo"})
     assert await lasts() == real
     await desk.set_type(durationMinutes=DAY + 1, scheduleId=None)
     assert await lasts() == (real[0], "2024-03-31T23:01:00Z")
@@ -172,7 +167,7 @@ async def test_a_calendars_own_hours_only_take_away(desk: Desk) -> None:
     assert codes((refused(await desk.book(SHORT[0], check="all"), 409, "outside_hours"))["details"]) == [
         "outside_hours"
     ]
-    await desk.client.patch(f"/v1/calendar/schedules/{own['id']}", json={"windows": week("00:00-24:00")})
+    await desk.staff.patch(f"/v1/calendar/schedules/{own['id']}", json={"windows": week("00:00-24:00")})
     assert await spans(desk, "2024-03-31", "2024-03-31") == [SHORT]
     assert (await desk.booked(SHORT[0], check="all"))["end_time"] == SHORT[1]
 
@@ -192,10 +187,9 @@ async def test_midnights_that_are_skipped_or_repeated_and_half_hours(
 ) -> None:
     clock.at = clock.at.replace(year=2018, month=1, day=1)
     org = await make_org(db, clock.now(), timezone=zone, durationMinutes=DAY, maxDaysAhead=None)
-    async with client_of(app, org.key) as client:
-        desk = Desk(client, org)
-        await desk.open(*week("00:00-24:00"))
-        assert await spans(desk, day, day) == [(start, end)]
-        booked = await desk.booked(start, check="all")
-        assert (booked["start_time"], booked["end_time"]) == (start, end)
-        await desk.booked(end, check="all")
+    desk = Desk(app, org)
+    await desk.open(*week("00:00-24:00"))
+    assert await spans(desk, day, day) == [(start, end)]
+    booked = await desk.booked(start, check="all")
+    assert (booked["start_time"], booked["end_time"]) == (start, end)
+    await desk.booked(end, check="all")

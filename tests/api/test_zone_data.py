@@ -7,7 +7,7 @@ import tzdata
 from fastapi import FastAPI
 
 from kalends.db.database import Database
-from tests.api.conftest import client_of
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.desk import Desk, week
 from tests.support.organizations import make_org
@@ -29,14 +29,13 @@ async def test_nine_in_the_morning_is_nine_by_the_law_in_force(
 ) -> None:
     clock.at = datetime(2026, 12, 20, 12, tzinfo=UTC)
     org = await make_org(db, clock.now(), timezone=zone)
-    async with client_of(app, org.key) as client:
-        desk = Desk(client, org)
-        await desk.open(*week("09:00-10:00"))
-        assert await desk.starts(day, day) == [nine]
-        [slot] = await desk.slots(day, day, timezone=zone)
-        assert slot["local_start_time"].startswith(f"{day}T09:00:00")
-        booked = await desk.booked(f"{day}T09:00:00", check="all")
-        assert booked["start_time"] == nine
+    desk = Desk(app, org)
+    await desk.open(*week("09:00-10:00"))
+    assert await desk.starts(day, day) == [nine]
+    [slot] = await desk.slots(day, day, timezone=zone)
+    assert slot["local_start_time"].startswith(f"{day}T09:00:00")
+    booked = await desk.booked(f"{day}T09:00:00", check="all")
+    assert booked["start_time"] == nine
 
 
 async def test_readiness_tells_the_data(app: FastAPI) -> None:

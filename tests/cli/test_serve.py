@@ -14,15 +14,10 @@ import pytest
 
 from kalends import demo
 from tests.support.commands import run
+from tests.support.organizations import JANE
 from tests.support.server import KALENDS, Server, free_port, serving
 
-REFERENCE = {
-    "appointment_type_id": "type_def456",
-    "start_time": "2024-01-25T14:00:00Z",
-    "client_name": "Jane Doe",
-    "client_email": "jane@example.com",
-    "client_phone": "+1234567890",
-}
+REFERENCE = JANE | {"appointment_type_id": "type_def456"}
 
 
 def is_documented_answer(appointment: dict[str, object]) -> None:

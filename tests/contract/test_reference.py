@@ -8,18 +8,11 @@ import pytest
 
 from kalends.app import create_app
 from kalends.settings import Settings
-from tests.api.conftest import client_of
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
-from tests.support.organizations import Org, make_org
+from tests.support.organizations import JANE, Org, make_org
 
 pytestmark = pytest.mark.anyio
-
-JANE = {
-    "start_time": "2024-01-25T14:00:00Z",
-    "client_name": "Jane Doe",
-    "client_email": "jane@example.com",
-    "client_phone": "+1234567890",
-}
 
 
 @pytest.fixture

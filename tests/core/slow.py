@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from kalends.core.hours import Override, Schedule, zone_names
+from kalends.core.hours import Hours, Override, Schedule, zone_names
 from kalends.core.intervals import Intervals
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -166,6 +166,14 @@ def beginning_of(zone: str, day: date) -> int:
 
 
 # What to try.
+
+
+def grid_at(found: Hours, second: int) -> int | None:
+    """Where the span of the grid that an instant lies in begins."""
+    begins = [begin for begin, finish in found.grid if begin <= second < finish]
+    assert len(begins) < 2
+    return begins[0] if begins else None
+
 
 _edges = st.one_of(
     st.sampled_from([0, 0, 0, 1, 30, 60, 90, 120, 150, 165, 180, 1_380, 1_410, 1_439, 1_440, 1_440, 1_440]),

@@ -1,21 +1,17 @@
+"""When a schedule is open: spans worked out by hand, at clock changes and at the ends of the calendar."""
+
 import inspect
 import time
-from collections import Counter
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
+from datetime import date, timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from kalends.core import hours as hours_module
 from kalends.core.hours import (
-    Hours,
     Override,
     Schedule,
     count_by_local_day,
-    day_named,
     day_number,
     hours,
     local_day,
@@ -24,28 +20,8 @@ from kalends.core.hours import (
     moment,
     seconds,
 )
-from kalends.core.intervals import Intervals, Span
-from tests.core.slow import (
-    DAY,
-    EARLY_YEARS,
-    EPOCH,
-    FIRST,
-    HOUR,
-    LAST,
-    MINUTE,
-    SlowHours,
-    a_clock,
-    a_clock_of_whole_minutes,
-    a_range,
-    a_schedule,
-    at,
-    clocks,
-    daily,
-    day_of,
-    offset_of,
-    wall_of,
-    windows,
-)
+from kalends.core.intervals import Intervals
+from tests.core.slow import DAY, EPOCH, FIRST, HOUR, LAST, MINUTE, at, daily, grid_at, windows
 
 
 def of_the_grid(schedule: Schedule, within: str) -> list[str]:
@@ -363,13 +339,6 @@ def test_overrides_replace_whole_days(overrides: list[Override], grid: list[str]
     assert of_the_grid(schedule, "2024-06-03T00:00 2024-06-06T00:00") == grid
 
 
-def _grid_at(found: Hours, second: int) -> int | None:
-    """Where the span of the grid that an instant lies in begins."""
-    begins = [begin for begin, finish in found.grid if begin <= second < finish]
-    assert len(begins) < 2
-    return begins[0] if begins else None
-
-
 @pytest.mark.parametrize(
     ("zone", "opens", "second", "counted_from"),
     [
@@ -384,7 +353,7 @@ def test_a_range_within_a_run_knows_where_that_began(
     zone: str, opens: str, second: str, counted_from: str | None
 ) -> None:
     found = hours(daily(zone, *opens.split()), at(second), at(second) + MINUTE)
-    assert _grid_at(found, at(second)) == (at(counted_from) if counted_from else None)
+    assert grid_at(found, at(second)) == (at(counted_from) if counted_from else None)
 
 
 @pytest.mark.parametrize(
@@ -399,112 +368,7 @@ def test_a_range_within_a_run_knows_where_that_began(
 def test_the_longest_run_knows_where_it_began(zone: str, day: str, counted_from: str, second: str) -> None:
     around = replace(daily(zone, "00:00-24:00"), overrides=[_days(day, day, "00:01-24:00")])
     found = hours(around, at(second), at(second) + MINUTE)
-    assert _grid_at(found, at(second)) == at(counted_from)
-
-
-@st.composite
-def _hours_to_ask(draw: st.DrawFn) -> tuple[Schedule, int, int]:
-    zone, near = a_clock_of_whole_minutes(draw)
-    return a_schedule(draw, zone, near), *a_range(draw, near, longest=36 * HOUR)
-
-
-@pytest.mark.parametrize("examples", [200, pytest.param(10_000, marks=pytest.mark.torture)])
-def test_hours_agree_with_every_minute(examples: int) -> None:
-    opened = 0
-
-    @settings(max_examples=examples)
-    @given(asked=_hours_to_ask())
-    def agree(asked: tuple[Schedule, int, int]) -> None:
-        nonlocal opened
-        schedule, start, end = asked
-        found, slow = hours(schedule, start, end), SlowHours(schedule)
-        minutes = range(start + -start % MINUTE, end, MINUTE)
-        assert [each for each in minutes if each in found.open] == [
-            each for each in minutes if slow.is_open(each)
-        ]
-        assert all((each in found.open) == slow.is_open(each) for each in (start, end - 1))
-        edges = [edge for span in found.open for edge in span if start < edge < end]
-        assert all(edge % MINUTE == 0 for edge in edges)
-
-        begins = [begin for begin, _ in found.grid if start <= begin < end]
-        assert begins == [each for each in minutes if slow.begins_at(each)]
-        for each in minutes[:1]:
-            assert _grid_at(found, each) == slow.counted_from(each)
-        assert all(one[1] <= two[0] for one, two in pairwise(found.grid))
-        assert Intervals(found.grid) == found.open
-        opened += bool(found.open & Intervals([(start, end)]))
-
-    agree()
-    assert opened > examples // 2
-
-
-@st.composite
-def _odd_hours_to_ask(draw: st.DrawFn) -> tuple[Schedule, int, int]:
-    zone, near = a_clock(draw, EARLY_YEARS)
-    first = draw(st.integers(-4 * HOUR, HOUR))
-    if draw(st.booleans()):
-        near, first = draw(st.sampled_from([(FIRST, 0), (FIRST, 2 * DAY), (LAST, -DAY), (LAST, -5 * HOUR)]))
-    start = near + first
-    return a_schedule(draw, zone, near), start, min(start + draw(st.integers(1, 6 * HOUR)), LAST)
-
-
-@pytest.mark.parametrize("examples", [100, pytest.param(5_000, marks=pytest.mark.torture)])
-def test_hours_agree_with_the_seconds_around_every_minute_of_the_wall(examples: int) -> None:
-    """Offsets were odd once, and minutes on the wall began at any second; and time has two ends."""
-
-    @settings(max_examples=examples)
-    @given(asked=_odd_hours_to_ask())
-    def agree(asked: tuple[Schedule, int, int]) -> None:
-        schedule, start, end = asked
-        found, slow = hours(schedule, start, end), SlowHours(schedule)
-        phases = {offset_of(schedule.zone, each) % MINUTE for each in (start, end)}
-        near = {
-            minute - phase + by
-            for phase in phases
-            for minute in range(start // MINUTE * MINUTE, end + 2 * MINUTE, MINUTE)
-            for by in (-1, 0, 1)
-        }
-        asked_for = sorted({start, end - 1, *(each for each in near if start <= each < end)})
-        assert [each for each in asked_for if each in found.open] == [
-            each for each in asked_for if slow.is_open(each)
-        ]
-        # There is nothing before the year 1 from which to count.
-        assert [begin for begin, _ in found.grid if max(start, FIRST + 1) <= begin < end] == [
-            each for each in asked_for if slow.begins_at(each) and each > FIRST
-        ]
-
-    agree()
-
-
-def _within(found: Hours, start: int, end: int) -> list[tuple[int, int, int]]:
-    """The grid between two instants, with where each of its spans truly begins."""
-    return [
-        (begin, max(begin, start), min(finish, end))
-        for begin, finish in found.grid
-        if begin < end and finish > start
-    ]
-
-
-@settings(max_examples=150)
-@given(asked=_hours_to_ask(), cuts=st.lists(st.floats(0, 1), min_size=1, max_size=4))
-def test_answers_do_not_depend_on_how_a_range_is_split(
-    asked: tuple[Schedule, int, int], cuts: list[float]
-) -> None:
-    schedule, start, end = asked
-    edges = sorted({start, end, *(start + int((end - start) * cut) for cut in cuts)})
-    joined: list[tuple[int, int, int]] = []
-    opened: list[Span] = []
-    for low, high in pairwise(edges):
-        part = hours(schedule, low, high)
-        opened += part.open & Intervals([(low, high)])
-        for begin, since, until in _within(part, low, high):
-            if joined and joined[-1][0] == begin and joined[-1][2] == since:
-                joined[-1] = (begin, joined[-1][1], until)
-            else:
-                joined.append((begin, since, until))
-    whole = hours(schedule, start, end)
-    assert joined == _within(whole, start, end)
-    assert Intervals(opened) == whole.open & Intervals([(start, end)])
+    assert grid_at(found, at(second)) == at(counted_from)
 
 
 @pytest.mark.parametrize("machine", ["America/New_York", "Pacific/Kiritimati", "Europe/Berlin", "XXX-13:37"])
@@ -568,126 +432,3 @@ def test_the_first_day_was_a_monday_and_the_last_will_be_a_friday() -> None:
         found = hours(Schedule("UTC", weekly), midnight, midnight + DAY).open
         start = midnight + day * HOUR
         assert list(found & Intervals([(midnight, midnight + DAY)])) == [(start, start + HOUR // 2)]
-
-
-@pytest.mark.parametrize(
-    ("zone", "first", "last", "spans"),
-    [
-        ("UTC", "2024-06-03", "2024-06-03", ["2024-06-03T00:00Z 2024-06-04T00:00Z"]),
-        ("Asia/Kathmandu", "2024-06-03", "2024-06-04", ["2024-06-02T18:15Z 2024-06-04T18:15Z"]),
-        ("Europe/Berlin", "2024-03-31", "2024-03-31", ["2024-03-30T23:00Z 2024-03-31T22:00Z"]),
-        ("Europe/Berlin", "2024-10-27", "2024-10-27", ["2024-10-26T22:00Z 2024-10-27T23:00Z"]),
-        ("America/Sao_Paulo", "2018-11-04", "2018-11-04", ["2018-11-04T03:00Z 2018-11-05T02:00Z"]),
-        # Left after its first minute, and come back to.
-        (
-            "America/St_Johns",
-            "2006-10-28",
-            "2006-10-28",
-            ["2006-10-28T02:30Z 2006-10-29T02:30Z", "2006-10-29T02:31Z 2006-10-29T03:30Z"],
-        ),
-        (
-            "America/St_Johns",
-            "2006-10-29",
-            "2006-10-29",
-            ["2006-10-29T02:30Z 2006-10-29T02:31Z", "2006-10-29T03:30Z 2006-10-30T03:30Z"],
-        ),
-        ("America/St_Johns", "2006-10-28", "2006-10-29", ["2006-10-28T02:30Z 2006-10-30T03:30Z"]),
-        ("Pacific/Apia", "2011-12-30", "2011-12-30", []),
-        ("UTC", "2024-06-03", "2024-06-02", []),
-    ],
-)
-def test_local_days(zone: str, first: str, last: str, spans: list[str]) -> None:
-    days = (day_number(date.fromisoformat(each)) for each in (first, last))
-    expected = [(at(start), at(end)) for start, end in (span.split() for span in spans)]
-    assert list(local_days(zone, *days)) == expected
-
-
-@settings(max_examples=100)
-@given(
-    clock=clocks(),
-    days_before=st.integers(0, 2),
-    days_after=st.integers(0, 2),
-    by=st.lists(st.integers(-2 * DAY, 2 * DAY), max_size=30),
-)
-def test_local_days_are_what_every_clock_shows(
-    clock: tuple[str, int], days_before: int, days_after: int, by: list[int]
-) -> None:
-    zone, near = clock
-    today = day_number(day_of(zone, near))
-    first, last = today - days_before, today + days_after
-    allowed = local_days(zone, first, last)
-    asked = [near + each for each in (*range(-2, 3), *range(-3 * DAY, 3 * DAY, 30 * MINUTE), *by)]
-    days = [day_number(day_of(zone, each)) for each in asked]
-    assert [local_day(zone, each) for each in asked] == days
-    assert [each in allowed for each in asked] == [first <= day <= last for day in days]
-    assert count_by_local_day(zone, asked) == Counter(days)
-    assert [local_stamp(each, zone) for each in asked] == [wall_of(zone, each).isoformat() for each in asked]
-
-
-def test_nothing_to_count() -> None:
-    assert count_by_local_day("Europe/Berlin", []) == Counter()
-
-
-@pytest.mark.parametrize(
-    ("second", "zone", "shown"),
-    [
-        (0, "UTC", "1970-01-01T00:00:00+00:00"),
-        (-1, "America/New_York", "1969-12-31T18:59:59-05:00"),
-        (at("2024-10-27T00:30Z"), "Europe/Berlin", "2024-10-27T02:30:00+02:00"),
-        (at("2024-10-27T01:30Z"), "Europe/Berlin", "2024-10-27T02:30:00+01:00"),
-        (at("2024-06-03T00:00Z"), "America/St_Johns", "2024-06-02T21:30:00-02:30"),
-        (at("1900-01-01T00:00Z"), "Africa/Monrovia", "1899-12-31T23:16:52-00:43:08"),
-        (FIRST, "UTC", "0001-01-01T00:00:00+00:00"),
-        (FIRST, "Etc/GMT-14", "0001-01-01T14:00:00+14:00"),
-        (LAST, "Etc/GMT+12", "9999-12-31T11:59:59-12:00"),
-        # Not a year that a date can have: in UTC, then.
-        (FIRST, "Etc/GMT+12", "0001-01-01T00:00:00Z"),
-        (LAST, "Etc/GMT-14", "9999-12-31T23:59:59Z"),
-    ],
-)
-def test_local_stamp(second: int, zone: str, shown: str) -> None:
-    assert local_stamp(second, zone) == shown
-
-
-@pytest.mark.parametrize(
-    ("instant", "second"),
-    [
-        ("1970-01-01T00:00:00Z", 0),
-        ("1970-01-01T01:00:01+01:00", 1),
-        ("1970-01-01T00:00:01.999999Z", 1),
-        ("1969-12-31T23:59:59.5Z", -1),
-        ("0001-01-01T00:00:00Z", FIRST),
-        ("9999-12-31T23:59:59Z", LAST),
-    ],
-)
-def test_seconds_and_back(instant: str, second: int) -> None:
-    asked = datetime.fromisoformat(instant)
-    assert seconds(asked) == second
-    assert moment(second) == asked.replace(microsecond=0)
-    assert moment(second).tzinfo is UTC
-
-
-def test_moments_off_the_calendar_are_its_first_and_its_last() -> None:
-    assert moment(FIRST - 1) == moment(-(10**12)) == moment(FIRST)
-    assert moment(LAST + 1) == moment(10**12) == moment(LAST)
-
-
-@pytest.mark.parametrize(
-    ("day", "number"),
-    [
-        ("1970-01-01", 0),
-        ("1969-12-31", -1),
-        ("2024-02-29", 19_782),
-        ("0001-01-01", -719_162),
-        ("9999-12-31", 2_932_896),
-    ],
-)
-def test_days_are_counted_from_1970(day: str, number: int) -> None:
-    assert day_number(date.fromisoformat(day)) == number
-    assert day_named(number) == date.fromisoformat(day)
-
-
-def test_days_off_the_calendar_are_its_first_and_its_last() -> None:
-    assert day_named(-719_163) == date(1, 1, 1)
-    assert day_named(2_932_897) == date(9999, 12, 31)
-    assert day_named(5_000_000) == date(9999, 12, 31)

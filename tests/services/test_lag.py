@@ -60,18 +60,18 @@ async def test_mails_that_wait_for_another_attempt_count_since_they_were_due(
 async def test_webhooks_count_while_they_are_active(own_url: str, mailbox: Mailbox) -> None:
     async with practice(own_url, mailbox, smtp_host="", webhooks_allow_private=True) as p:
         hook = {"url": f"http://127.0.0.1:{free_port()}/", "events": ["appointment.*"]}
-        made = (await p.staff.post("/v1/webhooks", json=hook)).json()["data"]
+        made = (await p.desk.staff.post("/v1/webhooks", json=hook)).json()["data"]
         await p.book()
         await p.work()
         p.clock.forward(minutes=20)
         await p.work()
         assert await lag(p, mail=False) == 20 * MINUTE
-        inactive = await p.staff.patch(f"/v1/webhooks/{made['id']}", json={"active": False})
+        inactive = await p.desk.staff.patch(f"/v1/webhooks/{made['id']}", json={"active": False})
         assert inactive.status_code == 200
         assert await lag(p) == 0
         async with Receiver() as receiver:
             again = {"active": True, "url": receiver.url()}
-            assert (await p.staff.patch(f"/v1/webhooks/{made['id']}", json=again)).status_code == 200
+            assert (await p.desk.staff.patch(f"/v1/webhooks/{made['id']}", json=again)).status_code == 200
             assert await lag(p) == 20 * MINUTE
             p.clock.forward(hours=1)
             await p.work()
@@ -99,7 +99,7 @@ async def test_a_reminder_that_is_made_earlier_counts_since_it_was_tried(
     async with practice(own_url, mailbox, kind={"reminderHours": 24}) as p:
         await p.book()
         await p.work()
-        await p.change_type(reminderHours=96)
+        await p.desk.set_type(reminderHours=96)
         await mailbox.close()
         p.clock.at = datetime(2024, 1, 21, 15, tzinfo=UTC)
         await p.work()

@@ -1,12 +1,19 @@
-"""Letters and appointments as values, for what is written out of them."""
+"""Letters and appointments as values, and what is written out of them."""
 
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTP, default
 from typing import Any
 
+from kalends.delivery import calendar_files
+from kalends.delivery.letters import written
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.letters import Letter, Occasion
 
 NOON = datetime(2024, 1, 20, 12, tzinfo=UTC)
+SENDER = "booking@clinic.example"
+BASE = "https://book.example"
 
 
 def appointment(
@@ -79,3 +86,25 @@ def letter(
         link=None if to_staff or occasion in ("cancelled", "expired", "former") else link,
         reply_to=reply_to,
     )
+
+
+def sent(what: Letter) -> bytes:
+    """The mail as it goes over the wire."""
+    return written(what, SENDER, NOON, BASE).as_bytes(policy=SMTP.clone(cte_type="7bit"))
+
+
+def read(content: bytes) -> EmailMessage:
+    message = message_from_bytes(content, policy=default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def part(what: Letter, kind: str) -> str:
+    [found] = [part for part in read(sent(what)).walk() if part.get_content_type() == kind]
+    return str(found.get_content()).replace("\r\n", "\n")
+
+
+def feed_of(host: str, appointments: list[Appointment], zone: str) -> bytes:
+    years = {each.start_time.year for each in appointments}
+    file = calendar_files.Feed(host, zone, (min(years), max(years)))
+    return file.whole(file.part([each]) for each in appointments)

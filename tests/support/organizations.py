@@ -11,7 +11,7 @@ from kalends.clock import SystemClock
 from kalends.core.caller import Caller
 from kalends.db.database import Database, Tx
 from kalends.db.opening import open_database
-from kalends.db.tables import appointments, calendars, events, idempotency_keys
+from kalends.db.tables import appointments, calendars, events, idempotency_keys, manage_links
 from kalends.ids import digest
 from kalends.schemas.appointment_types import AppointmentTypeCreate
 from kalends.schemas.appointments import AppointmentCreate
@@ -30,6 +30,7 @@ JANE = {
 @dataclass(frozen=True)
 class Org:
     id: str
+    slug: str
     key: str
     caller: Caller
     type_id: str
@@ -47,19 +48,35 @@ async def make_org(
     db: Database,
     now: datetime,
     *,
-    timezone: str = "UTC",
+    organization: str = "Test",
+    key_name: str = "Test key",
     scopes: tuple[str, ...] = ("admin",),
+    timezone: str = "UTC",
+    sandbox: bool = False,
     requests_per_hour: int | None = None,
     **kind: Any,
 ) -> Org:
-    return await db.write(
-        _make,
-        now,
-        timezone,
-        scopes,
-        requests_per_hour,
-        {"name": "Tax Consultation", "durationMinutes": 60} | kind,
-    )
+    """An organization with a key and a type, of which `kind` are fields."""
+
+    def make(tx: Tx) -> Org:
+        row = organizations.create(
+            tx,
+            name=organization,
+            slug=f"test-{uuid.uuid4().hex}",
+            timezone=timezone,
+            sandbox=sandbox,
+            requests_per_hour=requests_per_hour,
+            now=now,
+        )
+        party = operator(row["id"])
+        key = keys.create(tx, party, name=key_name, scopes=scopes, lifetime=None, now=now)["key"]
+        wish = {"name": "Tax Consultation", "durationMinutes": 60} | kind
+        made = appointment_types.create(tx, party, AppointmentTypeCreate.model_validate(wish), now)
+        tx.execute(delete(events).where(events.c.org_id == row["id"]))  # tests begin with nothing told
+        calendar = tx.execute(select(calendars.c.id).where(calendars.c.org_id == row["id"])).scalar_one()
+        return Org(row["id"], row["slug"], key, keys.find(tx, [digest(key)])[digest(key)], made.id, calendar)
+
+    return await db.write(make)
 
 
 async def new_org(url: str) -> Org:
@@ -69,26 +86,6 @@ async def new_org(url: str) -> Org:
         return await make_org(database, SystemClock().now())
     finally:
         await database.close()
-
-
-def _make(
-    tx: Tx,
-    now: datetime,
-    timezone: str,
-    scopes: tuple[str, ...],
-    requests_per_hour: int | None,
-    kind: dict[str, Any],
-) -> Org:
-    slug = f"test-{uuid.uuid4().hex}"
-    row = organizations.create(
-        tx, name="Test", slug=slug, timezone=timezone, requests_per_hour=requests_per_hour, now=now
-    )
-    party = operator(row["id"])
-    key = keys.create(tx, party, name="Test key", scopes=scopes, lifetime=None, now=now)["key"]
-    made = appointment_types.create(tx, party, AppointmentTypeCreate.model_validate(kind), now)
-    tx.execute(delete(events).where(events.c.org_id == row["id"]))  # tests begin with nothing told
-    calendar = tx.execute(select(calendars.c.id).where(calendars.c.org_id == row["id"])).scalar_one()
-    return Org(row["id"], key, keys.find(tx, [digest(key)])[digest(key)], made.id, calendar)
 
 
 def counts(tx: Tx, org_id: str) -> dict[str, int]:
@@ -107,3 +104,18 @@ async def stored(db: Database, org: Org) -> int:
     found = await db.read(counts, org.id)
     assert found["appointments"] == found["events"]
     return found["appointments"]
+
+
+def links_of(tx: Tx, org_id: str) -> int:
+    """How many links clients of an organization have to their appointments."""
+    found = select(func.count()).select_from(manage_links).where(manage_links.c.org_id == org_id)
+    return int(tx.execute(found).scalar_one())
+
+
+async def rows(db: Database, org_id: str) -> int:
+    """How many appointments and holds an organization has."""
+
+    def count(tx: Tx) -> int:
+        return len(tx.execute(select(appointments.c.id).where(appointments.c.org_id == org_id)).all())
+
+    return await db.read(count)

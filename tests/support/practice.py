@@ -1,4 +1,4 @@
-"""An organization that is open around the clock: what staff and clients do there, and what is mailed."""
+"""A desk that is open around the clock, and what is mailed of what happens there."""
 
 import contextlib
 import random
@@ -8,45 +8,39 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import httpx
-from fastapi import FastAPI
 from sqlalchemy import select
 
 from kalends.app import create_app
 from kalends.courier import Courier
 from kalends.db.database import AnyRow, Database, Tx
-from kalends.db.tables import deliveries, organizations
+from kalends.db.tables import deliveries
 from kalends.delivery.mail import ATTEMPT_SECONDS, Postman
 from kalends.delivery.webhooks import Poster
 from kalends.metrics import Metrics
 from kalends.settings import Settings
 from kalends.worker import Worker
-from tests.api.conftest import client_of
 from tests.support.answers import answered
 from tests.support.clock import StoppedClock
+from tests.support.desk import LINKS, Desk, Link, week
+from tests.support.letters import BASE, SENDER
 from tests.support.mailbox import Mailbox, Received
-from tests.support.organizations import JANE, Org, make_org
+from tests.support.organizations import JANE, make_org
 
-APPOINTMENTS = "/v1/calendar/appointments"
-BASE = "https://book.example"
 DESK = "desk@clinic.example"
-SENDER = "booking@clinic.example"
 Opening = Callable[..., AbstractAsyncContextManager["Practice"]]
 """Opens a practice in a database of its own, whose mails go to a mailbox."""
 
 
 @dataclass
 class Practice:
-    app: FastAPI
+    """A desk, and the worker that mails what happens there. It knows the appointment that was made last."""
+
+    desk: Desk
     db: Database
-    org: Org
-    slug: str
     clock: StoppedClock
     mailbox: Mailbox
     worker: Worker
     postman: Postman | None
-    staff: httpx.AsyncClient
-    client: httpx.AsyncClient
     id: str = ""
     """Of the appointment that was made last."""
     token: str = ""
@@ -55,41 +49,32 @@ class Practice:
 
     async def book(self, **fields: Any) -> dict[str, Any]:
         """Staff book."""
-        made = answered(await self.staff.post(APPOINTMENTS, json=self.org.wish(**fields)), "appointment")
+        made = await self.desk.booked(**fields)
         self.id = made["id"]
         return made
 
     async def change(self, **fields: Any) -> dict[str, Any]:
         """Staff change the last appointment."""
-        return answered(await self.staff.patch(f"{APPOINTMENTS}/{self.id}", json=fields), "appointment")
+        return await self.desk.changed(self.id, **fields)
 
     async def ask(self, **fields: Any) -> dict[str, Any]:
         """A client books."""
-        wish = JANE | {"appointment_type_id": self.org.type_id} | fields
-        response = await self.client.post(f"/v1/public/{self.slug}/appointments", json=wish)
-        assert response.status_code == 200, response.text
-        made: dict[str, Any] = response.json()["appointment"]
-        self.id, self.token = made["id"], response.json()["manage_token"]
+        booked = await self.desk.booked_by_client(**JANE | fields)
+        made: dict[str, Any] = booked["appointment"]
+        self.id, self.token = made["id"], booked["manage_token"]
         return made
 
     async def move(self, start: str) -> None:
         """The client moves the last appointment."""
-        link = f"/v1/public/appointments/{self.token}"
-        answered(await self.client.post(f"{link}/reschedule", json={"start_time": start}), "appointment")
+        answered(await self._link.reschedule(start), "appointment")
 
     async def cancel(self) -> None:
         """The client cancels the last appointment."""
-        link = f"/v1/public/appointments/{self.token}"
-        answered(await self.client.post(f"{link}/cancel", json={}), "appointment")
+        answered(await self._link.cancel(), "appointment")
 
-    async def settings(self, **fields: Any) -> None:
-        """Staff change the organization."""
-        answered(await self.staff.patch("/v1/organization", json=fields), "organization")
-
-    async def change_type(self, **fields: Any) -> None:
-        """Staff change the type of its appointments."""
-        wish = {"id": self.org.type_id} | fields
-        answered(await self.staff.put("/v1/calendar/appointment-types", json=wish), "appointmentType")
+    @property
+    def _link(self) -> Link:
+        return Link(self.desk, self.id, f"{LINKS}/{self.token}")
 
     async def work(self) -> None:
         """Let the worker do everything that is due now."""
@@ -114,7 +99,7 @@ class Practice:
         def stored(tx: Tx) -> list[AnyRow]:
             rows = tx.execute(
                 select(deliveries)
-                .where(deliveries.c.org_id == self.org.id, deliveries.c.receiver_id == "mail")
+                .where(deliveries.c.org_id == self.desk.org.id, deliveries.c.receiver_id == "mail")
                 .order_by(deliveries.c.place, deliveries.c.audience)
             )
             return list(rows)
@@ -146,25 +131,16 @@ async def practice(
     app = create_app(used, clock=clock)
     poster = Poster(allow_private=True)
     postman = Postman(used, attempt_seconds=attempt_seconds) if used.mail else None
-    async with app.router.lifespan_context(app), contextlib.AsyncExitStack() as opened:
+    async with app.router.lifespan_context(app):
         db: Database = app.state.context.database
         org = await make_org(db, clock.now(), timezone=timezone, **(kind or {}))
-        slug: str = await db.read(_slug_of, org.id)
-        staff = await opened.enter_async_context(client_of(app, org.key))
-        client = await opened.enter_async_context(client_of(app, None))
+        desk = Desk(app, org)
         metrics: Metrics | None = app.state.context.metrics
         courier = Courier(db, clock, poster, postman, metrics=metrics, chance=chance)
         worker = Worker(db, clock, courier, events_kept=timedelta(days=30))
-        made = Practice(app, db, org, slug, clock, mailbox, worker, postman, staff, client)
-        hours = [{"day_of_week": day, "start_time": "00:00", "end_time": "24:00"} for day in range(7)]
-        response = await staff.put("/v1/calendar/availability", json={"schedules": hours})
-        assert response.status_code == 200, response.text
-        await made.settings(notification_email=DESK, client_notice_hours=0)
-        yield made
+        await desk.open(*week("00:00-24:00"))
+        await desk.set_organization(notification_email=DESK, client_notice_hours=0)
+        yield Practice(desk, db, clock, mailbox, worker, postman)
         await poster.close()
         if postman is not None:
             await postman.close()
-
-
-def _slug_of(tx: Tx, org_id: str) -> str:
-    return str(tx.execute(select(organizations.c.slug).where(organizations.c.id == org_id)).scalar_one())

@@ -21,6 +21,7 @@ from kalends.settings import Settings
 from kalends.worker import Worker
 from tests.support.clock import StoppedClock
 from tests.support.documents import spelled_out
+from tests.support.organizations import JANE
 
 BASE = "https://book.example.com"
 HOOK = "https://example.com/hook"
@@ -30,7 +31,7 @@ FRIDAY = "2024-01-26"
 TYPE = demo.TYPE_ID
 LIMIT = 60
 """Requests per hour of those who have not many."""
-JANE = {"client_name": "Jane Doe", "client_email": "jane@example.com"}
+CLIENT = {name: JANE[name] for name in ("client_name", "client_email")}
 _KEYS = {name: f"vst_{name}" for name in ("reading", "deleting", "expired", "revoked", "counted")}
 """Keys that can't do all: for being refused."""
 

@@ -2,53 +2,25 @@
 how."""
 
 import asyncio
-import contextlib
 import itertools
-import json
-import os
 import random
 import shutil
-import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from bench.wire import Reply
-from sqlalchemy import func, select, text, update
 
 from kalends.clock import SystemClock
-from kalends.core.errors import Unavailable
 from kalends.core.hours import stamp
-from kalends.db.database import Database, Tx
-from kalends.db.opening import open_database
-from kalends.db.tables import appointments, events, organizations
-from kalends.schemas.appointments import Actor
-from kalends.schemas.holds import HoldCreate
-from kalends.services.booking import bookings, holds
-from kalends.services.outbox.parties import Party
-from tests.support.books import check_histories, check_times
-from tests.support.desk import week
+from tests.support.books import check_times
 from tests.support.load import PATH
-from tests.support.organizations import Org, make_org
-from tests.support.patient import PatientClient, crowd
-from tests.support.server import KALENDS, serving
+from tests.support.server import serving
+from tests.torture.rivals import DAY, FIRST, HOUR, PATIENCE, Ask, Rivals, Served, code_of, opened, won
 
-HOLDS = "/v1/calendar/holds"
-CLIENTS_OWN = "/v1/public/appointments"
-OPEN = {"minNoticeHours": 0, "maxDaysAhead": None, "maxOpenPerClient": None}
-"""A type that can be booked at any time to come, however often."""
-PATIENCE = {"KALENDS_PUBLIC_REQUESTS_PER_HOUR": "1000000", "KALENDS_PUBLIC_HOLDS_PER_ADDRESS": "1000000"}
-"""All clients here come from one address."""
-OVERLOADED = ("The server is overloaded", "The database is busy with another process's writes")
-"""What whoever waits longer than five seconds for the database is told, with a 503."""
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
-FIRST = datetime(2030, 1, 7, 9, tzinfo=UTC)
-"""A Monday."""
 WAYS = [
     (kind, name, options)
     for kind in ("sqlite", "postgresql")
@@ -73,24 +45,6 @@ SMALL_AND_LARGE = pytest.mark.parametrize(
 )
 
 
-@dataclass(frozen=True)
-class Served:
-    """A server that runs, its database and its log."""
-
-    url: str
-    port: int
-    log: Path
-
-    def complaints(self) -> list[str]:
-        """What it logged that is graver than what it was asked, but for having too much to do."""
-        return [
-            line
-            for line in self.log.read_text().splitlines()
-            if json.loads(line)["level"] not in ("debug", "info")
-            and not any(each in line for each in OVERLOADED)
-        ]
-
-
 @pytest.fixture(scope="module")
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server without a worker: what lapses is settled by whoever wants the time."""
@@ -108,159 +62,6 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         assert not served.complaints()
 
 
-@dataclass(frozen=True)
-class Ask:
-    """A request; `key` is empty where a client asks."""
-
-    what: str
-    path: str
-    body: Mapping[str, Any] = field(default_factory=dict)
-    method: str = "POST"
-    key: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class House:
-    """An organization that is open day and night: what its staff and its clients ask, and a crowd of them."""
-
-    org: Org
-    slug: str
-    crowd: list[PatientClient]
-    database: Database
-    slowest: float = 0.0
-    turned_away: int = 0
-
-    async def send(self, ask: Ask, seat: int = 0) -> Reply:
-        """The answer; who is turned away, since a machine is too slow for so many, asks again."""
-        client = self.crowd[seat]
-        reply = await client.once(ask.method, ask.path, ask.body, ask.key, dict(ask.headers))
-        self.slowest = max(self.slowest, reply.seconds)
-        if reply.status == 503 and reply.json()["error"].startswith(OVERLOADED):
-            self.turned_away += 1
-            await asyncio.sleep(int(reply.headers["retry-after"]))
-            return await self.send(ask, seat)
-        return reply
-
-    async def at_once(self, asks: Sequence[Ask]) -> list[Reply]:
-        """Everybody's answers, in the order of the questions."""
-        for client in self.crowd[: len(asks)]:
-            await client.ready()
-        replies = await asyncio.gather(*(self.send(ask, seat) for seat, ask in enumerate(asks)))
-        for ask, reply in zip(asks, replies, strict=True):
-            assert reply.status < 500, (ask, reply)
-        return replies
-
-    async def done(self, ask: Ask, seat: int = 0) -> Any:
-        """What is answered to a request that must succeed."""
-        reply = await self.send(ask, seat)
-        assert reply.status == 200, (ask, reply)
-        return reply.json()
-
-    async def all_done(self, asks: Sequence[Ask]) -> list[Any]:
-        """The same of many at once, in as many turns as the crowd needs."""
-        answers: list[Any] = []
-        for begin in range(0, len(asks), len(self.crowd)):
-            turn = asks[begin : begin + len(self.crowd)]
-            answers += await asyncio.gather(*(self.done(ask, seat) for seat, ask in enumerate(turn)))
-        return answers
-
-    async def tell(self, what: str, *, large: bool) -> None:
-        """Check the books, and print a line for the report. In a large test, which runs by itself, nobody may
-        have been turned away; a small one may share its machine."""
-        await self.database.read(check_times, self.org.id, SystemClock().now())
-        told = await self.database.read(check_histories, self.org.id)
-        print(f"{what}: slowest {self.slowest:.2f} s, {self.turned_away} turned away, {dict(told)}")
-        assert not (large and self.turned_away)
-
-    # What staff ask.
-
-    def staff(self, what: str, path: str, body: Mapping[str, Any], method: str = "POST", **more: Any) -> Ask:
-        return Ask(what, path, body, method, self.org.key, **more)
-
-    def booking(self, start: datetime, **fields: Any) -> Ask:
-        return self.staff("booking", PATH, self.org.wish(start_time=stamp(start), **fields))
-
-    def holding(self, start: datetime, **fields: Any) -> Ask:
-        wish = {"appointment_type_id": self.org.type_id, "start_time": stamp(start)} | fields
-        return self.staff("holding", HOLDS, wish)
-
-    def moving(self, id_: str, start: datetime, match: int | None = None, **fields: Any) -> Ask:
-        headers = {} if match is None else {"If-Match": f'"{match}"'}
-        return self.staff(
-            "moving", f"{PATH}/{id_}", {"start_time": stamp(start)} | fields, "PATCH", headers=headers
-        )
-
-    def setting(self, id_: str, status: str, **fields: Any) -> Ask:
-        return self.staff(f"setting {status}", f"{PATH}/{id_}", {"status": status} | fields, "PATCH")
-
-    def releasing(self, hold_id: str) -> Ask:
-        return self.staff("releasing", f"{HOLDS}/{hold_id}", {}, "DELETE")
-
-    # What clients ask.
-
-    def client_booking(self, start: datetime, **fields: Any) -> Ask:
-        return Ask(
-            "client booking", f"/v1/public/{self.slug}/appointments", self.booking(start, **fields).body
-        )
-
-    def client_holding(self, start: datetime, **fields: Any) -> Ask:
-        return Ask("client holding", f"/v1/public/{self.slug}/holds", self.holding(start, **fields).body)
-
-    def client_moving(self, token: str, start: datetime) -> Ask:
-        return Ask("client moving", f"{CLIENTS_OWN}/{token}/reschedule", {"start_time": stamp(start)})
-
-    def client_cancelling(self, token: str, reason: str) -> Ask:
-        return Ask("client cancelling", f"{CLIENTS_OWN}/{token}/cancel", {"reason": reason})
-
-    # What there is.
-
-    async def new_calendar(self) -> str:
-        made = await self.done(self.staff("", "/v1/calendar/calendars", {"name": "Another"}))
-        id_: str = made["calendar"]["id"]
-        return id_
-
-    async def new_type(self, **fields: Any) -> str:
-        wish = {"name": "Another", "durationMinutes": 60} | OPEN | fields
-        made = await self.done(self.staff("", "/v1/calendar/appointment-types", wish))
-        id_: str = made["appointmentType"]["id"]
-        return id_
-
-    async def active(self, start: datetime, end: datetime) -> list[Any]:
-        """The appointments and holds that start within `[start, end)` and are active now."""
-        return await self.database.read(_active, self.org.id, start, end, SystemClock().now())
-
-    async def lapse(self, id_: str, at: datetime) -> int:
-        """Let the time to confirm an appointment end at `at`; 0 where it is not pending."""
-        return await self.database.write(_lapse, self.org.id, id_, at)
-
-
-@contextlib.asynccontextmanager
-async def opened(served: Served, number: int, **kind: Any) -> AsyncIterator[House]:
-    """A new organization with a type of 60 minutes, its default calendar, and a crowd of so many."""
-    database = open_database(served.url, pool_size=1)
-    try:
-        org = await make_org(database, SystemClock().now(), **(OPEN | kind))
-        slug = await database.read(_slug, org.id)
-        async with crowd(served.port, number) as clients:
-            house = House(org, slug, clients, database)
-            hours = {"schedules": week("00:00-24:00")}
-            await house.done(house.staff("", "/v1/calendar/availability", hours, "PUT"))
-            await house.done(house.staff("", "/v1/organization", {"public_bookings_per_hour": None}, "PATCH"))
-            yield house
-    finally:
-        await database.close()
-
-
-def code_of(reply: Reply) -> str | None:
-    return None if reply.status == 200 else str(reply.json()["code"])
-
-
-def won(asks: Sequence[Ask], replies: Sequence[Reply]) -> list[tuple[Ask, Any]]:
-    """Who got what they asked for."""
-    return [(ask, reply.json()) for ask, reply in zip(asks, replies, strict=True) if reply.status == 200]
-
-
 # Two hundred want one slot, in every way there is.
 
 
@@ -272,7 +73,7 @@ def test_of_200_who_want_one_slot_in_different_ways_one_gets_it(served: Served, 
 async def _mixed_race(served: Served, large: bool) -> None:
     rounds = 20 if large else 2
     async with opened(served, 200) as house:
-        scene = await Scene.set(house)
+        scene = await Contest.set(house)
         slowest = []
         for n, state in zip(
             range(rounds), itertools.cycle(("free", "let go", "held", "pending")), strict=False
@@ -285,10 +86,10 @@ async def _mixed_race(served: Served, large: bool) -> None:
 
 
 @dataclass
-class Scene:
+class Contest:
     """Appointments that want to move to the slot, that were cancelled there, and everybody who would book."""
 
-    house: House
+    house: Rivals
     chance: random.Random
     waiting_type: str
     """A type of 30 minutes, with buffers, that clients book subject to confirmation."""
@@ -301,7 +102,7 @@ class Scene:
     cancelled: list[str]
 
     @classmethod
-    async def set(cls, house: House) -> "Scene":
+    async def set(cls, house: Rivals) -> "Contest":
         waiting = await house.new_type(
             durationMinutes=30, bufferBeforeMinutes=15, bufferAfterMinutes=15, requiresConfirmation=True
         )
@@ -538,7 +339,7 @@ async def _lapses(served: Served, large: bool) -> None:
         await house.tell(f"{rounds} rounds of lapses", large=large)
 
 
-async def _hold_lapses(house: House, slot: datetime, seats: range) -> None:
+async def _hold_lapses(house: Rivals, slot: datetime, seats: range) -> None:
     """Fifty want the slot without the hold; and in the last moment, so do those who have it."""
     held = (await house.done(house.holding(slot, ttl_seconds=2), seats[0]))["hold"]
     asks = [house.client_booking(slot), house.booking(slot), house.booking(slot, check="all")] * 17
@@ -547,7 +348,7 @@ async def _hold_lapses(house: House, slot: datetime, seats: range) -> None:
     assert codes <= {None, "slot_taken", "hold_gone"}
 
 
-async def _confirmation_lapses(house: House, waiting: str, slot: datetime, seats: range) -> None:
+async def _confirmation_lapses(house: Rivals, waiting: str, slot: datetime, seats: range) -> None:
     """Fifty want the slot of a pending appointment, which staff confirm in the last moment."""
     booked = await house.done(house.client_booking(slot, appointment_type_id=waiting), seats[0])
     id_, until = booked["appointment"]["id"], SystemClock().now() + timedelta(seconds=2)
@@ -557,7 +358,7 @@ async def _confirmation_lapses(house: House, waiting: str, slot: datetime, seats
     assert await _around(house, slot, asks, seats, until) <= {None, "slot_taken"}
 
 
-async def _last_place_lapses(house: House, once_a_day: str, slot: datetime, seats: range) -> None:
+async def _last_place_lapses(house: Rivals, once_a_day: str, slot: datetime, seats: range) -> None:
     """Fifty want other times of a day whose only place is held; and in the last moment, so do those who have
     it."""
     wish = {"appointment_type_id": once_a_day}
@@ -570,7 +371,7 @@ async def _last_place_lapses(house: House, once_a_day: str, slot: datetime, seat
 
 
 async def _around(
-    house: House, slot: datetime, asks: Sequence[Ask], seats: range, moment: datetime
+    house: Rivals, slot: datetime, asks: Sequence[Ask], seats: range, moment: datetime
 ) -> set[str | None]:
     """Assert that one thing is got of what is asked shortly before and after a moment; all codes. The first
     fifty insist, the others, who would just have it, try once."""
@@ -595,7 +396,7 @@ async def _around(
     return await _one_thing_is_there(house, slot, list(itertools.chain(*answers)))
 
 
-async def _one_thing_is_there(house: House, slot: datetime, replies: Sequence[Reply]) -> set[str | None]:
+async def _one_thing_is_there(house: Rivals, slot: datetime, replies: Sequence[Reply]) -> set[str | None]:
     """Assert that one thing was got, however many were told so, and that it is in the slot; all codes."""
     bodies = [reply.json() for reply in replies if reply.status == 200]
     [winner] = {(body.get("appointment") or body.get("hold"))["id"] for body in bodies}
@@ -603,7 +404,7 @@ async def _one_thing_is_there(house: House, slot: datetime, replies: Sequence[Re
     return {code_of(reply) for reply in replies}
 
 
-async def _confirmation_has_lapsed(house: House, waiting: str, slot: datetime, seats: range) -> None:
+async def _confirmation_has_lapsed(house: Rivals, waiting: str, slot: datetime, seats: range) -> None:
     """Fifty want the slot of an appointment that nobody confirmed in time, and staff confirm it after all."""
     booked = await house.done(house.client_booking(slot, appointment_type_id=waiting), seats[0])
     id_ = booked["appointment"]["id"]
@@ -615,314 +416,3 @@ async def _confirmation_has_lapsed(house: House, waiting: str, slot: datetime, s
     random.Random(slot.day).shuffle(asks)
     replies = await asyncio.gather(*(house.send(ask, seat) for ask, seat in zip(asks, seats, strict=True)))
     assert await _one_thing_is_there(house, slot, replies) <= {None, "slot_taken"}
-
-
-# Everybody moves everything.
-
-HOT = [FIRST + day * DAY + hour * HOUR for day in range(3) for hour in range(4)]
-ALLOWED = {
-    409: {"slot_taken", "limit_reached", "illegal_transition", "hold_gone", "conflict"},
-    404: {"not_found"},  # a hold that lapsed or was used
-}
-
-
-@pytest.mark.parametrize(
-    ("options", "seconds"),
-    [
-        pytest.param(["--workers", "2"], 3, id="two workers"),
-        pytest.param([], 20, id="one process, large", marks=pytest.mark.torture),
-        pytest.param(["--workers", "2"], 20, id="two workers, large", marks=pytest.mark.torture),
-    ],
-)
-def test_whatever_is_moved_at_once_nobody_waits_in_a_ring(
-    empty_url: str, tmp_path: Path, options: list[str], seconds: int
-) -> None:
-    log = tmp_path / "log"
-    with serving(empty_url, "--worker", *options, log=log, env=PATIENCE) as server:
-        served = Served(empty_url, server.port, log)
-        asyncio.run(_bustle(served, seconds))
-        assert not served.complaints()
-    assert asyncio.run(_deadlocks(empty_url)) == 0
-
-
-async def _bustle(served: Served, seconds: float) -> None:
-    async with opened(served, 32, maxPerDay=10) as house:
-        calendars = [house.org.calendar_id, await house.new_calendar(), await house.new_calendar()]
-        await house.done(
-            house.staff(
-                "",
-                f"/v1/calendar/appointment-types/{house.org.type_id}",
-                {"calendarIds": calendars, "maxPerDay": 10},
-                "PUT",
-            )
-        )
-        waiting = await house.new_type(requiresConfirmation=True, calendarIds=calendars)
-        bustle = Bustle(house, calendars, waiting, asyncio.get_running_loop().time() + seconds)
-        await bustle.run()
-        print(f"{seconds} s: {dict(bustle.statuses)}, {bustle.lapsed} made to lapse")
-        print(dict(bustle.got))
-        await house.tell(f"{seconds} s of bustle", large=seconds >= 20)
-
-
-@dataclass
-class Bustle:
-    """Staff and clients who book, move, cancel and confirm in a few slots, all at random."""
-
-    house: House
-    calendars: list[str]
-    waiting_type: str
-    until: float
-    ids: list[str] = field(default_factory=list)
-    """Every appointment there is."""
-    lapsed: int = 0
-    statuses: Counter[int] = field(default_factory=Counter)
-    got: Counter[str] = field(default_factory=Counter)
-
-    async def run(self) -> None:
-        parts: list[Callable[[random.Random, int], Awaitable[None]]] = []
-        parts += [self._client] * 14
-        parts += [self._mover] * 7
-        parts += [self._officer] * 5
-        parts += [self._desk] * 3
-        parts += [self._holder] * 3
-        actors = [self._act(part, seat) for seat, part in enumerate(parts)]
-        await asyncio.gather(*actors, self._let_time_pass())
-
-    def _goes_on(self) -> bool:
-        return asyncio.get_running_loop().time() < self.until
-
-    async def _act(self, part: Callable[[random.Random, int], Awaitable[None]], seat: int) -> None:
-        chance = random.Random(seat)
-        while self._goes_on():
-            await part(chance, seat)
-
-    async def _ask(self, ask: Ask, seat: int) -> Any:
-        """What is answered, if it is granted."""
-        reply = await self.house.send(ask, seat)
-        self.statuses[reply.status] += 1
-        if reply.status == 200:
-            self.got[ask.what] += 1
-            return reply.json()
-        assert code_of(reply) in ALLOWED.get(reply.status, ()), (ask, reply)
-        return None
-
-    def _book(self, body: Any) -> None:
-        if body is not None:
-            self.ids.append(body["appointment"]["id"])
-
-    def _type(self, chance: random.Random) -> str:
-        return chance.choice([self.house.org.type_id, self.waiting_type])
-
-    async def _client(self, chance: random.Random, seat: int) -> None:
-        """Book, then move it about, and most often cancel it, while staff do the same."""
-        house = self.house
-        wish = {"appointment_type_id": self._type(chance)}
-        booked = await self._ask(house.client_booking(chance.choice(HOT), **wish), seat)
-        self._book(booked)
-        if booked is None:
-            return
-        token = booked["manage_token"]
-        for _ in range(chance.randrange(4)):
-            await self._ask(house.client_moving(token, chance.choice(HOT)), seat)
-        if chance.random() < 0.8:
-            await self._ask(house.client_cancelling(token, "no more"), seat)
-
-    def _some(self, chance: random.Random) -> str | None:
-        """An appointment of late: others are busy with it, too."""
-        return chance.choice(self.ids[-20:]) if self.ids else None
-
-    async def _mover(self, chance: random.Random, seat: int) -> None:
-        if (id_ := self._some(chance)) is None:
-            await asyncio.sleep(0.05)
-            return
-        check = chance.choice(["conflicts", "all"])
-        await self._ask(self.house.moving(id_, chance.choice(HOT), check=check), seat)
-
-    async def _officer(self, chance: random.Random, seat: int) -> None:
-        if (id_ := self._some(chance)) is None:
-            await asyncio.sleep(0.05)
-            return
-        status = chance.choice(["cancelled", "confirmed", "confirmed", "completed", "no_show"])
-        await self._ask(self.house.setting(id_, status, check=chance.choice(["conflicts", "all"])), seat)
-
-    async def _desk(self, chance: random.Random, seat: int) -> None:
-        named = {"calendar_id": chance.choice(self.calendars)} if chance.random() < 0.5 else {}
-        wish = named | {
-            "appointment_type_id": self._type(chance),
-            "check": chance.choice(["conflicts", "all"]),
-        }
-        booked = await self._ask(self.house.booking(chance.choice(HOT), **wish), seat)
-        self._book(booked)
-        if booked is not None and chance.random() < 0.7:
-            await self._ask(self.house.setting(booked["appointment"]["id"], "cancelled"), seat)
-
-    async def _holder(self, chance: random.Random, seat: int) -> None:
-        """Hold, then book with it, give it back, or let it lapse."""
-        house, slot = self.house, chance.choice(HOT)
-        wish = {"appointment_type_id": self._type(chance)}
-        hold = chance.choice([house.holding, house.client_holding])
-        held = await self._ask(hold(slot, ttl_seconds=1, **wish), seat)
-        if held is None:
-            return
-        wish["hold_id"] = held["hold"]["id"]
-        match chance.randrange(4):
-            case 0:
-                await self._ask(house.releasing(wish["hold_id"]), seat)
-            case 1:
-                await asyncio.sleep(chance.uniform(0.8, 1.2))
-                self._book(await self._ask(house.booking(slot, **wish), seat))
-            case 2:
-                self._book(await self._ask(house.client_booking(slot, **wish), seat))
-
-    async def _let_time_pass(self) -> None:
-        """Nobody confirms some of what waits for it."""
-        while self._goes_on():
-            await asyncio.sleep(0.1)
-            there = await self.house.active(HOT[0], HOT[-1] + HOUR)
-            waiting = [row.id for row in there if row.status == "pending"]
-            if waiting:
-                # A file's only writer may be too busy to let others write.
-                with contextlib.suppress(Unavailable):
-                    self.lapsed += await self.house.lapse(waiting[0], SystemClock().now())
-
-
-async def _deadlocks(url: str) -> int:
-    """How often PostgreSQL had to break a ring, whatever became of the request."""
-    if url.startswith("sqlite"):
-        return 0
-    database = open_database(url, pool_size=1)
-    counted = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-    try:
-        await asyncio.sleep(0.5)  # what was counted is told when the server's connections are gone
-        return int(await database.read(lambda tx: tx.execute(counted).scalar_one()))
-    finally:
-        await database.close()
-
-
-# The worker by itself.
-
-
-@pytest.mark.parametrize("count", [40, pytest.param(1_000, marks=pytest.mark.torture)])
-def test_two_workers_at_once_write_a_lapse_down_once(empty_url: str, tmp_path: Path, count: int) -> None:
-    asyncio.run(_work(empty_url, tmp_path, count))
-
-
-async def _work(url: str, folder: Path, count: int) -> None:
-    database = open_database(url, pool_size=1)
-    try:
-        await database.migrate()
-        now = SystemClock().now()
-        org = await make_org(database, now, requiresConfirmation=True, confirmWithinHours=1)
-        lapsed = await database.write(_unconfirmed, org, count, now)
-        with working(url, folder / "one"), working(url, folder / "other"):
-            await _settled(database, org, lapsed)
-            if count >= 1_000:  # that they look again takes seconds
-                [late] = await database.write(_unconfirmed, org, 1, now)
-                await _settled(database, org, [*lapsed, late])
-        print(f"{count} appointments: {await database.read(check_histories, org.id)}")
-    finally:
-        await database.close()
-
-
-async def _settled(database: Database, org: Org, ids: Sequence[str]) -> None:
-    """Wait until it is written down that all these have lapsed; and assert that each was told once, as it
-    should be."""
-    async with asyncio.timeout(30):
-        while await database.read(_unsettled, org.id):
-            await asyncio.sleep(0.05)
-    await asyncio.sleep(0.2)  # for whoever would write it a second time
-    stored, told = await database.read(_everything, org.id)
-    assert {row.id for row in stored} == set(ids)  # and the holds are gone
-    for row in stored:
-        assert (row.status, row.version, row.expires_at) == ("cancelled", 2, None)
-        assert row.cancellation_reason == "confirmation_expired"
-    cancelled = [json.loads(payload) for type_, payload in told if type_ == "appointment.cancelled"]
-    assert sorted(each["appointment"]["id"] for each in cancelled) == sorted(ids)
-    for each in cancelled:
-        assert each["actor"]["kind"] == "system"
-        assert each["appointment"]["cancellation_reason"] == "confirmation_expired"
-        assert each["previous"]["status"] == "pending"
-    await database.read(check_histories, org.id)
-
-
-@contextlib.contextmanager
-def working(url: str, log: Path) -> Iterator[None]:
-    """`kalends worker` for the length of a block. It must not complain, and stop when it is told to."""
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            [str(KALENDS), "worker", "--json"],
-            env=os.environ | {"KALENDS_DATABASE_URL": url},
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    try:
-        yield
-        assert process.stdout
-        assert json.loads(process.stdout.readline())["worker"] is True
-        process.terminate()
-        assert process.wait(timeout=30) == 0, log.read_text()
-        assert not log.read_text()
-    finally:
-        process.kill()
-        process.communicate()
-
-
-# What the tests look up and change behind the server's back.
-
-
-def _slug(tx: Tx, org_id: str) -> str:
-    return tx.execute(select(organizations.c.slug).where(organizations.c.id == org_id)).scalar_one()
-
-
-def _active(tx: Tx, org_id: str, start: datetime, end: datetime, now: datetime) -> list[Any]:
-    rows = tx.execute(
-        select(appointments)
-        .where(
-            appointments.c.org_id == org_id,
-            appointments.c.status != "cancelled",
-            appointments.c.start_time >= start,
-            appointments.c.start_time < end,
-        )
-        .order_by(appointments.c.start_time)
-    ).all()
-    return [row for row in rows if row.expires_at is None or row.expires_at > now]
-
-
-def _lapse(tx: Tx, org_id: str, id_: str, at: datetime) -> int:
-    """How many were still pending."""
-    return tx.execute(
-        update(appointments)
-        .where(appointments.c.org_id == org_id, appointments.c.id == id_, appointments.c.status == "pending")
-        .values(expires_at=at)
-    ).rowcount
-
-
-def _unsettled(tx: Tx, org_id: str) -> int:
-    """How much there is that can lapse."""
-    mine = (appointments.c.org_id == org_id, appointments.c.expires_at.is_not(None))
-    return tx.execute(select(func.count()).select_from(appointments).where(*mine)).scalar_one()
-
-
-def _everything(tx: Tx, org_id: str) -> tuple[Any, Any]:
-    """An organization's appointments and holds, and its events."""
-    return (
-        tx.execute(select(appointments).where(appointments.c.org_id == org_id)).all(),
-        tx.execute(select(events.c.type, events.c.payload).where(events.c.org_id == org_id)).all(),
-    )
-
-
-def _unconfirmed(tx: Tx, org: Org, count: int, now: datetime) -> list[str]:
-    """Book as a client, so often, and hold once; and let the time for all that be over. What was booked."""
-    client = Party(org.id, Actor(kind="client", id=None, name=None), source="booking_page")
-    [first] = tx.execute(
-        select(func.count()).select_from(appointments).where(appointments.c.org_id == org.id)
-    ).one()
-    slots = [FIRST + (first + n) * HOUR for n in range(count + 1)]
-    wishes = [org.create(start_time=stamp(slot)) for slot in slots[1:]]
-    ids = [bookings.book(tx, client, each, (), now, check="conflicts").id for each in wishes]
-    wish = HoldCreate.model_validate({"appointment_type_id": org.type_id, "start_time": stamp(slots[0])})
-    holds.hold(tx, client, wish, now, check="conflicts")
-    waiting = (appointments.c.org_id == org.id, appointments.c.status == "pending")
-    tx.execute(update(appointments).where(*waiting).values(expires_at=now))
-    return ids

@@ -117,7 +117,7 @@ async def _bear(url: str, port: int, log: Path, bookings: int) -> None:
             path: await _hook(db, org, receiver.url(path)) for path in ("/one", "/two", "/some", "/never")
         }
         made["down"] = await _hook(db, org, down.url())
-        load = Practice(org, port, bookings, rate=50 if long else 10_000)
+        load = Traffic(org, port, bookings, rate=50 if long else 10_000)
         killing = None
         try:
             await start_all(workers)
@@ -180,7 +180,7 @@ class Faults:
 
 
 @dataclass
-class Practice:
+class Traffic:
     """Clients that book, and change and cancel some of what they booked."""
 
     org: Org

@@ -19,8 +19,9 @@ from kalends.services.leaving import attempts, leases
 from kalends.services.outbox import event_order, event_pages
 from tests.support.answers import refused
 from tests.support.components import value
+from tests.support.desk import APPOINTMENTS
 from tests.support.mailbox import Mailbox, Received
-from tests.support.practice import APPOINTMENTS, BASE, Opening, Practice, practice
+from tests.support.practice import BASE, Opening, Practice, practice
 
 pytestmark = pytest.mark.anyio
 
@@ -58,7 +59,7 @@ def links_in(mail: Received) -> list[str]:
 
 async def links(p: Practice) -> int:
     def stored(tx: Tx) -> int:
-        mine = manage_links.c.org_id == p.org.id
+        mine = manage_links.c.org_id == p.desk.org.id
         return int(tx.execute(select(func.count()).select_from(manage_links).where(mine)).scalar_one())
 
     return await p.db.read(stored)
@@ -66,7 +67,7 @@ async def links(p: Practice) -> int:
 
 async def test_a_stranger_is_told_only_that_it_is_over(opening: Opening) -> None:
     async with opening(timezone="Europe/Berlin") as p:
-        await p.settings(notification_email=None)
+        await p.desk.set_organization(notification_email=None)
         await p.ask(client_name="Jane Do", client_notes="old notes")
         [first] = await p.mails()
         await p.change(
@@ -105,17 +106,19 @@ async def test_links_of_before_work_no_longer_and_the_new_one_does(opening: Open
         old = [f"/v1/public/appointments/{p.token}"]
         for mail in await p.mails():
             old += links_in(mail)
-        fresh = await p.staff.post(f"{APPOINTMENTS}/{p.id}/manage-link")
+        fresh = await p.desk.staff.post(f"{APPOINTMENTS}/{p.id}/manage-link")
         old.append(fresh.json()["manage_url"].removeprefix(BASE))
         await p.change(client_email=NEW)
         assert await links(p) == 0  # at once, whether or not there is a worker
         for link in old:
-            refused(await p.client.get(link), 404, "not_found")
-            refused(await p.client.get(f"{link}.ics"), 404, "not_found")
-            refused(await p.client.post(f"{link}/cancel", json={}), 404, "not_found")
-            refused(await p.client.post(f"{link}/reschedule", json={"start_time": FRIDAY}), 404, "not_found")
+            refused(await p.desk.client.get(link), 404, "not_found")
+            refused(await p.desk.client.get(f"{link}.ics"), 404, "not_found")
+            refused(await p.desk.client.post(f"{link}/cancel", json={}), 404, "not_found")
+            refused(
+                await p.desk.client.post(f"{link}/reschedule", json={"start_time": FRIDAY}), 404, "not_found"
+            )
         [link] = links_in(to(NEW, await p.mails()))
-        assert (await p.client.get(link)).json()["appointment"]["client_email"] == NEW
+        assert (await p.desk.client.get(link)).json()["appointment"]["client_email"] == NEW
         assert await links(p) == 1
 
 
@@ -159,7 +162,7 @@ async def test_capitals_change_no_link(opening: Opening) -> None:
     async with opening() as p:
         await p.ask(client_email="jürgen@example.com")
         await p.change(client_email="JÜRGEN@example.com")
-        link = await p.client.get(f"/v1/public/appointments/{p.token}")
+        link = await p.desk.client.get(f"/v1/public/appointments/{p.token}")
         assert link.json()["appointment"]["client_email"] == "JÜRGEN@example.com"
 
 
@@ -170,7 +173,7 @@ async def test_a_first_address_ends_nothing(opening: Opening) -> None:
         await p.mails()
         await p.change(client_email=NEW)
         assert told(await p.mails()) == [(NEW, CONFIRMED)]
-        assert (await p.client.get(f"/v1/public/appointments/{p.token}")).status_code == 200
+        assert (await p.desk.client.get(f"/v1/public/appointments/{p.token}")).status_code == 200
 
 
 async def test_an_address_that_was_never_reached_is_told_nothing(opening: Opening) -> None:
@@ -240,7 +243,7 @@ async def test_to_and_fro_leaves_the_first_address_its_entry(opening: Opening, m
         assert numbers == sorted(set(numbers))  # each is taken for newer than the one before
         assert entries[-1]["STATUS"] == "CONFIRMED"
         [link] = links_in(mine[-1])
-        assert (await p.client.get(link)).status_code == 200
+        assert (await p.desk.client.get(link)).status_code == 200
         p.clock.forward(days=1)
         assert await p.mails() == []
 
@@ -260,7 +263,7 @@ async def test_a_letter_that_was_taken_before_the_change_leaves_no_link(opening:
         await p.book()
         assert p.postman is not None
         now = p.clock.now()
-        await p.db.write(event_order.number, p.org.id, now, mail=True)
+        await p.db.write(event_order.number, p.desk.org.id, now, mail=True)
         [lease] = await p.db.write(leases.lease, now, 10, mail=True)
         batch = await p.db.write(attempts.take, lease, now)
         assert batch is not None
@@ -277,7 +280,7 @@ async def test_a_letter_that_was_taken_before_the_change_leaves_no_link(opening:
         first, *others = await p.mails()
         assert first.recipients == [OLD]
         [link] = links_in(first)
-        refused(await p.client.get(link), 404, "not_found")
+        refused(await p.desk.client.get(link), 404, "not_found")
         assert told(others) == [(NEW, CONFIRMED), (OLD, FORMER)]
 
 
@@ -285,7 +288,7 @@ async def test_a_letter_that_was_taken_and_not_sent_is_sent_to_nobody(opening: O
     async with opening() as p:
         await p.book()
         now = p.clock.now()
-        await p.db.write(event_order.number, p.org.id, now, mail=True)
+        await p.db.write(event_order.number, p.desk.org.id, now, mail=True)
         [lease] = await p.db.write(leases.lease, now, 10, mail=True)
         batch = await p.db.write(attempts.take, lease, now)
         assert batch is not None
@@ -356,7 +359,7 @@ async def test_reminders_go_to_the_present_address(own_url: str, mailbox: Mailbo
         mails = await p.mails()
         assert told(mails) == [(NEW, "Reminder")]
         [link] = links_in(mails[0])
-        assert (await p.client.get(link)).status_code == 200
+        assert (await p.desk.client.get(link)).status_code == 200
 
 
 async def test_what_was_mailed_is_known_as_long_as_the_appointment_lies_ahead(opening: Opening) -> None:
@@ -365,12 +368,12 @@ async def test_what_was_mailed_is_known_as_long_as_the_appointment_lies_ahead(op
         await p.ask(client_email=None)
         await p.change(client_email=OLD)
         await p.change(client_notes="none of the address's business")
-        await p.change_type(reminderHours=None)
+        await p.desk.set_type(reminderHours=None)
         await p.mails()
         later = datetime(2200, 1, 1, tzinfo=UTC)  # of everything that happened by then
 
         async def forget() -> set[str]:
-            await p.db.write(event_pages.forget, p.org.id, later, p.clock.now())
+            await p.db.write(event_pages.forget, p.desk.org.id, later, p.clock.now())
             return {f"{row.audience} {row.status}" for row in await p.deliveries()}
 
         kept = await forget()
@@ -389,14 +392,14 @@ async def test_mails_and_changes_at_the_same_moment_leave_strangers_nothing(open
 
         async def correct(id_: str, n: int) -> None:
             await asyncio.sleep(0.01 * n)
-            response = await p.staff.patch(f"{APPOINTMENTS}/{id_}", json={"client_email": NEW})
+            response = await p.desk.staff.patch(f"{APPOINTMENTS}/{id_}", json={"client_email": NEW})
             assert response.status_code == 200, response.text
 
         await asyncio.gather(p.work(), *(correct(id_, n) for n, id_ in enumerate(booked)))
         mails = await p.mails()
         for mail in mails:
             for link in links_in(mail):
-                status = (await p.client.get(link)).status_code
+                status = (await p.desk.client.get(link)).status_code
                 assert status == (404 if mail.recipients == [OLD] else 200)
         last = {}
         for mail in mails:
@@ -413,11 +416,12 @@ async def test_a_link_changes_nothing_after_the_address(opening: Opening) -> Non
             path = f"{APPOINTMENTS}/{p.id}"
             link = f"/v1/public/appointments/{p.token}"
             by_client, by_staff = await asyncio.gather(
-                p.client.post(f"{link}/cancel", json={}), p.staff.patch(path, json={"client_email": NEW})
+                p.desk.client.post(f"{link}/cancel", json={}),
+                p.desk.staff.patch(path, json={"client_email": NEW}),
             )
             assert by_staff.status_code == 200
             assert by_client.status_code in (200, 404)
-            history = (await p.staff.get(f"{path}/history")).json()["history"]
+            history = (await p.desk.staff.get(f"{path}/history")).json()["history"]
             kinds = [entry["actor"]["kind"] for entry in history]
             cancelled = ["client", "client", "api_key"]
             assert kinds == (cancelled if by_client.status_code == 200 else ["client", "api_key"])

@@ -10,11 +10,12 @@ from sqlalchemy import func, select, update
 
 from kalends.db.database import Tx
 from kalends.db.tables import appointments, events, manage_links, organizations
-from tests.api.conftest import client_of
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
+from tests.support.desk import APPOINTMENTS
 from tests.support.mailbox import Mailbox, Received
 from tests.support.organizations import JANE, make_org
-from tests.support.practice import APPOINTMENTS, BASE, DESK, Opening, Practice
+from tests.support.practice import BASE, DESK, Opening, Practice
 
 pytestmark = pytest.mark.anyio
 
@@ -25,14 +26,14 @@ LINKS = "/v1/public/appointments"
 
 
 async def by_mail(p: Practice, **kind: Any) -> None:
-    await p.settings(clients_confirm_by_mail=True)
+    await p.desk.set_organization(clients_confirm_by_mail=True)
     if kind:
-        await p.change_type(**kind)
+        await p.desk.set_type(**kind)
 
 
 async def post(p: Practice, headers: dict[str, str] | None = None, /, **fields: Any) -> httpx.Response:
-    wish = JANE | {"appointment_type_id": p.org.type_id} | fields
-    return await p.client.post(f"/v1/public/{p.slug}/appointments", json=wish, headers=headers)
+    wish = JANE | {"appointment_type_id": p.desk.org.type_id} | fields
+    return await p.desk.client.post(f"/v1/public/{p.desk.org.slug}/appointments", json=wish, headers=headers)
 
 
 async def linked(p: Practice) -> str:
@@ -47,20 +48,20 @@ def token_of(mail: Received) -> str:
 
 
 async def by_link(p: Practice, token: str, what: str, **body: Any) -> httpx.Response:
-    return await p.client.post(f"{LINKS}/{token}/{what}", json=body)
+    return await p.desk.client.post(f"{LINKS}/{token}/{what}", json=body)
 
 
 async def seen(p: Practice, token: str) -> dict[str, Any]:
-    return answered(await p.client.get(f"{LINKS}/{token}"), "appointment")
+    return answered(await p.desk.client.get(f"{LINKS}/{token}"), "appointment")
 
 
 async def listed(p: Practice) -> list[dict[str, Any]]:
-    return list((await p.staff.get(APPOINTMENTS)).json()["appointments"])
+    return list((await p.desk.staff.get(APPOINTMENTS)).json()["appointments"])
 
 
 async def told(p: Practice) -> list[str]:
     """The types of the events of appointments and the like that anybody is told."""
-    found = (await p.staff.get("/v1/events")).json()["events"]
+    found = (await p.desk.staff.get("/v1/events")).json()["events"]
     return [each["type"] for each in found if each["type"].startswith(("appointment.", "booking."))]
 
 
@@ -76,8 +77,8 @@ async def stored(p: Practice) -> tuple[int, int]:
 
 
 async def is_free(p: Practice, start: str = START) -> bool:
-    asked = {"appointment_type_id": p.org.type_id, "start_time": start}
-    return bool((await p.staff.get("/v1/calendar/slots/explain", params=asked)).json()["bookable"])
+    asked = {"appointment_type_id": p.desk.org.type_id, "start_time": start}
+    return bool((await p.desk.staff.get("/v1/calendar/slots/explain", params=asked)).json()["bookable"])
 
 
 async def test_a_booking_holds_its_time_until_it_is_confirmed_by_the_mail(opening: Opening) -> None:
@@ -93,22 +94,24 @@ async def test_a_booking_holds_its_time_until_it_is_confirmed_by_the_mail(openin
         )
         # Nobody else sees anything of it, but the time is kept.
         assert await listed(p) == []
-        refused(await p.staff.get(f"{APPOINTMENTS}/{asked['id']}"), 404, "not_found")
-        refused(await p.staff.get(f"{APPOINTMENTS}/{asked['id']}/history"), 404, "not_found")
+        refused(await p.desk.staff.get(f"{APPOINTMENTS}/{asked['id']}"), 404, "not_found")
+        refused(await p.desk.staff.get(f"{APPOINTMENTS}/{asked['id']}/history"), 404, "not_found")
         refused(
-            await p.staff.patch(f"{APPOINTMENTS}/{asked['id']}", json={"status": "confirmed"}),
+            await p.desk.staff.patch(f"{APPOINTMENTS}/{asked['id']}", json={"status": "confirmed"}),
             404,
             "not_found",
         )
-        refused(await p.staff.post(f"{APPOINTMENTS}/{asked['id']}/manage-link"), 404, "not_found")
-        refused(await p.staff.delete(f"/v1/calendar/holds/{asked['id']}"), 404, "not_found")
-        refused(await p.client.delete(f"/v1/public/{p.slug}/holds/{asked['id']}"), 404, "not_found")
-        used = await p.staff.post(APPOINTMENTS, json=p.org.wish(hold_id=asked["id"]))
+        refused(await p.desk.staff.post(f"{APPOINTMENTS}/{asked['id']}/manage-link"), 404, "not_found")
+        refused(await p.desk.staff.delete(f"/v1/calendar/holds/{asked['id']}"), 404, "not_found")
+        refused(
+            await p.desk.client.delete(f"/v1/public/{p.desk.org.slug}/holds/{asked['id']}"), 404, "not_found"
+        )
+        used = await p.desk.staff.post(APPOINTMENTS, json=p.desk.org.wish(hold_id=asked["id"]))
         refused(used, 409, "hold_gone")
         refused(await post(p, client_email="eve@example.com", hold_id=asked["id"]), 409, "hold_gone")
         body = refused(await post(p, client_email="eve@example.com"), 409, "slot_taken")
         assert asked["id"] not in str(body)
-        refused(await p.staff.post(APPOINTMENTS, json=p.org.wish()), 409, "slot_taken")
+        refused(await p.desk.staff.post(APPOINTMENTS, json=p.desk.org.wish()), 409, "slot_taken")
 
         [mail] = await p.mails()
         assert mail.recipients == [ADDRESS]
@@ -142,7 +145,7 @@ async def test_a_booking_holds_its_time_until_it_is_confirmed_by_the_mail(openin
             "updated_at": now,
         }
         assert row | shown | {"confirmed_at": now, "status": "confirmed"} == row
-        history = (await p.staff.get(f"{APPOINTMENTS}/{asked['id']}/history")).json()["history"]
+        history = (await p.desk.staff.get(f"{APPOINTMENTS}/{asked['id']}/history")).json()["history"]
         assert [(each["version"], each["actor"]["kind"], each["at"]) for each in history] == [
             (1, "client", now)
         ]
@@ -192,8 +195,8 @@ async def test_what_is_not_confirmed_in_time_is_gone(opening: Opening) -> None:
             await by_link(p, token, "confirm"),
             await by_link(p, token, "cancel"),
             await by_link(p, token, "reschedule", start_time="2024-01-26T14:00:00Z"),
-            await p.client.get(f"{LINKS}/{token}"),
-            await p.client.get(f"{LINKS}/{token}.ics"),
+            await p.desk.client.get(f"{LINKS}/{token}"),
+            await p.desk.client.get(f"{LINKS}/{token}.ics"),
         ):
             assert refused(response, 404, "not_found")["error"] == sentence
         assert await p.mails() == []  # and settles it
@@ -261,15 +264,17 @@ async def test_an_address_is_required_and_nothing_else_changes(opening: Opening)
         assert await stored(p) == (0, 0)
         booked = await p.book(client_email=None)  # staff book as ever
         assert booked["status"] == "confirmed"
-        await p.settings(clients_confirm_by_mail=False)
+        await p.desk.set_organization(clients_confirm_by_mail=False)
         assert (await post(p, client_email=None, start_time="2024-01-26T14:00:00Z")).json()["manage_token"]
 
 
 async def test_a_hold_may_be_used_for_it(opening: Opening) -> None:
     async with opening() as p:
         await by_mail(p)
-        wish = {"appointment_type_id": p.org.type_id, "start_time": START}
-        held = answered(await p.client.post(f"/v1/public/{p.slug}/holds", json=wish), "hold")["id"]
+        wish = {"appointment_type_id": p.desk.org.type_id, "start_time": START}
+        held = answered(await p.desk.client.post(f"/v1/public/{p.desk.org.slug}/holds", json=wish), "hold")[
+            "id"
+        ]
         asked = (await post(p, hold_id=held)).json()["appointment"]
         assert (asked["status"], asked["start_time"], asked["expires_at"]) == ("pending", START, UNTIL)
         refused(await post(p, hold_id=held), 409, "hold_gone")
@@ -288,9 +293,9 @@ async def test_a_replay_is_answered_as_the_first_time_and_brings_no_token(openin
             assert again.json() == first.json()
             answered(await by_link(p, token, "confirm"), "appointment")
         assert await stored(p) == (1, 1)
-        rehearsed = await p.client.post(
-            f"/v1/public/{p.slug}/appointments",
-            json=p.org.wish(start_time="2024-01-26T14:00:00Z"),
+        rehearsed = await p.desk.client.post(
+            f"/v1/public/{p.desk.org.slug}/appointments",
+            json=p.desk.org.wish(start_time="2024-01-26T14:00:00Z"),
             params={"dry_run": "true"},
         )
         assert rehearsed.json()["appointment"]["status"] == "pending"
@@ -369,20 +374,22 @@ async def test_no_webhook_is_told_before_it_is_confirmed(opening: Opening) -> No
     async with opening(webhooks_allow_private=True) as p:
         await by_mail(p)
         wish = {"url": "http://127.0.0.1:9/hook", "events": ["*", "appointment.*"]}
-        made = (await p.staff.post("/v1/webhooks", json=wish)).json()["data"]["id"]
+        made = (await p.desk.staff.post("/v1/webhooks", json=wish)).json()["data"]["id"]
         await post(p)
         await p.mails()
         span = {"from": "2024-01-01T00:00:00Z", "to": "2025-01-01T00:00:00Z"}
-        await p.staff.post(f"/v1/webhooks/{made}/replay", json=span)
+        await p.desk.staff.post(f"/v1/webhooks/{made}/replay", json=span)
 
         def asked(tx: Tx) -> list[str]:
             return list(tx.execute(select(events.c.type).where(events.c.seq.is_not(None))).scalars())
 
         assert "booking.asked" in await p.db.read(asked)
-        deliveries = (await p.staff.get(f"/v1/webhooks/{made}/deliveries")).json()["data"]
+        deliveries = (await p.desk.staff.get(f"/v1/webhooks/{made}/deliveries")).json()["data"]
         assert "booking.asked" not in [each["event"] for each in deliveries]
-        refused(await p.staff.get("/v1/events", params={"types": "booking.asked"}), 400, "invalid_request")
-        unknown = await p.staff.post("/v1/webhooks", json=wish | {"events": ["booking.asked"]})
+        refused(
+            await p.desk.staff.get("/v1/events", params={"types": "booking.asked"}), 400, "invalid_request"
+        )
+        unknown = await p.desk.staff.post("/v1/webhooks", json=wish | {"events": ["booking.asked"]})
         assert unknown.status_code == 400
 
 
@@ -391,16 +398,16 @@ async def test_staff_see_which_mails_ask_and_may_send_them_again_while_they_wait
         await by_mail(p)
         asked = (await post(p)).json()["appointment"]
         await p.mails()
-        [mail] = (await p.staff.get("/v1/mails")).json()["mails"]
+        [mail] = (await p.desk.staff.get("/v1/mails")).json()["mails"]
         assert (mail["event"], mail["audience"], mail["to"]) == ("booking.asked", "client", ADDRESS)
         assert mail["appointment_id"] == asked["id"]
-        answered(await p.staff.post(f"/v1/mails/{mail['id']}/replay"), "mail")
+        answered(await p.desk.staff.post(f"/v1/mails/{mail['id']}/replay"), "mail")
         token = await linked(p)
         answered(await by_link(p, token, "cancel"), "appointment")
-        refused(await p.staff.post(f"/v1/mails/{mail['id']}/replay"), 409, "conflict")
+        refused(await p.desk.staff.post(f"/v1/mails/{mail['id']}/replay"), 409, "conflict")
         p.clock.forward(hours=1)
         await p.work()
-        refused(await p.staff.post(f"/v1/mails/{mail['id']}/replay"), 409, "conflict")
+        refused(await p.desk.staff.post(f"/v1/mails/{mail['id']}/replay"), 409, "conflict")
 
 
 async def test_a_mail_that_comes_too_late_is_not_sent(opening: Opening, mailbox: Mailbox) -> None:
@@ -419,16 +426,16 @@ async def test_a_mail_that_comes_too_late_is_not_sent(opening: Opening, mailbox:
 async def test_a_type_can_be_deleted_once_nothing_waits(opening: Opening) -> None:
     async with opening() as p:
         await by_mail(p)
-        path = f"/v1/calendar/appointment-types/{p.org.type_id}"
+        path = f"/v1/calendar/appointment-types/{p.desk.org.type_id}"
         for what in ("cancel", None):
             await post(p)
             token = await linked(p)
-            refused(await p.staff.delete(path), 409, "in_use")
+            refused(await p.desk.staff.delete(path), 409, "in_use")
             if what:
                 answered(await by_link(p, token, what), "appointment")
             else:
                 p.clock.forward(minutes=30)
-        assert (await p.staff.delete(path)).status_code == 200
+        assert (await p.desk.staff.delete(path)).status_code == 200
         assert await stored(p) == (0, 0)
 
 
@@ -453,14 +460,14 @@ async def test_it_takes_a_server_that_mails_links(
     opening: Opening, lacking: dict[str, str], named: str
 ) -> None:
     async with opening(**lacking) as p:
-        changed = await p.staff.patch("/v1/organization", json={"clients_confirm_by_mail": True})
+        changed = await p.desk.staff.patch("/v1/organization", json={"clients_confirm_by_mail": True})
         body = refused(changed, 400, "invalid_request")
         assert body["error"].startswith("clients_confirm_by_mail can't be true: this server's operator has ")
         assert named in body["error"]
         assert body["details"]["fields"][0]["field"] == "clients_confirm_by_mail"
-        shown = answered(await p.staff.get("/v1/organization"), "organization")
+        shown = answered(await p.desk.staff.get("/v1/organization"), "organization")
         assert shown["clients_confirm_by_mail"] is False
-        await p.settings(clients_confirm_by_mail=False)
+        await p.desk.set_organization(clients_confirm_by_mail=False)
 
 
 async def test_where_no_links_are_mailed_any_more_nobody_books_unconfirmed(opening: Opening) -> None:
@@ -475,8 +482,8 @@ async def test_where_no_links_are_mailed_any_more_nobody_books_unconfirmed(openi
         assert response.headers["retry-after"]
         assert await stored(q) == (0, 0)
         # What is shown may be sent back.
-        shown = answered(await q.staff.get("/v1/organization"), "organization")
-        assert answered(await q.staff.patch("/v1/organization", json=shown), "organization")[
+        shown = answered(await q.desk.staff.get("/v1/organization"), "organization")
+        assert answered(await q.desk.staff.patch("/v1/organization", json=shown), "organization")[
             "clients_confirm_by_mail"
         ]
 
@@ -487,7 +494,7 @@ async def test_nobody_confirms_what_is_anothers(opening: Opening) -> None:
         await post(p)
         token = await linked(p)
         other = await make_org(p.db, p.clock.now())
-        async with client_of(p.app, other.key) as staff:
+        async with client_of(p.desk.app, other.key) as staff:
             assert (await staff.get(APPOINTMENTS)).json()["appointments"] == []
             assert (await staff.get("/v1/mails")).json()["mails"] == []
         refused(
@@ -502,8 +509,12 @@ async def test_the_hold_that_is_used_gives_its_place_to_what_waits(opening: Open
         starts = [f"2024-01-25T{hour:02}:00:00Z" for hour in range(5)]
         held = []
         for start in starts:
-            wish = {"appointment_type_id": p.org.type_id, "start_time": start}
-            held.append(answered(await p.client.post(f"/v1/public/{p.slug}/holds", json=wish), "hold")["id"])
+            wish = {"appointment_type_id": p.desk.org.type_id, "start_time": start}
+            held.append(
+                answered(await p.desk.client.post(f"/v1/public/{p.desk.org.slug}/holds", json=wish), "hold")[
+                    "id"
+                ]
+            )
         refused(await post(p), 409, "too_many_holds")
         for number, (start, id_) in enumerate(zip(starts, held, strict=True)):
             address = f"client{number}@example.com"

@@ -20,13 +20,13 @@ from kalends.delivery.mail import Postman
 from kalends.delivery.mail_troubles import trouble_with
 from kalends.settings import Settings
 from kalends.telemetry import Outage
+from tests.support.certificates import certified
 from tests.support.letters import NOON, letter
 from tests.support.mailbox import Mailbox
 from tests.support.postgres import Postgres
 from tests.support.practice import SENDER, practice
 from tests.support.receiver import Receiver
 from tests.support.server import free_port
-from tests.worker.test_mail import certified
 
 pytestmark = pytest.mark.anyio
 
@@ -287,7 +287,7 @@ async def test_a_webhook_that_fails_is_told_once(own_url: str, mailbox: Mailbox,
     await receiver.open()
     async with practice(own_url, mailbox, webhooks_allow_private=True, smtp_host="") as p:
         hook = {"url": receiver.url("/?token=secret"), "events": ["appointment.*"]}
-        made = await p.staff.post("/v1/webhooks", json=hook)
+        made = await p.desk.staff.post("/v1/webhooks", json=hook)
         assert made.status_code == 201
         told()
         for day in range(1, 4):
@@ -382,7 +382,7 @@ async def test_a_defect_of_the_worker_is_told_once_with_its_trace(
         for _ in range(5):
             await p.worker.take_events()
         [line] = told()
-        assert (line["level"], line["org_id"], line["cause"]) == ("error", p.org.id, "RuntimeError")
+        assert (line["level"], line["org_id"], line["cause"]) == ("error", p.desk.org.id, "RuntimeError")
         assert "odd" in line["exception"]
         monkeypatch.undo()
         await p.work()

@@ -24,12 +24,12 @@ from kalends.settings import Settings
 from kalends.telemetry import configure
 from kalends.vault import CLEAR, SealedError, Vault, read_key
 from kalends.worker import Worker
-from tests.api.conftest import client_of
+from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import make_org
 from tests.support.plans import plan
 from tests.support.receiver import Receiver
-from tests.worker.test_deliveries import is_standard
+from tests.worker.signatures import is_standard
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +38,7 @@ WEBHOOKS = "/v1/webhooks"
 
 
 @dataclass
-class Scene:
+class KeyedServers:
     """A server and its workers, each with keys of its own."""
 
     url: str
@@ -104,17 +104,17 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(own_url: str) -> AsyncIterator[Scene]:
+async def scene(own_url: str) -> AsyncIterator[KeyedServers]:
     clock, poster = StoppedClock(SystemClock().now()), Poster(allow_private=True)
     app = create_app(Settings(database_url=own_url, worker=False), clock=clock)
     async with app.router.lifespan_context(app), Receiver() as receiver:
         db: Database = app.state.context.database
         org = await make_org(db, clock.now())
-        yield Scene(own_url, db, org.id, org.key, clock, receiver, poster)
+        yield KeyedServers(own_url, db, org.id, org.key, clock, receiver, poster)
     await poster.close()
 
 
-async def test_a_secret_is_stored_encrypted_and_signs(scene: Scene) -> None:
+async def test_a_secret_is_stored_encrypted_and_signs(scene: KeyedServers) -> None:
     hook = await scene.hook(key=NEW)
     row = await scene.row(hook)
     assert hook["secret"] not in str(row)
@@ -131,7 +131,7 @@ async def test_a_secret_is_stored_encrypted_and_signs(scene: Scene) -> None:
         assert is_standard(scene.receiver.got[1], secret)
 
 
-async def test_without_a_key_secrets_stand_in_clear_as_before(scene: Scene) -> None:
+async def test_without_a_key_secrets_stand_in_clear_as_before(scene: KeyedServers) -> None:
     hook = await scene.hook()
     row = await scene.row(hook)
     assert (row.secret, row.sealed_by) == (hook["secret"], "")
@@ -139,7 +139,7 @@ async def test_without_a_key_secrets_stand_in_clear_as_before(scene: Scene) -> N
     assert await scene.row(hook) == row
 
 
-async def test_what_stands_in_clear_is_read_and_then_encrypted_by_the_worker(scene: Scene) -> None:
+async def test_what_stands_in_clear_is_read_and_then_encrypted_by_the_worker(scene: KeyedServers) -> None:
     hook = await scene.hook()
     rotated = await scene.ask("POST", f"{WEBHOOKS}/{hook['id']}/rotate-secret")
     worker = scene.worker(NEW)
@@ -155,7 +155,7 @@ async def test_what_stands_in_clear_is_read_and_then_encrypted_by_the_worker(sce
         assert is_standard(got, rotated["secret"])
 
 
-async def test_a_key_is_changed_for_another(scene: Scene) -> None:
+async def test_a_key_is_changed_for_another(scene: KeyedServers) -> None:
     hook = await scene.hook(key=OLD)
     before = await scene.row(hook)
     both = scene.worker(NEW, OLD)
@@ -172,14 +172,14 @@ async def test_a_key_is_changed_for_another(scene: Scene) -> None:
     assert all(is_standard(got, hook["secret"]) for got in scene.receiver.got)
 
 
-async def test_encryption_may_be_given_up(scene: Scene) -> None:
+async def test_encryption_may_be_given_up(scene: KeyedServers) -> None:
     hook = await scene.hook(key=OLD)
     await scene.worker("", OLD).forget()
     row = await scene.row(hook)
     assert (row.secret, row.sealed_by) == (hook["secret"], "")
 
 
-async def test_many_are_encrypted_in_slices(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_are_encrypted_in_slices(scene: KeyedServers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook_secrets, "_MOST_AT_ONCE", 2)
     hooks = [await scene.hook(f"/{n}", key=OLD if n == 1 else "") for n in range(5)]
     await scene.worker(NEW).forget()  # which can't read one of them, and passes it by
@@ -191,7 +191,7 @@ async def test_many_are_encrypted_in_slices(scene: Scene, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("key", ["", NEW])
 async def test_without_the_right_key_nothing_is_lost_and_the_log_says_what_to_do(
-    scene: Scene, key: str, capsys: pytest.CaptureFixture[str]
+    scene: KeyedServers, key: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure("info")
     hook = await scene.hook(key=OLD)
@@ -219,7 +219,7 @@ async def test_without_the_right_key_nothing_is_lost_and_the_log_says_what_to_do
     assert [each for each in await scene.pending() if each[0] != "delivered"] == []
 
 
-async def test_a_new_secret_is_made_without_the_key_of_the_old_one(scene: Scene) -> None:
+async def test_a_new_secret_is_made_without_the_key_of_the_old_one(scene: KeyedServers) -> None:
     hook = await scene.hook(key=OLD)
     worker = scene.worker(NEW)
     await scene.happen()
@@ -230,7 +230,7 @@ async def test_a_new_secret_is_made_without_the_key_of_the_old_one(scene: Scene)
     assert is_standard(scene.receiver.got[0], rotated["secret"])
 
 
-async def test_what_is_copied_from_another_webhook_opens_nothing(scene: Scene) -> None:
+async def test_what_is_copied_from_another_webhook_opens_nothing(scene: KeyedServers) -> None:
     mine, theirs = await scene.hook("/mine", key=NEW), await scene.hook("/theirs", key=NEW)
     secret = (await scene.row(theirs)).secret
 
@@ -243,7 +243,7 @@ async def test_what_is_copied_from_another_webhook_opens_nothing(scene: Scene) -
     assert scene.receiver.got[0].path == "/theirs"
 
 
-async def test_old_secrets_are_forgotten_after_their_day(scene: Scene) -> None:
+async def test_old_secrets_are_forgotten_after_their_day(scene: KeyedServers) -> None:
     hook = await scene.hook(key=NEW)
     await scene.ask("POST", f"{WEBHOOKS}/{hook['id']}/rotate-secret", key=NEW)
     worker = scene.worker(NEW)
@@ -256,7 +256,7 @@ async def test_old_secrets_are_forgotten_after_their_day(scene: Scene) -> None:
     assert (row.old_secret, row.old_secret_until) == (None, None)
 
 
-async def test_outdated_secrets_are_found_along_an_index(scene: Scene) -> None:
+async def test_outdated_secrets_are_found_along_an_index(scene: KeyedServers) -> None:
     for n in range(3):
         await scene.hook(f"/{n}")
 

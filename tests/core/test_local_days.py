@@ -1,0 +1,143 @@
+"""Days and stamps of the wall clock, and instants as seconds."""
+
+from collections import Counter
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kalends.core.hours import (
+    count_by_local_day,
+    day_named,
+    day_number,
+    local_day,
+    local_days,
+    local_stamp,
+    moment,
+    seconds,
+)
+from tests.core.slow import DAY, FIRST, LAST, MINUTE, at, clocks, day_of, wall_of
+
+
+@pytest.mark.parametrize(
+    ("zone", "first", "last", "spans"),
+    [
+        ("UTC", "2024-06-03", "2024-06-03", ["2024-06-03T00:00Z 2024-06-04T00:00Z"]),
+        ("Asia/Kathmandu", "2024-06-03", "2024-06-04", ["2024-06-02T18:15Z 2024-06-04T18:15Z"]),
+        ("Europe/Berlin", "2024-03-31", "2024-03-31", ["2024-03-30T23:00Z 2024-03-31T22:00Z"]),
+        ("Europe/Berlin", "2024-10-27", "2024-10-27", ["2024-10-26T22:00Z 2024-10-27T23:00Z"]),
+        ("America/Sao_Paulo", "2018-11-04", "2018-11-04", ["2018-11-04T03:00Z 2018-11-05T02:00Z"]),
+        # Left after its first minute, and come back to.
+        (
+            "America/St_Johns",
+            "2006-10-28",
+            "2006-10-28",
+            ["2006-10-28T02:30Z 2006-10-29T02:30Z", "2006-10-29T02:31Z 2006-10-29T03:30Z"],
+        ),
+        (
+            "America/St_Johns",
+            "2006-10-29",
+            "2006-10-29",
+            ["2006-10-29T02:30Z 2006-10-29T02:31Z", "2006-10-29T03:30Z 2006-10-30T03:30Z"],
+        ),
+        ("America/St_Johns", "2006-10-28", "2006-10-29", ["2006-10-28T02:30Z 2006-10-30T03:30Z"]),
+        ("Pacific/Apia", "2011-12-30", "2011-12-30", []),
+        ("UTC", "2024-06-03", "2024-06-02", []),
+    ],
+)
+def test_local_days(zone: str, first: str, last: str, spans: list[str]) -> None:
+    days = (day_number(date.fromisoformat(each)) for each in (first, last))
+    expected = [(at(start), at(end)) for start, end in (span.split() for span in spans)]
+    assert list(local_days(zone, *days)) == expected
+
+
+@settings(max_examples=100)
+@given(
+    clock=clocks(),
+    days_before=st.integers(0, 2),
+    days_after=st.integers(0, 2),
+    by=st.lists(st.integers(-2 * DAY, 2 * DAY), max_size=30),
+)
+def test_local_days_are_what_every_clock_shows(
+    clock: tuple[str, int], days_before: int, days_after: int, by: list[int]
+) -> None:
+    zone, near = clock
+    today = day_number(day_of(zone, near))
+    first, last = today - days_before, today + days_after
+    allowed = local_days(zone, first, last)
+    asked = [near + each for each in (*range(-2, 3), *range(-3 * DAY, 3 * DAY, 30 * MINUTE), *by)]
+    days = [day_number(day_of(zone, each)) for each in asked]
+    assert [local_day(zone, each) for each in asked] == days
+    assert [each in allowed for each in asked] == [first <= day <= last for day in days]
+    assert count_by_local_day(zone, asked) == Counter(days)
+    assert [local_stamp(each, zone) for each in asked] == [wall_of(zone, each).isoformat() for each in asked]
+
+
+def test_nothing_to_count() -> None:
+    assert count_by_local_day("Europe/Berlin", []) == Counter()
+
+
+@pytest.mark.parametrize(
+    ("second", "zone", "shown"),
+    [
+        (0, "UTC", "1970-01-01T00:00:00+00:00"),
+        (-1, "America/New_York", "1969-12-31T18:59:59-05:00"),
+        (at("2024-10-27T00:30Z"), "Europe/Berlin", "2024-10-27T02:30:00+02:00"),
+        (at("2024-10-27T01:30Z"), "Europe/Berlin", "2024-10-27T02:30:00+01:00"),
+        (at("2024-06-03T00:00Z"), "America/St_Johns", "2024-06-02T21:30:00-02:30"),
+        (at("1900-01-01T00:00Z"), "Africa/Monrovia", "1899-12-31T23:16:52-00:43:08"),
+        (FIRST, "UTC", "0001-01-01T00:00:00+00:00"),
+        (FIRST, "Etc/GMT-14", "0001-01-01T14:00:00+14:00"),
+        (LAST, "Etc/GMT+12", "9999-12-31T11:59:59-12:00"),
+        # Not a year that a date can have: in UTC, then.
+        (FIRST, "Etc/GMT+12", "0001-01-01T00:00:00Z"),
+        (LAST, "Etc/GMT-14", "9999-12-31T23:59:59Z"),
+    ],
+)
+def test_local_stamp(second: int, zone: str, shown: str) -> None:
+    assert local_stamp(second, zone) == shown
+
+
+@pytest.mark.parametrize(
+    ("instant", "second"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("1970-01-01T01:00:01+01:00", 1),
+        ("1970-01-01T00:00:01.999999Z", 1),
+        ("1969-12-31T23:59:59.5Z", -1),
+        ("0001-01-01T00:00:00Z", FIRST),
+        ("9999-12-31T23:59:59Z", LAST),
+    ],
+)
+def test_seconds_and_back(instant: str, second: int) -> None:
+    asked = datetime.fromisoformat(instant)
+    assert seconds(asked) == second
+    assert moment(second) == asked.replace(microsecond=0)
+    assert moment(second).tzinfo is UTC
+
+
+def test_moments_off_the_calendar_are_its_first_and_its_last() -> None:
+    assert moment(FIRST - 1) == moment(-(10**12)) == moment(FIRST)
+    assert moment(LAST + 1) == moment(10**12) == moment(LAST)
+
+
+@pytest.mark.parametrize(
+    ("day", "number"),
+    [
+        ("1970-01-01", 0),
+        ("1969-12-31", -1),
+        ("2024-02-29", 19_782),
+        ("0001-01-01", -719_162),
+        ("9999-12-31", 2_932_896),
+    ],
+)
+def test_days_are_counted_from_1970(day: str, number: int) -> None:
+    assert day_number(date.fromisoformat(day)) == number
+    assert day_named(number) == date.fromisoformat(day)
+
+
+def test_days_off_the_calendar_are_its_first_and_its_last() -> None:
+    assert day_named(-719_163) == date(1, 1, 1)
+    assert day_named(2_932_897) == date(9999, 12, 31)
+    assert day_named(5_000_000) == date(9999, 12, 31)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -55,7 +57,7 @@ async def test_create_answers_as_documented(client: httpx.AsyncClient, org: Org)
 
 
 async def test_create_keeps_every_field(client: httpx.AsyncClient, org: Org) -> None:
-    sent = {
+    sent: dict[str, Any] = {
         "client_language": "pt-BR",
         "client_notes": "Parking?\nBlue car.",
         "internal_notes": "VIP",

@@ -11,8 +11,9 @@ from sqlalchemy import select
 from kalends.db.database import Tx
 from kalends.db.tables import events
 from tests.support.desk import APPOINTMENTS
+from tests.support.letters import BASE
 from tests.support.organizations import JANE
-from tests.support.practice import BASE, Opening, Practice
+from tests.support.practice import Opening, Practice
 from tests.support.readable import readably
 
 pytestmark = pytest.mark.anyio

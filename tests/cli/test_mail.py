@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.support import commands
+from tests.support.letters import SENDER
 from tests.support.mailbox import Mailbox
-from tests.support.practice import SENDER
 from tests.support.server import free_port
 
 pytestmark = pytest.mark.anyio

@@ -211,7 +211,7 @@ async def book_jane(staff: httpx.AsyncClient, org: Org, start: str = START, **fi
 async def open_desk(app: FastAPI, **fields: Any) -> Desk:
     """The desk of a new organization, which is open from nine to five every day."""
     context = app.state.context
-    names = {"organization": "Doe & Daughters", "key_name": "Reception"}
-    desk = Desk(app, await make_org(context.database, context.clock.now(), **names, **fields))
+    named: dict[str, Any] = {"organization": "Doe & Daughters", "key_name": "Reception"}
+    desk = Desk(app, await make_org(context.database, context.clock.now(), **named | fields))
     await desk.open(*week("09:00-17:00"))
     return desk

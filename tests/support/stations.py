@@ -16,9 +16,9 @@ from kalends.services.outbox import event_order
 from kalends.services.setup.organizations import MOST_FORMER_SLUGS
 from tests.support.organizations import JANE
 from tests.support.receiver import Receiver
-from tests.support.tour import CLIENT, FRIDAY, HOOK, LIMIT, START, TYPE, Tour
+from tests.support.tour import FRIDAY, HOOK, LIMIT, START, TYPE, Tour
 
-WISH = {"appointment_type_id": TYPE, "start_time": START, **CLIENT, "client_phone": JANE["client_phone"]}
+WISH: dict[str, Any] = JANE | {"appointment_type_id": TYPE}
 """The reference's own example."""
 THURSDAY = START[:10]
 CLIENT = WISH | {"start_time": f"{FRIDAY}T09:00:00Z", "answers": {"first_visit": True}}

@@ -20,8 +20,9 @@ from kalends.services.outbox import event_order, event_pages
 from tests.support.answers import refused
 from tests.support.components import value
 from tests.support.desk import APPOINTMENTS
+from tests.support.letters import BASE
 from tests.support.mailbox import Mailbox, Received
-from tests.support.practice import BASE, Opening, Practice, practice
+from tests.support.practice import Opening, Practice, practice
 
 pytestmark = pytest.mark.anyio
 

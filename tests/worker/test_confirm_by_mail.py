@@ -13,9 +13,10 @@ from kalends.db.tables import appointments, events, manage_links, organizations
 from tests.support.answers import answered, refused
 from tests.support.clients import client_of
 from tests.support.desk import APPOINTMENTS
+from tests.support.letters import BASE
 from tests.support.mailbox import Mailbox, Received
 from tests.support.organizations import JANE, make_org
-from tests.support.practice import BASE, DESK, Opening, Practice
+from tests.support.practice import DESK, Opening, Practice
 
 pytestmark = pytest.mark.anyio
 

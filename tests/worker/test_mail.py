@@ -8,8 +8,9 @@ import pytest
 from icalendar import Calendar
 
 from tests.support.desk import APPOINTMENTS
+from tests.support.letters import SENDER
 from tests.support.organizations import make_org
-from tests.support.practice import DESK, SENDER, Opening, Practice
+from tests.support.practice import DESK, Opening, Practice
 from tests.worker.mails import JANE, TO_BE_CONFIRMED, told, travel
 
 pytestmark = pytest.mark.anyio

@@ -10,9 +10,8 @@ from kalends.core.messages import Outcome
 from kalends.delivery.mail import Postman
 from kalends.settings import Settings
 from tests.support.certificates import certified
-from tests.support.letters import NOON, letter
+from tests.support.letters import NOON, SENDER, letter
 from tests.support.mailbox import Mailbox
-from tests.support.practice import SENDER
 
 pytestmark = pytest.mark.anyio
 

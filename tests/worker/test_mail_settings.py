@@ -14,9 +14,10 @@ from kalends.settings import Settings
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.desk import APPOINTMENTS
+from tests.support.letters import SENDER
 from tests.support.mailbox import Mailbox
 from tests.support.organizations import links_of, make_org
-from tests.support.practice import SENDER, Opening
+from tests.support.practice import Opening
 from tests.worker.mails import JANE
 
 pytestmark = pytest.mark.anyio

@@ -8,8 +8,9 @@ from icalendar import Calendar
 
 from tests.support.answers import refused
 from tests.support.desk import APPOINTMENTS
+from tests.support.letters import BASE, SENDER
 from tests.support.mailbox import Received
-from tests.support.practice import BASE, DESK, SENDER, Opening
+from tests.support.practice import DESK, Opening
 from tests.worker.mails import JANE, ON_THURSDAY, TO_BE_CONFIRMED, told, travel
 
 pytestmark = pytest.mark.anyio

@@ -21,10 +21,10 @@ from kalends.delivery.mail_troubles import trouble_with
 from kalends.settings import Settings
 from kalends.telemetry import Outage
 from tests.support.certificates import certified
-from tests.support.letters import NOON, letter
+from tests.support.letters import NOON, SENDER, letter
 from tests.support.mailbox import Mailbox
 from tests.support.postgres import Postgres
-from tests.support.practice import SENDER, practice
+from tests.support.practice import practice
 from tests.support.receiver import Receiver
 from tests.support.server import free_port
 

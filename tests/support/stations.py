@@ -18,7 +18,7 @@ from tests.support.organizations import JANE
 from tests.support.receiver import Receiver
 from tests.support.tour import FRIDAY, HOOK, LIMIT, START, TYPE, Tour
 
-WISH: dict[str, Any] = JANE | {"appointment_type_id": TYPE}
+WISH: dict[str, Any] = {"appointment_type_id": TYPE} | JANE
 """The reference's own example."""
 THURSDAY = START[:10]
 CLIENT = WISH | {"start_time": f"{FRIDAY}T09:00:00Z", "answers": {"first_visit": True}}

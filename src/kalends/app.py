@@ -116,6 +116,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await key_use.flush()
+            await rate_limits.close()
             await database.close()
             if traces is not None:
                 traces.close()

@@ -84,7 +84,7 @@ async def test_starts_at_the_ends_of_the_calendar(counter: Counter, buffers: int
 
 @asking
 async def test_windows_of_no_length_are_refused(counter: Counter) -> None:
-    client = counter.desk.client
+    client = counter.desk.staff
     before = (await client.get(f"{BASE}/availability")).json()
     for hours in (
         "09:00-09:00",
@@ -168,7 +168,7 @@ async def test_five_hundred_windows(counter: Counter) -> None:
         assert len(listed(response)) == 13 * 500 + 71 - 5_000
         assert "next" not in response.json()
     more = [*windows, window("23:00-23:05", day_of_week=0)]
-    malformed(await desk.client.put(f"{BASE}/availability", json={"schedules": more}), field="schedules")
+    malformed(await desk.staff.put(f"{BASE}/availability", json={"schedules": more}), field="schedules")
     assert len(await desk.starts("2024-02-04", "2024-02-10")) == 500
 
 

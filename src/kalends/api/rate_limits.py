@@ -118,6 +118,12 @@ class RateLimits:
             return self._of(kind).count(who, time.time())
         return await self._reached(self._shared.get(f"{kind}/{who}"))
 
+    async def close(self) -> None:
+        """Close the connections to Redis. `limits` has no call for that, but its client has."""
+        bridge = getattr(self._shared, "bridge", None)
+        if bridge is not None:
+            await bridge.storage.aclose()
+
     def _of(self, kind: str) -> Hours:
         if (hours := self._memory.get(kind)) is None:
             hours = self._memory[kind] = Hours()

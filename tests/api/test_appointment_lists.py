@@ -10,6 +10,7 @@ from kalends.db.database import Database
 from tests.support.answers import refused
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.databases import on_sqlite
 from tests.support.desk import book_jane
 from tests.support.organizations import Org, make_org
 
@@ -199,6 +200,7 @@ async def test_updated_since_lists_by_last_change(
     refused(other_order, 400, "invalid_request")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "query",
     [

@@ -8,6 +8,7 @@ from kalends.db.database import Database
 from tests.support.answers import answered, refused
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.databases import on_sqlite
 from tests.support.organizations import Org, make_org
 
 pytestmark = pytest.mark.anyio
@@ -110,6 +111,7 @@ async def test_create_says_what_is_required(client: httpx.AsyncClient, body: dic
     assert answer["error"] == "name and durationMinutes are required"
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -16,6 +16,7 @@ from icalendar import Calendar, Event
 
 from kalends.clock import SystemClock
 from kalends.core.hours import stamp
+from tests.support.databases import on_sqlite
 from tests.support.mailbox import Mailbox
 from tests.support.organizations import new_org
 from tests.support.practice import practice
@@ -113,6 +114,7 @@ async def test_a_caldav_server_takes_a_change_for_the_same_entry(
     await mailbox.close()
 
 
+@on_sqlite
 def test_a_synchronizer_finds_nothing_new_where_nothing_has_changed(url: str, tmp_path: Path) -> None:
     org = asyncio.run(new_org(url))
     disk = tmp_path / "disk"

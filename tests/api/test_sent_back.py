@@ -12,6 +12,7 @@ from kalends.db.database import Database
 from tests.support.answers import answered, refused
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.databases import on_sqlite
 from tests.support.desk import open_desk
 from tests.support.organizations import Org, make_org, stored
 
@@ -216,6 +217,7 @@ async def test_another_value_is_set_or_refused_by_name(
     assert refusals >= 4
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -395,6 +397,7 @@ CASINGS: list[tuple[str, str, dict[str, Any], str, str]] = [
 ]
 
 
+@on_sqlite
 @pytest.mark.parametrize(("method", "path", "body", "sent", "meant"), CASINGS)
 async def test_another_casing_of_a_known_name_is_refused(
     client: httpx.AsyncClient,
@@ -419,6 +422,7 @@ async def test_another_casing_of_a_known_name_is_refused(
     assert await stored(db, org) == 0
 
 
+@on_sqlite
 @things
 async def test_another_casing_is_refused_of_whatever_is_shown(
     client: httpx.AsyncClient, org: Org, make: Make
@@ -454,6 +458,7 @@ async def test_what_is_missing_is_said_first_with_what_was_sent_for_it(
     ]["fields"]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("path", "body", "extra"),
     [
@@ -489,6 +494,7 @@ OURS: list[tuple[str, dict[str, Any], str, Any]] = [
 ]
 
 
+@on_sqlite
 @pytest.mark.parametrize(("path", "body", "field", "value"), OURS)
 async def test_creates_of_ours_refuse_what_they_do_not_take(
     client: httpx.AsyncClient, org: Org, path: str, body: dict[str, Any], field: str, value: Any

@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from tests.support.answers import answered, refused
+from tests.support.databases import on_sqlite
 from tests.support.desk import APPOINTMENTS, Desk, open_desk
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +107,7 @@ async def test_what_stays_as_it_is_need_not_be_asked_any_more(page: Desk, booked
     ]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("wrong", "field", "reason"),
     [

@@ -180,7 +180,7 @@ def test_a_port_in_use_is_one_line(tmp_path: Path, sqlite_template: Path) -> Non
         assert f"can't listen on 127.0.0.1 port {server.port}" in line
 
 
-@pytest.mark.parametrize("number", [4, pytest.param(10, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("number", [3, pytest.param(10, marks=pytest.mark.torture)])
 def test_several_servers_may_start_on_one_unmigrated_database(empty_url: str, number: int) -> None:
     servers = [Server(empty_url).start() for _ in range(number)]
     try:

@@ -142,6 +142,7 @@ def _warnings(text: str) -> list[dict[str, Any]]:
     return [line for line in map(json.loads, text.splitlines()) if "time zone data" in line["event"]]
 
 
+@pytest.mark.parametrize("empty_url", ["sqlite"], indirect=True)
 def test_a_server_warns_that_another_of_its_database_uses_other_data(empty_url: str, tmp_path: Path) -> None:
     folder = zone_folder(tmp_path / "zoneinfo", 3, f"# version {OLDER}")
     logs = [tmp_path / name for name in ("first", "second", "third")]

@@ -142,6 +142,9 @@ def work(settings: Settings, *, announce: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
 
     async def run() -> None:
+        if (this := asyncio.current_task()) is not None:
+            # An exit raised in the middle of a step would be logged as a defect.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
         async with opened(settings.database_url) as first:
             await ready(first)
         database = open_database(settings.database_url, pool_size=5, told=True)
@@ -157,7 +160,7 @@ def work(settings: Settings, *, announce: Callable[[], None]) -> None:
         finally:
             await database.close()
 
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt, asyncio.CancelledError):
         asyncio.run(run())
 
 

@@ -261,7 +261,7 @@ chances = st.randoms(use_true_random=True)
 
 
 @pytest.mark.parametrize(
-    ("examples", "most"), [(8, 4), pytest.param(400, 30, marks=pytest.mark.torture, id="torture")]
+    ("examples", "most"), [(5, 4), pytest.param(400, 30, marks=pytest.mark.torture, id="torture")]
 )
 def test_staff_can_book_what_is_listed_and_nothing_else(url: str, examples: int, most: int) -> None:
     seen: Counter[str] = Counter()
@@ -307,7 +307,7 @@ async def _calendars_add_up(practice: PlannedDesk, law: Law) -> None:
 
 
 @pytest.mark.parametrize(
-    ("examples", "most"), [(8, 3), pytest.param(200, 20, marks=pytest.mark.torture, id="torture")]
+    ("examples", "most"), [(5, 3), pytest.param(200, 20, marks=pytest.mark.torture, id="torture")]
 )
 def test_clients_can_book_what_is_listed_and_nothing_else(url: str, examples: int, most: int) -> None:
     seen: Counter[str] = Counter()

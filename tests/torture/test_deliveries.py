@@ -50,7 +50,7 @@ def test_three_workers_deliver_everything_once(
     asyncio.run(_share(own_url, tmp_path / "log", hooks, happening))
 
 
-@pytest.mark.parametrize("bookings", [150, pytest.param(10_000, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("bookings", [80, pytest.param(10_000, marks=pytest.mark.torture)])
 def test_nothing_is_lost_where_receivers_fail_and_workers_are_killed(
     own_url: str, tmp_path: Path, bookings: int
 ) -> None:

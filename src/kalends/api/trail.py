@@ -23,6 +23,8 @@ class Trail:
 
 def trail_of(scope: Mapping[str, Any]) -> Trail:
     """Return the trail of a request, which begins when it is first asked for."""
-    trail = scope["state"].setdefault("trail", Trail())
-    assert isinstance(trail, Trail)
+    state: dict[str, Any] = scope["state"]
+    trail: Trail | None = state.get("trail")
+    if trail is None:
+        trail = state["trail"] = Trail()
     return trail

@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from kalends.clock import Clock
 from kalends.core.errors import Unavailable
@@ -33,6 +34,8 @@ RECORD_SECONDS = 2
 """How long what was delivered may stay unrecorded: if the worker dies meanwhile, it is delivered again."""
 RECORD_PAUSES = (0.5, 1, 2, 4)
 """How long to wait before the database is asked again to record it."""
+STOP_SECONDS = 5
+"""How long a stop waits for what is just being stored."""
 UNREADABLE = timedelta(seconds=60)
 """How long a webhook is left alone whose secret can't be read."""
 
@@ -51,10 +54,11 @@ class Courier:
         metrics: Metrics | None = None,
         pace: Pace | None = None,
         fresh: Mapping[str, timedelta] = leases.FRESH,
+        record_pauses: Sequence[float] = RECORD_PAUSES,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """`chance` spreads retries: it returns a number between 0 and 1. `fresh` says, for each kind of
-        receiver, how long after a batch was taken an attempt may begin."""
+        receiver, how long after a batch was taken an attempt may begin. `record_pauses` are seconds."""
         self._database = database
         self._clock = clock
         self._poster = poster
@@ -63,6 +67,7 @@ class Courier:
         self._metrics = metrics
         self._pace = pace or Pace()
         self._fresh = fresh
+        self._record_pauses = record_pauses
         self._chance = chance
         self._delivering: set[asyncio.Task[None]] = set()
         self._silences: dict[str, int] = {}
@@ -161,7 +166,7 @@ class Courier:
                     break
         finally:
             untried = [each for each in batch.due if each.id not in begun]
-            await asyncio.shield(self._record(lease, tried, untried))
+            await _stored(self._record(lease, tried, untried))
         return None
 
     async def _send(self, batch: Batch, content: Message | Letter, patience: float) -> Outcome | None:
@@ -175,7 +180,7 @@ class Courier:
     async def _record(self, lease: Lease, tried: list[Tried], untried: list[Due]) -> None:
         """Record what was delivered, or it would be delivered again: a database that is busy, or unreachable
         for a moment, is asked again."""
-        for seconds in RECORD_PAUSES:
+        for seconds in self._record_pauses:
             try:
                 await self._database.write(attempts.record, lease, tried, untried)
             except Unavailable:
@@ -215,11 +220,24 @@ class Courier:
 
     async def _give_back(self, lease: Lease, wait: timedelta | None) -> None:
         try:
-            await asyncio.shield(self._database.write(leases.release, lease, self._clock.now(), wait))
+            await _stored(self._database.write(leases.release, lease, self._clock.now(), wait))
         except Unavailable:
             pass  # the lease ends by itself
         except Exception as error:  # noqa: BLE001 - as above
             self._defects.fails("leases", type(error).__name__, exc_info=True)
+
+
+async def _stored(work: Coroutine[Any, Any, None]) -> None:
+    """Wait until something is stored. If this is cancelled meanwhile, wait a little longer: the database is
+    closed next, and a write that goes on by itself would lose its connection."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=STOP_SECONDS)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 def _webhook(lease: Lease) -> dict[str, str]:

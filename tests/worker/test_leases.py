@@ -37,13 +37,45 @@ class Forgetful:
         return await self._database.write(unit, *args, **kw)
 
 
+class Slow:
+    """A database that takes its time to record: `begun` is set once it is about it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.begun = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    async def write(self, unit: Any, *args: Any, **kw: Any) -> Any:
+        if unit is attempts.record:
+            self.begun.set()
+            await asyncio.sleep(0.2)
+        return await self._database.write(unit, *args, **kw)
+
+
+async def test_a_worker_that_is_stopped_records_what_it_has_delivered(desk: WebhookDesk) -> None:
+    """When it has stopped, the database is closed: nothing may be written after that."""
+    hook = await desk.hook()
+    await desk.happen()
+    slow: Any = Slow(desk.db)
+    stopping = desk.another(slow)
+    await stopping.take_events()
+    await slow.begun.wait()
+    await stopping.courier.stop()
+    delivery = await desk.only(hook)
+    assert (delivery.status, delivery.attempts) == ("delivered", 1)
+    leased = select(receivers.c.leased_until).where(receivers.c.id == hook.id)
+    assert await desk.db.read(lambda tx: tx.execute(leased).scalar_one()) is None
+
+
 async def test_what_was_delivered_but_not_recorded_is_delivered_again_with_the_same_id(
     desk: WebhookDesk,
 ) -> None:
     hook = await desk.hook()
     [event] = await desk.happen()
     dying: Any = Forgetful(desk.db)
-    assert await desk.turn(desk.another(dying)) == 1
+    assert await desk.turn(desk.another(dying, record_pauses=())) == 1
     assert (await desk.only(hook)).attempts == 0
     began = desk.clock.now()
     assert await desk.turn() == 0, "while the lease lives nobody else delivers"

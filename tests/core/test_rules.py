@@ -1,31 +1,20 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import chain, combinations
-from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalends.core.rules import Period, Terms, span_of_periods, week_of
-from tests.core.slow import DAY, FIRST, HOUR, LAST, at, clocks, daily, day_of
-
-PERIODS: Sequence[Period] = get_args(Period)
+from tests.core.offers import PERIODS, TERMS
+from tests.core.slow import DAY, FIRST, LAST, at, clocks, daily, day_of
 
 
 def _terms(zone: str, caps: Sequence[Period], week_start: int = 1) -> Terms:
-    return Terms(
-        is_active=True,
-        duration=HOUR,
-        buffer_before=0,
-        buffer_after=0,
-        interval=HOUR,
-        min_notice_hours=0,
-        max_days_ahead=None,
-        caps=dict.fromkeys(caps, 1),
-        week_start=week_start,
-        schedule=daily(zone, "09:00-17:00"),
-    )
+    schedule = daily(zone, "09:00-17:00")
+    return replace(TERMS, caps=dict.fromkeys(caps, 1), week_start=week_start, schedule=schedule)
 
 
 def _are_in_one(period: Period, week_start: int, one: date, other: date) -> bool:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import text
 
 from kalends.clock import SystemClock
 from kalends.core.errors import Unavailable
 from kalends.db.opening import open_database
+from tests.support.processes import everyday_two_workers
 from tests.support.server import serving
 from tests.torture.rivals import DAY, FIRST, HOUR, PATIENCE, Ask, Rivals, Served, code_of, opened
 
@@ -25,14 +25,7 @@ ALLOWED = {
 }
 
 
-@pytest.mark.parametrize(
-    ("options", "seconds"),
-    [
-        pytest.param(["--workers", "2"], 3, id="two workers"),
-        pytest.param([], 20, id="one process, large", marks=pytest.mark.torture),
-        pytest.param(["--workers", "2"], 20, id="two workers, large", marks=pytest.mark.torture),
-    ],
-)
+@everyday_two_workers("seconds", everyday=3, torture=20)
 def test_whatever_is_moved_at_once_nobody_waits_in_a_ring(
     empty_url: str, tmp_path: Path, options: list[str], seconds: int
 ) -> None:

@@ -3,22 +3,14 @@
 import asyncio
 import random
 
-import pytest
-
 from tests.support.books import check_books
 from tests.support.load import Load
 from tests.support.organizations import new_org
+from tests.support.processes import everyday_two_workers
 from tests.support.server import Server
 
 
-@pytest.mark.parametrize(
-    ("options", "kills"),
-    [  # every day two processes will do: they are harder than one
-        pytest.param(["--workers", "2"], 2, id="two workers"),
-        pytest.param([], 20, id="one process, long", marks=pytest.mark.torture),
-        pytest.param(["--workers", "2"], 20, id="two workers, long", marks=pytest.mark.torture),
-    ],
-)
+@everyday_two_workers("kills", everyday=2, torture=20)
 def test_a_killed_server_keeps_its_promises(url: str, options: list[str], kills: int) -> None:
     asyncio.run(_kill_under_load(url, options, kills))
 

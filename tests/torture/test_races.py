@@ -3,26 +3,18 @@
 import asyncio
 from collections import Counter
 
-import pytest
-
 from tests.support.books import check_books
 from tests.support.load import PATH
 from tests.support.organizations import new_org
 from tests.support.patient import crowd
+from tests.support.processes import everyday_two_workers
 from tests.support.server import serving
 
 CLIENTS = 200
 SLOWEST_SECONDS = 2.0
 
 
-@pytest.mark.parametrize(
-    ("options", "rounds"),
-    [  # every day two processes will do: they are harder than one
-        pytest.param(["--workers", "2"], 2, id="two workers"),
-        pytest.param([], 20, id="one process, long", marks=pytest.mark.torture),
-        pytest.param(["--workers", "2"], 20, id="two workers, long", marks=pytest.mark.torture),
-    ],
-)
+@everyday_two_workers("rounds", everyday=2, torture=20)
 def test_of_200_clients_who_want_one_slot_one_gets_it(url: str, options: list[str], rounds: int) -> None:
     with serving(url, *options) as server:
         slowest = asyncio.run(_race(url, server.port, rounds))

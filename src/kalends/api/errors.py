@@ -295,7 +295,7 @@ def documented(
             status_of(refusal),
             {"model": model, "description": "", "content": {"application/json": {"examples": {}}}},
         )
-        sentence = " ".join((refusal.__doc__ or "").split())
+        sentence = refusal.sentence()
         entry["description"] = (entry["description"] + " " + sentence).strip()
         entry["content"]["application/json"]["examples"][refusal.code] = {
             "summary": sentence,

@@ -29,10 +29,10 @@ def _share(document: Json, kind: str, places: list[Place]) -> None:
         if not others:
             continue
         numbers[name] += 1
-        said = name if numbers[name] == 1 else f"{name}_{numbers[name]}"
-        shared[said] = holder[key]
+        shared_name = name if numbers[name] == 1 else f"{name}_{numbers[name]}"
+        shared[shared_name] = holder[key]
         for where, its_key, _ in ((holder, key, name), *others):
-            where[its_key] = {"$ref": f"#/components/{kind}/{said}"}
+            where[its_key] = {"$ref": f"#/components/{kind}/{shared_name}"}
 
 
 def _examples(operation: Json) -> Iterator[Place]:

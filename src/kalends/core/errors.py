@@ -31,8 +31,13 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
 
     code: ClassVar[str] = "refused"
 
+    @classmethod
+    def sentence(cls) -> str:
+        """Return what it says unless it is raised with a message: its docstring, in one line."""
+        return " ".join((cls.__doc__ or "").split())
+
     def __init__(self, message: str | None = None, /, **details: Any) -> None:
-        self.message = message or " ".join((self.__doc__ or "").split())
+        self.message = message or self.sentence()
         self.details: Mapping[str, Any] = details
         super().__init__(self.message)
 

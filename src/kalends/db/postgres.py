@@ -225,7 +225,7 @@ class PostgresDatabase:
             return Unavailable().telling(troubles.of_connecting(error.__cause__, self._place))
         state = _sqlstate(error) or ""
         if state in _SCHEMA_CODES:
-            return SchemaOutdated().telling(f"{SchemaOutdated.__doc__} It is {self._place}.")
+            return SchemaOutdated().telling(f"{SchemaOutdated.sentence()} It is {self._place}.")
         extension = state == "0A000" and "extension" in str(error)  # it is not installed there
         if _lost(error) or extension or state[:2] in _UNAVAILABLE_CLASSES or state in _UNAVAILABLE_CODES:
             return refusal().telling(troubles.of_postgres(_driver_error(error), self._place))

@@ -337,7 +337,7 @@ def _unavailable(error: BaseException, path: Path) -> Unavailable | None:
     if not isinstance(cause, sqlite3.Error):
         return None
     if str(cause).startswith(("no such table", "no such column")):
-        return SchemaOutdated().telling(f"{SchemaOutdated.__doc__} It is the file {path.absolute()}.")
+        return SchemaOutdated().telling(f"{SchemaOutdated.sentence()} It is the file {path.absolute()}.")
     match getattr(cause, "sqlite_errorcode", 0) & 0xFF:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             refusal = Unavailable("The database is busy with another process's writes; nothing was changed.")

@@ -56,7 +56,7 @@ def change(
     row, present = _locked(tx, party.org_id, appointment_id, now, link)
     if versions is not None and row.version not in versions:
         raise PreconditionFailed(version=row.version)
-    if _is_client(party) and _is_so_already(wish, row):
+    if party.is_client and _is_so_already(wish, row):
         return shown(row, now)
     before = fields_of(row)
     after = _after(before, wish, _questions(tx, row, type_, wish), now)
@@ -93,7 +93,7 @@ def _lock_time(
     # Everybody takes these locks in one order, and the appointment's own comes last.
     row = row_of(tx, party.org_id, appointment_id)
     type_ = offers.type_of(tx, party.org_id, row.appointment_type_id)
-    in_question = offers.calendars_for_moving(tx, type_, row.calendar_id, by_client=_is_client(party))
+    in_question = offers.calendars_for_moving(tx, type_, row.calendar_id, by_client=party.is_client)
     placing.lock(tx, type_, [each.id for each in in_question], wish.check)
     return type_, in_question
 
@@ -205,13 +205,13 @@ def _placed(
     Raises Unbookable, IllegalTransition; Conflict if the calendar that staff move it within is no longer the
     one it is in: which one that is was read before there was a lock.
     """
-    if not _is_client(party) and row.calendar_id not in {each.id for each in in_question}:
+    if not party.is_client and row.calendar_id not in {each.id for each in in_question}:
         raise Conflict("A client moved the appointment to another calendar just now; please look again.")
     # What is un-cancelled takes the time it had, whatever its type asks for by now.
     wanted = occupied(after)
     place = placing.place(tx, type_, in_question, wanted, check, now, moving=row)
     placed = {"calendar_id": place.calendar_id, "overlap_allowed": place.overlap_allowed}
-    if _is_client(party) and type_.requires_confirmation:
+    if party.is_client and type_.requires_confirmation:
         return placed | pending(confirm_by(now, type_.confirm_within_hours, wanted.start))
     if after["status"] == "pending":
         _must_lie_ahead("pending", wanted.start, now, "move it to a time that lies ahead")
@@ -234,7 +234,3 @@ def _part_with(tx: Tx, row: AnyRow, address: str | None) -> None:
     if is_replaced(row.client_email, address):
         manage_links.drop(tx, row.org_id, row.id)
         mailing.recheck_client(tx, row.org_id, row.id)
-
-
-def _is_client(party: Party) -> bool:
-    return party.source == "booking_page"

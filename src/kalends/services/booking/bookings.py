@@ -134,7 +134,7 @@ def _store(
 
 def _waits(party: Party, type_: BookedType) -> bool:
     """Return whether a booking has to be confirmed: staff's never have to be, clients' may."""
-    return party.source == "booking_page" and type_.requires_confirmation
+    return party.is_client and type_.requires_confirmation
 
 
 def _row(

@@ -23,6 +23,11 @@ class Party:
     source: Source = "manual"
     may_force: bool = False
 
+    @property
+    def is_client(self) -> bool:
+        """Whether this is a client, on the booking page or by a link."""
+        return self.source == "booking_page"
+
 
 def staff(caller: Caller) -> Party:
     """Return the party that calls with an API key."""

@@ -33,7 +33,7 @@ async def test_create_fills_in_the_documented_defaults(client: httpx.AsyncClient
         "maxPerDay": None,
         "maxPerWeek": None,
         "maxPerMonth": None,
-        "maxOpenPerClient": 5,
+        "maxOpenPerClient": 3,
         "minNoticeHours": 24,
         "maxDaysAhead": 60,
         "requiresConfirmation": False,
@@ -44,6 +44,15 @@ async def test_create_fills_in_the_documented_defaults(client: httpx.AsyncClient
         "calendarIds": [org.calendar_id],
         "scheduleId": None,
         "scheduleName": None,
+        "slug": "review",
+        "location": None,
+        "price": None,
+        "visibility": "public",
+        "contact": "either",
+        "confirmationText": None,
+        "redirectUrl": None,
+        "texts": {},
+        "clientsChoose": False,
         "isActive": True,
         "sortOrder": 1,
         "createdAt": "2024-01-20T12:00:00Z",
@@ -157,3 +166,81 @@ async def test_create_with_an_unknown_schedule_is_404(client: httpx.AsyncClient)
     body = {"name": "Review", "durationMinutes": 30, "scheduleId": "sched_unknown"}
     answer = refused(await client.post(PATH, json=body), 404, "not_found")
     assert answer["details"] == {"field": "scheduleId"}
+
+
+async def test_a_type_says_where_it_is_what_it_costs_and_in_which_words(client: httpx.AsyncClient) -> None:
+    looks = {
+        "slug": "review-2024",
+        "location": {"kind": "address", "value": "Main St 4\nSpringfield"},
+        "price": {"amount": 80.5, "currency": "EUR"},
+        "visibility": "link",
+        "contact": "phone",
+        "confirmationText": "Please bring your papers.",
+        "redirectUrl": "https://clinic.example/thanks",
+        "clientsChoose": True,
+        "texts": {
+            "de": {
+                "name": "Prüfung",
+                "description": None,
+                "confirmationText": "Bitte bringen Sie alles mit.",
+                "questions": {"q1": {"label": "Wie alt?", "options": None}},
+            }
+        },
+    }
+    sent = {"name": "Review", "durationMinutes": 30} | looks
+    made = answered(await client.post(PATH, json=sent), "appointmentType")
+    assert {name: made[name] for name in looks} == looks
+    path = f"{PATH}/{made['id']}"
+    same = answered(await client.put(path, json=made), "appointmentType")
+    assert {**same, "updatedAt": made["updatedAt"]} == made
+    none = dict.fromkeys(("location", "price", "confirmationText", "redirectUrl")) | {"texts": {}}
+    assert answered(await client.put(path, json=none), "appointmentType").items() >= none.items()
+
+
+async def test_slugs_are_made_from_names_each_once(client: httpx.AsyncClient) -> None:
+    async def add(name: str, **more: str) -> str:
+        body = {"name": name, "durationMinutes": 30} | more
+        slug = answered(await client.post(PATH, json=body), "appointmentType")["slug"]
+        return str(slug)
+
+    assert [await add("Über uns!"), await add("uber uns"), await add("Консультация"), await add("Hold")] == [
+        "uber-uns",
+        "uber-uns-2",
+        "booking",
+        "hold-2",
+    ]
+    assert await add("Other", slug="own-words") == "own-words"
+    body = {"name": "Other", "durationMinutes": 30}
+    for taken in ("own-words", "hold", "logo"):
+        refused(await client.post(PATH, json=body | {"slug": taken}), 409, "already_exists")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"slug": "Not A Slug"},
+        {"location": {"kind": "mars"}},
+        {"location": {"kind": "link"}},
+        {"location": {"kind": "link", "value": "javascript:alert(1)"}},
+        {"location": {"kind": "client_address", "value": "Main St"}},
+        {"location": {"kind": "phone", "value": 7}},
+        {"price": {"amount": -1, "currency": "EUR"}},
+        {"price": {"amount": 1.2345, "currency": "EUR"}},
+        {"price": {"amount": 1, "currency": "euro"}},
+        {"price": {"amount": 1}},
+        {"visibility": "secret"},
+        {"contact": "fax"},
+        {"redirectUrl": "javascript:alert(1)"},
+        {"redirectUrl": "https://user:password@clinic.example"},
+        {"texts": {"not a tag": {}}},
+        {"texts": {"de": {"color": "red"}}},
+        {"texts": {"de": {"name": ""}}},
+        {"clientsChoose": None},
+    ],
+)
+@on_sqlite
+async def test_bad_looks_change_nothing(client: httpx.AsyncClient, org: Org, wrong: dict[str, Any]) -> None:
+    path = f"{PATH}/{org.type_id}"
+    before = answered(await client.get(path), "appointmentType")
+    refused(await client.put(path, json=wrong), 400, "invalid_request")
+    assert answered(await client.get(path), "appointmentType") == before

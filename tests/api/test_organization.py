@@ -10,6 +10,7 @@ from kalends.db.tables import idempotency_keys
 from tests.support.answers import answered, refused
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.databases import on_sqlite
 from tests.support.desk import book_jane
 from tests.support.organizations import Org, make_org
 
@@ -84,6 +85,62 @@ async def test_the_language_of_staff_is_chosen_and_cleared(client: httpx.AsyncCl
 async def test_bad_values_change_nothing(client: httpx.AsyncClient, wrong: dict[str, Any]) -> None:
     before = answered(await client.get("/v1/organization"), "organization")
     assert (await client.patch("/v1/organization", json=wrong)).status_code == 400
+    assert answered(await client.get("/v1/organization"), "organization") == before
+
+
+LOOKS = {
+    "intro": "Welcome.",
+    "address": "Main St 4\nSpringfield",
+    "phone": "+43 1 234567",
+    "contact_email": "desk@clinic.example",
+    "privacy_url": "https://clinic.example/privacy",
+    "terms_url": "https://clinic.example/terms",
+    "color": "#0a7",
+    "embed_origins": ["https://clinic.example", "http://localhost:3000"],
+    "page": False,
+    "indexing": True,
+    "manage_url_template": "https://clinic.example/a?t={token}",
+}
+
+
+async def test_what_pages_show_is_kept_and_cleared(client: httpx.AsyncClient) -> None:
+    shown = answered(await client.get("/v1/organization"), "organization")
+    assert shown.items() >= {"page": True, "indexing": False, "embed_origins": [], "logo": None}.items()
+    changed = answered(await client.patch("/v1/organization", json=LOOKS), "organization")
+    assert changed.items() >= LOOKS.items()
+    cleared: dict[str, Any] = {
+        name: None if isinstance(value, str) else not value if isinstance(value, bool) else []
+        for name, value in LOOKS.items()
+    }
+    assert (
+        answered(await client.patch("/v1/organization", json=cleared), "organization").items()
+        >= cleared.items()
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"phone": "call us"},
+        {"contact_email": "nobody"},
+        {"privacy_url": "javascript:alert(1)"},
+        {"terms_url": "//clinic.example"},
+        {"color": "red"},
+        {"embed_origins": ["*"]},
+        {"embed_origins": ["https://clinic.example/path"]},
+        {"embed_origins": None},
+        {"page": None},
+        {"indexing": "yes"},
+        {"manage_url_template": "https://clinic.example/a"},
+        {"manage_url_template": "https://{token}.example/a"},
+        {"manage_url_template": "https://clinic.example/{token}/{token}"},
+        {"logo": "https://clinic.example/logo.png"},
+    ],
+)
+@on_sqlite
+async def test_bad_looks_change_nothing(client: httpx.AsyncClient, wrong: dict[str, Any]) -> None:
+    before = answered(await client.get("/v1/organization"), "organization")
+    refused(await client.patch("/v1/organization", json=wrong), 400, "invalid_request")
     assert answered(await client.get("/v1/organization"), "organization") == before
 
 

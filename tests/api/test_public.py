@@ -1,6 +1,7 @@
 """What clients see without a key, and the holds they take."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,30 @@ from tests.support.organizations import rows
 pytestmark = pytest.mark.anyio
 
 
+TEXTS = (
+    "language",
+    "intro",
+    "address",
+    "phone",
+    "contact_email",
+    "privacy_url",
+    "terms_url",
+    "color",
+    "logo",
+)
+TERMS: dict[str, Any] = {
+    "min_notice_hours": 24,
+    "max_days_ahead": 60,
+    "location": None,
+    "price": None,
+    "contact": "either",
+    "confirmation_text": None,
+    "redirect_url": None,
+    "texts": {},
+    "calendars": [],
+}
+
+
 async def test_the_page_shows_the_active_types_in_order_and_nothing_else(page: Desk) -> None:
     await page.set_type(description="Bring last year's papers.", requiresConfirmation=True, maxPerDay=3)
     await page.add_type(name="Old", isActive=False)
@@ -21,7 +46,15 @@ async def test_the_page_shows_the_active_types_in_order_and_nothing_else(page: D
     response = await page.client.get(page.path)
     assert response.status_code == 200
     assert response.json() == {
-        "organization": {"slug": page.org.slug, "name": "Doe & Daughters", "timezone": "UTC"},
+        "organization": {
+            "slug": page.org.slug,
+            "name": "Doe & Daughters",
+            "timezone": "UTC",
+            "week_start": 1,
+            "client_notice_hours": 24,
+            "client_grace_minutes": 15,
+        }
+        | dict.fromkeys(TEXTS),
         "appointment_types": [
             {
                 "id": page.org.type_id,
@@ -31,7 +64,9 @@ async def test_the_page_shows_the_active_types_in_order_and_nothing_else(page: D
                 "color": "#3b82f6",
                 "requires_confirmation": True,
                 "questions": [],
-            },
+                "slug": "tax-consultation",
+            }
+            | TERMS,
             {
                 "id": last["id"],
                 "name": "Review",
@@ -40,9 +75,46 @@ async def test_the_page_shows_the_active_types_in_order_and_nothing_else(page: D
                 "color": "#fff",
                 "requires_confirmation": False,
                 "questions": [{"required": False, "options": None} | each for each in QUESTIONS],
-            },
+                "slug": "review",
+            }
+            | TERMS,
         ],
     }
+
+
+async def test_the_page_shows_how_the_organization_wants_to_look(page: Desk) -> None:
+    look = {
+        "language": "de-AT",
+        "intro": "Welcome.\nRing the bell.",
+        "address": "Main St 4\nSpringfield",
+        "phone": "+43 1 234567",
+        "contact_email": "desk@clinic.example",
+        "privacy_url": "https://clinic.example/privacy",
+        "terms_url": "https://clinic.example/terms",
+        "color": "#0a7",
+    }
+    answered(await page.staff.patch("/v1/organization", json=look | {"week_start": 0}), "organization")
+    shown = (await page.client.get(page.path)).json()["organization"]
+    assert shown.items() >= (look | {"week_start": 0, "logo": None}).items()
+
+
+async def test_only_public_types_and_public_calendars_are_shown(page: Desk) -> None:
+    own, other = page.org.calendar_id, await page.room()
+    await page.set_type(calendarIds=[other, own], clientsChoose=True)
+    await page.add_type(name="Secret", visibility="link")
+    await page.add_type(name="Staff's", visibility="staff")
+    shown = (await page.client.get(page.path)).json()["appointment_types"]
+    assert [(each["name"], each["calendars"]) for each in shown] == [("Tax Consultation", [])]
+    ana = {"public_name": "Dr. Ana", "about": "Speaks Spanish", "is_public": True}
+    answered(await page.staff.patch(f"/v1/calendar/calendars/{other}", json=ana), "calendar")
+    answered(await page.staff.patch(f"/v1/calendar/calendars/{own}", json={"is_public": True}), "calendar")
+    [shown] = (await page.client.get(page.path)).json()["appointment_types"]
+    names = [(each["id"], each["name"], each["about"]) for each in shown["calendars"]]
+    assert names[0] == (other, "Dr. Ana", "Speaks Spanish")
+    assert names[1][0] == own
+    await page.set_type(clientsChoose=False)
+    [shown] = (await page.client.get(page.path)).json()["appointment_types"]
+    assert shown["calendars"] == []
 
 
 async def test_slots_are_told_without_calendars(page: Desk) -> None:

@@ -373,3 +373,52 @@ async def test_limits_for_clients_come_to_a_filled_database_and_go_again(empty_u
         assert await database.read(found) == ["49170123456", None, "1234567", 5, False, 200]
     finally:
         await database.close()
+
+
+async def test_pages_come_to_a_filled_database_and_go_again(empty_url: str) -> None:
+    names = ("Tax Consultation", "Tax consultation!", "Консультация", "Hold")
+
+    def fill(tx: Tx) -> None:
+        migrating.upgrade(tx, "0006")
+        made = {"created_at": NOW, "updated_at": NOW}
+        for org in ("org_1", "org_2"):
+            of_org = {"id": org, "name": org, "slug": org, "timezone": "UTC", "week_start": 0} | made
+            tx.execute(_insert("organizations", of_org | {"plan": "starter", "sandbox": False}))
+            calendar = {"id": "cal_1", "name": "Old", "is_active": True, "is_default": True}
+            tx.execute(_insert("calendars", {"org_id": org} | calendar | made))
+            lengths = {"duration_minutes": 60, "buffer_before_minutes": 0, "buffer_after_minutes": 0}
+            rules = {"min_notice_hours": 0, "requires_confirmation": True, "booking_questions": []}
+            for number, name in enumerate(names):
+                looks = {"id": f"type_{number}", "name": name, "color": "#000", "is_active": True}
+                order = {"org_id": org, "sort_order": number}
+                tx.execute(_insert("appointment_types", looks | lengths | rules | order | made))
+
+    def found(tx: Tx) -> list[Any]:
+        kinds, orgs, cals = (
+            metadata.tables[name] for name in ("appointment_types", "organizations", "calendars")
+        )
+        shown = (kinds.c.slug, kinds.c.visibility, kinds.c.contact, kinds.c.texts, kinds.c.clients_choose)
+        return [
+            *map(tuple, tx.execute(select(*shown).order_by(kinds.c.org_id, kinds.c.sort_order))),
+            *map(tuple, tx.execute(select(orgs.c.page, orgs.c.indexing, orgs.c.embed_origins))),
+            *tx.execute(select(cals.c.is_public)).scalars(),
+        ]
+
+    database = open_database(empty_url, pool_size=1)
+    try:
+        await database.write(fill)
+        for _ in range(2):
+            await database.migrate()
+            types: list[Any] = [
+                (slug, "public", "either", {}, False)
+                for slug in ("tax-consultation", "tax-consultation-2", "booking", "hold-2")
+            ]
+            assert await database.read(found) == [*types, *types, *[(True, False, [])] * 2, False, False]
+            await database.write(migrating.downgrade, "0006")
+    finally:
+        await database.close()
+
+
+def _insert(table: str, row: dict[str, Any]) -> Any:
+    """Insert a row of an earlier schema, which has no more columns than these."""
+    return insert(metadata.tables[table]).values(row)

@@ -1,5 +1,6 @@
 """Who calls, and whom: API keys and what they may do, hosts, and their clients' links."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +12,8 @@ _IMPLIED = {"admin": frozenset(SCOPES), "write": frozenset({"write", "read"})}
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """An organization as the clients on its booking page meet it. `timezone` is its IANA zone; in a `sandbox`
+    """An organization as the clients on its booking page meet it. `timezone` is its IANA zone; `week_start`
+    is 0 for Sunday … 6 for Saturday; `language` a BCP 47 tag; `logo` the digest of a picture. In a `sandbox`,
     requests may say what time it is."""
 
     org_id: str
@@ -23,6 +25,20 @@ class Host:
     client_grace_minutes: int
     clients_confirm_by_mail: bool
     public_bookings_per_hour: int | None
+    week_start: int
+    language: str | None
+    intro: str | None
+    address: str | None
+    phone: str | None
+    contact_email: str | None
+    privacy_url: str | None
+    terms_url: str | None
+    color: str | None
+    logo: str | None
+    embed_origins: Sequence[str]
+    page: bool
+    indexing: bool
+    manage_url_template: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     text,
+    true,
 )
 
 from kalends.db.columns import UtcDateTime
@@ -60,6 +61,18 @@ class OrganizationColumns(TypedColumns):
     language: Named[str | None] = Column(Text)
     clients_confirm_by_mail: Named[bool] = Column(Boolean, server_default=false())
     public_bookings_per_hour: Named[int | None] = Column(Integer, server_default=text("200"))
+    intro: Named[str | None] = Column(Text)
+    address: Named[str | None] = Column(Text)
+    phone: Named[str | None] = Column(Text)
+    contact_email: Named[str | None] = Column(Text)
+    privacy_url: Named[str | None] = Column(Text)
+    terms_url: Named[str | None] = Column(Text)
+    color: Named[str | None] = Column(Text)
+    logo: Named[str | None] = Column(Text)
+    embed_origins: Named[list[str]] = Column(JSON, server_default=text("'[]'"))
+    page: Named[bool] = Column(Boolean, server_default=true())
+    indexing: Named[bool] = Column(Boolean, server_default=false())
+    manage_url_template: Named[str | None] = Column(Text)
     created_at: Named[datetime] = Column(UtcDateTime)
     updated_at: Named[datetime] = Column(UtcDateTime)
 
@@ -75,7 +88,26 @@ organizations = Table(
 )
 """`client_notice_hours` is how long before its start clients may still cancel or move an appointment, and
 `client_grace_minutes` how long after they booked it they may do so all the same. `language` (BCP 47) is that
-of mails to staff; null: not chosen yet. Of `public_bookings_per_hour`, null is no limit."""
+of mails to staff and of pages; null: not chosen yet. Of `public_bookings_per_hour`, null is no limit. `logo`
+is the digest of the picture in `logos`; `page` says whether there are pages for clients, `indexing` whether
+search engines may list them, and `embed_origins` which sites may frame them."""
+
+
+class LogoColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    digest: Named[str] = Column(Text)
+    media_type: Named[str] = Column(Text)
+    content: Named[bytes] = Column(LargeBinary)
+
+
+logos = Table(
+    "logos",
+    metadata,
+    LogoColumns,
+    PrimaryKeyConstraint("org_id"),
+    ForeignKeyConstraint(["org_id"], ["organizations.id"]),
+)
+"""Pictures of organizations, apart from their rows, which many calls read whole."""
 
 
 class SlugColumns(TypedColumns):
@@ -157,6 +189,9 @@ class CalendarColumns(TypedColumns):
     is_active: Named[bool] = Column(Boolean)
     is_default: Named[bool] = Column(Boolean)
     schedule_id: Named[str | None] = Column(Text)
+    public_name: Named[str | None] = Column(Text)
+    about: Named[str | None] = Column(Text)
+    is_public: Named[bool] = Column(Boolean, server_default=false())
     deleted_at: Named[datetime | None] = Column(UtcDateTime)
     created_at: Named[datetime] = Column(UtcDateTime)
     updated_at: Named[datetime] = Column(UtcDateTime)
@@ -200,6 +235,15 @@ class AppointmentTypeColumns(TypedColumns):
     reminder_hours: Named[int | None] = Column(Integer, server_default=text("24"))
     booking_questions: Named[list[dict[str, Any]]] = Column(JSON)
     schedule_id: Named[str | None] = Column(Text)
+    slug: Named[str] = Column(Text, server_default=text("''"))
+    location: Named[dict[str, Any] | None] = Column(JSON(none_as_null=True))
+    price: Named[dict[str, Any] | None] = Column(JSON(none_as_null=True))
+    visibility: Named[str] = Column(Text, server_default=text("'public'"))
+    contact: Named[str] = Column(Text, server_default=text("'either'"))
+    confirmation_text: Named[str | None] = Column(Text)
+    redirect_url: Named[str | None] = Column(Text)
+    texts: Named[dict[str, Any]] = Column(JSON, server_default=text("'{}'"))
+    clients_choose: Named[bool] = Column(Boolean, server_default=false())
     is_active: Named[bool] = Column(Boolean)
     sort_order: Named[int] = Column(Integer)
     created_at: Named[datetime] = Column(UtcDateTime)
@@ -216,7 +260,9 @@ appointment_types = Table(
     CheckConstraint("duration_minutes BETWEEN 1 AND 10080", name="duration_minutes"),
     CheckConstraint("buffer_before_minutes BETWEEN 0 AND 1440", name="buffer_before_minutes"),
     CheckConstraint("buffer_after_minutes BETWEEN 0 AND 1440", name="buffer_after_minutes"),
+    Index("uq_appointment_types_org_id_slug", "org_id", "slug", unique=True),
 )
+"""`slug` names a type in the addresses of pages. `texts` has translations by language."""
 
 
 class TypeCalendarColumns(TypedColumns):

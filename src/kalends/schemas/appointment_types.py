@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from kalends.core.lifecycle import MAX_BUFFER_MINUTES, MAX_DURATION_MINUTES
 from kalends.schemas.fields import WHOLE, Id, Label, Name, Notes
+from kalends.schemas.links import WebAddress
+from kalends.schemas.offered import Location, Price, Texts
 from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
 _MOST = 1_000_000
@@ -25,6 +27,16 @@ Buffer = Annotated[int, Field(ge=0, le=MAX_BUFFER_MINUTES, description="0 to 24 
 Count = Annotated[int, Field(ge=1, le=_MOST), WHOLE]
 CountFromZero = Annotated[int, Field(ge=0, le=_MOST), WHOLE]
 Color = Annotated[str, Field(pattern=r"^#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})$")]
+TypeSlug = Annotated[str, Field(pattern="^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Visibility = Literal["public", "link", "staff"]
+Contact = Literal["email", "phone", "either", "both"]
+_SLUG = "Names the type in the addresses of pages; made from the name if left out."
+_VISIBILITY = (
+    "Who may book it: `public`: everybody, and pages list it; `link`: clients who know its id or slug; "
+    "`staff`: only staff."
+)
+_CONTACT = "What clients must give: an e-mail address, a phone number, either of them, or both."
+_CHOOSE = "Whether clients may choose among its calendars: those that are public."
 
 
 class BookingQuestion(Request):
@@ -109,6 +121,19 @@ class AppointmentTypeChange(Change):
         default=UNSENT,
         description="The calendars that serve it, each once; the default calendar if left out.",
     )
+    slug: TypeSlug = Field(default=UNSENT, description=_SLUG)
+    location: Location | None = Field(default=UNSENT, description="Where it takes place; null: not said.")
+    price: Price | None = UNSENT
+    visibility: Visibility = Field(default=UNSENT, description=_VISIBILITY)
+    contact: Contact = Field(default=UNSENT, description=_CONTACT)
+    confirmation_text: Notes = Field(
+        default=UNSENT, description="What clients read once they have booked, on pages and in mails."
+    )
+    redirect_url: WebAddress = Field(
+        default=UNSENT, description="Where pages lead once something is booked; null: to the appointment."
+    )
+    texts: Texts = Field(default=UNSENT, description="Translations by language tag.")
+    clients_choose: bool = Field(default=UNSENT, description=_CHOOSE)
     is_active: bool = Field(default=UNSENT, description="Whether the type is bookable.")
 
     @model_validator(mode="after")
@@ -143,7 +168,7 @@ class AppointmentTypeCreate(AppointmentTypeChange):
     color: Color = "#3b82f6"
     buffer_before_minutes: Buffer = 0
     buffer_after_minutes: Buffer = 0
-    max_open_per_client: Count | None = Field(default=5, description=_OPEN)
+    max_open_per_client: Count | None = Field(default=3, description=_OPEN)
     min_notice_hours: CountFromZero = 24
     max_days_ahead: CountFromZero | None = Field(
         default=60, description="How far ahead clients can book; null: no limit, 0: today only."
@@ -156,6 +181,10 @@ class AppointmentTypeCreate(AppointmentTypeChange):
     booking_questions: Annotated[list[BookingQuestion], Field(max_length=100)] = Field(
         default=[], description="Each has an id of its own."
     )
+    visibility: Visibility = Field(default="public", description=_VISIBILITY)
+    contact: Contact = Field(default="either", description=_CONTACT)
+    texts: Texts = Field(default={}, description="Translations by language tag.")
+    clients_choose: bool = Field(default=False, description=_CHOOSE)
     is_active: bool = Field(default=True, description="Whether the type is bookable.")
 
 
@@ -186,6 +215,15 @@ class AppointmentType(Answer):
     calendar_ids: list[str]
     schedule_id: str | None
     schedule_name: str | None
+    slug: str
+    location: Location | None
+    price: Price | None
+    visibility: Visibility
+    contact: Contact
+    confirmation_text: str | None
+    redirect_url: str | None
+    texts: Texts
+    clients_choose: bool
     is_active: bool
     sort_order: int
     created_at: datetime

@@ -6,7 +6,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from kalends.schemas.appointment_types import Color
-from kalends.schemas.fields import Id, Name
+from kalends.schemas.fields import Id, Name, Notes
 from kalends.schemas.wire import UNSENT, Answer, Change, OneThing
 
 
@@ -22,6 +22,12 @@ class CalendarChange(Change):
     is_active: bool = Field(default=UNSENT, description="An inactive calendar can't be booked.")
     schedule_id: Id | None = Field(
         default=UNSENT, description="Narrows the hours of the types that it serves."
+    )
+    public_name: Name | None = Field(default=UNSENT, description="What clients call it; null: its name.")
+    about: Notes = Field(default=UNSENT, description="What clients read of it.")
+    is_public: bool = Field(
+        default=UNSENT,
+        description="Whether clients may choose it, for types that let them (`clientsChoose`).",
     )
 
 
@@ -45,6 +51,9 @@ class Calendar(Answer):
     is_active: bool
     is_default: bool
     schedule_id: str | None
+    public_name: str | None
+    about: str | None
+    is_public: bool
     created_at: datetime
     updated_at: datetime
 

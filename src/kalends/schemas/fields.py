@@ -34,12 +34,13 @@ def _or_blank(pattern: str) -> str:
     return f"^({pattern[1:-1]})?$"
 
 
-def _blank_is_null(value: Any) -> Any:
+def blank_is_null(value: Any) -> Any:
+    """Return None for a text in which there is nothing to be seen, and any other value as it is."""
     return None if isinstance(value, str) and is_blank(value) else value
 
 
 def _empty_is_null(value: Any) -> Any:
-    """Do as `_blank_is_null`, for a field whose pattern refuses invisible characters."""
+    """Do as `blank_is_null`, for a field whose pattern refuses invisible characters."""
     return None if isinstance(value, str) and not value.strip() else value
 
 
@@ -123,7 +124,7 @@ Label = Annotated[
 Notes = Annotated[
     Annotated[str, Field(max_length=10_000, json_schema_extra={"pattern": _NO_NUL}), AfterValidator(_no_nul)]
     | None,
-    BeforeValidator(_blank_is_null),
+    BeforeValidator(blank_is_null),
     IN_LINES,
 ]
 
@@ -136,14 +137,14 @@ Address = Annotated[
 """An e-mail address that must be there, in its normal form."""
 Email = Annotated[
     Annotated[str, Field(max_length=254), AfterValidator(_email)] | None,
-    BeforeValidator(_blank_is_null),
+    BeforeValidator(blank_is_null),
     BeforeValidator(_plain_address),
     WithJsonSchema({"type": _NULLABLE_TEXT, "format": "email", "maxLength": 254}),
 ]
 
 Phone = Annotated[
     Annotated[str, Field(max_length=50), AfterValidator(_phone)] | None,
-    BeforeValidator(_blank_is_null),
+    BeforeValidator(blank_is_null),
     BeforeValidator(_plain_phone),
     WithJsonSchema({"type": _NULLABLE_TEXT, "pattern": _or_blank(_PHONE), "maxLength": 50}),
 ]

@@ -6,9 +6,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kalends.schemas.appointment_types import Color
 from kalends.schemas.appointments import Maker
 from kalends.schemas.feeds import Feed
-from kalends.schemas.fields import WHOLE, Email, Language, Name, Zone
+from kalends.schemas.fields import WHOLE, Email, Language, Name, Notes, Phone, Zone
+from kalends.schemas.links import LinkTemplate, Origin, WebAddress
 from kalends.schemas.webhooks import Webhook
 from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
@@ -21,7 +23,7 @@ class OrganizationChange(Change):
     model_config = ConfigDict(json_schema_extra={"examples": [{"timezone": "Europe/Berlin"}]})
     why_not: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("plan", "requests_per_hour", "sandbox"), "whoever runs the server decides it"
-    )
+    ) | {"logo": "send the picture itself: PUT /v1/organization/logo"}
 
     moves = frozenset({"former_slugs"})
 
@@ -60,8 +62,8 @@ class OrganizationChange(Change):
     )
     language: Language = Field(
         default=UNSENT,
-        description="The language of mails to staff, and how they write dates: a BCP 47 tag such as de-AT; "
-        "null: `en`.",
+        description="The language of mails to staff, and of pages if a visitor's browser asks for none that "
+        "there is, and how they write dates: a BCP 47 tag such as de-AT; null: `en`.",
     )
     clients_confirm_by_mail: bool = Field(
         default=UNSENT,
@@ -71,6 +73,27 @@ class OrganizationChange(Change):
     public_bookings_per_hour: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = Field(
         default=UNSENT,
         description="How many bookings without a key are accepted in an hour; null: no limit.",
+    )
+    intro: Notes = Field(default=UNSENT, description="What pages for clients say first.")
+    address: Notes = Field(default=UNSENT, description="Where clients come to, in lines.")
+    phone: Phone = Field(default=UNSENT, description="The number that clients may call.")
+    contact_email: Email = Field(default=UNSENT, description="The address to which clients may write.")
+    privacy_url: WebAddress = Field(
+        default=UNSENT, description="Where clients read what is done with their data."
+    )
+    terms_url: WebAddress = Field(default=UNSENT, description="Where clients read the terms.")
+    color: Color | None = Field(
+        default=UNSENT, description="The colour from which those of pages are made; null: Kalends' own."
+    )
+    embed_origins: Annotated[list[Origin], Field(max_length=20)] = Field(
+        default=UNSENT, description="The sites that may show the booking page in a frame."
+    )
+    page: bool = Field(default=UNSENT, description="Whether there are pages on which clients book.")
+    indexing: bool = Field(default=UNSENT, description="Whether search engines may list these pages.")
+    manage_url_template: LinkTemplate = Field(
+        default=UNSENT,
+        description="Where the links in mails and answers lead, with `{token}` in it, if you have pages of "
+        "your own; null: to this server.",
     )
 
 
@@ -91,6 +114,18 @@ class Organization(Answer):
     language: str | None
     clients_confirm_by_mail: bool
     public_bookings_per_hour: int | None
+    intro: str | None
+    address: str | None
+    phone: str | None
+    contact_email: str | None
+    privacy_url: str | None
+    terms_url: str | None
+    color: str | None
+    logo: str | None = Field(description="The path of the logo on this server; null if there is none.")
+    embed_origins: list[str]
+    page: bool
+    indexing: bool
+    manage_url_template: str | None
     plan: str = Field(description="Read-only.")
     requests_per_hour: int = Field(description="For all its keys together; read-only.")
     sandbox: bool = Field(description="Read-only.")

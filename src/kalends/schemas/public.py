@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from kalends.core.caller import Host
 from kalends.core.lifecycle import Status, latest_change
-from kalends.schemas.appointment_types import BookingQuestion
+from kalends.schemas.appointment_types import BookingQuestion, Contact
 from kalends.schemas.appointments import (
     Appointment,
     AppointmentChange,
@@ -19,6 +19,7 @@ from kalends.schemas.appointments import (
     TypeSummary,
 )
 from kalends.schemas.fields import Id, Moment, Notes, Zone
+from kalends.schemas.offered import Location, Price
 from kalends.schemas.wire import Answer, Request
 
 
@@ -30,22 +31,59 @@ class HostSummary(Answer):
     timezone: str
 
 
+class BookingHost(HostSummary):
+    """The organization, as its booking page shows it."""
+
+    language: str | None
+    week_start: int
+    client_notice_hours: int
+    client_grace_minutes: int
+    intro: str | None
+    address: str | None
+    phone: str | None
+    contact_email: str | None
+    privacy_url: str | None
+    terms_url: str | None
+    color: str | None
+    logo: str | None = Field(description="The path of the logo on this server; null if there is none.")
+
+
+class PublicCalendar(Answer):
+    """A person or a place that clients may choose."""
+
+    id: str
+    name: str
+    about: str | None
+
+
 class BookableType(Answer):
     """A kind of appointment that clients can book."""
 
     id: str
+    slug: str
     name: str
     description: str | None
     duration_minutes: int
     color: str
     requires_confirmation: bool
+    min_notice_hours: int
+    max_days_ahead: int | None
+    location: Location | None
+    price: Price | None
+    contact: Contact
+    confirmation_text: str | None
+    redirect_url: str | None
+    texts: dict[str, Any] = Field(description="Translations by language tag.")
     questions: list[BookingQuestion]
+    calendars: list[PublicCalendar] = Field(
+        description="Those among which clients may choose; empty if they can't."
+    )
 
 
 class BookingPage(Answer):
     """What clients can book, and of whom."""
 
-    organization: HostSummary
+    organization: BookingHost
     appointment_types: list[BookableType]
 
 

@@ -12,19 +12,13 @@ from kalends.core.event_types import is_filter
 from kalends.core.webhook_secrets import signing_key
 from kalends.schemas.appointments import Maker
 from kalends.schemas.fields import Moment, Name
+from kalends.schemas.links import web_address
 from kalends.schemas.wire import UNSENT, Answer, Change, Request
 
 
 def _url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or any(not "!" <= letter <= "~" for letter in value):
-        raise PydanticCustomError("url", "must be an http or https URL")
-    if parts.username is not None or parts.fragment:
-        raise PydanticCustomError("url", "must not have a user, a password or a fragment")
+    if urlsplit(web_address(value)).fragment:
+        raise PydanticCustomError("url", "must not have a fragment")
     return value
 
 

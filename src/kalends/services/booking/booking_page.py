@@ -1,25 +1,28 @@
 """What clients do for themselves: look, hold, book, and later cancel or move."""
 
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
 
 from kalends.core.caller import Host, Link, Visitor
 from kalends.core.errors import Malformed, TooLate
 from kalends.core.hours import stamp
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import appointment_types
+from kalends.db.tables import appointment_types, calendars, type_calendars
 from kalends.schemas.answers import answered
 from kalends.schemas.appointments import Appointment, AppointmentChange
 from kalends.schemas.holds import ClientHoldCreate, Hold
 from kalends.schemas.public import (
     BookableType,
+    BookingHost,
     BookingPage,
     Cancellation,
     ClientBooking,
+    PublicCalendar,
     Rescheduling,
     changeable_until,
-    host_summary,
 )
 from kalends.services.booking import (
     appointment_changes,
@@ -32,19 +35,61 @@ from kalends.services.booking import (
     offers,
 )
 from kalends.services.outbox import parties
+from kalends.services.setup.organizations import logo_path
 
 
 def page(tx: Tx, host: Host) -> BookingPage:
-    """Return the organization and its active types, in the organization's order."""
+    """Return the organization and its active types that everybody may book, in the organization's order."""
+    public = appointment_types.c.visibility == "public"
+    return BookingPage(organization=_shown(host), appointment_types=_bookable(tx, host.org_id, public))
+
+
+def _shown(host: Host) -> BookingHost:
+    known = asdict(host) | {"logo": logo_path(host.slug, host.logo)}
+    return BookingHost.model_validate({name: known[name] for name in BookingHost.model_fields})
+
+
+def _bookable(tx: Tx, org_id: str, *which: ColumnElement[bool]) -> list[BookableType]:
     rows = tx.execute(
         select(appointment_types)
-        .where(appointment_types.c.org_id == host.org_id, appointment_types.c.is_active)
+        .where(appointment_types.c.org_id == org_id, appointment_types.c.is_active, *which)
         .order_by(appointment_types.c.sort_order, appointment_types.c.id)
-    )
-    types = [
-        BookableType.model_validate({**row._mapping, "questions": row.booking_questions}) for row in rows
+    ).all()
+    choices = _choices(tx, org_id, [row.id for row in rows if row.clients_choose])
+    return [
+        BookableType.model_validate(
+            {**row._mapping, "questions": row.booking_questions, "calendars": choices.get(row.id, [])}
+        )
+        for row in rows
     ]
-    return BookingPage(organization=host_summary(host), appointment_types=types)
+
+
+def _choices(tx: Tx, org_id: str, type_ids: Collection[str]) -> Mapping[str, list[PublicCalendar]]:
+    """Return the public calendars of types, in each type's order."""
+    if not type_ids:
+        return {}
+    found: dict[str, list[PublicCalendar]] = {}
+    for row in tx.execute(
+        select(type_calendars.c.appointment_type_id, calendars)
+        .join_from(
+            type_calendars,
+            calendars,
+            and_(
+                calendars.c.org_id == type_calendars.c.org_id, calendars.c.id == type_calendars.c.calendar_id
+            ),
+        )
+        .where(
+            type_calendars.c.org_id == org_id,
+            type_calendars.c.appointment_type_id.in_(type_ids),
+            calendars.c.is_public,
+            calendars.c.is_active,
+            calendars.c.deleted_at.is_(None),
+        )
+        .order_by(type_calendars.c.position)
+    ):
+        choice = PublicCalendar(id=row.id, name=row.public_name or row.name, about=row.about)
+        found.setdefault(row.appointment_type_id, []).append(choice)
+    return found
 
 
 def hold(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: datetime) -> Hold:

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import and_, delete, func, insert, select, update
 
-from kalends.core.errors import NotFound
+from kalends.core.errors import AlreadyExists, NotFound
+from kalends.core.slugs import free_slug
 from kalends.db.claims import lock_settings
 from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, schedules, type_calendars, windows
@@ -28,16 +29,17 @@ def create(
 ) -> AppointmentType:
     """Add a type, last in the organization's order. `type_id` is for the demo.
 
-    Raises NotFound for an unknown schedule or calendar.
+    Raises NotFound for an unknown schedule or calendar, AlreadyExists if another type has the slug.
     """
     org_id, type_id = party.org_id, type_id or new_id("type")
     lock_settings(tx, org_id)
     last = tx.execute(
         select(func.max(appointment_types.c.sort_order)).where(appointment_types.c.org_id == org_id)
     ).scalar()
-    row = wish.model_dump(exclude={"calendar_ids"}) | {
+    row = wish.model_dump(exclude={"calendar_ids"}, by_alias=False) | {
         "org_id": org_id,
         "id": type_id,
+        "slug": _slug(tx, org_id, wish.slug) or free_slug(wish.name, _taken(tx, org_id)),
         "sort_order": 0 if last is None else last + 1,
         "created_at": now,
         "updated_at": now,
@@ -70,14 +72,15 @@ def get(tx: Tx, org_id: str, type_id: str) -> AppointmentType:
 def change(tx: Tx, party: Party, type_id: str, wish: AppointmentTypeChange, now: datetime) -> AppointmentType:
     """Change what is sent. Appointments that are booked stay as they are, but for when clients are reminded.
 
-    Raises NotFound for the type, its schedule or a calendar, Malformed for another value of what can't be
-    changed.
+    Raises NotFound for the type, its schedule or a calendar, AlreadyExists if another type has the slug,
+    Malformed for another value of what can't be changed.
     """
     org_id = party.org_id
     lock_settings(tx, org_id)
     wish.must_agree(get(tx, org_id, type_id))
     _check(tx, org_id, wish)
-    sent = wish.model_dump(include=wish.model_fields_set - {"id", "calendar_ids"})
+    _slug(tx, org_id, wish.slug, besides=type_id)
+    sent = wish.model_dump(include=wish.model_fields_set - {"id", "calendar_ids"}, by_alias=False)
     tx.execute(
         update(appointment_types)
         .where(appointment_types.c.org_id == org_id, appointment_types.c.id == type_id)
@@ -110,6 +113,24 @@ def _check(tx: Tx, org_id: str, wish: AppointmentTypeChange) -> None:
         named(tx, org_id, wish.schedule_id, field="scheduleId")
     if wish.calendar_ids is not None and not calendars.known(tx, org_id, wish.calendar_ids):
         raise NotFound("There is no calendar with this id.", field="calendarIds")
+
+
+def _slug(tx: Tx, org_id: str, wanted: str | None, *, besides: str = "") -> str | None:
+    """Return the slug that is wanted, if any is. Raises AlreadyExists if it is another type's, or has another
+    meaning in addresses."""
+    if wanted is not None and wanted in _taken(tx, org_id, besides):
+        raise AlreadyExists(f"The slug '{wanted}' is taken; choose another.")
+    return wanted
+
+
+def _taken(tx: Tx, org_id: str, besides: str = "") -> frozenset[str]:
+    types = appointment_types.c
+    found = select(types.slug).where(types.org_id == org_id, types.id != besides)
+    return _RESERVED.union(tx.execute(found).scalars())
+
+
+_RESERVED = frozenset({"hold", "logo", "theme", "appointments"})
+"""Names with another meaning below an organization's slug."""
 
 
 def _serve(tx: Tx, org_id: str, type_id: str, calendar_ids: list[str]) -> None:

@@ -1,8 +1,7 @@
 """Organizations: making and listing them."""
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ from kalends.core.caller import Host
 from kalends.core.errors import AlreadyExists, Conflict, Malformed, NotFound
 from kalends.core.hours import zone_names
 from kalends.core.plans import DEFAULT, REQUESTS_PER_HOUR, hourly_limit
+from kalends.core.slugs import SLUG, slug_of
 from kalends.core.text import named
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import calendars, organizations, schedules, slugs
@@ -24,7 +24,6 @@ from kalends.services.outbox import events
 from kalends.services.outbox.parties import Party
 
 _LANGUAGE: TypeAdapter[str | None] = TypeAdapter(Language)
-_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 MONDAY = 1
 CLIENT_NOTICE_HOURS = 24
 CLIENT_GRACE_MINUTES = 15
@@ -68,8 +67,8 @@ def create(
         language = _LANGUAGE.validate_python(language)
     except ValueError:
         raise Malformed(f"'{language}' is not a language tag; use one such as en-GB, de or pt-BR.") from None
-    slug = _slug_of(name) if slug is None else slug
-    if not _SLUG.fullmatch(slug):
+    slug = slug_of(name) if slug is None else slug
+    if not SLUG.fullmatch(slug):
         raise Malformed(
             f"'{slug}' can't be a slug: use 1 to 63 lower-case letters, digits and hyphens (--slug)."
         )
@@ -118,8 +117,15 @@ def get(tx: Tx, org_id: str) -> Organization:
     ).all()
     limit = hourly_limit(rows[0].plan, rows[0].requests_per_hour)
     former = [row.former for row in rows if row.former is not None]
-    shown = {**rows[0]._mapping, "requests_per_hour": limit, "former_slugs": former}
+    logo = logo_path(rows[0].slug, rows[0].logo)
+    shown = {**rows[0]._mapping, "requests_per_hour": limit, "former_slugs": former, "logo": logo}
     return Organization.model_validate(shown)
+
+
+def logo_path(slug: str, digest: str | None) -> str | None:
+    """Return the path of the logo with this digest, which is another path for each picture; None if there is
+    none."""
+    return None if digest is None else f"/{slug}/logo?v={digest}"
 
 
 def change(
@@ -206,17 +212,8 @@ def hosts(tx: Tx, asked: Sequence[str]) -> Mapping[str, Host]:
 
 def host_of(row: AnyRow) -> Host:
     """Return the host in a row with the columns of `organizations`."""
-    return Host(
-        org_id=row.id,
-        slug=row.slug,
-        name=row.name,
-        timezone=row.timezone,
-        sandbox=row.sandbox,
-        client_notice_hours=row.client_notice_hours,
-        client_grace_minutes=row.client_grace_minutes,
-        clients_confirm_by_mail=row.clients_confirm_by_mail,
-        public_bookings_per_hour=row.public_bookings_per_hour,
-    )
+    known = {each.name: getattr(row, each.name) for each in fields(Host) if each.name != "org_id"}
+    return Host(org_id=row.id, **known)
 
 
 def all_of(tx: Tx) -> Sequence[AnyRow]:
@@ -234,8 +231,3 @@ def row_of(tx: Tx, org: str) -> AnyRow:
     if row is None:
         raise NotFound(f"There is no organization with the id or slug '{org}'.")
     return row
-
-
-def _slug_of(name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:63].strip("-")

@@ -1,0 +1,80 @@
+"""Web addresses on the wire: pages elsewhere, sites that may frame ours, and templates of links."""
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from kalends.schemas.fields import blank_is_null
+
+_LONGEST = 2_000
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
+TOKEN = "{token}"  # noqa: S105 - a place in a template
+
+
+def web_address(value: str) -> str:
+    """Return an http or https URL as it is. Raises PydanticCustomError for anything else, and for one with a
+    user or a password."""
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or any(not "!" <= letter <= "~" for letter in value):
+        raise PydanticCustomError("url", "must be an http or https URL")
+    if parts.username is not None:
+        raise PydanticCustomError("url", "must not have a user or a password")
+    return value
+
+
+def _template(value: str) -> str:
+    if value.count(TOKEN) != 1:
+        raise PydanticCustomError("url", "must contain {token} once", {"token": TOKEN})
+    web_address(value.replace(TOKEN, "token"))
+    if TOKEN in urlsplit(value).netloc:
+        raise PydanticCustomError("url", "must not have {token} in its host name", {"token": TOKEN})
+    return value
+
+
+def _origin(value: str) -> str:
+    origin = value.rstrip("/").lower()
+    if not _ORIGIN.fullmatch(origin):
+        raise PydanticCustomError("origin", "must be an origin such as https://clinic.example")
+    return origin
+
+
+WebAddress = Annotated[
+    Annotated[str, Field(max_length=_LONGEST), AfterValidator(web_address)] | None,
+    BeforeValidator(blank_is_null),
+    WithJsonSchema({"type": ["string", "null"], "format": "uri", "maxLength": _LONGEST}),
+]
+"""An http or https URL, or null."""
+LinkTemplate = Annotated[
+    Annotated[str, Field(max_length=_LONGEST), AfterValidator(_template)] | None,
+    BeforeValidator(blank_is_null),
+    WithJsonSchema(
+        {
+            "type": ["string", "null"],
+            "pattern": r"^(https?://[!-~]*\{token\}[!-~]*)?$",
+            "maxLength": _LONGEST,
+            "examples": ["https://clinic.example/appointment/{token}"],
+        }
+    ),
+]
+"""An http or https URL with `{token}` once in it, or null."""
+Origin = Annotated[
+    str,
+    Field(max_length=255),
+    AfterValidator(_origin),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^[hH][tT][tT][pP][sS]?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/*$",
+            "maxLength": 255,
+            "examples": ["https://clinic.example"],
+        }
+    ),
+]
+"""A site: scheme, host and perhaps a port."""

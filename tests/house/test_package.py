@@ -26,6 +26,8 @@ def test_the_wheel_has_every_file_of_the_package(tmp_path: Path) -> None:
         "py.typed",
         "delivery/templates/client.html",
         "words/locale/de.po",
+        "web/templates/base.html",
+        "web/static/book.css",
         "migrations/env.py",
     ):
         assert f"kalends/{needed}" in installed

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from jinja2 import nodes
 
-from kalends.core.colors import DARK, LIGHT
+from kalends.core.colors import DARK, LIGHT, SHAPE_CONTRAST, TEXT_CONTRAST, contrast
 from kalends.web import assets, pages
 from kalends.web.themes import DEFAULT, theme
 
@@ -109,3 +109,22 @@ def test_the_stylesheet_has_the_colours_that_contrast_was_made_for() -> None:
     assert theme(DEFAULT) in text
     for name in ("surface", "raised", "text"):
         assert f"--{name}: light-dark({getattr(LIGHT, name)}, {getattr(DARK, name)})" in text
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_what_has_no_colour_of_an_organization_can_be_read_too(scheme: int) -> None:
+    text = (assets.FOLDER / "book.css").read_text()
+    colors = {
+        name: both[scheme]
+        for name, *both in re.findall(r"--([\w-]+):\s*light-dark\((#\w{6}),\s*(#\w{6})\)", text)
+    }
+    grounds = ("surface", "raised", "tint")
+    for word, behind in (
+        *((word, ground) for word in ("text", "muted", "accent") for ground in grounds),
+        *((word, ground) for word in ("wrong", "good") for ground in ("surface", "raised")),
+        *(("text", "wrong-tint"), ("wrong", "wrong-tint"), ("text", "good-tint"), ("on-fill", "fill")),
+    ):
+        assert contrast(colors[word], colors[behind]) >= TEXT_CONTRAST, (word, behind)
+    for ground in ("surface", "raised"):
+        for line in ("edge", "outline"):
+            assert contrast(colors[line], colors[ground]) >= SHAPE_CONTRAST, line

@@ -6,7 +6,7 @@ from starlette.responses import Response
 from kalends.api.visits import Visiting
 from kalends.core.errors import NotFound
 from kalends.web.assets import Asset, assets, by_address
-from kalends.web.themes import DEFAULT, theme
+from kalends.web.themes import color_of, theme, version
 from kalends.web.visits import SLUG
 
 _FOR_EVER = "public, max-age=31536000, immutable"
@@ -39,10 +39,12 @@ async def robots() -> Response:
 
 
 @router.get(f"/{SLUG}/theme.css")
-async def theme_of(visit: Visiting) -> Response:
-    """Return the colours of an organization's pages. Its address changes with the colour (`v`)."""
-    del visit  # no organization has a colour of its own yet
-    return Response(theme(DEFAULT), headers={"Cache-Control": _FOR_EVER}, media_type="text/css")
+async def theme_of(visit: Visiting, v: str = "") -> Response:
+    """Return the colours of an organization's pages. The address that pages use changes with the colour
+    (`v`)."""
+    color = color_of(visit.host)
+    kept = _FOR_EVER if v == version(color) else "no-cache"
+    return Response(theme(color), headers={"Cache-Control": kept}, media_type="text/css")
 
 
 def _file(asset: Asset, kept: str) -> Response:

@@ -3,10 +3,22 @@
 from dataclasses import fields
 from functools import lru_cache
 
-from kalends.core.colors import DARK, LIGHT, Palette, palette
+from kalends.core.caller import Host
+from kalends.core.colors import DARK, LIGHT, Palette, normal, palette
 
 DEFAULT = "#2456c8"
 """The colour of an organization that has chosen none. `book.css` has its palette."""
+
+
+def color_of(host: Host) -> str:
+    """Return the colour of an organization's pages."""
+    del host  # none has a colour of its own yet
+    return DEFAULT
+
+
+def version(color: str) -> str:
+    """Return what stands for a colour in the address of its stylesheet."""
+    return normal(color).removeprefix("#")
 
 
 @lru_cache(64)

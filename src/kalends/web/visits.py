@@ -11,7 +11,7 @@ from kalends.core.caller import Host
 from kalends.services.setup.organizations import RESERVED_SLUGS
 from kalends.web.pages import About, Site, render
 from kalends.web.readers import Reader
-from kalends.web.themes import DEFAULT
+from kalends.web.themes import color_of, version
 
 
 class _Slug(Convertor[str]):
@@ -53,5 +53,5 @@ def lead(reader: Reader, path: str, **query: str | None) -> Response:
 
 def _site(host: Host, reader: Reader) -> Site:
     """Return what every page of an organization shows of it."""
-    theme = f"{reader.prefix}/{host.slug}/theme.css?v={DEFAULT.removeprefix('#')}"
+    theme = f"{reader.prefix}/{host.slug}/theme.css?v={version(color_of(host))}"
     return Site(host.name, home=reader.link(f"/{host.slug}"), theme=theme)

@@ -63,6 +63,10 @@ from kalends.settings import Settings
 from kalends.shares import Share, Shares
 from kalends.telemetry import configure
 from kalends.tracing import tracing
+from kalends.web import files
+from kalends.web.guard import Guard
+from kalends.web.headers import Headers
+from kalends.web.refusals import Refusals
 from kalends.worker import work
 from kalends.zone_watch import watch
 
@@ -176,6 +180,7 @@ def _routes() -> list[BaseRoute]:
         manage,
         health,
         docs,
+        files,
     ):
         ours.include_router(feature.router)
     return ours.routes
@@ -188,4 +193,8 @@ def _middleware(settings: Settings) -> list[Middleware]:
     limit = Middleware(BodyLimit, limit=BODY_LIMIT)
     net = Middleware(LastNet)
     prefix = Middleware(Prefix, public_url=settings.public_url)
-    return [Middleware(RequestLog), net, prefix, Middleware(Head), cors, net, Middleware(Gate), net, limit]
+    return [
+        *(Middleware(RequestLog), net, prefix, Middleware(Head), cors),
+        *(Middleware(Headers), Middleware(Refusals)),
+        *(net, Middleware(Gate), net, Middleware(Guard), limit),
+    ]

@@ -60,9 +60,9 @@ class Settings(BaseSettings):
     public_requests_per_hour: int = Field(
         default=1_000,
         ge=1,
-        description="Requests per hour to the public booking API from one address (IPv6: one /64 network). "
-        "A request that writes counts as ten. After as many wrong keys, or a tenth as many unknown links, "
-        "further ones from that address are answered 429.",
+        description="Requests per hour to the pages and the public booking API from one address (IPv6: one "
+        "/64 network). A request that writes counts as ten. After as many wrong keys, or a tenth as many "
+        "unknown links, further ones from that address are answered 429.",
     )
     public_holds_per_address: int = Field(
         default=5,

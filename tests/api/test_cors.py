@@ -42,6 +42,15 @@ PROXIES = {"x-forwarded-for", "x-forwarded-proto"}
 """What proxies say and pages don't."""
 
 
+FOR_BROWSERS = {
+    "content-security-policy",
+    "cross-origin-opener-policy",
+    "referrer-policy",
+    "x-content-type-options",
+}
+"""What comes with answers for people: browsers act on it, and pages need not know."""
+
+
 class Defect(Exception):  # noqa: N818 - ours are defects, not errors
     pass
 
@@ -57,7 +66,7 @@ def readable(response: httpx.Response) -> None:
     unread = {
         name
         for name in response.headers
-        if name not in {*exposed, *SAFE, "vary"} and not name.startswith("access-control-")
+        if name not in {*exposed, *SAFE, *FOR_BROWSERS, "vary"} and not name.startswith("access-control-")
     }
     assert not unread
 

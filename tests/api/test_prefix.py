@@ -127,7 +127,7 @@ async def test_the_documentation_is_below_a_prefix_nobody_told_of(url: str) -> N
         assert document["servers"][0]["url"] == "/"
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/booking", "/docs"])
+@pytest.mark.parametrize("path", ["/v1", "/v1/booking", "/docs", "/manage"])
 async def test_a_prefix_that_is_called_like_a_path_of_ours_is_never_taken_off(url: str, path: str) -> None:
     settings = Settings(database_url=url, worker=False, public_url=f"{SITE}{path}")
     app = create_app(settings, clock=StoppedClock())

@@ -25,7 +25,9 @@ def test_the_wheel_has_every_file_of_the_package(tmp_path: Path) -> None:
     for needed in (
         "py.typed",
         "delivery/templates/client.html",
-        "delivery/locale/de.po",
+        "words/locale/de.po",
+        "web/templates/base.html",
+        "web/static/book.css",
         "migrations/env.py",
     ):
         assert f"kalends/{needed}" in installed

@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from icalendar import Calendar
 
-from kalends.delivery.letters import LANGUAGES, language_of, written
+from kalends.delivery.letters import written
+from kalends.words.languages import LANGUAGES, language_of
 from tests.support.components import value
 from tests.support.letters import BASE, NOON, appointment, letter, part, read, sent
 

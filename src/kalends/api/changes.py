@@ -66,9 +66,9 @@ class Change(Call[H]):
 
     def __init__(self, request: Request, host: H) -> None:
         super().__init__(request, host)
-        self._key = only("Idempotency-Key", request.headers.getlist("idempotency-key"))
-        if self._key is not None and not re.fullmatch(_KEY, self._key):
-            raise _wrong("Idempotency-Key", "must have 1 to 255 printable ASCII characters")
+        self._key: str | None = None
+        if (key := only("Idempotency-Key", request.headers.getlist("idempotency-key"))) is not None:
+            self.under(key)
         dry_run = request.query_params.getlist("dry_run")
         if len(dry_run) > 1 or not {"true", "false"}.issuperset(dry_run):
             raise _wrong("dry_run", "must be true or false, and sent once")
@@ -77,6 +77,13 @@ class Change(Call[H]):
         self._keep: Callable[[str], str] = str
         self._revive: Callable[[Tx, str], str] = lambda _tx, answer: answer
         self._rehearse: Callable[[str], str] = str
+
+    def under(self, key: str) -> Self:
+        """Make the change once per Idempotency-Key; forms have it in a field. Raises Malformed."""
+        if not re.fullmatch(_KEY, key):
+            raise _wrong("Idempotency-Key", "must have 1 to 255 printable ASCII characters")
+        self._key = key
+        return self
 
     def keeping(
         self,

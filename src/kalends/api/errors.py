@@ -39,6 +39,12 @@ class MethodNotAllowed(errors.Refusal):
     code = "method_not_allowed"
 
 
+class ForeignPage(errors.Refusal):
+    """What changes something on a page has to be sent from a page of this server."""
+
+    code = "foreign_page"
+
+
 class BodyTooLarge(errors.Refusal):
     """The body is larger than 64 KiB."""
 
@@ -89,6 +95,7 @@ STATUS: Mapping[type[errors.Refusal], int] = {
     errors.InvalidTime: 400,
     errors.Unauthorized: 401,
     errors.ScopeMissing: 403,
+    ForeignPage: 403,
     errors.NotFound: 404,
     MethodNotAllowed: 405,
     RequestTimeout: 408,

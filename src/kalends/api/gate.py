@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kalends.api import errors
 from kalends.api.addresses import address_of
 from kalends.api.context import Context, context_of
+from kalends.api.paths import is_for_people, is_page
 from kalends.api.rate_limits import Allowance
 from kalends.api.trail import trail_of
 from kalends.core.caller import Caller
@@ -17,6 +18,7 @@ from kalends.ids import digest
 GUARDED = "/v1/"
 PUBLIC = "/v1/public/"
 _LINKS = f"{PUBLIC}appointments/"
+_PAGES_OF_LINKS = "/manage/"
 _FEEDS = f"{PUBLIC}feeds/"
 _WRITES_COST = 10
 """How many requests a booking or a hold without a key counts as."""
@@ -25,7 +27,8 @@ _FEWEST_LINKS = 10
 
 class Gate:
     """Pure ASGI: everything under /v1 needs a key, except what is public, where addresses are counted
-    instead. Every answer has the allowance of the organization or of the address.
+    instead, and together with it the pages for people. Every answer has the allowance of the organization or
+    of the address.
 
     The gate comes before routing and parsing, so without a key nobody learns more than that one is needed.
     """
@@ -34,7 +37,7 @@ class Gate:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(GUARDED):
+        if scope["type"] != "http" or not _is_counted(scope["path"]):
             await self._app(scope, receive, send)
             return
         context = context_of(scope)
@@ -46,7 +49,7 @@ class Gate:
             await send(message)
 
         try:
-            if scope["path"].startswith(PUBLIC):
+            if _is_public(scope["path"]):
                 await _count_public(context, scope)
             else:
                 caller = await _caller(context, scope)
@@ -64,13 +67,21 @@ class Gate:
         await self._app(scope, receive, send_with_allowance)
 
 
+def _is_counted(path: str) -> bool:
+    return path.startswith(GUARDED) or is_page(path)
+
+
+def _is_public(path: str) -> bool:
+    return path.startswith(PUBLIC) or is_for_people(path)
+
+
 async def wrong_guess(scope: Scope, refusal: Refusal) -> Refusal:
     """Count a wrong key or link, and return the refusal; or RateLimited in its place, once the address has
     guessed wrong too often in this hour. Right ones never come here, so no stranger can shut out others who
     share the address."""
     context = context_of(scope)
     what, limit = "wrong keys", context.settings.public_requests_per_hour
-    if scope["path"].startswith(PUBLIC):
+    if _is_public(scope["path"]):
         # These use up the address's allowance, too, and must leave enough of it to others.
         what, limit = "unknown links", max(_FEWEST_LINKS, limit // 10)
     allowance = await context.rate_limits.count(what, address_of(scope), limit)
@@ -110,7 +121,11 @@ async def _count_public(context: Context, scope: Scope) -> None:
 
 async def _good_link(context: Context, path: str) -> str | None:
     """Return what the client's link or the feed in a path is counted by; None if there is none."""
-    for beginning, known in ((_LINKS, context.links), (_FEEDS, context.feeds)):
+    for beginning, known in (
+        (_LINKS, context.links),
+        (_PAGES_OF_LINKS, context.links),
+        (_FEEDS, context.feeds),
+    ):
         if path.startswith(beginning):
             token = path.removeprefix(beginning).partition("/")[0].removesuffix(".ics")
             name = digest(token)

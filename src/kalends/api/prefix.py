@@ -4,7 +4,7 @@ from urllib.parse import unquote, urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_OURS = ("/v1/", "/docs/")
+_OURS = ("/v1/", "/docs/", "/static/", "/manage/", "/staff/")
 """How our own paths begin, where there is something below them."""
 
 

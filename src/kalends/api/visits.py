@@ -115,13 +115,15 @@ async def _host(request: Request, slug: Slug) -> Host:
 
 
 def _location(request: Request, former: str, present: str) -> str:
-    """Return the same path and query under another slug, as the client reaches it. It names no origin, or
-    pages of another origin could not follow. It begins with the path of the public URL, which the proxy or
-    `Prefix` takes off."""
-    below = quote(request.scope["path"].removeprefix(f"{PUBLIC}{former}"))
+    """Return the same path and query under another slug, as the client reaches it: a call's, or a page's. It
+    names no origin, or pages of another origin could not follow. It begins with the path of the public URL,
+    which the proxy or `Prefix` takes off."""
+    path = request.scope["path"]
+    beginning = PUBLIC if path.startswith(PUBLIC) else "/"
+    below = quote(path.removeprefix(f"{beginning}{former}"))
     query = request.scope["query_string"].decode("latin-1")
     prefix = urlsplit(context_of(request.scope).settings.public_url).path
-    return f"{prefix}{PUBLIC}{present}{below}{f'?{query}' if query else ''}"
+    return f"{prefix}{beginning}{present}{below}{f'?{query}' if query else ''}"
 
 
 async def _link(request: Request, token: Token) -> Link:

@@ -1,8 +1,7 @@
 """Writing mails in the reader's language, as text and HTML, with the part for calendar programs."""
 
 import re
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP, Policy
@@ -10,11 +9,7 @@ from email.utils import format_datetime, make_msgid, quote
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
-from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_time, get_timezone_gmt, get_timezone_name
-from babel.messages.pofile import read_po
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from kalends.delivery import calendar_files
@@ -22,11 +17,11 @@ from kalends.delivery.mailboxes import deliverable, in_ascii
 from kalends.delivery.plain_text import lines, one_line
 from kalends.schemas.appointments import QuestionAnswer
 from kalends.schemas.letters import Letter
+from kalends.words.dates import moment_in_words
+from kalends.words.languages import language_of, locale_of
+from kalends.words.sentences import translate as _
 
 _HERE = Path(__file__).parent
-LANGUAGES = ("en", "es", "fr", "de", "pt")
-_NAMED = 2024
-"""In this year, places had the offsets that Babel's names of their zones mean."""
 _SHORT = 60
 """How long a name may be to fit into one line."""
 _WITHOUT_CALENDAR = frozenset({"asked", "reminder"})
@@ -71,31 +66,6 @@ _STAFF_SUBJECTS = {
 }
 _CHECKED = {True: "Yes", False: "No"}
 _LABEL = "{label}:"
-
-
-def language_of(tag: str) -> str:
-    """Return the language that mails are written in for a BCP 47 tag, by lookup (RFC 4647, section 3.4): the
-    tag is shortened until it matches."""
-    parts = tag.lower().split("-")
-    while parts:
-        if "-".join(parts) in LANGUAGES:
-            return "-".join(parts)
-        parts.pop()
-    return LANGUAGES[0]
-
-
-def locale_of(tag: str) -> Locale:
-    """Return how dates, clock times and zones are written for a BCP 47 tag: as in its country, if that
-    country's way to write the language is known, and always in the language of the mail."""
-    language, _, rest = tag.partition("-")
-    written_in = language_of(tag)
-    country = re.match(r"(?:[a-z]{3}-)*(?:[a-z]{4}-)?([a-z]{2}|[0-9]{3})(?:-|$)", rest, re.IGNORECASE)
-    if country is not None and language.lower() == written_in:
-        try:
-            return Locale.parse(f"{written_in}_{country[1].upper()}")
-        except (UnknownLocaleError, ValueError):
-            pass
-    return Locale.parse(written_in)
 
 
 def written(letter: Letter, sender: str, now: datetime, base: str) -> EmailMessage:
@@ -145,7 +115,7 @@ def _shown(letter: Letter, language: str) -> dict[str, Any]:
     about, locale, occasion = letter.appointment, locale_of(letter.language), letter.occasion
 
     def when(instant: datetime | None) -> str | None:
-        return None if instant is None else _when(letter, instant, locale)
+        return None if instant is None else moment_in_words(instant, letter.timezone, locale)
 
     until = when(about.expires_at)
     return {
@@ -196,33 +166,6 @@ def _attach_calendar(
     )
 
 
-def _when(letter: Letter, instant: datetime, locale: Locale) -> str:
-    """Return a time with its zone's name, since the reader may be elsewhere."""
-    try:
-        zone, local = letter.timezone, instant.astimezone(ZoneInfo(letter.timezone))
-    except OverflowError:  # the first or the last day of the calendar has no such time
-        zone, local = "UTC", instant
-    day = format_date(local, "full", locale=locale)
-    clock = format_time(local, "short", tzinfo=local.tzinfo, locale=locale)
-    return f"{day}, {clock} ({_zone_name(local, locale)}, {zone})"
-
-
-def _zone_name(local: datetime, locale: Locale) -> str:
-    """Return what people call the time of `local`, or its offset if the zone's names mean other offsets:
-    Babel's names stay the same when a place changes its clocks for good."""
-    standard = _standard(local)
-    if standard != _standard(local.replace(year=_NAMED, month=1, day=1)):
-        return get_timezone_gmt(local, locale=locale)
-    # Daylight time is when clocks are ahead. (For Ireland, the tz database has it the other way round.)
-    ahead = (local.utcoffset() or timedelta()) > standard
-    return get_timezone_name(local, locale=locale, zone_variant="daylight" if ahead else "standard")
-
-
-def _standard(local: datetime) -> timedelta:
-    """Return the least offset of that year. (In Morocco, clocks are ahead except in Ramadan, which moves.)"""
-    return min(local.replace(month=month, day=1).utcoffset() or timedelta() for month in range(1, 13))
-
-
 class _Header(str):
     """A header that is sent as it is. The standard library would parse it and write it again, and turn names
     that are long, or look encoded, into other addresses and other headers."""
@@ -265,19 +208,6 @@ def _header(name: str, value: str) -> _Header:
     header = _Header(value)
     header.name = name
     return header
-
-
-def _(language: str, sentence: str) -> str:
-    return _catalogue(language).get(sentence, sentence)
-
-
-@cache
-def _catalogue(language: str) -> Mapping[str, str]:
-    path = _HERE / "locale" / f"{language}.po"
-    if not path.exists():
-        return {}
-    with path.open("rb") as file:
-        return {str(entry.id): str(entry.string) for entry in read_po(file) if entry.id and entry.string}
 
 
 @cache

@@ -30,8 +30,11 @@ CLIENT_GRACE_MINUTES = 15
 MOST_FORMER_SLUGS = 20
 """Per organization, since nobody else gets them."""
 PUBLIC_BOOKINGS_PER_HOUR = 200
-RESERVED_SLUGS = frozenset({"appointments", "feeds"})
-"""Names with another meaning where paths have slugs."""
+_OF_PROGRAMS = {"api", "appointments", "docs", "feeds", "healthz", "metrics", "openapi", "readyz", "v1"}
+_OF_PAGES = {"admin", "auth", "embed", "hold", "login", "manage", "sign-in", "staff", "static"}
+RESERVED_SLUGS = frozenset(_OF_PROGRAMS | _OF_PAGES)
+"""Names with another meaning where paths have slugs. An organization that took one before it was reserved
+keeps it: the API works as ever, and its pages are there once it takes another slug."""
 
 
 def create(

@@ -1,0 +1,108 @@
+"""Refusals for people: what programs get as JSON, they get as a page."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kalends.api.paths import is_for_people
+from kalends.web.pages import About, render
+from kalends.web.readers import Reader
+from kalends.words.sentences import marked
+
+_HTML = re.compile(r"(?:^|,)\s*(?:text/html|application/xhtml\+xml)\s*(?:;(?!\s*q=0(?:\.0*)?\s*(?:,|$))|,|$)")
+_TITLES = {
+    400: marked("This does not work"),
+    403: marked("Not from here"),
+    404: marked("There is nothing here"),
+    405: marked("This does not work"),
+    408: marked("That took too long"),
+    409: marked("This is not possible"),
+    413: marked("That is too much"),
+    429: marked("Too many requests"),
+    500: marked("Something went wrong"),
+    503: marked("Just a moment, please"),
+}
+_SENTENCES: Mapping[int | str, str] = {
+    400: marked("The address or the form has something in it that we do not understand."),
+    403: marked("For your safety, forms are accepted only from our own pages. Please start again there."),
+    404: marked("The page was moved or never existed, or the link is no longer valid."),
+    405: marked("This page can't be used like that. Please go back."),
+    408: marked("What you sent did not arrive in time. Please try again."),
+    409: marked("Meanwhile, something has changed. Please go back and try again."),
+    413: marked("The form is larger than we accept. Please shorten what you wrote."),
+    429: marked("From your network came too many requests."),
+    500: marked("This is our mistake, and we have noted it. Please try again later."),
+    503: marked("Too many people are here at the moment, or we are at work. Nothing was changed."),
+    "outcome_unknown": marked(
+        "The connection was lost at the last moment. Please look whether it was done before you try again."
+    ),
+    "too_late": marked("It is too late to change this online. Please get in touch with us."),
+}
+"""By the code of a refusal, or else by its status."""
+_AGAIN = marked("Please try again {when}.")
+
+
+class Refusals:
+    """Pure ASGI: makes a page of a refusal, if it is about a path for people, and the sender reads pages.
+    Whatever below refuses, it says so in one shape, so this is the only place that knows of such pages."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not is_for_people(scope["path"]) or not _reads_pages(scope):
+            await self._app(scope, receive, send)
+            return
+        begun: Message | None = None
+        body = b""
+
+        async def send_page(message: Message) -> None:
+            nonlocal begun, body
+            if message["type"] == "http.response.start" and _is_refusal(message):
+                begun = message
+                return
+            if begun is None:
+                await send(message)
+                return
+            body += message.get("body", b"")
+            if not message.get("more_body", False):
+                await _page(scope, begun, json.loads(body))(scope, receive, send)
+
+        await self._app(scope, receive, send_page)
+
+
+def _reads_pages(scope: Scope) -> bool:
+    return any(_HTML.search(each) for each in Headers(scope=scope).getlist("accept"))
+
+
+def _is_refusal(message: Message) -> bool:
+    kind = Headers(raw=message["headers"]).get("content-type")
+    return message["status"] >= 400 and kind == "application/json"
+
+
+def _page(scope: Scope, begun: Message, refusal: Mapping[str, Any]) -> ASGIApp:
+    """Return the page of a refusal, with the headers that came with it."""
+    status, sent = begun["status"], Headers(raw=begun["headers"])
+    reader = Reader.of(scope)
+    known = status if status in _TITLES else 500 if status > 500 else 400
+    again = sent.get("retry-after")
+    page = render(
+        "refusal.html",
+        reader,
+        About(reader.say(_TITLES[known])),
+        # So that they are seen where the page is part of another. There is nothing to be clicked by mistake.
+        embedders=("*",) if reader.is_embedded else (),
+        status=status,
+        sentence=reader.say(_SENTENCES.get(refusal["code"], _SENTENCES[known])),
+        again=reader.say(_AGAIN).format(when=reader.wait(int(again))) if again else None,
+    )
+    for name, value in sent.items():
+        if name == "vary":
+            page.headers.add_vary_header(value)
+        elif name not in ("content-type", "content-length"):
+            page.headers[name] = value
+    return page

@@ -1,0 +1,57 @@
+"""What handlers of pages have in common: who asks whom, and what that becomes. The dependencies themselves
+are the API's (`Visiting`, `ClientWriting`, `ByLink`, `WritingByLink`), since pages ask the same services."""
+
+from typing import Any
+
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.responses import RedirectResponse, Response
+
+from kalends.api.calls import Call
+from kalends.core.caller import Host
+from kalends.services.setup.organizations import RESERVED_SLUGS
+from kalends.web.pages import About, Site, render
+from kalends.web.readers import Reader
+from kalends.web.themes import color_of, version
+
+
+class _Slug(Convertor[str]):
+    """A slug in a path, and none of the names with another meaning there: those paths are no pages."""
+
+    regex = f"(?!(?:{'|'.join(sorted(RESERVED_SLUGS))})(?:/|$))[a-z0-9][a-z0-9-]{{0,62}}"
+
+    def convert(self, value: str) -> str:
+        """Return the slug in a path."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Return what stands in a path for a slug."""
+        return value
+
+
+register_url_convertor("slug", _Slug())
+SLUG = "{slug:slug}"
+"""The organization, in the paths of routes."""
+
+
+def reader_of(call: Call[Host]) -> Reader:
+    """Return who reads the answer to a call."""
+    return Reader.of(call.request.scope)
+
+
+def page(
+    call: Call[Host], template: str, about: About, *, reader: Reader | None = None, **what: Any
+) -> Response:
+    """Return a page of the organization that a call is about (see `render`)."""
+    reader = reader or reader_of(call)
+    return render(template, reader, about, _site(call.host, reader), **what)
+
+
+def lead(reader: Reader, path: str, **query: str | None) -> Response:
+    """Lead a browser from a form that was sent to a page, so that reloading that sends nothing again."""
+    return RedirectResponse(reader.link(path, **query), status_code=303)
+
+
+def _site(host: Host, reader: Reader) -> Site:
+    """Return what every page of an organization shows of it."""
+    theme = f"{reader.prefix}/{host.slug}/theme.css?v={version(color_of(host))}"
+    return Site(host.name, home=reader.link(f"/{host.slug}"), theme=theme)

@@ -1,0 +1,43 @@
+"""Pages of an application that is called over ASGI, as a browser asks for them."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from kalends.app import create_app
+from kalends.db.database import Database
+from kalends.settings import Settings
+from tests.support.clock import StoppedClock
+from tests.support.organizations import Org, make_org
+from tests.web.browsers import browser_of
+
+
+@pytest.fixture
+def clock() -> StoppedClock:
+    return StoppedClock()
+
+
+@pytest.fixture
+async def app(url: str, clock: StoppedClock) -> AsyncIterator[FastAPI]:
+    app = create_app(Settings(database_url=url, worker=False), clock=clock)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def db(app: FastAPI) -> Database:
+    database: Database = app.state.context.database
+    return database
+
+
+@pytest.fixture
+async def org(db: Database, clock: StoppedClock) -> Org:
+    return await make_org(db, clock.now())
+
+
+@pytest.fixture
+async def browser(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with browser_of(app) as browser:
+        yield browser

@@ -94,15 +94,17 @@ async def test_days_are_those_of_the_zone_asked_for(desk: Desk) -> None:
         {"date": THURSDAY, "free": 3, "first": at("14:00")},
         {"date": FRIDAY, "free": 3, "first": at("14:00", FRIDAY)},
     ]
-    # From 14:00 on in UTC: half past twelve in the night of the next day there.
+    # That is four to seven of the next day there.
     there = await days(counter, to=FRIDAY, timezone="Pacific/Kiritimati")
     assert there["timezone"] == "Pacific/Kiritimati"
     assert there["days"] == [
         {"date": THURSDAY, "free": 3, "first": at("14:00", "2024-01-24")},
         {"date": FRIDAY, "free": 3, "first": at("14:00")},
     ]
-    # And on two days: 22:30, 23:30, 00:30.
-    assert free(await days(counter, to=FRIDAY, timezone="Australia/Adelaide")) == {THURSDAY: 1, FRIDAY: 3}
+    # And in Tokyo 23:00, 00:00 and 01:00, so a day has the end of one morning and the beginning of the next.
+    assert (await days(counter, timezone="Asia/Tokyo"))["days"] == [
+        {"date": THURSDAY, "free": 3, "first": at("15:00", "2024-01-24")}
+    ]
     # A time without an offset is of that zone, too; and a day that is cut has what is left of it.
     half = await days(counter, **{"from": f"{THURSDAY}T23:00", "to": FRIDAY, "timezone": "Asia/Kolkata"})
     assert half["days"] == [
@@ -112,6 +114,8 @@ async def test_days_are_those_of_the_zone_asked_for(desk: Desk) -> None:
     half = await days(counter, **{"from": at("15:00"), "to": at("16:00")})
     assert half["days"] == [{"date": THURSDAY, "free": 1, "first": at("15:00")}]
     assert (await days(counter, **{"from": at("15:00"), "to": at("15:00")}))["days"] == []
+    await desk.make("overrides", "override", date=THURSDAY)
+    assert free(await days(counter, to=FRIDAY, timezone="Asia/Tokyo")) == {THURSDAY: 2, FRIDAY: 1}
 
 
 @on_sqlite
@@ -247,7 +251,7 @@ async def test_next_available_looks_beyond_the_range(app: FastAPI, org: Org) -> 
     assert await following(opens[4] + a_day) is None
     await desk.make("overrides", "override", date=f"{opens[3]}")
     assert await following(opens[3]) is None
-    await desk.set_type(minNoticeHours=34 * 24)  # from 23 February on
+    await desk.set_type(minNoticeHours=33 * 24)  # from noon of 22 February on
     assert await following(opens[0]) == f"{opens[2]}"
     await desk.set_type(minNoticeHours=0, maxDaysAhead=32)  # until 21 February
     assert await following(opens[0] + a_day) is None
@@ -260,7 +264,7 @@ async def test_next_available_looks_beyond_the_range(app: FastAPI, org: Org) -> 
 zones = st.sampled_from(sorted(zone_names()))
 
 
-@everyday_on_sqlite("examples", everyday=10, torture=300)
+@everyday_on_sqlite("examples", everyday=6, torture=300)
 def test_days_count_what_is_listed(url: str, examples: int) -> None:
     """In any zone: each day has as many starts as a search from its beginning to that of the next lists."""
     counted: Count[bool] = Count()

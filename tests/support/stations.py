@@ -189,12 +189,6 @@ async def search(tour: Tour) -> None:
     await tour.ask("slots.search", query=asked)
     await tour.ask("slots.explain", query={"appointment_type_id": TYPE, "start_time": START})
     await tour.ask("days.search", query=asked | {"to": FRIDAY})
-    cancelled = await tour.ask("appointments.create", WISH | {"start_time": f"{FRIDAY}T10:00:00Z"})
-    moving = {"moving": cancelled["appointment"]["id"]}
-    await tour.ask("appointments.change", {"status": "cancelled"}, id=moving["moving"])
-    at = {"appointment_type_id": TYPE, "start_time": START}
-    for operation, query in (("slots.search", asked), ("slots.explain", at), ("days.search", asked)):
-        await tour.refuse(operation, "illegal_transition", query=query | moving)
 
 
 async def public(tour: Tour) -> None:
@@ -215,18 +209,24 @@ async def public(tour: Tour) -> None:
 
     link = {"token": booked["manage_token"]}
     await tour.ask("manage.get", **link)
-    range_ = {"from": THURSDAY, "to": FRIDAY, "timezone": "Europe/Berlin"}
-    at = {"start_time": START}
-    searches = (("manage.slots", range_), ("manage.explain", at), ("manage.days", range_))
-    for operation, query in searches:
-        await tour.ask(operation, query=query, **link)
+    at, day = {"start_time": START}, {"from": FRIDAY, "to": FRIDAY}
+    days = day | {"from": THURSDAY, "timezone": "Europe/Berlin"}
+    searches = (
+        ("manage.slots", "slots.search", day),
+        ("manage.explain", "slots.explain", at),
+        ("manage.days", "days.search", days),
+    )
+    for clients, _, query in searches:
+        await tour.ask(clients, query=query, **link)
     await tour.ask("manage.reschedule", {"start_time": f"{FRIDAY}T11:00:00Z"}, **link)
     await tour.refuse("manage.reschedule", "slot_taken", {"start_time": START}, **link)
     await tour.ask("files.appointment", **link)
     await tour.ask("manage.cancel", {"reason": "I am ill."}, **link)
     await tour.refuse("manage.reschedule", "illegal_transition", at, **link)
-    for operation, query in searches:
-        await tour.refuse(operation, "illegal_transition", query=query, **link)
+    moving = {"appointment_type_id": TYPE, "moving": booked["appointment"]["id"]}
+    for clients, staffs, query in searches:
+        await tour.refuse(clients, "illegal_transition", query=query, **link)
+        await tour.refuse(staffs, "illegal_transition", query=query | moving)
 
 
 async def mails(tour: Tour) -> None:
@@ -426,9 +426,9 @@ async def too_late(tour: Tour) -> None:
     await tour.refuse("manage.cancel", "too_late", {}, **link)
     at = {"start_time": "2024-02-01T10:00:00Z"}
     await tour.refuse("manage.reschedule", "too_late", at, **link)
-    await tour.refuse("manage.explain", "too_late", query=at, **link)
-    for operation in ("manage.slots", "manage.days"):
-        await tour.refuse(operation, "too_late", query={"from": FRIDAY, "to": FRIDAY}, **link)
+    day = {"from": FRIDAY, "to": FRIDAY}
+    for operation, query in (("manage.slots", day), ("manage.explain", at), ("manage.days", day)):
+        await tour.refuse(operation, "too_late", query=query, **link)
 
 
 async def moved(tour: Tour) -> None:

@@ -51,7 +51,7 @@ def found(tx: Tx, wanted: Search, timezone: str, query: DaysByLinkQuery) -> Days
     # So many days are never as long as two more, and those of a thousand years are not to be counted first.
     named = days_within(zone, start, end) if end - start < (MOST_DAYS + 2) * DAY else None
     if named is None or len(named) > MOST_DAYS:
-        raise Malformed(f"from and to must not be more than {MOST_DAYS} days apart.")
+        raise Malformed(f"At most {MOST_DAYS} days can be counted at once.")
     spans = [span for _, span in named]
     counted = aside(tx, searches.offer(tx, wanted, start, end).tally, spans) if spans else []
     firsts = [first for _, first in counted if first is not None]

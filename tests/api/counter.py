@@ -26,6 +26,13 @@ class Counter:
             await self.desk.client.get(f"{self.desk.path}/slots", params=asked),
         ]
 
+    async def count(self, **query: str) -> list[httpx.Response]:
+        asked = {"appointment_type_id": self.desk.org.type_id, "from": THURSDAY, "to": THURSDAY} | query
+        return [
+            await self.desk.staff.get(f"{BASE}/days", params=asked),
+            await self.desk.client.get(f"{self.desk.path}/days", params=asked),
+        ]
+
     async def explain(self, **query: str) -> list[httpx.Response]:
         asked = {"appointment_type_id": self.desk.org.type_id, "start_time": at("14:00")} | query
         return [

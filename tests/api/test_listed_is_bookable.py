@@ -20,7 +20,7 @@ from tests.api.practices import Plan, PlannedDesk, application, carried_out, fol
 from tests.core.slow import DAY, HOUR, MINUTE, SlowHours, at, lasting
 from tests.support.answers import refused
 from tests.support.clock import StoppedClock
-from tests.support.desk import Desk, window
+from tests.support.desk import APPOINTMENTS, Desk, Link, window
 from tests.support.organizations import Org
 
 SUGGESTIONS = 5
@@ -100,6 +100,59 @@ class Client:
 
     async def cancel(self, response: httpx.Response) -> None:
         await self.practice.desk.changed(response.json()["appointment"], status="cancelled")
+
+
+@dataclass(frozen=True)
+class StaffMoving:
+    """By a key, who move an appointment within its calendar."""
+
+    practice: PlannedDesk
+    appointment: dict[str, Any]
+
+    async def slots(self, start: str, end: str) -> list[dict[str, Any]]:
+        return await self.practice.desk.slots(start, end, moving=self.appointment["id"])
+
+    async def explain(self, start: str) -> dict[str, Any]:
+        return await self.practice.desk.explain(start, moving=self.appointment["id"])
+
+    async def book(self, start: str) -> httpx.Response:
+        return await self.practice.desk.change(self.appointment, start_time=start, check="all")
+
+    async def try_to_book(self, start: str) -> httpx.Response:
+        path = f"{APPOINTMENTS}/{self.appointment['id']}?dry_run=true"
+        return await self.practice.desk.staff.patch(path, json={"start_time": start, "check": "all"})
+
+    async def cancel(self, response: httpx.Response) -> None:
+        await self.practice.desk.changed(response.json()["appointment"], status="cancelled")
+
+
+@dataclass(frozen=True)
+class ClientMoving:
+    """By the link of their appointment, which may end up in any of the type's calendars."""
+
+    link: Link
+
+    async def slots(self, start: str, end: str) -> list[dict[str, Any]]:
+        response = await self.link.ask("slots", **{"from": start, "to": end})
+        assert response.status_code == 200, response.text
+        found: list[dict[str, Any]] = response.json()["slots"]
+        return found
+
+    async def explain(self, start: str) -> dict[str, Any]:
+        response = await self.link.ask("slots/explain", start_time=start)
+        assert response.status_code == 200, response.text
+        told: dict[str, Any] = response.json()
+        return told
+
+    async def book(self, start: str) -> httpx.Response:
+        return await self.link.reschedule(start)
+
+    async def try_to_book(self, start: str) -> httpx.Response:
+        path = f"{self.link.path}/reschedule?dry_run=true"
+        return await self.link.desk.client.post(path, json={"start_time": start})
+
+    async def cancel(self, response: httpx.Response) -> None:
+        await self.link.cancel()
 
 
 @dataclass(frozen=True)
@@ -257,6 +310,23 @@ class Law:
         return sorted({*(ordered[0], ordered[-1])[:most], *self.chance.sample(ordered, max(0, most - 2))})
 
 
+class LawOfMoving(Law):
+    """The same of an appointment that exists already: wherever it is, it is never in its own way."""
+
+    async def check_from(self, own: int) -> None:
+        """`own` is where it is; to move it there changes nothing, so that is never refused."""
+        before = await self.listed()
+        await self.what_is_listed_can_be_booked(before)
+        for number, start in enumerate(each for each in self.unlisted(before) if each != own):
+            await self.is_refused(start, suggestions=number < 2)
+        if not before:
+            return
+        start = self.chance.choice(list(before))
+        self.is_booked(await self.asker.book(stamp(moment(start))), start, before)
+        assert await self.listed() == before
+        self.seen["moved"] += start != own
+
+
 chances = st.randoms(use_true_random=True)
 
 
@@ -346,6 +416,47 @@ async def _unconfirmed_bookings_lapse(law: Law, clock: StoppedClock) -> None:
     if start in expected:
         law.is_booked(await law.asker.book(stamp(moment(start))), start, before)
         law.seen["lapsed"] += 1
+
+
+@pytest.mark.parametrize(
+    ("examples", "most"), [(4, 2), pytest.param(300, 20, marks=pytest.mark.torture, id="torture")]
+)
+def test_an_appointment_moves_to_what_is_listed_and_nowhere_else(url: str, examples: int, most: int) -> None:
+    seen: Counter[str] = Counter()
+    with application(url) as (runner, app, clock):
+
+        async def obey(plan: Plan, chance: random.Random) -> None:
+            practice = await carried_out(app, clock, plan)
+            if (appointment := await _to_move(practice, chance)) is not None:
+                seen[appointment["status"]] += 1
+                law = LawOfMoving(plan, StaffMoving(practice, appointment), chance, most, seen)
+                await law.check_from(at(appointment["start_time"]))
+            offered = await Client(practice).slots(stamp(plan.start), stamp(plan.end))
+            if offered:
+                start = chance.choice(offered)["start_time"]
+                link = practice.desk.link(await practice.desk.booked_by_client(start_time=start))
+                await LawOfMoving(plan, ClientMoving(link), chance, most, seen).check_from(at(start))
+                by_staff = StaffMoving(practice, await link.seen())
+                await LawOfMoving(plan, by_staff, chance, 1, seen).check_from(
+                    at(by_staff.appointment["start_time"])
+                )
+
+        @settings(max_examples=examples)
+        @given(plan=plans(), chance=chances)
+        def agree(plan: Plan, chance: random.Random) -> None:
+            runner.run(obey(plan, chance))
+
+        agree()
+    assert seen["booked"] > examples
+    assert seen["moved"] > examples // 4
+    assert len(seen.keys() & RULES) >= 4
+
+
+async def _to_move(practice: PlannedDesk, chance: random.Random) -> dict[str, Any] | None:
+    """An appointment of the plan's type, if there is one that is not cancelled."""
+    query = {"appointment_type_id": practice.desk.org.type_id}
+    ids = await practice.desk.listed(status="pending,confirmed,completed,no_show", **query)
+    return await practice.desk.get(chance.choice(ids)) if ids else None
 
 
 @pytest.mark.anyio

@@ -1,5 +1,6 @@
 """Days and stamps of the wall clock, and instants as seconds."""
 
+import re
 from collections import Counter
 from datetime import UTC, date, datetime
 
@@ -7,10 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kalends.core.errors import InvalidTime
 from kalends.core.hours import (
     count_by_local_day,
     day_named,
     day_number,
+    day_start,
+    days_within,
+    end_of,
     local_day,
     local_days,
     local_stamp,
@@ -72,6 +77,77 @@ def test_local_days_are_what_every_clock_shows(
     assert [each in allowed for each in asked] == [first <= day <= last for day in days]
     assert count_by_local_day(zone, asked) == Counter(days)
     assert [local_stamp(each, zone) for each in asked] == [wall_of(zone, each).isoformat() for each in asked]
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "end", "days"),
+    [
+        ("UTC", "2024-06-03T00:00Z", "2024-06-05T00:00Z", ["03 00:00-00:00", "04 00:00-00:00"]),
+        ("UTC", "2024-06-03T23:59Z", "2024-06-04T00:01Z", ["03 23:59-00:00", "04 00:00-00:01"]),
+        ("UTC", "2024-06-03T00:00Z", "2024-06-03T00:00Z", []),
+        ("Asia/Kathmandu", "2024-06-03T00:00Z", "2024-06-03T23:00Z", ["03 00:00-18:15", "04 18:15-23:00"]),
+        (
+            "Pacific/Kiritimati",
+            "2024-06-03T09:00Z",
+            "2024-06-03T11:00Z",
+            ["03 09:00-10:00", "04 10:00-11:00"],
+        ),
+        ("Pacific/Niue", "2024-06-03T10:00Z", "2024-06-03T12:00Z", ["02 10:00-11:00", "03 11:00-12:00"]),
+        # Of 23 hours, and of 25.
+        ("Europe/Berlin", "2024-03-30T23:00Z", "2024-03-31T22:00Z", ["31 23:00-22:00"]),
+        ("Europe/Berlin", "2024-10-26T22:00Z", "2024-10-27T23:00Z", ["27 22:00-23:00"]),
+        # Midnight is left out; it comes twice; it is counted once more an hour before.
+        (
+            "Africa/Cairo",
+            "2024-04-25T21:00Z",
+            "2024-04-26T23:00Z",
+            ["25 21:00-22:00", "26 22:00-21:00", "27 21:00-23:00"],
+        ),
+        ("America/Havana", "2024-11-03T03:00Z", "2024-11-03T06:00Z", ["02 03:00-04:00", "03 04:00-06:00"]),
+        ("Asia/Beirut", "2024-10-26T20:00Z", "2024-10-26T23:00Z", ["26 20:00-22:00", "27 22:00-23:00"]),
+        # Left after its first minute and come back to: the day has begun, and goes on.
+        ("America/St_Johns", "2006-10-29T02:00Z", "2006-10-29T04:00Z", ["28 02:00-02:30", "29 02:30-04:00"]),
+        # Midnight is left out in the middle of a gap.
+        ("America/Toronto", "1919-03-31T03:00Z", "1919-03-31T06:00Z", ["30 03:00-04:30", "31 04:30-06:00"]),
+        # A date that never was.
+        (
+            "Pacific/Apia",
+            "2011-12-30T00:00Z",
+            "2011-12-31T12:00Z",
+            ["29 00:00-10:00", "31 10:00-10:00", "01 10:00-12:00"],
+        ),
+    ],
+)
+def test_days_within(zone: str, start: str, end: str, days: list[str]) -> None:
+    found = days_within(zone, at(start), at(end))
+    told = [f"{day_named(day):%d} {moment(low):%H:%M}-{moment(high):%H:%M}" for day, (low, high) in found]
+    assert told == days
+
+
+@settings(max_examples=100)
+@given(clock=clocks(), before=st.integers(0, 3 * DAY), after=st.integers(0, 3 * DAY))
+def test_days_within_are_those_of_bare_dates(clock: tuple[str, int], before: int, after: int) -> None:
+    zone, near = clock
+    start, end = near - before, near + after
+    found = days_within(zone, start, end)
+    edges = [edge for _, span in found for edge in span]
+    assert edges[:1] + edges[-1:] == ([start, end] if start < end else [])
+    assert edges[1:-1:2] == edges[2:-1:2]  # without a gap
+    assert [day for day, _ in found] == sorted({day for day, _ in found})
+    for day, (low, high) in found:
+        named = day_named(day)
+        first, last = (seconds(each) for each in (day_start(named, zone), end_of(named, zone)))
+        assert (low, high) == (max(start, first), min(end, last))
+        assert day_of(zone, low) == named or start == low
+
+
+@pytest.mark.parametrize(
+    ("zone", "start"), [("Etc/GMT+12", FIRST), ("Pacific/Kiritimati", LAST - 60), ("Etc/GMT-14", LAST - 60)]
+)
+def test_days_off_the_calendar_are_refused(zone: str, start: int) -> None:
+    with pytest.raises(InvalidTime, match=re.escape(zone)):
+        days_within(zone, start, start + 60)
+    assert len(days_within("UTC", start, start + 60)) == 1
 
 
 def test_nothing_to_count() -> None:

@@ -1,13 +1,14 @@
 """What is offered, and the grid it lies on."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kalends.core.intervals import Intervals, Span
-from kalends.core.slots import steps
+from kalends.core.slots import steps, tallied
 from tests.core.offers import FREE, an_offer, between, codes, found
 from tests.core.slow import DAY, HOUR, MINUTE, at, daily
 
@@ -148,6 +149,22 @@ def test_a_calendar_s_hours_are_in_its_own_zone() -> None:
 )
 def test_steps(grid: list[Span], interval: int, allowed: list[Span], points: list[int]) -> None:
     assert list(steps([(*span, interval) for span in grid], Intervals(allowed))) == points
+
+
+@pytest.mark.parametrize(
+    ("points", "edges", "told"),
+    [
+        ([], [0, 10], [(0, None)]),
+        ([range(0)], [0, 10, 20], [(0, None), (0, None)]),
+        ([range(0, 10, 5)], [0, 10], [(2, 0)]),
+        ([range(0, 30, 5)], [0, 6, 10, 10, 11, 40], [(2, 0), (0, None), (0, None), (1, 10), (3, 15)]),
+        ([range(2, 4), range(5, 5), range(9, 30, 7)], [0, 3, 20, 50], [(1, 2), (3, 3), (1, 23)]),
+    ],
+)
+def test_points_are_counted_by_span(
+    points: list[range], edges: list[int], told: list[tuple[int, int | None]]
+) -> None:
+    assert tallied(points, pairwise(edges)) == told
 
 
 _lengths = st.lists(st.tuples(st.integers(0, 6), st.integers(1, 15)), max_size=6)

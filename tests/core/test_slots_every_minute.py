@@ -124,8 +124,8 @@ def test_search_agrees_with_every_minute(examples: int) -> None:
     fruitful = 0
 
     @settings(max_examples=examples)
-    @given(searched=_searches(24 * HOUR))
-    def agree(searched: tuple[Offer, int, int]) -> None:
+    @given(searched=_searches(24 * HOUR), cuts=st.lists(st.floats(0, 1), max_size=4))
+    def agree(searched: tuple[Offer, int, int], cuts: list[float]) -> None:
         nonlocal fruitful
         offer, start, end = searched
         slow = SlowOffer(offer)
@@ -134,6 +134,11 @@ def test_search_agrees_with_every_minute(examples: int) -> None:
         assert list(offer.search(start, end).items()) == list(expected.items())
         assert list(offer.search(start, end, 3).items()) == list(expected.items())[:3]
         assert offer.starts(start, end, 3) == list(expected)[:3]
+        edges = [start, *sorted(start + int((end - start) * cut) for cut in cuts), end]
+        within = [[each for each in expected if low <= each < high] for low, high in pairwise(edges)]
+        assert offer.tally(list(pairwise(edges))) == [
+            (len(each), each[0] if each else None) for each in within
+        ]
         fruitful += bool(expected)
 
     agree()

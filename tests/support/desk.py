@@ -96,6 +96,10 @@ class Desk:
     async def starts(self, first: str = THURSDAY, last: str = THURSDAY, **query: str) -> list[str]:
         return [slot["start_time"] for slot in await self.slots(first, last, **query)]
 
+    async def count(self, first: str = THURSDAY, last: str = THURSDAY, **query: str) -> httpx.Response:
+        asked = {"appointment_type_id": self.org.type_id, "from": first, "to": last} | query
+        return await self.staff.get(f"{BASE}/days", params=asked)
+
     async def explain(self, start: str, **query: str) -> dict[str, Any]:
         asked = {"appointment_type_id": self.org.type_id, "start_time": start} | query
         response = await self.staff.get(f"{BASE}/slots/explain", params=asked)
@@ -196,6 +200,10 @@ class Link:
 
     async def reschedule(self, start: str, **more: Any) -> httpx.Response:
         return await self.desk.client.post(f"{self.path}/reschedule", json={"start_time": start} | more)
+
+    async def ask(self, question: str, **query: str) -> httpx.Response:
+        """Ask for `slots`, `slots/explain` or `days`: where the appointment can be moved."""
+        return await self.desk.client.get(f"{self.path}/{question}", params=query)
 
     async def seen(self) -> dict[str, Any]:
         """The appointment as staff see it."""

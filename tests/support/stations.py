@@ -188,6 +188,7 @@ async def search(tour: Tour) -> None:
     asked = {"appointment_type_id": TYPE, "from": THURSDAY, "to": THURSDAY, "timezone": "Europe/Berlin"}
     await tour.ask("slots.search", query=asked)
     await tour.ask("slots.explain", query={"appointment_type_id": TYPE, "start_time": START})
+    await tour.ask("days.search", query=asked | {"to": FRIDAY})
 
 
 async def public(tour: Tour) -> None:
@@ -196,6 +197,7 @@ async def public(tour: Tour) -> None:
     asked = {"appointment_type_id": TYPE, "from": FRIDAY, "to": FRIDAY, "timezone": "Europe/Berlin"}
     await tour.ask("public.slots", query=asked, **page)
     await tour.ask("public.explain", query={"appointment_type_id": TYPE, "start_time": START}, **page)
+    await tour.ask("public.days", query=asked | {"from": THURSDAY}, **page)
     wish = {"appointment_type_id": TYPE, "start_time": CLIENT["start_time"]}
     hold = (await tour.ask("public.hold", wish, **page))["hold"]["id"]
     await tour.refuse("public.book", "hold_mismatch", CLIENT | {"start_time": START, "hold_id": hold}, **page)
@@ -207,11 +209,24 @@ async def public(tour: Tour) -> None:
 
     link = {"token": booked["manage_token"]}
     await tour.ask("manage.get", **link)
+    at, day = {"start_time": START}, {"from": FRIDAY, "to": FRIDAY}
+    days = day | {"from": THURSDAY, "timezone": "Europe/Berlin"}
+    searches = (
+        ("manage.slots", "slots.search", day),
+        ("manage.explain", "slots.explain", at),
+        ("manage.days", "days.search", days),
+    )
+    for clients, _, query in searches:
+        await tour.ask(clients, query=query, **link)
     await tour.ask("manage.reschedule", {"start_time": f"{FRIDAY}T11:00:00Z"}, **link)
     await tour.refuse("manage.reschedule", "slot_taken", {"start_time": START}, **link)
     await tour.ask("files.appointment", **link)
     await tour.ask("manage.cancel", {"reason": "I am ill."}, **link)
-    await tour.refuse("manage.reschedule", "illegal_transition", {"start_time": START}, **link)
+    await tour.refuse("manage.reschedule", "illegal_transition", at, **link)
+    moving = {"appointment_type_id": TYPE, "moving": booked["appointment"]["id"]}
+    for clients, staffs, query in searches:
+        await tour.refuse(clients, "illegal_transition", query=query, **link)
+        await tour.refuse(staffs, "illegal_transition", query=query | moving)
 
 
 async def mails(tour: Tour) -> None:
@@ -355,6 +370,8 @@ async def refused_by_the_clocks(tour: Tour) -> None:
         searched = {"appointment_type_id": TYPE, "from": start, "to": "2024-12-01"}
         await tour.refuse("slots.search", code, query=searched)
         await tour.refuse("public.slots", code, query=searched, slug="demo")
+        await tour.refuse("days.search", code, query=searched)
+        await tour.refuse("public.days", code, query=searched, slug="demo")
         await tour.refuse("appointments.list", code, query={"from": start})
     await tour.ask("organization.change", {"timezone": "UTC"})
     await tour.ask("webhooks.delete", id=webhook["id"])
@@ -407,7 +424,11 @@ async def too_late(tour: Tour) -> None:
     link = {"token": (await tour.ask("public.book", wish, slug="demo"))["manage_token"]}
     tour.clock.forward(days=6)
     await tour.refuse("manage.cancel", "too_late", {}, **link)
-    await tour.refuse("manage.reschedule", "too_late", {"start_time": "2024-02-01T10:00:00Z"}, **link)
+    at = {"start_time": "2024-02-01T10:00:00Z"}
+    await tour.refuse("manage.reschedule", "too_late", at, **link)
+    day = {"from": FRIDAY, "to": FRIDAY}
+    for operation, query in (("manage.slots", day), ("manage.explain", at), ("manage.days", day)):
+        await tour.refuse(operation, "too_late", query=query, **link)
 
 
 async def moved(tour: Tour) -> None:

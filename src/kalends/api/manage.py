@@ -1,15 +1,17 @@
 """`/v1/public/appointments/{token}`: a client's own appointment, by its secret link."""
 
 from collections.abc import Callable
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from kalends.api.errors import OUT_OF_SERVICE, TIMES, UNBOOKABLE, public_reading, public_writing
 from kalends.api.json_body import JsonRoute
-from kalends.api.visits import ByLink, LinkChange, WritingByLink
+from kalends.api.visits import ByLink, LinkChange, WritingByLink, for_clients
 from kalends.core import errors
 from kalends.schemas.appointments import Appointment
+from kalends.schemas.days import DaysAnswer
 from kalends.schemas.public import (
     Cancellation,
     ClientAppointment,
@@ -17,9 +19,14 @@ from kalends.schemas.public import (
     Confirmation,
     Rescheduling,
 )
+from kalends.schemas.queries import DaysByLinkQuery, ExplainByLinkQuery, SlotsByLinkQuery
+from kalends.schemas.slots import ClientSlotsAnswer, Explanation
 from kalends.services.booking import booking_page
 
 router = APIRouter(prefix="/v1/public/appointments", tags=["manage"], route_class=JsonRoute)
+
+_UNMOVABLE = (errors.TooLate, errors.IllegalTransition)
+"""Why no time is told to which to move an appointment: it can't be moved at all."""
 
 
 @router.get("/{token}", **public_reading(ClientAppointmentAnswer))
@@ -49,8 +56,7 @@ async def cancel(body: Cancellation, change: WritingByLink) -> Response:
     **public_writing(
         ClientAppointmentAnswer,
         *TIMES,
-        errors.TooLate,
-        errors.IllegalTransition,
+        *_UNMOVABLE,
         *UNBOOKABLE,
         *OUT_OF_SERVICE,
     ),
@@ -64,6 +70,27 @@ async def reschedule(body: Rescheduling, change: WritingByLink) -> Response:
 
     moved = change.by.appointment_id
     return await change.context.public_bookings.move(change, change.host, moved, make)
+
+
+@router.get("/{token}/slots", name="slots", **public_reading(ClientSlotsAnswer, *_UNMOVABLE, *TIMES))
+async def search(query: Annotated[SlotsByLinkQuery, Query()], visit: ByLink) -> Response:
+    """List every start to which the appointment can be moved. Its own time counts as free."""
+    found = await visit.look(booking_page.free_slots, visit.by, query, visit.now)
+    return Response(found, media_type="application/json")
+
+
+@router.get("/{token}/slots/explain", **public_reading(Explanation, *_UNMOVABLE, *TIMES))
+async def explain(query: Annotated[ExplainByLinkQuery, Query()], visit: ByLink) -> Explanation:
+    """Tell whether the appointment can be moved to a start, and if not, why not, and to which it can."""
+    told = await visit.look(booking_page.explain, visit.by, query, visit.now)
+    return told.model_copy(update={"reasons": for_clients(told.reasons)})
+
+
+@router.get("/{token}/days", name="days", **public_reading(DaysAnswer, *_UNMOVABLE, *TIMES))
+async def count(query: Annotated[DaysByLinkQuery, Query()], visit: ByLink) -> DaysAnswer:
+    """Count the starts on each day to which the appointment can be moved, and tell the first. The days are
+    those of the `timezone` asked for."""
+    return await visit.look(booking_page.free_days, visit.by, query, visit.now)
 
 
 def _shown(change: LinkChange) -> Callable[[Appointment], ClientAppointmentAnswer]:

@@ -19,6 +19,7 @@ from kalends.api.links import keeping_no_link
 from kalends.api.visits import ClientWriting, Visiting, for_clients
 from kalends.core import errors
 from kalends.schemas.appointments import Appointment
+from kalends.schemas.days import DaysAnswer
 from kalends.schemas.holds import ClientHold, ClientHoldAnswer, ClientHoldCreate
 from kalends.schemas.public import (
     BookedAnswer,
@@ -26,10 +27,10 @@ from kalends.schemas.public import (
     ClientAppointment,
     ClientBooking,
 )
-from kalends.schemas.queries import ClientExplainQuery, ClientSlotsQuery
+from kalends.schemas.queries import ClientDaysQuery, ClientExplainQuery, ClientSlotsQuery
 from kalends.schemas.slots import ClientSlotsAnswer, Explanation
 from kalends.schemas.wire import Deleted
-from kalends.services.booking import booking_page, holds, slots
+from kalends.services.booking import booking_page, days, holds, slots
 
 router = APIRouter(prefix="/v1/public", tags=["public"], route_class=JsonRoute)
 
@@ -56,6 +57,13 @@ async def explain(query: Annotated[ClientExplainQuery, Query()], visit: Visiting
     """Tell whether a start can be booked, and if not, why not, and which starts can."""
     told = await visit.look(slots.explain, visit.org_id, visit.timezone, query, visit.now)
     return told.model_copy(update={"reasons": for_clients(told.reasons)})
+
+
+@router.get("/{slug}/days", name="days", **public_reading(DaysAnswer, errors.Moved, *TIMES))
+async def count(query: Annotated[ClientDaysQuery, Query()], visit: Visiting) -> DaysAnswer:
+    """Count the starts that can be booked on each day, and tell the first. The days are those of the
+    `timezone` asked for."""
+    return await visit.look(days.search, visit.org_id, visit.timezone, query, visit.now)
 
 
 @router.post(

@@ -88,10 +88,15 @@ def day_start(day: date, zone: str) -> datetime:
 
     Raises InvalidTime if the instant falls outside the years 1 to 9999.
     """
+    place = ZoneInfo(zone)
     try:
-        return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
+        begin = datetime.combine(day, time(), place).astimezone(UTC)
+        if begin.astimezone(place).time() == time():
+            return begin
     except OverflowError:
         raise InvalidTime(f"{day.isoformat()} is outside the years 1 to 9999 in UTC.") from None
+    near = seconds(begin)
+    return moment(_first_showing(_pieces(zone, near - 2 * DAY, near + 2 * DAY), day_number(day) * DAY))
 
 
 def begin_of(bound: date | datetime, zone: str) -> datetime:
@@ -256,6 +261,24 @@ def local_days(zone: str, first: int, last: int) -> Intervals:
         (max(begin, since + offset) - offset, min(finish, until + offset) - offset)
         for (since, until), offset in _pieces(zone, begin - 2 * DAY, finish + 2 * DAY)
     )
+
+
+def days_within(zone: str, start: int, end: int) -> Sequence[tuple[int, Span]]:
+    """Return the calendar days in `zone`, counted from 1970-01-01, that have instants within `[start, end)`,
+    in seconds, each with those instants. A day lasts from its first instant until the first of the next, as
+    a bare date does; a date that the clocks leave out is none.
+
+    Raises InvalidTime if one of the days is outside the years 1 to 9999.
+    """
+    pieces = _pieces(zone, start - 2 * DAY, end + 2 * DAY)
+    found = []
+    for day in range(start // DAY - 1, end // DAY + 2):
+        begin, finish = (_first_showing(pieces, each * DAY) for each in (day, day + 1))
+        if max(start, begin) < min(end, finish):
+            if day_number(day_named(day)) != day:
+                raise InvalidTime(f"In {zone}, days of this range are outside the years 1 to 9999.")
+            found.append((day, (max(start, begin), min(end, finish))))
+    return found
 
 
 def local_day(zone: str, second: int) -> int:

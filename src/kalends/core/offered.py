@@ -1,13 +1,13 @@
 """What is offered: an appointment type, and the calendars in question for a booking of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from kalends.core.hours import DAY, MINUTE, Schedule, odd_days, seconds
 from kalends.core.intervals import Intervals
-from kalends.core.lifecycle import Occupancy, occupy
+from kalends.core.lifecycle import Occupancy, Status, occupy
 from kalends.core.rules import Period, Terms
 
 
@@ -75,6 +75,11 @@ class OfferedType(BookedType):
             "month": self.max_per_month,
         }
         return {period: limit for period, limit in limits.items() if limit is not None}
+
+    def for_moving(self, status: Status) -> Self:
+        """Return the type as it is for an appointment of this status that is moved: whatever the type asks
+        for by now, one that waits to be confirmed can't begin this very second."""
+        return replace(self, requires_confirmation=True) if status == "pending" else self
 
     def odd(self, schedule: Schedule, start: int, end: int) -> Sequence[tuple[Intervals, int]]:
         """Return the starts in `[start, end)` from which its days are calendar days of 23 or 25 hours, by how

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from kalends.core.hours import hours
-from kalends.core.intervals import Intervals
+from kalends.core.intervals import Intervals, Span
 from kalends.core.rules import Calendar, Reason, Rule, Step, Terms, grid, of_calendar, of_type, on_grid
 
 
@@ -43,6 +43,12 @@ class Offer:
                 found[each].append(calendar.id)
         return found
 
+    def tally(self, spans: Sequence[Span]) -> Sequence[tuple[int, int | None]]:
+        """Return how many starts can be booked in each of some spans, of which each begins where the one
+        before ends, and the first of them. They are not gone through one by one."""
+        offered, free = self._free(spans[0][0], spans[-1][1])
+        return tallied(runs(offered, _any_of(free)), spans)
+
     def _free(self, start: int, end: int) -> tuple[Sequence[Step], Sequence[Intervals]]:
         """Return the grid of offered starts, and when each calendar could take one in `[start, end)`."""
         open_ = hours(self.terms.schedule, start, end + self.terms.longest)
@@ -75,18 +81,41 @@ class Offer:
 
 
 def steps(grid: Iterable[Step], allowed: Intervals) -> Iterator[int]:
-    """Return the allowed points of a grid, in one sweep. The grid is made of spans, each with its step, and
-    its points are counted from the start of each span."""
+    """Return the allowed points of a grid, in one sweep."""
+    return chain.from_iterable(runs(grid, allowed))
+
+
+def runs(grid: Iterable[Step], allowed: Intervals) -> Iterator[range]:
+    """Return the allowed points of a grid, in order, as runs of points that are the same step apart; some may
+    be empty. The grid is made of spans, each with its step, and its points are counted from the start of each
+    span."""
     spans = iter(allowed)
     low, high = next(spans, (0, 0))
     for begin, end, interval in grid:
         while low < high and low < end:
             if high > begin:
                 first = begin if low <= begin else low + (begin - low) % interval
-                yield from range(first, min(high, end), interval)
+                yield range(first, min(high, end), interval)
             if high > end:
                 break
             low, high = next(spans, (0, 0))
+
+
+def tallied(runs: Iterable[range], spans: Iterable[Span]) -> Sequence[tuple[int, int | None]]:
+    """Return how many points of some runs lie in each of some spans, and the first of them. The spans follow
+    one another without a gap, and no point lies before them."""
+    found: list[tuple[int, int | None]] = []
+    rest = filter(None, runs)
+    run = next(rest, range(0))
+    for _, end in spans:
+        count, first = 0, None
+        while run and run.start < end:
+            within = len(range(run.start, min(run.stop, end), run.step))
+            first = run.start if first is None else first
+            count += within
+            run = run[within:] or next(rest, range(0))
+        found.append((count, first))
+    return found
 
 
 def _any_of(free: Sequence[Intervals]) -> Intervals:

@@ -188,12 +188,25 @@ class EventsQuery(Request):
     limit: Limit = 100
 
 
-class ClientSlotsQuery(Request):
-    """The parameters of a client's search for free time."""
+OF_CALENDAR = Field(default=None, description="Only this calendar's time.")
+MOVING = Field(
+    default=None,
+    description="The id of an appointment of this type: its own time counts as free, and what is told is "
+    "where it could be moved, within its calendar, with `check: all`.",
+)
+
+
+class OfType(Request):
+    """What type the question is about."""
+
+    appointment_type_id: Id
+
+
+class SlotsByLinkQuery(Request):
+    """The parameters of a client's search for free time to which to move their appointment."""
 
     model_config = ConfigDict(validate_by_alias=True, validate_by_name=False)
 
-    appointment_type_id: Id
     from_: Bound = Field(alias="from", description="`from` ≤ start; a bare date is the organization's day.")
     to: Bound = Field(
         description="start < `to`; a bare date includes that day. At most 92 days after `from`."
@@ -203,20 +216,55 @@ class ClientSlotsQuery(Request):
     )
 
 
+class ClientSlotsQuery(SlotsByLinkQuery, OfType):
+    """The parameters of a client's search for free time."""
+
+
 class SlotsQuery(ClientSlotsQuery):
     """The parameters of the search for free time."""
 
-    calendar_id: Id | None = Field(default=None, description="Only this calendar's time.")
+    calendar_id: Id | None = OF_CALENDAR
+    moving: Id | None = MOVING
 
 
-class ClientExplainQuery(Request):
-    """The parameters of a client's question whether a start can be booked."""
+class ExplainByLinkQuery(Request):
+    """The parameters of a client's question whether their appointment can be moved to a start."""
 
-    appointment_type_id: Id
     start_time: Annotated[Moment, PLUS]
+
+
+class ClientExplainQuery(ExplainByLinkQuery, OfType):
+    """The parameters of a client's question whether a start can be booked."""
 
 
 class ExplainQuery(ClientExplainQuery):
     """The parameters of the question whether a start can be booked."""
 
-    calendar_id: Id | None = Field(default=None, description="Only this calendar's time.")
+    calendar_id: Id | None = OF_CALENDAR
+    moving: Id | None = MOVING
+
+
+class DaysByLinkQuery(Request):
+    """The parameters of a client's question on which days there is time to which to move their
+    appointment."""
+
+    model_config = ConfigDict(validate_by_alias=True, validate_by_name=False)
+
+    from_: Bound = Field(
+        alias="from", description="`from` ≤ start; a bare date is a day in the `timezone` asked for."
+    )
+    to: Bound = Field(description="start < `to`; a bare date includes that day. 92 days at most.")
+    timezone: Annotated[Zone, EVERY_PLUS] | None = Field(
+        default=None, description="The zone of the days. If it is left out, the organization's."
+    )
+
+
+class ClientDaysQuery(DaysByLinkQuery, OfType):
+    """The parameters of a client's question on which days something is free."""
+
+
+class DaysQuery(ClientDaysQuery):
+    """The parameters of the question on which days something is free."""
+
+    calendar_id: Id | None = OF_CALENDAR
+    moving: Id | None = MOVING

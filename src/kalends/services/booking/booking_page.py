@@ -13,6 +13,7 @@ from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, calendars, type_calendars
 from kalends.schemas.answers import answered
 from kalends.schemas.appointments import Appointment, AppointmentChange
+from kalends.schemas.days import DaysAnswer
 from kalends.schemas.holds import ClientHoldCreate, Hold
 from kalends.schemas.public import (
     BookableType,
@@ -24,16 +25,22 @@ from kalends.schemas.public import (
     Rescheduling,
     changeable_until,
 )
+from kalends.schemas.queries import DaysByLinkQuery, ExplainByLinkQuery, SlotsByLinkQuery
+from kalends.schemas.slots import Explanation
 from kalends.services.booking import (
     appointment_changes,
     appointments,
     bookings,
     client_limits,
     confirmations,
+    days,
     holds,
     manage_links,
     offers,
+    searches,
+    slots,
 )
+from kalends.services.booking.searches import Search
 from kalends.services.outbox import parties
 from kalends.services.setup.organizations import logo_path
 
@@ -162,11 +169,40 @@ def cancel(tx: Tx, link: Link, wish: Cancellation, now: datetime) -> Appointment
 
 def reschedule(tx: Tx, link: Link, wish: Rescheduling, now: datetime) -> Appointment:
     """Move an appointment by every rule. Raises TooLate, IllegalTransition, Unbookable."""
+    _movable(tx, link, now)
+    return _change(tx, link, AppointmentChange(start_time=wish.start_time, check="all"), now)
+
+
+def free_slots(tx: Tx, link: Link, query: SlotsByLinkQuery, now: datetime) -> str:
+    """Return every start to which `reschedule` would move the appointment, as `slots.found` does. Raises
+    TooLate, IllegalTransition, and what that raises."""
+    return slots.found(tx, _search(tx, link, now), link.host.timezone, query, naming=False)
+
+
+def free_days(tx: Tx, link: Link, query: DaysByLinkQuery, now: datetime) -> DaysAnswer:
+    """Return on which days there are such starts, as `days.found` does. Raises TooLate, IllegalTransition,
+    and what that raises."""
+    return days.found(tx, _search(tx, link, now), link.host.timezone, query)
+
+
+def explain(tx: Tx, link: Link, query: ExplainByLinkQuery, now: datetime) -> Explanation:
+    """Return whether `reschedule` would move the appointment to a start, as `slots.explained` does. Raises
+    TooLate, IllegalTransition, and what that raises."""
+    return slots.explained(tx, _search(tx, link, now), link.host.timezone, query)
+
+
+def _search(tx: Tx, link: Link, now: datetime) -> Search:
+    return searches.to_move(tx, _movable(tx, link, now), now, by_client=True)
+
+
+def _movable(tx: Tx, link: Link, now: datetime) -> Appointment:
+    """Return the appointment of a link if its client may move it. Raises NotFound, TooLate,
+    IllegalTransition."""
     present = own(tx, link, now)
     appointment_changes.must_be_movable(present.status)
     confirmations.must_be_confirmed(present)
     _in_time(present, link.host, now)
-    return _change(tx, link, AppointmentChange(start_time=wish.start_time, check="all"), now)
+    return present
 
 
 def _change(tx: Tx, link: Link, wish: AppointmentChange, now: datetime) -> Appointment:

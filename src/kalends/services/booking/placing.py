@@ -60,6 +60,8 @@ def place(
     if check == "all" and (counted := offers.counted(type_, start, start + 1)):
         lapses.settle_counted(tx, type_.org_id, type_.id, counted, now)
     moved = None if moving is None else str(moving.id)
+    if moving is not None:
+        type_ = type_.for_moving(moving.status)
     verdict = judge(tx, type_, in_question, taken, check, now, moving=moved)
     if verdict.free:
         return Place(_chosen(tx, type_, verdict.free, taken, now, moving), taken)

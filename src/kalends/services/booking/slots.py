@@ -8,10 +8,11 @@ from kalends.core.hours import DAY, HOUR, begin_of, end_of, instant, local_stamp
 from kalends.core.slots import Offer
 from kalends.db.aside import aside
 from kalends.db.database import Tx
-from kalends.schemas.queries import ClientExplainQuery, ClientSlotsQuery
+from kalends.schemas.queries import ClientExplainQuery, ClientSlotsQuery, ExplainByLinkQuery, SlotsByLinkQuery
 from kalends.schemas.slots import ClientSlot, ClientSlotsAnswer, Explanation, Slot, SlotsAnswer
 from kalends.schemas.wire import UNSENT
-from kalends.services.booking import offers, placing
+from kalends.services.booking import placing, searches
+from kalends.services.booking.searches import Search
 
 MOST_DAYS = 92
 MOST_SLOTS = 5_000
@@ -31,15 +32,26 @@ def search(
     now: datetime,
     *,
     calendar_id: str | None = None,
+    moving: str | None = None,
     naming: bool = True,
 ) -> str:
-    """Return every start that can be booked, `from` ≤ start < `to`, as JSON: a SlotsAnswer, or if it is not
-    `naming` calendars, a ClientSlotsAnswer. If there are too many, it has the first ones and the `next` one.
-    With a `calendar_id`, only that calendar's time counts. `timezone` is the organization's: the zone of bare
-    dates and naive times.
+    """Return every start that can be booked, or to which an appointment that is `moving` could be moved by
+    staff, as `found` does. With a `calendar_id`, only that calendar's time counts.
 
-    Raises NotFound for an unknown type or calendar, Malformed for a range that is reversed or too long,
-    InvalidTime.
+    Raises what `searches.by_staff` and `found` raise.
+    """
+    wanted = searches.by_staff(
+        tx, org_id, query.appointment_type_id, now, calendar_id=calendar_id, moving=moving
+    )
+    return found(tx, wanted, timezone, query, naming=naming)
+
+
+def found(tx: Tx, wanted: Search, timezone: str, query: SlotsByLinkQuery, *, naming: bool) -> str:
+    """Return every start that a search finds, `from` ≤ start < `to`, as JSON: a SlotsAnswer, or if it is not
+    `naming` calendars, a ClientSlotsAnswer. If there are too many, it has the first ones and the `next` one.
+    `timezone` is the organization's: the zone of bare dates and naive times.
+
+    Raises Malformed for a range that is reversed or too long, InvalidTime.
     """
     start = seconds(begin_of(query.from_, timezone))
     end = seconds(end_of(query.to, timezone))
@@ -47,9 +59,7 @@ def search(
         raise Malformed("to must not be before from.")
     if end - start > MOST_DAYS * DAY + 3 * HOUR:  # clocks may be put back within
         raise Malformed(f"from and to must not be more than {MOST_DAYS} days apart.")
-    type_ = offers.type_of(tx, org_id, query.appointment_type_id)
-    in_question = offers.calendars_of(tx, type_, calendar_id)
-    offer = offers.offer(tx, type_, in_question, start, end, now)
+    offer = searches.offer(tx, wanted, start, end)
     return aside(tx, _named if naming else _nameless, offer, start, end, timezone, query.timezone)
 
 
@@ -96,21 +106,29 @@ def explain(
     now: datetime,
     *,
     calendar_id: str | None = None,
+    moving: str | None = None,
 ) -> Explanation:
-    """Return whether a start can be booked, if not, every reason why, and the next starts that can. With a
-    `calendar_id`, only that calendar's time counts.
+    """Return whether a start can be booked, or an appointment that is `moving` be moved there by staff, as
+    `explained` does. With a `calendar_id`, only that calendar's time counts.
 
-    Raises NotFound for an unknown type or calendar, InvalidTime.
+    Raises what `searches.by_staff` raises, InvalidTime.
     """
-    start = instant(query.start_time, timezone)
-    type_ = offers.type_of(tx, org_id, query.appointment_type_id)
-    in_question = offers.calendars_of(tx, type_, calendar_id)
-    verdict = placing.judge(tx, type_, in_question, placing.occupation(tx, type_, start), "all", now)
-    wanted = Wanted(org_id, type_.id, start, now, calendar_id)
+    wanted = searches.by_staff(
+        tx, org_id, query.appointment_type_id, now, calendar_id=calendar_id, moving=moving
+    )
+    return explained(tx, wanted, timezone, query)
+
+
+def explained(tx: Tx, wanted: Search, timezone: str, query: ExplainByLinkQuery) -> Explanation:
+    """Return whether a search finds a start, if not, every reason why, and the next starts that it finds.
+    Raises InvalidTime."""
+    start, type_ = instant(query.start_time, timezone), wanted.type_
+    taken = placing.occupation(tx, type_, start)
+    verdict = placing.judge(tx, type_, wanted.in_question, taken, "all", wanted.now, moving=wanted.moving)
     return Explanation(
         bookable=bool(verdict.free),
         reasons=[placing.listed(reason) for reason in verdict.reasons],
-        next_available=next_available(tx, wanted),
+        next_available=_next(tx, wanted, start),
     )
 
 
@@ -118,23 +136,17 @@ def next_available(tx: Tx, wanted: Wanted) -> list[str]:
     """Return the first few starts after the wanted one, and not before now, that can be booked by every
     rule."""
     try:
-        type_ = offers.type_of(tx, wanted.org_id, wanted.appointment_type_id)
-        in_question = offers.calendars_of(tx, type_, wanted.calendar_id)
+        search = searches.again(tx, wanted)
     except NotFound:  # it was deleted a moment ago
         return []
-    earliest = seconds(wanted.now) + type_.min_notice_hours * HOUR
-    start = max(seconds(wanted.start) + 1, earliest)
-    found: list[int] = []
-    for days in _LOOK_AHEAD:
-        end = start + days * DAY
-        offer = offers.offer(tx, type_, in_question, start, end, wanted.now, moving=wanted.moving)
-        found += aside(tx, offer.starts, start, end, _SUGGESTIONS - len(found))
-        if len(found) == _SUGGESTIONS:
-            break
-        start = end
-    return [stamp(moment(at)) for at in found]
+    return _next(tx, search, wanted.start)
 
 
 def next_available_for_each(tx: Tx, wanted: Sequence[Wanted]) -> dict[Wanted, list[str]]:
     """Return the next starts for each of those who were refused at the same moment."""
     return {each: next_available(tx, each) for each in wanted}
+
+
+def _next(tx: Tx, search: Search, start: datetime) -> list[str]:
+    following = searches.following(tx, search, seconds(start) + 1, _SUGGESTIONS, _LOOK_AHEAD)
+    return [stamp(moment(at)) for at in following]

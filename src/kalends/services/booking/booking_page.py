@@ -49,7 +49,7 @@ def page(tx: Tx, host: Host) -> BookingPage:
 
 def hold(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: datetime) -> Hold:
     """Keep time for a while, by every rule. Raises TooManyHolds, and what `holds.hold` raises."""
-    client_limits.of_address(tx, host, visitor, now)
+    client_limits.of_address(tx, host, visitor, now, besides=wish.replaces)
     return holds.hold(tx, parties.client(host), wish, now, held_from=visitor.digest)
 
 

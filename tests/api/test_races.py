@@ -175,6 +175,15 @@ CALLS: dict[str, Call] = {
             "ttl_seconds": 60,
         },
     ),
+    "hold another time": Call(
+        "POST",
+        HOLDS,
+        lambda h, n: {
+            "appointment_type_id": h.org.type_id,
+            "start_time": day(f"15:{n % 2}5"),
+            "replaces": h.ids["hold"],
+        },
+    ),
     "redeem": Call(
         "POST", BOOK, lambda h, _: h.wish("15:00", appointment_type_id=h.org.type_id, hold_id=h.ids["hold"])
     ),
@@ -313,6 +322,8 @@ FAMOUS = [
     ("replace the hours", "replace the hours"),
     ("redeem", "redeem"),
     ("redeem", "release"),
+    ("hold another time", "hold another time"),
+    ("hold another time", "redeem"),
     ("book once", "book once"),
     ("cancel by link", "move by link"),
     ("delete a webhook", "deliver again"),

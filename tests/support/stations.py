@@ -179,6 +179,7 @@ async def holds(tour: Tour) -> None:
     hold = (await tour.ask("holds.create", wish, headers=key))["hold"]["id"]
     await tour.refuse("holds.create", "idempotency_key_reused", wish | {"ttl_seconds": 60}, headers=key)
     await tour.refuse("holds.create", "slot_taken", wish)
+    await tour.ask("holds.get", id=hold)
     await tour.refuse("appointments.create", "hold_mismatch", WISH | {"hold_id": hold})
     await tour.refuse("appointments.create", "hold_gone", WISH | {"hold_id": "hold_unknown"})
     await tour.ask("holds.delete", id=hold)
@@ -200,6 +201,7 @@ async def public(tour: Tour) -> None:
     await tour.ask("public.days", query=asked | {"from": THURSDAY}, **page)
     wish = {"appointment_type_id": TYPE, "start_time": CLIENT["start_time"]}
     hold = (await tour.ask("public.hold", wish, **page))["hold"]["id"]
+    await tour.ask("public.held", id=hold, **page)
     await tour.refuse("public.book", "hold_mismatch", CLIENT | {"start_time": START, "hold_id": hold}, **page)
     booked = await tour.ask("public.book", CLIENT | {"hold_id": hold}, **page)
     await tour.refuse("public.book", "hold_gone", CLIENT | {"hold_id": hold}, **page)

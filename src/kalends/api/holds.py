@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.api.calls import PathId
+from kalends.api.calls import PathId, Reading
 from kalends.api.changes import Writing
-from kalends.api.errors import OUT_OF_SERVICE, TIMES, UNBOOKABLE, deleting, writing
+from kalends.api.errors import OUT_OF_SERVICE, TIMES, UNBOOKABLE, deleting, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.schemas.holds import HoldAnswer, HoldCreate
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1/calendar/holds", tags=["holds"], route_class=Json
 @router.post("", **writing(HoldAnswer, *TIMES, errors.NotFound, *UNBOOKABLE, *OUT_OF_SERVICE))
 async def create(body: HoldCreate, change: Writing) -> Response:
     """Keep time for a while. It is free again at `expires_at`, or when the hold is deleted. An appointment
-    booked with the `hold_id` takes the hold's place."""
+    booked with the `hold_id` takes the hold's place, and so does a hold that `replaces` it."""
     return await change.make(
         HoldAnswer.of,
         holds.hold,
@@ -28,6 +28,12 @@ async def create(body: HoldCreate, change: Writing) -> Response:
         calendar_id=body.calendar_id,
         check=body.check,
     )
+
+
+@router.get("/{id}", **reading(HoldAnswer, errors.NotFound))
+async def get(id: PathId, call: Reading) -> HoldAnswer:
+    """Show a hold that stands."""
+    return HoldAnswer.of(await call.db.read(holds.get, call.org_id, id, call.now))
 
 
 @router.delete("/{id}", **deleting(Deleted))

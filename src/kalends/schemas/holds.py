@@ -42,6 +42,11 @@ class ClientHoldCreate(Request):
     ttl_seconds: Annotated[int, Field(ge=1, le=MOST_SECONDS), WHOLE] = Field(
         default=300, description="How long the time is kept."
     )
+    replaces: Id | None = Field(
+        default=None,
+        description="A hold that is given back for this one: its time counts as free. If this one is "
+        "refused, it stands; if it is gone already, nothing is missed.",
+    )
 
 
 class HoldCreate(ClientHoldCreate):

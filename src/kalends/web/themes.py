@@ -12,8 +12,7 @@ DEFAULT = "#2456c8"
 
 def color_of(host: Host) -> str:
     """Return the colour of an organization's pages."""
-    del host  # none has a colour of its own yet
-    return DEFAULT
+    return host.color or DEFAULT
 
 
 def version(color: str) -> str:

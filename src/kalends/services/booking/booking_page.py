@@ -101,7 +101,7 @@ def _choices(tx: Tx, org_id: str, type_ids: Collection[str]) -> Mapping[str, lis
 
 def hold(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: datetime) -> Hold:
     """Keep time for a while, by every rule. Raises TooManyHolds, and what `holds.hold` raises."""
-    client_limits.of_address(tx, host, visitor, now)
+    client_limits.of_address(tx, host, visitor, now, besides=wish.replaces)
     return holds.hold(tx, parties.client(host), wish, now, held_from=visitor.digest)
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from kalends.core.caller import Host, Visitor
 from kalends.core.contacts import digits, folded
@@ -14,6 +14,7 @@ from kalends.core.offered import OfferedType
 from kalends.db.claims import active_at, lock_name
 from kalends.db.database import Tx
 from kalends.db.tables import appointments
+from kalends.services.booking.confirmations import UNCONFIRMED
 
 
 def of_client(
@@ -58,7 +59,8 @@ def of_address(tx: Tx, host: Host, visitor: Visitor, now: datetime, *, besides: 
     held = (
         appointments.c.org_id == host.org_id,
         appointments.c.held_from == visitor.digest,
-        appointments.c.id != (besides or ""),
+        # Only a hold can be used up; a booking that waits for its client stands and counts.
+        or_(appointments.c.id != (besides or ""), appointments.c.version == UNCONFIRMED),
         *active_at(now),
     )
     if _count(tx, *held) >= visitor.most_holds:

@@ -4,15 +4,17 @@ A hold is a row of `appointments` without a client, so the database keeps it apa
 holds as it keeps appointments apart from each other.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, select
 
-from kalends.core.errors import HoldGone, HoldMismatch, InvalidTime, NotFound
+from kalends.core.errors import HoldGone, HoldMismatch, InvalidTime, NotFound, Unbookable
 from kalends.core.hours import instant, shifted
 from kalends.core.lifecycle import Check
-from kalends.core.offered import OfferedType
+from kalends.core.offered import Candidate, OfferedType
 from kalends.db.claims import claim, lock_calendars
 from kalends.db.database import Tx
 from kalends.db.tables import appointments
@@ -35,28 +37,45 @@ def hold(
     check: Check = "all",
     held_from: bytes | None = None,
 ) -> Hold:
-    """Keep time for a while. `held_from` is a digest of a client's network address.
+    """Keep time for a while. If it replaces another hold, that one's time is given back first, so it is not
+    in the way and not counted; one that is gone already is not missed. `held_from` is a digest of a client's
+    network address.
 
-    Raises NotFound for an unknown type or calendar, InvalidTime, Unbookable.
+    Raises NotFound for an unknown type or calendar, InvalidTime, Unbookable: then the other hold stands.
     """
     start = instant(wish.start_time, party.timezone)
     type_ = offers.type_of(tx, party.org_id, wish.appointment_type_id)
     in_question = offers.calendars_of(tx, type_, calendar_id)
     taken = placing.occupation(tx, type_, start)
-    place = placing.place(tx, type_, in_question, taken, check, now)
-    row = new_row(party, type_.id, place.calendar_id, taken, now) | pending(_expiry(now, wish.ttl_seconds))
+    expires_at = _expiry(now, wish.ttl_seconds)
+    replaced = (
+        None if wish.replaces is None else _give_back(tx, type_, wish.replaces, in_question, check, now)
+    )
+    try:
+        place = placing.place(tx, type_, in_question, taken, check, now)
+    except Unbookable as refusal:
+        if replaced and refusal.wanted is not None:  # it stands again when other times are looked for
+            refusal.wanted = replace(refusal.wanted, moving=replaced)
+        raise
+    row = new_row(party, type_.id, place.calendar_id, taken, now) | pending(expires_at)
     row |= {"id": new_id("hold"), "is_hold": True, "held_from": held_from}
     if not claim(tx, row, None):
-        raise placing.refused_by_the_database(row, now)
+        raise placing.refused_by_the_database(row, now, moving=replaced)
     return Hold.model_validate(row)
+
+
+def get(tx: Tx, org_id: str, hold_id: str, now: datetime) -> Hold:
+    """Return a hold. Raises NotFound, also if it has expired or was used."""
+    found = tx.execute(select(appointments).where(*_standing(org_id, hold_id, now))).first()
+    if found is None:
+        raise _no_hold()
+    return Hold.model_validate(found._asdict())
 
 
 def release(tx: Tx, party: Party, hold_id: str, now: datetime) -> str:
     """Give the time of a hold back. Returns its id. Raises NotFound, also if it has expired."""
-    mine = _standing(party.org_id, hold_id, now)
-    gone = tx.execute(delete(appointments).where(*mine).returning(appointments.c.id)).first()
-    if gone is None:
-        raise NotFound("There is no hold with this id, or it has expired.")
+    if not _remove(tx, party.org_id, hold_id, now):
+        raise _no_hold()
     return hold_id
 
 
@@ -74,9 +93,33 @@ def redeem(
     ):
         raise HoldMismatch
     lock_calendars(tx, type_.org_id, [found.calendar_id])
-    if tx.execute(delete(appointments).where(*mine).returning(appointments.c.id)).first() is None:
+    if not _remove(tx, type_.org_id, hold_id, now):
         raise HoldGone  # another booking was faster
     return Place(found.calendar_id, occupied(found._asdict()))
+
+
+def _give_back(
+    tx: Tx, type_: OfferedType, hold_id: str, in_question: Sequence[Candidate], check: Check, now: datetime
+) -> str | None:
+    """Remove a hold, for the one that replaces it in the same transaction. Returns its id; None if there is
+    no such hold any more."""
+    mine = select(appointments.c.calendar_id).where(*_standing(type_.org_id, hold_id, now))
+    calendar_id = tx.execute(mine).scalar()
+    if calendar_id is None:
+        return None
+    # All at once and before its row, since everybody takes these locks in one order.
+    placing.lock(tx, type_, [calendar_id, *(each.id for each in in_question)], check)
+    return hold_id if _remove(tx, type_.org_id, hold_id, now) else None
+
+
+def _remove(tx: Tx, org_id: str, hold_id: str, now: datetime) -> bool:
+    """Remove a hold. Returns whether it stood until now."""
+    mine = _standing(org_id, hold_id, now)
+    return tx.execute(delete(appointments).where(*mine).returning(appointments.c.id)).first() is not None
+
+
+def _no_hold() -> NotFound:
+    return NotFound("There is no hold with this id, or it has expired.")
 
 
 def _expiry(now: datetime, ttl_seconds: int) -> datetime:

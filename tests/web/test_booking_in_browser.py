@@ -143,8 +143,10 @@ async def test_from_right_to_left(app: FastAPI, clock: StoppedClock, visit: Visi
         assert await page.evaluate("() => document.activeElement.id") == "d2024-01-22"
         await visitor.press("ArrowRight")
         assert await page.evaluate("() => document.activeElement.id") == "d2024-01-21"
-        places = [await page.locator(each).bounding_box() or {} for each in ("#later", "#month")]
-        assert places[0]["x"] < places[1]["x"]
+        later, month = [await page.locator(each).bounding_box() for each in ("#later", "#month")]
+        assert later
+        assert month
+        assert later["x"] < month["x"]
         await page.click(".slots button >> nth=0")
         await page.wait_for_url("**/hold/**")
         await is_fine(visitor)

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
@@ -50,6 +51,7 @@ from kalends.api.public_bookings import PublicBookings
 from kalends.api.rate_limits import RateLimits
 from kalends.api.readiness import Readiness
 from kalends.api.request_log import RequestLog
+from kalends.api.validation import on_validation
 from kalends.clock import Clock, SystemClock
 from kalends.db.batches import Batches
 from kalends.db.opening import open_database
@@ -126,7 +128,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         version=VERSION,
         lifespan=lifespan,
         middleware=_middleware(settings),
-        exception_handlers=HANDLERS,
+        exception_handlers={**HANDLERS, RequestValidationError: on_validation},
         strict_content_type=False,
         redirect_slashes=False,
         generate_unique_id_function=operation_id,

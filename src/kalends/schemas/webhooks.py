@@ -13,6 +13,7 @@ from kalends.core.webhook_secrets import signing_key
 from kalends.schemas.appointments import Maker
 from kalends.schemas.fields import Moment, Name
 from kalends.schemas.wire import UNSENT, Answer, Change, Request
+from kalends.schemas.wrong_fields import SCHEMA
 
 
 def _url(value: str) -> str:
@@ -251,4 +252,4 @@ class FailureDetails(Answer):
 
     code: str
     message: str
-    details: dict[str, Any]
+    details: Annotated[dict[str, Any], WithJsonSchema(dict(SCHEMA))]

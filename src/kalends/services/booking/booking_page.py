@@ -1,26 +1,32 @@
 """What clients do for themselves: look, hold, book, and later cancel or move."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 
 from kalends.core.caller import Host, Link, Visitor
-from kalends.core.errors import Malformed, TooLate
+from kalends.core.errors import IllegalTransition, TooLate
 from kalends.core.hours import stamp
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types
-from kalends.schemas.answers import answered
-from kalends.schemas.appointments import Appointment, AppointmentChange
+from kalends.schemas.answers import judged, judged_again
+from kalends.schemas.appointments import Appointment, AppointmentChange, QuestionAnswer
 from kalends.schemas.holds import ClientHoldCreate, Hold
 from kalends.schemas.public import (
     BookableType,
     BookingPage,
     Cancellation,
+    ClientAppointment,
     ClientBooking,
+    Correction,
     Rescheduling,
     changeable_until,
     host_summary,
 )
+from kalends.schemas.wire import is_missing
+from kalends.schemas.wrong_fields import WrongField, malformed, wrong
 from kalends.services.booking import (
     appointment_changes,
     appointments,
@@ -63,11 +69,10 @@ def book(
     TooManyHolds, and what `bookings.book` raises.
     """
     type_ = offers.type_of(tx, host.org_id, wish.appointment_type_id)
-    answers = answered(offers.questions_of(type_), wish.answers)
+    answers, unfit = judged(offers.questions_of(type_), wish.answers)
     by_mail = host.clients_confirm_by_mail
-    if by_mail and wish.client_email is None:
-        reason = "is required, since the booking has to be confirmed by mail"
-        raise Malformed(f"client_email {reason}", fields=[{"field": "client_email", "reason": reason}])
+    if found := _without_address(host, wish.client_email) + unfit:
+        raise malformed(found)
     client_limits.of_client(tx, host, type_, wish.client_email, wish.client_phone, now)
     if by_mail:
         client_limits.of_address(tx, host, visitor, now, besides=wish.hold_id)
@@ -76,6 +81,16 @@ def book(
         tx, parties.client(host), wish, answers, now, hold_id=wish.hold_id, asked_from=asked_from
     )
     return booked, None if by_mail else manage_links.issue(tx, host.org_id, booked.id, now)
+
+
+def wrong_besides(tx: Tx, host: Host, body: Mapping[str, Any]) -> list[WrongField]:
+    """Return what is wrong with the body of a client's booking besides what its schema says: what the
+    organization and the type ask for."""
+    found = _without_address(host, body.get("client_email"))
+    given = body.get("answers", {})
+    if not isinstance(given, Mapping):
+        return found
+    return found + judged(offers.questions_asked(tx, host.org_id, body.get("appointment_type_id")), given)[1]
 
 
 def own(tx: Tx, link: Link, now: datetime) -> Appointment:
@@ -122,6 +137,71 @@ def reschedule(tx: Tx, link: Link, wish: Rescheduling, now: datetime) -> Appoint
     confirmations.must_be_confirmed(present)
     _in_time(present, link.host, now)
     return _change(tx, link, AppointmentChange(start_time=wish.start_time, check="all"), now)
+
+
+def correct(tx: Tx, link: Link, wish: Correction, now: datetime) -> Appointment:
+    """Correct what a client said of themselves: their number, notes and answers, until the appointment is
+    over, whatever the notice for changes. Raises IllegalTransition, TooLate; Malformed for wrong answers, for
+    a number that is removed though there is no address, and for another value of what can't be corrected."""
+    row = _row(tx, link, now, locked=True)
+    manage_links.must_be_good(tx, link)
+    present = confirmations.shown(row) if row.is_hold else appointments.shown(row, now)
+    _must_be_correctable(present, link.host, now)
+    wish.must_agree(ClientAppointment.of(present, link.host), zone=link.host.timezone)
+    sent = wish.sent()
+    answers, found = _corrected_answers(tx, present, sent)
+    if found := _unreachable(present, sent) + found:
+        raise malformed(found)
+    if "answers" in sent:
+        sent["answers"] = [each.model_dump() for each in answers]
+    return _change(tx, link, AppointmentChange(**sent), now)
+
+
+def wrong_besides_correction(tx: Tx, link: Link, body: Mapping[str, Any]) -> list[WrongField]:
+    """Return what is wrong with the body of a correction besides what its schema says."""
+    row = appointments.find(tx, link.host.org_id, link.appointment_id)
+    if row is None:
+        return []
+    present = appointments.with_fields(row, appointments.fields_of(row))
+    return _unreachable(present, body) + _corrected_answers(tx, present, body)[1]
+
+
+def _must_be_correctable(present: Appointment, host: Host, now: datetime) -> None:
+    confirmations.must_be_confirmed(present)
+    if present.status not in ("pending", "confirmed"):
+        raise IllegalTransition(
+            f"An appointment that is {present.status} can't be corrected.", status=present.status, allowed=[]
+        )
+    if present.end_time <= now:
+        until = stamp(present.end_time)
+        raise TooLate(
+            f"It could be corrected until {until}; please get in touch with {host.name}.", until=until
+        )
+
+
+def _corrected_answers(
+    tx: Tx, present: Appointment, sent: Mapping[str, Any]
+) -> tuple[list[QuestionAnswer], list[WrongField]]:
+    """Return the answers as the client corrects them, and what is wrong with those."""
+    if not isinstance(sent.get("answers", 0), Mapping | list | None):
+        return [], []
+    questions = offers.questions_asked(tx, present.org_id, present.appointment_type_id)
+    return judged_again(questions, present.answers, sent["answers"], by_client=True)
+
+
+def _unreachable(present: Appointment, sent: Mapping[str, Any]) -> list[WrongField]:
+    """Return what is wrong if the client removes their number, and no address is known."""
+    if present.client_email is not None or not is_missing(sent.get("client_phone", "kept")):
+        return []
+    return [wrong("client_phone", "can't be removed, since there is no e-mail address", "contact")]
+
+
+def _without_address(host: Host, address: Any) -> list[WrongField]:
+    """Return what is wrong if the organization has clients confirm by mail, and there is no address."""
+    if not host.clients_confirm_by_mail or not is_missing(address):
+        return []
+    reason = "is required, since the booking has to be confirmed by mail"
+    return [wrong("client_email", reason, "required")]
 
 
 def _change(tx: Tx, link: Link, wish: AppointmentChange, now: datetime) -> Appointment:

@@ -209,11 +209,13 @@ async def public(tour: Tour) -> None:
 
     link = {"token": booked["manage_token"]}
     await tour.ask("manage.get", **link)
+    await tour.ask("manage.correct", {"client_phone": "+1 234 567 890", "client_notes": "By car."}, **link)
     await tour.ask("manage.reschedule", {"start_time": f"{FRIDAY}T11:00:00Z"}, **link)
     await tour.refuse("manage.reschedule", "slot_taken", {"start_time": START}, **link)
     await tour.ask("files.appointment", **link)
     await tour.ask("manage.cancel", {"reason": "I am ill."}, **link)
     await tour.refuse("manage.reschedule", "illegal_transition", {"start_time": START}, **link)
+    await tour.refuse("manage.correct", "illegal_transition", {"client_notes": "By bike."}, **link)
 
 
 async def mails(tour: Tour) -> None:

@@ -35,6 +35,7 @@ from kalends.api import (
     webhooks,
 )
 from kalends.api.body_limit import BodyLimit
+from kalends.api.compression import Compression
 from kalends.api.context import Context
 from kalends.api.cors import Cors
 from kalends.api.document import document, operation_id
@@ -190,4 +191,5 @@ def _middleware(settings: Settings) -> list[Middleware]:
     limit = Middleware(BodyLimit, limit=BODY_LIMIT)
     net = Middleware(LastNet)
     prefix = Middleware(Prefix, public_url=settings.public_url)
-    return [Middleware(RequestLog), net, prefix, Middleware(Head), cors, net, Middleware(Gate), net, limit]
+    outer = [Middleware(RequestLog), net, prefix, Middleware(Head), Middleware(Compression)]
+    return [*outer, cors, net, Middleware(Gate), net, limit]

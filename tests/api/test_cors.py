@@ -34,9 +34,9 @@ BOOKINGS = "/v1/calendar/appointments"
 ALLOWANCE = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 SAFE = {"cache-control", "content-language", "content-length", "content-type", "expires", "last-modified"}
 """What pages may read of any answer (Fetch, section 2.2.2, CORS-safelisted response-header names)."""
-BROWSERS = {"content-length", "host", "origin"}
+BROWSERS = {"accept-encoding", "content-length", "host", "origin"}
 """What is read and pages can't set (Fetch, section 2.2.2, forbidden request-headers)."""
-FOLLOWED = {"location"}
+FOLLOWED = {"location", "content-encoding", "accept-ranges"}
 """What browsers act upon before a page sees the answer."""
 PROXIES = {"x-forwarded-for", "x-forwarded-proto"}
 """What proxies say and pages don't."""
@@ -66,7 +66,8 @@ def readable(response: httpx.Response) -> None:
     unread = {
         name
         for name in response.headers
-        if name not in {*exposed, *SAFE, *FOR_BROWSERS, "vary"} and not name.startswith("access-control-")
+        if name not in {*exposed, *SAFE, *FOLLOWED, *FOR_BROWSERS, "vary"}
+        and not name.startswith("access-control-")
     }
     assert not unread
 
@@ -229,7 +230,7 @@ def test_what_the_code_names_is_in_the_two_lists() -> None:
     assert {"authorization", "if-none-match", "test-clock"} <= read
     assert read <= {*accepted, *BROWSERS, *PROXIES}
     assert {"allow", "etag", "retry-after", "x-request-id"} <= sent
-    assert sent <= {*accepted, *exposed, *SAFE, *FOLLOWED, *PROXIES}
+    assert sent <= {*accepted, *exposed, *SAFE, *FOLLOWED, *BROWSERS, *PROXIES}
 
 
 def _read(tree: ast.AST) -> Iterator[str]:

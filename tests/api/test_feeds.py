@@ -327,7 +327,7 @@ async def test_what_has_not_changed_is_not_sent_again(client: httpx.AsyncClient,
         for known in (tag, f"W/{tag}", f'"other", {tag}'):
             unchanged = await client.get(path, headers={"If-None-Match": known})
             assert (unchanged.status_code, unchanged.content) == (304, b"")
-            assert unchanged.headers["etag"] == tag
+            assert unchanged.headers["etag"] == (f"W/{tag}" if known.startswith("W/") else tag)
         assert (await client.get(path, headers={"If-None-Match": '"other"'})).content == first.content
         await client.patch(f"{APPOINTMENTS}/{id_}", json={"client_name": f"Jane {tag}"})
         if "feeds" in path:

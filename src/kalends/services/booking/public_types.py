@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from kalends.core.caller import Host
-from kalends.core.errors import Malformed, NotFound
+from kalends.core.errors import NotFound
 from kalends.core.offered import OfferedType
 from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, calendars, type_calendars
@@ -15,17 +15,10 @@ from kalends.schemas.days import DaysAnswer
 from kalends.schemas.public import BookableType, BookingHost, BookingPage, PublicCalendar
 from kalends.schemas.queries import ClientDaysQuery, ClientExplainQuery, ClientSlotsQuery
 from kalends.schemas.slots import Explanation
+from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.services.booking import days, offers, slots
 from kalends.services.booking.searches import Search
 from kalends.services.setup.organizations import logo_path
-
-_ASKED: Mapping[str, tuple[str, ...]] = {
-    "email": ("client_email",),
-    "phone": ("client_phone",),
-    "both": ("client_email", "client_phone"),
-    "either": (),
-}
-"""What clients must give, by a type's `contact`. One of the two they have to give in any case."""
 
 
 def page(tx: Tx, host: Host) -> BookingPage:
@@ -55,21 +48,11 @@ def offered(tx: Tx, host: Host, type_id: str, calendar_id: str | None = None) ->
     if calendar_id is None:
         return type_
     if not type_.clients_choose:
-        reason = "can't be chosen for this type"
-        raise Malformed(f"calendar_id {reason}", fields=[{"field": "calendar_id", "reason": reason}])
+        raise malformed([wrong("calendar_id", "can't be chosen for this type", "read_only")])
     [calendar] = offers.calendars_of(tx, type_, calendar_id)
     if not (calendar.is_public and calendar.serves):
         raise offers.no_calendar()
     return type_
-
-
-def must_be_reached(type_: OfferedType, email: str | None, phone: str | None) -> None:
-    """Raise Malformed if a client does not give what the type asks for: an address, a number, or both."""
-    given = {"client_email": email, "client_phone": phone}
-    missing = [name for name in _ASKED[type_.contact] if given[name] is None]
-    if missing:
-        sentence = f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} required for this type"
-        raise Malformed(sentence, fields=[{"field": name, "reason": "is required"} for name in missing])
 
 
 def free_slots(tx: Tx, host: Host, query: ClientSlotsQuery, now: datetime) -> str:

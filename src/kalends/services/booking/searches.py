@@ -13,6 +13,7 @@ from kalends.db.aside import aside
 from kalends.db.database import Tx
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.queries import DaysQuery, ExplainQuery, SlotsQuery
+from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.services.booking import appointments, offers
 
 
@@ -92,4 +93,4 @@ def following(tx: Tx, search: Search, start: int, most: int, parts: Sequence[int
 
 
 def _misfit(field: str, reason: str) -> Malformed:
-    return Malformed(f"{field} {reason}", fields=[{"field": field, "reason": reason}])
+    return malformed([wrong(field, reason, "invalid")])

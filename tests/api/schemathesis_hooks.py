@@ -55,8 +55,8 @@ def _is_answer(value: Any) -> bool:
 
 @schemathesis.hook
 def filter_case(_context: Any, case: Any) -> bool:
-    """Ask every day only some of the thousands of cases of the coverage phase: of each operation, and of what is
-    right and what is wrong, the first and every so many more."""
+    """Ask every day only some of the thousands of cases of the coverage phase: of each operation, and of what
+    is right and what is wrong, the first and every so many more."""
     meta = case.meta
     if EVERY == 1 or meta is None or meta.phase.name.value != "coverage":
         return True

@@ -29,10 +29,11 @@ from tests.support.answers import refused
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.databases import on_own_sqlite, on_sqlite
+from tests.support.forked import KALENDS
 from tests.support.mailbox import Mailbox
 from tests.support.organizations import Org, make_org
 from tests.support.practice import practice
-from tests.support.server import KALENDS, Server, free_port
+from tests.support.server import Server, free_port
 
 APPOINTMENTS, FEEDS = "/v1/calendar/appointments", "/v1/calendar/feeds"
 

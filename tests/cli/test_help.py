@@ -11,7 +11,7 @@ import typer.main
 
 from kalends import VERSION, cli
 from tests.support import commands, documents
-from tests.support.server import KALENDS
+from tests.support.forked import KALENDS
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,16 +15,14 @@ import kalends.api
 from kalends.api.cors import ACCEPTED, EXPOSED, METHODS, Cors
 from kalends.api.last_net import LastNet
 from kalends.api.trail import trail_of
-from kalends.app import create_app
 from kalends.core.errors import Unavailable
 from kalends.services.booking import bookings, slots
 from kalends.services.setup import organizations
-from kalends.settings import Settings
 from kalends.telemetry import configure
 from tests.support.answers import refused
 from tests.support.clients import client_of
 from tests.support.desk import Desk
-from tests.support.documents import spelled_out
+from tests.support.documents import complete
 from tests.support.organizations import Org, make_org
 
 pytestmark = pytest.mark.anyio
@@ -197,7 +195,7 @@ async def test_a_page_may_send_every_header_that_is_read(app: FastAPI) -> None:
             assert (await client.options(BOOKINGS, headers=asked)).status_code == 200, name
 
 
-DOCUMENT = spelled_out(create_app(Settings()).openapi())
+DOCUMENT = complete()
 OPERATIONS = [each for methods in DOCUMENT["paths"].values() for each in methods.values()]
 
 

@@ -54,7 +54,7 @@ def scope_of(method: str, operation: dict[str, Any]) -> str:
         tag == "keys" and operation["operationId"] != "keys.current"
     ):
         return "admin"
-    if tag == "holds":  # to give time back is no more than to take it
+    if tag == "holds" and method != "GET":  # to give time back is no more than to take it
         return "write"
     return SCOPES[method]
 

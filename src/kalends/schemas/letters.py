@@ -14,7 +14,8 @@ Occasion = Literal["asked", "confirmed", "requested", "moved", "cancelled", "exp
 class Letter:
     """A mail about an appointment: to its client, or to staff (`to_staff`). `reply_to` is the other side's
     address, if known. `language` is a BCP 47 tag, `timezone` an IANA name. `before` is when an appointment
-    that was moved began. `link` is the token of the client's own link."""
+    that was moved began. `link` is the token of the client's own link, `link_template` where it leads if the
+    organization has pages of its own."""
 
     id: str
     occasion: Occasion
@@ -28,3 +29,4 @@ class Letter:
     before: datetime | None
     link: str | None
     reply_to: str | None = None
+    link_template: str | None = None

@@ -19,6 +19,7 @@ from kalends.delivery.places import where_of
 from kalends.delivery.plain_text import lines, one_line
 from kalends.schemas.appointments import QuestionAnswer
 from kalends.schemas.letters import Letter
+from kalends.schemas.links import manage_url
 from kalends.words.dates import moment_in_words
 from kalends.words.languages import language_of, locale_of
 from kalends.words.sentences import marked
@@ -76,7 +77,7 @@ def written(letter: Letter, sender: str, now: datetime, base: str) -> EmailMessa
     """Write a mail from `sender`. `base` is the server's address, where links lead, if it is known."""
     language, sender = language_of(letter.language), in_ascii(sender)
     recipient = deliverable(letter.address)
-    link = f"{base}/v1/public/appointments/{letter.link}" if base and letter.link else None
+    link = _link(letter, base)
     subjects = _STAFF_SUBJECTS if letter.to_staff else _SUBJECTS
     shown = _shown(letter, language, link)
     template = "staff" if letter.to_staff else "client"
@@ -112,6 +113,13 @@ def trial(address: str, host: str, sender: str, now: datetime) -> EmailMessage:
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content("This is a test: mails from Kalends arrive at this address.\n")
     return mail
+
+
+def _link(letter: Letter, base: str) -> str | None:
+    """Return where the client's own link leads; None if there is none, or nobody knows."""
+    if letter.link is None or not (base or letter.link_template):
+        return None
+    return manage_url(letter.link, letter.link_template, base)
 
 
 def _shown(letter: Letter, language: str, link: str | None) -> dict[str, Any]:

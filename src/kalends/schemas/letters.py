@@ -28,8 +28,9 @@ class Particulars:
 class Letter:
     """A mail about an appointment: to its client, or to staff (`to_staff`). `reply_to` is the other side's
     address, if known. `language` is a BCP 47 tag, `timezone` an IANA name. `before` is when an appointment
-    that was moved began. `link` is the token of the client's own link, `changeable` whether it still
-    serves to move or cancel the appointment."""
+    that was moved began. `link` is the token of the client's own link, `link_template` where it leads if the
+    organization has pages of its own, and `changeable` whether it still serves to move or cancel the
+    appointment."""
 
     id: str
     occasion: Occasion
@@ -43,5 +44,6 @@ class Letter:
     before: datetime | None
     link: str | None
     reply_to: str | None = None
+    link_template: str | None = None
     particulars: Particulars = Particulars()
     changeable: bool = True

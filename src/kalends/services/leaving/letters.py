@@ -227,6 +227,7 @@ def _letter(
         appointment=about,
         before=None if before is None else datetime.fromisoformat(before),
         link=manage_links.issue(tx, org_id, about.id, now) if has_link else None,
+        link_template=host.manage_url_template,
         particulars=told,
         changeable=_is_changeable(present, host, now),
     )

@@ -21,7 +21,7 @@ from tests.support.answers import answered, refused
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.components import value
-from tests.support.desk import book_jane, week
+from tests.support.desk import book_jane, by_api, week
 from tests.support.organizations import Org, make_org
 
 pytestmark = pytest.mark.anyio
@@ -59,7 +59,7 @@ async def link_to(client: httpx.AsyncClient, appointment: str) -> str:
     """The path of a client's link to an appointment."""
     response = await client.post(f"{APPOINTMENTS}/{appointment}/manage-link")
     assert response.status_code == 200, response.text
-    return str(httpx.URL(response.json()["manage_url"]).path)
+    return by_api(str(httpx.URL(response.json()["manage_url"]).path))
 
 
 async def test_feeds_are_made_listed_and_deleted(client: httpx.AsyncClient, org: Org) -> None:

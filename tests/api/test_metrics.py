@@ -29,6 +29,7 @@ from tests.support.answers import refused
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.databases import on_own_sqlite, on_sqlite
+from tests.support.desk import by_api
 from tests.support.forked import KALENDS
 from tests.support.mailbox import Mailbox
 from tests.support.organizations import Org, make_org
@@ -334,7 +335,7 @@ async def test_every_request_is_a_span_named_by_its_route(
     async with traced(url) as (_, client, org):
         booked = (await client.post(APPOINTMENTS, json=org.wish())).json()["appointment"]
         link = httpx.URL(
-            (await client.post(f"{APPOINTMENTS}/{booked['id']}/manage-link")).json()["manage_url"]
+            by_api((await client.post(f"{APPOINTMENTS}/{booked['id']}/manage-link")).json()["manage_url"])
         )
         await client.get(link.path)
         await client.get(f"{link.path}x?name=Jane")

@@ -65,6 +65,7 @@ def letter(
     timezone: str = "UTC",
     before: datetime | None = None,
     link: str | None = "token",
+    link_template: str | None = None,
     reply_to: str | None = None,
     language: str | None = None,
     about: Appointment | None = None,
@@ -85,6 +86,7 @@ def letter(
         before=before,
         link=None if to_staff or occasion in ("cancelled", "expired", "former") else link,
         reply_to=reply_to,
+        link_template=link_template,
     )
 
 

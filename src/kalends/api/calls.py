@@ -22,6 +22,7 @@ from kalends.core.hours import instant
 from kalends.db.aside import aside
 from kalends.db.database import P, T, Tx
 from kalends.schemas.fields import as_moment
+from kalends.schemas.links import manage_url
 from kalends.schemas.wire import Answer
 from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.settings import Settings
@@ -97,7 +98,7 @@ class Call(Generic[H]):
 
     def link(self, token: str) -> str:
         """Return the address of a client's link."""
-        return f"{self.base}/v1/public/appointments/{token}"
+        return manage_url(token, self.host.manage_url_template, self.base)
 
 
 def caller_of(request: Request) -> Caller:

@@ -4,12 +4,10 @@ from typing import Any
 
 import httpx
 
-from kalends.app import create_app
-from kalends.settings import Settings
-from tests.support.documents import spelled_out
+from tests.support.documents import complete
 from tests.support.organizations import Org
 
-DOCUMENT = spelled_out(create_app(Settings()).openapi())
+DOCUMENT = complete()
 OPERATIONS = [
     (method.upper(), path, operation)
     for path, methods in DOCUMENT["paths"].items()

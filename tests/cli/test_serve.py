@@ -14,9 +14,11 @@ import pytest
 
 from kalends import demo
 from tests.support.commands import run
+from tests.support.forked import KALENDS
 from tests.support.organizations import JANE
-from tests.support.server import KALENDS, Server, free_port, serving
+from tests.support.server import Server, free_port, serving
 
+WORKERS = ["--workers", "2"]
 REFERENCE = JANE | {"appointment_type_id": "type_def456"}
 
 
@@ -119,8 +121,15 @@ def test_the_demo_lets_pages_of_any_origin_call(base: str) -> None:
     assert asked.headers["access-control-allow-origin"] in ("*", "http://localhost:3000")
 
 
-@pytest.mark.parametrize("options", [[], ["--workers", "2"]], ids=["one process", "two workers"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("number", "options"),
+    [
+        pytest.param(signal.SIGTERM, [], id="SIGTERM, one process"),
+        pytest.param(signal.SIGINT, WORKERS, id="SIGINT, two workers"),
+        pytest.param(signal.SIGINT, [], id="SIGINT, one process", marks=pytest.mark.torture),
+        pytest.param(signal.SIGTERM, WORKERS, id="SIGTERM, two workers", marks=pytest.mark.torture),
+    ],
+)
 def test_a_server_that_is_told_to_stop_finishes_its_requests(
     tmp_path: Path, options: list[str], number: signal.Signals
 ) -> None:

@@ -24,6 +24,7 @@ from kalends.db.database import P, T, Tx
 from kalends.schemas.fields import as_moment
 from kalends.schemas.links import manage_url
 from kalends.schemas.wire import Answer
+from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.settings import Settings
 from kalends.shares import Share
 
@@ -135,9 +136,7 @@ PathId = Annotated[str, Path(min_length=1, pattern=NO_NUL)]
 def only(header: str, values: Sequence[str]) -> str | None:
     """Return the value of a header, or None if it was not sent. Raises Malformed if it was sent twice."""
     if len(values) > 1:
-        raise Malformed(
-            f"Send {header} once at most.", fields=[{"field": header, "reason": "was sent twice"}]
-        )
+        raise malformed([wrong(header, "was sent twice", "repeated")], f"Send {header} once at most.")
     return values[0] if values else None
 
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from kalends.api.errors import UnsupportedMediaType
 from kalends.core.errors import Malformed
 from kalends.schemas.appointment_types import BookingQuestion
+from kalends.schemas.wrong_fields import malformed, wrong
 
 MEDIA_TYPE = "application/x-www-form-urlencoded"
 MOST_FIELDS = 200
@@ -32,9 +33,7 @@ class Form:
         it would not be clear which counts."""
         sent = self.fields.get(name, ())
         if len(sent) > 1:
-            raise Malformed(
-                f"{name[:100]} was sent twice.", fields=[{"field": name[:100], "reason": "was sent twice"}]
-            )
+            raise malformed([wrong(name[:100], "was sent twice", "repeated")])
         return sent[0] if sent else ""
 
     def all(self, name: str) -> Sequence[str]:

@@ -17,6 +17,7 @@ from babel.dates import (
 )
 from babel.units import format_unit
 
+from kalends.core.hours import zone_names
 from kalends.words.languages import region_of
 
 Clock = Literal[12, 24]
@@ -106,6 +107,13 @@ def zone_in_words(zone: str, now: datetime, locale: Locale) -> str:
     place's clocks no longer are as the name means."""
     here = local(now, zone)
     return f"{_all_year(here, locale)} ({zone})"
+
+
+def places(now: datetime, locale: Locale) -> list[tuple[str, str]]:
+    """Return every zone of a country by its IANA name, with how far its clocks are from UTC at `now`, in the
+    order of names: what a reader chooses from."""
+    named = sorted(get_global("zone_territories").keys() & zone_names())
+    return [(zone, offset(local(now, zone), locale)) for zone in named if not _is_nowhere(zone)]
 
 
 def moment_in_words(instant: datetime, zone: str, locale: Locale) -> str:

@@ -1,32 +1,29 @@
 """What clients do for themselves: look, hold, book, and later cancel or move."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
 from datetime import datetime
-
-from sqlalchemy import ColumnElement, and_, select
+from typing import Any
 
 from kalends.core.caller import Host, Link, Visitor
-from kalends.core.errors import Malformed, TooLate
+from kalends.core.errors import IllegalTransition, TooLate
 from kalends.core.hours import stamp
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import appointment_types, calendars, type_calendars
-from kalends.schemas.answers import answered
-from kalends.schemas.appointments import Appointment, AppointmentChange
+from kalends.schemas.answers import judged, judged_again
+from kalends.schemas.appointments import Appointment, AppointmentChange, QuestionAnswer
 from kalends.schemas.days import DaysAnswer
 from kalends.schemas.holds import ClientHoldCreate, Hold
 from kalends.schemas.public import (
-    BookableType,
-    BookingHost,
-    BookingPage,
     Cancellation,
+    ClientAppointment,
     ClientBooking,
-    PublicCalendar,
+    Correction,
     Rescheduling,
     changeable_until,
 )
 from kalends.schemas.queries import DaysByLinkQuery, ExplainByLinkQuery, SlotsByLinkQuery
 from kalends.schemas.slots import Explanation
+from kalends.schemas.wire import is_missing
+from kalends.schemas.wrong_fields import WrongField, malformed, wrong
 from kalends.services.booking import (
     appointment_changes,
     appointments,
@@ -37,72 +34,21 @@ from kalends.services.booking import (
     holds,
     manage_links,
     offers,
+    public_types,
     searches,
     slots,
 )
 from kalends.services.booking.searches import Search
 from kalends.services.outbox import parties
-from kalends.services.setup.organizations import logo_path
-
-
-def page(tx: Tx, host: Host) -> BookingPage:
-    """Return the organization and its active types that everybody may book, in the organization's order."""
-    public = appointment_types.c.visibility == "public"
-    return BookingPage(organization=_shown(host), appointment_types=_bookable(tx, host.org_id, public))
-
-
-def _shown(host: Host) -> BookingHost:
-    known = asdict(host) | {"logo": logo_path(host.slug, host.logo)}
-    return BookingHost.model_validate({name: known[name] for name in BookingHost.model_fields})
-
-
-def _bookable(tx: Tx, org_id: str, *which: ColumnElement[bool]) -> list[BookableType]:
-    rows = tx.execute(
-        select(appointment_types)
-        .where(appointment_types.c.org_id == org_id, appointment_types.c.is_active, *which)
-        .order_by(appointment_types.c.sort_order, appointment_types.c.id)
-    ).all()
-    choices = _choices(tx, org_id, [row.id for row in rows if row.clients_choose])
-    return [
-        BookableType.model_validate(
-            {**row._mapping, "questions": row.booking_questions, "calendars": choices.get(row.id, [])}
-        )
-        for row in rows
-    ]
-
-
-def _choices(tx: Tx, org_id: str, type_ids: Collection[str]) -> Mapping[str, list[PublicCalendar]]:
-    """Return the public calendars of types, in each type's order."""
-    if not type_ids:
-        return {}
-    found: dict[str, list[PublicCalendar]] = {}
-    for row in tx.execute(
-        select(type_calendars.c.appointment_type_id, calendars)
-        .join_from(
-            type_calendars,
-            calendars,
-            and_(
-                calendars.c.org_id == type_calendars.c.org_id, calendars.c.id == type_calendars.c.calendar_id
-            ),
-        )
-        .where(
-            type_calendars.c.org_id == org_id,
-            type_calendars.c.appointment_type_id.in_(type_ids),
-            calendars.c.is_public,
-            calendars.c.is_active,
-            calendars.c.deleted_at.is_(None),
-        )
-        .order_by(type_calendars.c.position)
-    ):
-        choice = PublicCalendar(id=row.id, name=row.public_name or row.name, about=row.about)
-        found.setdefault(row.appointment_type_id, []).append(choice)
-    return found
 
 
 def hold(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: datetime) -> Hold:
-    """Keep time for a while, by every rule. Raises TooManyHolds, and what `holds.hold` raises."""
+    """Keep time for a while, by every rule. Raises TooManyHolds, and what `public_types.offered` and
+    `holds.hold` raise."""
+    public_types.offered(tx, host, wish.appointment_type_id, wish.calendar_id)
     client_limits.of_address(tx, host, visitor, now, besides=wish.replaces)
-    return holds.hold(tx, parties.client(host), wish, now, held_from=visitor.digest)
+    party = parties.client(host)
+    return holds.hold(tx, party, wish, now, calendar_id=wish.calendar_id, held_from=visitor.digest)
 
 
 def book(
@@ -111,23 +57,43 @@ def book(
     """Book by every rule, or with a hold. Returns the appointment and the token of its client's link. If
     clients confirm by mail, the booking waits for that, and only the mail has a link: the token is None.
 
-    Raises Malformed for wrong answers to the type's questions and without an address to mail to, TooManyOpen,
-    TooManyHolds, and what `bookings.book` raises.
+    Raises Malformed for wrong answers to the type's questions, without what the type asks for to reach the
+    client, and without an address to mail to; TooManyOpen, TooManyHolds, and what `public_types.offered` and
+    `bookings.book` raise.
     """
-    type_ = offers.type_of(tx, host.org_id, wish.appointment_type_id)
-    answers = answered(offers.questions_of(type_), wish.answers)
+    type_ = public_types.offered(tx, host, wish.appointment_type_id, wish.calendar_id)
+    answers, unfit = judged(offers.questions_of(type_), wish.answers)
     by_mail = host.clients_confirm_by_mail
-    if by_mail and wish.client_email is None:
-        reason = "is required, since the booking has to be confirmed by mail"
-        raise Malformed(f"client_email {reason}", fields=[{"field": "client_email", "reason": reason}])
+    unreached = _out_of_reach(host, type_.contact, wish.client_email, wish.client_phone)
+    if found := unreached + unfit:
+        raise malformed(found)
     client_limits.of_client(tx, host, type_, wish.client_email, wish.client_phone, now)
     if by_mail:
         client_limits.of_address(tx, host, visitor, now, besides=wish.hold_id)
     asked_from = visitor.digest if by_mail else None
     booked = bookings.book(
-        tx, parties.client(host), wish, answers, now, hold_id=wish.hold_id, asked_from=asked_from
+        tx,
+        parties.client(host),
+        wish,
+        answers,
+        now,
+        calendar_id=wish.calendar_id,
+        hold_id=wish.hold_id,
+        asked_from=asked_from,
     )
     return booked, None if by_mail else manage_links.issue(tx, host.org_id, booked.id, now)
+
+
+def wrong_besides(tx: Tx, host: Host, body: Mapping[str, Any]) -> list[WrongField]:
+    """Return what is wrong with the body of a client's booking besides what its schema says: what the
+    organization and the type ask for."""
+    type_ = offers.type_asked(tx, host.org_id, body.get("appointment_type_id"))
+    contact = "either" if type_ is None else type_.contact
+    found = _out_of_reach(host, contact, body.get("client_email"), body.get("client_phone"))
+    given = body.get("answers", {})
+    if type_ is None or not isinstance(given, Mapping):
+        return found
+    return found + judged(offers.questions_of(type_), given)[1]
 
 
 def own(tx: Tx, link: Link, now: datetime) -> Appointment:
@@ -203,6 +169,78 @@ def _movable(tx: Tx, link: Link, now: datetime) -> Appointment:
     confirmations.must_be_confirmed(present)
     _in_time(present, link.host, now)
     return present
+
+
+def correct(tx: Tx, link: Link, wish: Correction, now: datetime) -> Appointment:
+    """Correct what a client said of themselves: their number, notes and answers, until the appointment is
+    over, whatever the notice for changes. Raises IllegalTransition, TooLate; Malformed for wrong answers, for
+    a number that is removed though there is no address, and for another value of what can't be corrected."""
+    row = _row(tx, link, now, locked=True)
+    manage_links.must_be_good(tx, link)
+    present = confirmations.shown(row) if row.is_hold else appointments.shown(row, now)
+    _must_be_correctable(present, link.host, now)
+    wish.must_agree(ClientAppointment.of(present, link.host), zone=link.host.timezone)
+    sent = wish.sent()
+    answers, found = _corrected_answers(tx, present, sent)
+    if found := _unreachable(present, sent) + found:
+        raise malformed(found)
+    if "answers" in sent:
+        sent["answers"] = [each.model_dump() for each in answers]
+    return _change(tx, link, AppointmentChange(**sent), now)
+
+
+def wrong_besides_correction(tx: Tx, link: Link, body: Mapping[str, Any]) -> list[WrongField]:
+    """Return what is wrong with the body of a correction besides what its schema says."""
+    row = appointments.find(tx, link.host.org_id, link.appointment_id)
+    if row is None:
+        return []
+    present = appointments.with_fields(row, appointments.fields_of(row))
+    return _unreachable(present, body) + _corrected_answers(tx, present, body)[1]
+
+
+def _must_be_correctable(present: Appointment, host: Host, now: datetime) -> None:
+    confirmations.must_be_confirmed(present)
+    if present.status not in ("pending", "confirmed"):
+        raise IllegalTransition(
+            f"An appointment that is {present.status} can't be corrected.", status=present.status, allowed=[]
+        )
+    if present.end_time <= now:
+        until = stamp(present.end_time)
+        raise TooLate(
+            f"It could be corrected until {until}; please get in touch with {host.name}.", until=until
+        )
+
+
+def _corrected_answers(
+    tx: Tx, present: Appointment, sent: Mapping[str, Any]
+) -> tuple[list[QuestionAnswer], list[WrongField]]:
+    """Return the answers as the client corrects them, and what is wrong with those."""
+    if not isinstance(sent.get("answers", 0), Mapping | list | None):
+        return [], []
+    questions = offers.questions_asked(tx, present.org_id, present.appointment_type_id)
+    return judged_again(questions, present.answers, sent["answers"], by_client=True)
+
+
+def _unreachable(present: Appointment, sent: Mapping[str, Any]) -> list[WrongField]:
+    """Return what is wrong if the client removes their number, and no address is known."""
+    if present.client_email is not None or not is_missing(sent.get("client_phone", "kept")):
+        return []
+    return [wrong("client_phone", "can't be removed, since there is no e-mail address", "contact")]
+
+
+def _out_of_reach(host: Host, contact: str, address: Any, number: Any) -> list[WrongField]:
+    """Return what is missing of what a type asks for to reach a client (its `contact`), and of what the
+    organization needs if clients confirm by mail. One of the two is there in any case."""
+    found = []
+    if is_missing(address):
+        if host.clients_confirm_by_mail:
+            reason = "is required, since the booking has to be confirmed by mail"
+            found.append(wrong("client_email", reason, "required"))
+        elif contact in ("email", "both"):
+            found.append(wrong("client_email", "is required for this type", "required"))
+    if is_missing(number) and contact in ("phone", "both"):
+        found.append(wrong("client_phone", "is required for this type", "required"))
+    return found
 
 
 def _change(tx: Tx, link: Link, wish: AppointmentChange, now: datetime) -> Appointment:

@@ -5,6 +5,7 @@ from dataclasses import fields
 from datetime import date, datetime
 from typing import Any
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, true
 
 from kalends.core.errors import NotFound
@@ -38,21 +39,38 @@ from kalends.db.tables import (
 )
 from kalends.db.verbs import all_in_seconds
 from kalends.schemas.appointment_types import BookingQuestion
+from kalends.schemas.fields import Id
 
 _SLACK = int(MAX_BUSY.total_seconds())
+_ID: TypeAdapter[str] = TypeAdapter(Id, config=ConfigDict(str_strip_whitespace=True, strict=True))
+"""An id, read as bodies are."""
 
 
 def type_of(tx: Tx, org_id: str, type_id: str) -> OfferedType:
     """Return a type. Raises NotFound."""
     row = tx.execute(_TYPE, {"org": org_id, "type": type_id}).first()
     if row is None:
-        raise NotFound("There is no appointment type with this id.", field="appointment_type_id")
+        raise no_type()
     return OfferedType(**row._mapping)
 
 
 def questions_of(type_: OfferedType) -> list[BookingQuestion]:
     """Return the questions that a type asks."""
     return [BookingQuestion.model_validate(each) for each in type_.booking_questions]
+
+
+def type_asked(tx: Tx, org_id: str, type_id: Any) -> OfferedType | None:
+    """Return the type whose id was sent, which may be anything; None if there is no such type."""
+    try:
+        return type_of(tx, org_id, _ID.validate_python(type_id))
+    except (ValidationError, NotFound):
+        return None
+
+
+def questions_asked(tx: Tx, org_id: str, type_id: Any) -> list[BookingQuestion]:
+    """Return the questions of the type whose id was sent; none if there is no such type."""
+    type_ = type_asked(tx, org_id, type_id)
+    return [] if type_ is None else questions_of(type_)
 
 
 def calendars_of(tx: Tx, type_: OfferedType, calendar_id: str | None = None) -> Sequence[Candidate]:
@@ -62,8 +80,18 @@ def calendars_of(tx: Tx, type_: OfferedType, calendar_id: str | None = None) -> 
         return _candidates(tx, _SERVING, type_)
     found = _candidates(tx, _NAMED, type_, calendar_id)
     if not found:
-        raise NotFound("There is no calendar with this id.", field="calendar_id")
+        raise no_calendar()
     return found
+
+
+def no_type() -> NotFound:
+    """Return the refusal of a type that there is not, or not for those who ask."""
+    return NotFound("There is no appointment type with this id.", field="appointment_type_id")
+
+
+def no_calendar() -> NotFound:
+    """Return the refusal of a calendar that there is not, or not for those who ask."""
+    return NotFound("There is no calendar with this id.", field="calendar_id")
 
 
 def calendars_for_moving(
@@ -316,6 +344,7 @@ def _calendars(serves: Any) -> Select[*tuple[Any, ...]]:
             calendars.c.id,
             calendars.c.name,
             calendars.c.is_active,
+            calendars.c.is_public,
             calendars.c.schedule_id,
             schedules.c.timezone.label("schedule_timezone"),
             serves.label("serves"),

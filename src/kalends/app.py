@@ -67,7 +67,7 @@ from kalends.settings import Settings
 from kalends.shares import Share, Shares
 from kalends.telemetry import configure
 from kalends.tracing import tracing
-from kalends.web import files
+from kalends.web import booking, files, held
 from kalends.web.guard import Guard
 from kalends.web.headers import Headers
 from kalends.web.refusals import Refusals
@@ -186,6 +186,8 @@ def _routes() -> list[BaseRoute]:
         health,
         docs,
         files,
+        booking,
+        held,
     ):
         ours.include_router(feature.router)
     return ours.routes

@@ -8,7 +8,8 @@ from starlette.responses import RedirectResponse, Response
 
 from kalends.api.calls import Call
 from kalends.core.caller import Host
-from kalends.services.setup.organizations import RESERVED_SLUGS
+from kalends.core.errors import NotFound
+from kalends.services.setup.organizations import RESERVED_SLUGS, logo_path
 from kalends.web.pages import About, Site, render
 from kalends.web.readers import Reader
 from kalends.web.themes import color_of, version
@@ -29,13 +30,16 @@ class _Slug(Convertor[str]):
 
 
 register_url_convertor("slug", _Slug())
+BY_SCRIPT = "kalends-script"
+"""The header with which the script of our pages sends forms."""
 SLUG = "{slug:slug}"
 """The organization, in the paths of routes."""
 
 
 def reader_of(call: Call[Host]) -> Reader:
     """Return who reads the answer to a call."""
-    return Reader.of(call.request.scope)
+    host = call.host
+    return Reader.of(call.request.scope, language=host.language, week_start=host.week_start)
 
 
 def page(
@@ -46,6 +50,20 @@ def page(
     return render(template, reader, about, _site(call.host, reader), **what)
 
 
+def lead_to(call: Call[Host], address: str) -> Response:
+    """Lead a browser to another address of this server, which is ready to be used. The script of our pages
+    (`book.js`) is told where, since the redirect would take it there before the reader."""
+    if BY_SCRIPT in call.request.headers:
+        return Response(status_code=204, headers={"Location": address})
+    return RedirectResponse(address, status_code=303)
+
+
+def must_have_pages(host: Host) -> None:
+    """Raise NotFound if an organization has no pages."""
+    if not host.page:
+        raise NotFound("The organization has no pages.")
+
+
 def lead(reader: Reader, path: str, **query: str | None) -> Response:
     """Lead a browser from a form that was sent to a page, so that reloading that sends nothing again."""
     return RedirectResponse(reader.link(path, **query), status_code=303)
@@ -53,5 +71,12 @@ def lead(reader: Reader, path: str, **query: str | None) -> Response:
 
 def _site(host: Host, reader: Reader) -> Site:
     """Return what every page of an organization shows of it."""
-    theme = f"{reader.prefix}/{host.slug}/theme.css?v={version(color_of(host))}"
-    return Site(host.name, home=reader.link(f"/{host.slug}"), theme=theme)
+    logo = logo_path(host.slug, host.logo)
+    return Site(
+        host.name,
+        home=reader.link(f"/{host.slug}"),
+        logo=None if logo is None else f"{reader.prefix}{logo}",
+        theme=f"{reader.prefix}/{host.slug}/theme.css?v={version(color_of(host))}",
+        privacy_url=host.privacy_url,
+        terms_url=host.terms_url,
+    )

@@ -13,6 +13,7 @@ from babel.dates import (
     format_timedelta,
     get_day_names,
     get_timezone_gmt,
+    get_timezone_location,
     get_timezone_name,
 )
 from babel.units import format_unit
@@ -114,6 +115,11 @@ def places(now: datetime, locale: Locale) -> list[tuple[str, str]]:
     order of names: what a reader chooses from."""
     named = sorted(get_global("zone_territories").keys() & zone_names())
     return [(zone, offset(local(now, zone), locale)) for zone in named if not _is_nowhere(zone)]
+
+
+def place(zone: str, locale: Locale) -> str:
+    """Return what a zone is named after: `Berlin`."""
+    return get_timezone_location(ZoneInfo(zone), locale=locale, return_city=True)
 
 
 def moment_in_words(instant: datetime, zone: str, locale: Locale) -> str:

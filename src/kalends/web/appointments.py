@@ -104,8 +104,8 @@ class OwnAppointment:
 
     @property
     def zone(self) -> str:
-        """The zone (IANA name) in which its times are told: the organization's if people meet at a place, else
-        the one that the reader asks for or the client had on booking."""
+        """The zone (IANA name) in which its times are told: the organization's if people meet at a place,
+        else the one that the reader asks for, or that the client booked in."""
         host = self.kind.host
         if self.kind.is_in_person:
             return host.timezone

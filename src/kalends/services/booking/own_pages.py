@@ -31,9 +31,7 @@ def of(tx: Tx, link: Link, now: datetime) -> Own:
         return Own(found, public_types.any_type(tx, link.host, type_id), is_offered=False)
 
 
-def month(
-    tx: Tx, link: Link, zone: str, now: datetime, *, first: date | None, day: date | None
-) -> Month:
+def month(tx: Tx, link: Link, zone: str, now: datetime, *, first: date | None, day: date | None) -> Month:
     """Return a month with the starts to which the appointment of a link can be moved, as `months.found` does.
     Raises NotFound, TooLate, IllegalTransition."""
     return months.found(tx, booking_page.search(tx, link, now), zone, first=first, day=day)

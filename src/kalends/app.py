@@ -67,7 +67,8 @@ from kalends.settings import Settings
 from kalends.shares import Share, Shares
 from kalends.telemetry import configure
 from kalends.tracing import tracing
-from kalends.web import booking, files, held
+from kalends.web import booking, files, held, moving
+from kalends.web import manage as manage_pages
 from kalends.web.guard import Guard
 from kalends.web.headers import Headers
 from kalends.web.refusals import Refusals
@@ -188,6 +189,8 @@ def _routes() -> list[BaseRoute]:
         files,
         booking,
         held,
+        manage_pages,
+        moving,
     ):
         ours.include_router(feature.router)
     return ours.routes

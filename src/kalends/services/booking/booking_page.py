@@ -142,22 +142,24 @@ def reschedule(tx: Tx, link: Link, wish: Rescheduling, now: datetime) -> Appoint
 def free_slots(tx: Tx, link: Link, query: SlotsByLinkQuery, now: datetime) -> str:
     """Return every start to which `reschedule` would move the appointment, as `slots.found` does. Raises
     TooLate, IllegalTransition, and what that raises."""
-    return slots.found(tx, _search(tx, link, now), link.host.timezone, query, naming=False)
+    return slots.found(tx, search(tx, link, now), link.host.timezone, query, naming=False)
 
 
 def free_days(tx: Tx, link: Link, query: DaysByLinkQuery, now: datetime) -> DaysAnswer:
     """Return on which days there are such starts, as `days.found` does. Raises TooLate, IllegalTransition,
     and what that raises."""
-    return days.found(tx, _search(tx, link, now), link.host.timezone, query)
+    return days.found(tx, search(tx, link, now), link.host.timezone, query)
 
 
 def explain(tx: Tx, link: Link, query: ExplainByLinkQuery, now: datetime) -> Explanation:
     """Return whether `reschedule` would move the appointment to a start, as `slots.explained` does. Raises
     TooLate, IllegalTransition, and what that raises."""
-    return slots.explained(tx, _search(tx, link, now), link.host.timezone, query)
+    return slots.explained(tx, search(tx, link, now), link.host.timezone, query)
 
 
-def _search(tx: Tx, link: Link, now: datetime) -> Search:
+def search(tx: Tx, link: Link, now: datetime) -> Search:
+    """Return the search for time to which the client of a link may move the appointment. Raises NotFound,
+    TooLate, IllegalTransition."""
     return searches.to_move(tx, _movable(tx, link, now), now, by_client=True)
 
 

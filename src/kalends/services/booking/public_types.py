@@ -23,16 +23,25 @@ from kalends.services.setup.organizations import logo_path
 
 def page(tx: Tx, host: Host) -> BookingPage:
     """Return the organization and its active types that everybody may book, in the organization's order."""
-    public = appointment_types.c.visibility == "public"
-    return BookingPage(organization=_shown(host), appointment_types=_bookable(tx, host.org_id, public))
+    which = (appointment_types.c.is_active, appointment_types.c.visibility == "public")
+    return BookingPage(organization=_shown(host), appointment_types=_types(tx, host.org_id, *which))
 
 
 def bookable(tx: Tx, host: Host, name: str) -> BookableType:
     """Return an active type that clients may book, by its id or slug. Raises NotFound."""
     named = or_(appointment_types.c.id == name, appointment_types.c.slug == name)
-    found = _bookable(tx, host.org_id, named, appointment_types.c.visibility != "staff")
+    which = (named, appointment_types.c.is_active, appointment_types.c.visibility != "staff")
+    found = _types(tx, host.org_id, *which)
     if not found:
         raise NotFound("There is no appointment type with this name.")
+    return found[0]
+
+
+def any_type(tx: Tx, host: Host, type_id: str) -> BookableType:
+    """Return a type as its clients see it, whether or not they may book it. Raises NotFound."""
+    found = _types(tx, host.org_id, appointment_types.c.id == type_id)
+    if not found:
+        raise offers.no_type()
     return found[0]
 
 
@@ -85,10 +94,10 @@ def _shown(host: Host) -> BookingHost:
     return BookingHost.model_validate({name: known[name] for name in BookingHost.model_fields})
 
 
-def _bookable(tx: Tx, org_id: str, *which: ColumnElement[bool]) -> list[BookableType]:
+def _types(tx: Tx, org_id: str, *which: ColumnElement[bool]) -> list[BookableType]:
     rows = tx.execute(
         select(appointment_types)
-        .where(appointment_types.c.org_id == org_id, appointment_types.c.is_active, *which)
+        .where(appointment_types.c.org_id == org_id, *which)
         .order_by(appointment_types.c.sort_order, appointment_types.c.id)
     ).all()
     choices = _choices(tx, org_id, [row.id for row in rows if row.clients_choose])

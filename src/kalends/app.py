@@ -45,6 +45,7 @@ from kalends.api.kept_files import KeptFiles
 from kalends.api.key_use import KeyUse
 from kalends.api.last_net import LastNet
 from kalends.api.once import Once
+from kalends.api.picture_body import MOST_BYTES
 from kalends.api.prefix import Prefix
 from kalends.api.proxies import Proxies
 from kalends.api.public_bookings import PublicBookings
@@ -192,7 +193,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     """Return the middleware, outermost first. It is pure ASGI: one BaseHTTPMiddleware halves the speed."""
     everywhere = settings.cors_origins
     cors = Middleware(Cors, everywhere=everywhere, public=(*everywhere, *settings.public_cors_origins))
-    limit = Middleware(BodyLimit, limit=BODY_LIMIT)
+    limit = Middleware(BodyLimit, limit=BODY_LIMIT, by_path={"/v1/organization/logo": MOST_BYTES})
     net = Middleware(LastNet)
     prefix = Middleware(Prefix, public_url=settings.public_url)
     return [

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from kalends.api.calls import Call
 from kalends.core.caller import Host
-from kalends.services.setup.organizations import RESERVED_SLUGS
+from kalends.services.setup.organizations import RESERVED_SLUGS, logo_path
 from kalends.web.pages import About, Site, render
 from kalends.web.readers import Reader
 from kalends.web.themes import color_of, version
@@ -53,5 +53,12 @@ def lead(reader: Reader, path: str, **query: str | None) -> Response:
 
 def _site(host: Host, reader: Reader) -> Site:
     """Return what every page of an organization shows of it."""
-    theme = f"{reader.prefix}/{host.slug}/theme.css?v={version(color_of(host))}"
-    return Site(host.name, home=reader.link(f"/{host.slug}"), theme=theme)
+    logo = logo_path(host.slug, host.logo)
+    return Site(
+        host.name,
+        home=reader.link(f"/{host.slug}"),
+        logo=None if logo is None else f"{reader.prefix}{logo}",
+        theme=f"{reader.prefix}/{host.slug}/theme.css?v={version(color_of(host))}",
+        privacy_url=host.privacy_url,
+        terms_url=host.terms_url,
+    )

@@ -65,7 +65,7 @@ from kalends.settings import Settings
 from kalends.shares import Share, Shares
 from kalends.telemetry import configure
 from kalends.tracing import tracing
-from kalends.web import files
+from kalends.web import embed, files, front
 from kalends.web.guard import Guard
 from kalends.web.headers import Headers
 from kalends.web.refusals import Refusals
@@ -94,6 +94,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             clock=clock or SystemClock(),
             callers=Batches(database, keys.find),
             hosts=Batches(database, organizations.hosts),
+            front=Batches(database, organizations.front),
             links=Batches(database, manage_links.find),
             feeds=Batches(database, find_feeds),
             suggestions=Batches(database, next_available_for_each),
@@ -184,6 +185,8 @@ def _routes() -> list[BaseRoute]:
         health,
         docs,
         files,
+        embed,
+        front,
     ):
         ours.include_router(feature.router)
     return ours.routes

@@ -65,7 +65,7 @@ from kalends.settings import Settings
 from kalends.shares import Share, Shares
 from kalends.telemetry import configure
 from kalends.tracing import tracing
-from kalends.web import embed, files, front
+from kalends.web import booking, embed, files, front, held
 from kalends.web.guard import Guard
 from kalends.web.headers import Headers
 from kalends.web.refusals import Refusals
@@ -187,6 +187,8 @@ def _routes() -> list[BaseRoute]:
         files,
         embed,
         front,
+        booking,
+        held,
     ):
         ours.include_router(feature.router)
     return ours.routes

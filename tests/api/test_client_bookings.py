@@ -59,7 +59,6 @@ async def test_a_client_books_for_the_client_only(page: Desk, db: Database) -> N
     room = await page.room()
     pushed = {
         "check": "none",
-        "calendar_id": room,
         "internal_notes": "VIP",
         "status": "completed",
         "source": "manual",
@@ -67,7 +66,7 @@ async def test_a_client_books_for_the_client_only(page: Desk, db: Database) -> N
         "overlap_allowed": True,
         "org_id": "org_other",
     }
-    for what, names in (("appointments", pushed), ("holds", ("check", "calendar_id", "org_id"))):
+    for what, names in (("appointments", pushed), ("holds", ("check", "org_id"))):
         for name in names:
             body = refused(await page.post(what, **{name: pushed[name]}), 400, "invalid_request")
             assert body["error"].startswith(

@@ -46,6 +46,7 @@ async def test_every_call_by_a_former_slug_leads_on(page: Desk, clock: StoppedCl
         ("GET", "", {}),
         ("HEAD", "", {}),
         ("GET", "/slots", {"params": asked}),
+        ("GET", "/days", {"params": asked}),
         (
             "GET",
             "/slots/explain",

@@ -38,6 +38,7 @@ NAMED = {
     "appointment_id": "appointments",
     "appointment_type_id": "appointment_types",
     "hold_id": "holds",
+    "moving": "appointments",
     "calendar_id": "calendars",
     "calendarIds": "calendars",
     "scheduleId": "schedules",

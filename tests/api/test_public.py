@@ -201,6 +201,7 @@ async def test_nothing_is_known_of_other_slugs(page: Desk, db: Database) -> None
         for method, suffix in (
             ("GET", ""),
             ("GET", "/slots?appointment_type_id=x&from=2024-01-25&to=2024-01-25"),
+            ("GET", "/days?appointment_type_id=x&from=2024-01-25&to=2024-01-25"),
             ("GET", "/slots/explain?appointment_type_id=x&start_time=2024-01-25T14:00:00Z"),
             ("POST", "/holds"),
             ("DELETE", "/holds/x"),

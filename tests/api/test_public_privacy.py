@@ -103,7 +103,7 @@ async def test_clients_learn_nothing_of_others(app: FastAPI, db: Database, clock
                 await page.post("holds", **wish),
             ]
         span = {"appointment_type_id": kind, "from": "2024-01-25", "to": "2024-01-31"}
-        answers.append(await page.client.get(f"{page.path}/slots", params=span))
+        answers += [await page.client.get(f"{page.path}/{each}", params=span) for each in ("slots", "days")]
     for bad in ({"answers": {"x": 1}}, {"client_email": "x"}, {"start_time": "x"}, {"hold_id": "x"}):
         answers.append(await page.post("appointments", **bad))
     booked = await page.post("appointments", start_time="2024-01-31T14:00:00Z")
@@ -112,7 +112,10 @@ async def test_clients_learn_nothing_of_others(app: FastAPI, db: Database, clock
         f"{APPOINTMENTS}/{booked.json()['appointment']['id']}",
         json={"internal_notes": "secret opinion", "status": "confirmed"},
     )
+    span = {"from": "2024-01-25", "to": "2024-01-31"}
     answers += [
+        *[await page.client.get(f"{link}/{each}", params=span) for each in ("slots", "days")],
+        *[await page.client.get(f"{link}/slots/explain", params={"start_time": day}) for day in days],
         booked,
         await page.post("appointments"),
         await page.client.get(link),

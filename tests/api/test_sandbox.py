@@ -224,10 +224,12 @@ async def test_the_first_and_the_last_moment_are_times_too(sandbox: Desk) -> Non
     start = {"appointment_type_id": sandbox.org.type_id, "start_time": "2024-01-25T09:00:00Z"}
     for now in EDGES:
         calls: list[tuple[httpx.AsyncClient, str, str, Any]] = [
-            (client, "GET", f"{base}/slots{suffix}", query)
+            (client, "GET", f"{base}/{question}", query)
             for client, base in ((sandbox.client, sandbox.path), (sandbox.staff, "/v1/calendar"))
-            for suffix, query in (("", days), ("/explain", start))
+            for question, query in (("slots", days), ("slots/explain", start), ("days", days))
         ]
+        of_link = days.items() - start.items()
+        calls += [(sandbox.client, "GET", f"{link}/{each}", dict(of_link)) for each in ("slots", "days")]
         calls += [
             (sandbox.client, "GET", sandbox.path, None),
             (sandbox.staff, "GET", APPOINTMENTS, None),

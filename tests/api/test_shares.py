@@ -84,8 +84,9 @@ async def test_staff_and_strangers_do_not_wait_for_each_other(
         for shares, theirs in ((Shares(clients=taken), True), (Shares(staff=taken), False)):
             app.state.context = replace(app.state.context, shares=shares)
             free, full = (client, anybody) if theirs else (anybody, client)
-            paths = {client: "/v1/calendar/slots", anybody: f"/v1/public/{slug}/slots"}
-            for query, path in ((day, ""), ({"start_time": "2024-01-25T09:00:00Z"}, "/explain")):
+            paths = {client: "/v1/calendar", anybody: f"/v1/public/{slug}"}
+            explained = {"start_time": "2024-01-25T09:00:00Z"}
+            for query, path in ((day, "/slots"), (explained, "/slots/explain"), (day, "/days")):
                 assert (await free.get(paths[free] + path, params=asked | query)).status_code == 200
                 response = await full.get(paths[full] + path, params=asked | query)
                 refused(response, 503, "unavailable")

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from fastapi import FastAPI
+from playwright.async_api import Browser
 
 from kalends.app import create_app
 from kalends.db.database import Database
 from kalends.settings import Settings
+from tests.support.browser import Visit, launched, served, visiting
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
 from tests.web.browsers import browser_of
@@ -41,3 +43,17 @@ async def org(db: Database, clock: StoppedClock) -> Org:
 async def browser(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with browser_of(app) as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+async def chromium(anyio_backend: str) -> AsyncIterator[Browser]:
+    """The one real browser of all tests."""
+    async with launched() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+async def visit(chromium: Browser, app: FastAPI) -> AsyncIterator[Visit]:
+    """Opens windows of the real browser at a real server of the application."""
+    async with served(app) as base, visiting(chromium, base) as visit:
+        yield visit

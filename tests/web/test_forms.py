@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message
@@ -41,6 +41,7 @@ async def test_a_form_has_texts_by_name() -> None:
     assert form.sent("name", "empty", "missing") == {"name": "Jane Doe"}
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=50).filter(lambda each: "\r" not in each)))
 async def test_what_was_typed_comes_back(typed: dict[str, str]) -> None:
     typed = {name.encode(errors="ignore").decode(): value for name, value in typed.items()}

@@ -6,10 +6,14 @@ import httpx
 import pytest
 from starlette.responses import Response
 
+from kalends.app import create_app
+from kalends.settings import Settings
 from kalends.web.headers import Headers, policy
+from tests.support.clock import StoppedClock
 from tests.support.databases import on_sqlite
+from tests.support.desk import open_desk
 from tests.support.organizations import Org
-from tests.web.browsers import OURS
+from tests.web.browsers import OURS, browser_of
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +49,7 @@ async def test_how_long_a_page_is_kept(browser: httpx.AsyncClient, path: str, ke
 
 @on_sqlite
 async def test_the_api_is_as_it_was(browser: httpx.AsyncClient) -> None:
-    for path in ("/v1/keys", "/v1/public/nobody", "/docs", "/openapi.json", "/healthz"):
+    for path in ("/v1/keys", "/v1/public/nobody", "/docs", "/healthz"):
         answer = await browser.get(path)
         assert not STRICT.keys() & answer.headers.keys(), path
 
@@ -89,3 +93,18 @@ async def test_pages_are_counted_by_address_and_files_are_not(browser: httpx.Asy
     ):
         assert "x-ratelimit-remaining" not in (await browser.get(path)).headers
     assert await left("GET", "/") == 986
+
+
+@on_sqlite
+async def test_a_client_with_a_link_is_not_shut_out_by_others_at_the_address(url: str) -> None:
+    app = create_app(
+        Settings(database_url=url, worker=False, public_requests_per_hour=40), clock=StoppedClock()
+    )
+    async with app.router.lifespan_context(app), browser_of(app) as browser:
+        desk = await open_desk(app)
+        token = (await desk.booked_by_client())["manage_token"]
+        statuses = [(await browser.post("/nothing", headers=OURS)).status_code for _ in range(5)]
+        assert statuses[-1] == 429
+        assert (await browser.get("/manage/unknown")).status_code == 429
+        assert (await browser.get(f"/manage/{token}")).status_code != 429
+        assert (await browser.post(f"/manage/{token}/cancel", headers=OURS)).status_code != 429

@@ -5,13 +5,15 @@ from collections.abc import Mapping
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from kalends.app import create_app
-from kalends.db.database import Database
+from kalends.core.errors import AlreadyExists
+from kalends.db.database import Database, Tx
+from kalends.db.tables import organizations, slugs
 from kalends.schemas.organizations import OrganizationChange
 from kalends.services.outbox.parties import staff
-from kalends.services.setup import organizations
-from kalends.services.setup.organizations import RESERVED_SLUGS
+from kalends.services.setup.organizations import RESERVED_SLUGS, change
 from kalends.settings import Settings
 from kalends.web.assets import assets
 from kalends.web.pages import About, Site, environment, render
@@ -221,7 +223,7 @@ async def test_a_former_slug_leads_to_the_present_one(
 ) -> None:
     new = f"{org.slug[:40]}-new"
     wish = OrganizationChange(slug=new)
-    await db.write(organizations.change, staff(org.caller), wish, clock.now())
+    await db.write(change, staff(org.caller), wish, clock.now())
     answer = await browser.get(f"/{org.slug}/theme.css?v=1")
     assert (answer.status_code, answer.headers["location"]) == (308, f"/{new}/theme.css?v=1")
 
@@ -234,6 +236,29 @@ async def test_a_reserved_slug_is_no_organizations(browser: httpx.AsyncClient) -
     for slug in ("UPPER", "-a", "a" * 64, "a b", "a.b", "%00"):
         answer = await browser.get(f"/{slug}/theme.css", headers={"Accept": "*/*"})
         assert answer.json()["error"] == "There is no such path.", slug
+
+
+@on_sqlite
+async def test_an_organization_that_had_a_reserved_slug_keeps_it_and_may_take_another(
+    browser: httpx.AsyncClient, db: Database, org: Org, clock: StoppedClock
+) -> None:
+    def had(tx: Tx) -> None:
+        for table in (slugs, organizations):
+            own = (table.c.org_id if table is slugs else table.c.id) == org.id
+            tx.execute(update(table).where(own).values(slug="staff"))
+
+    await db.write(had)
+    assert (await browser.get("/v1/public/staff")).status_code == 200
+    assert (await browser.get("/staff/theme.css")).status_code == 404
+    party = staff(org.caller)
+    await db.write(change, party, OrganizationChange(name="Sun", slug="staff"), clock.now())
+    for reserved in sorted(RESERVED_SLUGS - {"staff"}):
+        with pytest.raises(AlreadyExists):
+            await db.write(change, party, OrganizationChange(slug=reserved), clock.now())
+    await db.write(change, party, OrganizationChange(slug="sun-clinic"), clock.now())
+    assert (await browser.get("/sun-clinic/theme.css")).status_code == 200
+    moved = await browser.get("/v1/public/staff")
+    assert (moved.status_code, moved.headers["location"]) == (308, "/v1/public/sun-clinic")
 
 
 @on_sqlite

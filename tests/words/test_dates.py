@@ -113,6 +113,15 @@ def test_every_zone_has_a_name() -> None:
         assert "Unknown" not in dates.zone_in_words(zone, NOON, locale_of("en"))
 
 
+def test_places_to_choose_from() -> None:
+    found = dict(dates.places(NOON, locale_of("en")))
+    assert len(found) > 300
+    assert found["Europe/Berlin"] == "GMT+01:00"
+    assert found["Asia/Kathmandu"] == "GMT+05:45"
+    assert "UTC" not in found
+    assert found.keys() <= zone_names()
+
+
 def test_the_ends_of_the_calendar_are_told_in_utc() -> None:
     for instant in (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)):
         for zone in ("America/New_York", "Asia/Tokyo"):

@@ -19,12 +19,4 @@ router = APIRouter(prefix="/v1/calendar/days", tags=["days"], route_class=JsonRo
 async def search(query: Annotated[DaysQuery, Query()], call: Reading) -> DaysAnswer:
     """Count the starts that can be booked on each day, and tell the first. The days are those of the
     `timezone` asked for."""
-    return await call.look(
-        days.search,
-        call.org_id,
-        call.timezone,
-        query,
-        call.now,
-        calendar_id=query.calendar_id,
-        moving=query.moving,
-    )
+    return await call.look(days.search, call.org_id, call.timezone, query, call.now)

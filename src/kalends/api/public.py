@@ -30,7 +30,7 @@ from kalends.schemas.public import (
 from kalends.schemas.queries import ClientDaysQuery, ClientExplainQuery, ClientSlotsQuery
 from kalends.schemas.slots import ClientSlotsAnswer, Explanation
 from kalends.schemas.wire import Deleted
-from kalends.services.booking import booking_page, days, holds, slots
+from kalends.services.booking import booking_page, holds, public_types
 
 router = APIRouter(prefix="/v1/public", tags=["public"], route_class=JsonRoute)
 
@@ -40,22 +40,21 @@ _REFUSED: tuple[type[errors.Refusal], ...] = (*TIMES, *UNBOOKABLE, *OUT_OF_SERVI
 @router.get("/{slug}", **public_reading(BookingPage, errors.Moved))
 async def page(visit: Visiting) -> BookingPage:
     """Show the organization and what can be booked there."""
-    return await visit.db.read(booking_page.page, visit.host)
+    return await visit.db.read(public_types.page, visit.host)
 
 
 @router.get("/{slug}/slots", name="slots", **public_reading(ClientSlotsAnswer, errors.Moved, *TIMES))
 async def search(query: Annotated[ClientSlotsQuery, Query()], visit: Visiting) -> Response:
     """List every start that can be booked. If there are more than 5,000, the answer has the first ones, and
     the `next` start."""
-    # Clients are not to learn how many calendars there are.
-    found = await visit.look(slots.search, visit.org_id, visit.timezone, query, visit.now, naming=False)
+    found = await visit.look(public_types.free_slots, visit.host, query, visit.now)
     return Response(found, media_type="application/json")
 
 
 @router.get("/{slug}/slots/explain", **public_reading(Explanation, errors.Moved, *TIMES))
 async def explain(query: Annotated[ClientExplainQuery, Query()], visit: Visiting) -> Explanation:
     """Tell whether a start can be booked, and if not, why not, and which starts can."""
-    told = await visit.look(slots.explain, visit.org_id, visit.timezone, query, visit.now)
+    told = await visit.look(public_types.explain, visit.host, query, visit.now)
     return told.model_copy(update={"reasons": for_clients(told.reasons)})
 
 
@@ -63,7 +62,7 @@ async def explain(query: Annotated[ClientExplainQuery, Query()], visit: Visiting
 async def count(query: Annotated[ClientDaysQuery, Query()], visit: Visiting) -> DaysAnswer:
     """Count the starts that can be booked on each day, and tell the first. The days are those of the
     `timezone` asked for."""
-    return await visit.look(days.search, visit.org_id, visit.timezone, query, visit.now)
+    return await visit.look(public_types.free_days, visit.host, query, visit.now)
 
 
 @router.post(

@@ -61,6 +61,9 @@ class OfferedType(BookedType):
     max_per_week: int | None
     max_per_month: int | None
     max_open_per_client: int | None
+    visibility: str
+    contact: str
+    clients_choose: bool
     booking_questions: Sequence[Mapping[str, Any]]
     week_start: int
     followed_id: str
@@ -112,11 +115,12 @@ class OfferedType(BookedType):
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A calendar in question for a booking. `schedule_id` and `schedule_timezone` are of its own hours, if it
-    has any; `serves` tells whether it serves the type."""
+    has any; `serves` tells whether it serves the type, and `is_public` whether clients may choose it."""
 
     id: str
     name: str
     is_active: bool
+    is_public: bool
     schedule_id: str | None
     schedule_timezone: str | None
     serves: bool

@@ -42,6 +42,9 @@ class ClientHoldCreate(Request):
     ttl_seconds: Annotated[int, Field(ge=1, le=MOST_SECONDS), WHOLE] = Field(
         default=300, description="How long the time is kept."
     )
+    calendar_id: Id | None = Field(
+        default=None, description="A public calendar, if the type lets clients choose."
+    )
     replaces: Id | None = Field(
         default=None,
         description="A hold that is given back for this one: its time counts as free. If this one is "

@@ -114,6 +114,9 @@ class ClientBooking(Booking):
     answers: Annotated[dict[str, Any], Field(max_length=100)] = Field(
         default={}, description="By the id of the type's question."
     )
+    calendar_id: Id | None = Field(
+        default=None, description="A public calendar, if the type lets clients choose."
+    )
     hold_id: Id | None = Field(default=None, description="Books the time of this hold.")
 
     @model_validator(mode="after")

@@ -202,6 +202,14 @@ class OfType(Request):
     appointment_type_id: Id
 
 
+class ForClients(OfType):
+    """What a client asks about: a type, and perhaps whom they choose."""
+
+    calendar_id: Id | None = Field(
+        default=None, description="Only the time of this public calendar, if the type lets clients choose."
+    )
+
+
 class SlotsByLinkQuery(Request):
     """The parameters of a client's search for free time to which to move their appointment."""
 
@@ -216,11 +224,11 @@ class SlotsByLinkQuery(Request):
     )
 
 
-class ClientSlotsQuery(SlotsByLinkQuery, OfType):
+class ClientSlotsQuery(SlotsByLinkQuery, ForClients):
     """The parameters of a client's search for free time."""
 
 
-class SlotsQuery(ClientSlotsQuery):
+class SlotsQuery(SlotsByLinkQuery, OfType):
     """The parameters of the search for free time."""
 
     calendar_id: Id | None = OF_CALENDAR
@@ -233,11 +241,11 @@ class ExplainByLinkQuery(Request):
     start_time: Annotated[Moment, PLUS]
 
 
-class ClientExplainQuery(ExplainByLinkQuery, OfType):
+class ClientExplainQuery(ExplainByLinkQuery, ForClients):
     """The parameters of a client's question whether a start can be booked."""
 
 
-class ExplainQuery(ClientExplainQuery):
+class ExplainQuery(ExplainByLinkQuery, OfType):
     """The parameters of the question whether a start can be booked."""
 
     calendar_id: Id | None = OF_CALENDAR
@@ -259,11 +267,11 @@ class DaysByLinkQuery(Request):
     )
 
 
-class ClientDaysQuery(DaysByLinkQuery, OfType):
+class ClientDaysQuery(DaysByLinkQuery, ForClients):
     """The parameters of a client's question on which days something is free."""
 
 
-class DaysQuery(ClientDaysQuery):
+class DaysQuery(DaysByLinkQuery, OfType):
     """The parameters of the question on which days something is free."""
 
     calendar_id: Id | None = OF_CALENDAR

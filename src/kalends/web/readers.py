@@ -136,6 +136,10 @@ class Reader:
         """Return `Central European Time (Europe/Berlin)`."""
         return dates.zone_in_words(zone, now, self.locale)
 
+    def places(self, now: datetime) -> list[tuple[str, str]]:
+        """Return the zones to choose from, with their offsets: `("Europe/Berlin", "GMT+01:00")`."""
+        return dates.places(now, self.locale)
+
     def length(self, minutes: int) -> str:
         """Return `60 min`."""
         return dates.length(minutes, self.locale)

@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from kalends.api.calls import Call
 from kalends.core.caller import Host
+from kalends.core.errors import NotFound
 from kalends.services.setup.organizations import RESERVED_SLUGS, logo_path
 from kalends.web.pages import About, Site, render
 from kalends.web.readers import Reader
@@ -29,13 +30,16 @@ class _Slug(Convertor[str]):
 
 
 register_url_convertor("slug", _Slug())
+BY_SCRIPT = "kalends-script"
+"""The header with which the script of our pages sends forms."""
 SLUG = "{slug:slug}"
 """The organization, in the paths of routes."""
 
 
 def reader_of(call: Call[Host]) -> Reader:
     """Return who reads the answer to a call."""
-    return Reader.of(call.request.scope)
+    host = call.host
+    return Reader.of(call.request.scope, language=host.language, week_start=host.week_start)
 
 
 def page(
@@ -44,6 +48,20 @@ def page(
     """Return a page of the organization that a call is about (see `render`)."""
     reader = reader or reader_of(call)
     return render(template, reader, about, _site(call.host, reader), **what)
+
+
+def lead_to(call: Call[Host], address: str) -> Response:
+    """Lead a browser to another address of this server, which is ready to be used. The script of our pages
+    (`book.js`) is told where, since the redirect would take it there before the reader."""
+    if BY_SCRIPT in call.request.headers:
+        return Response(status_code=204, headers={"Location": address})
+    return RedirectResponse(address, status_code=303)
+
+
+def must_have_pages(host: Host) -> None:
+    """Raise NotFound if an organization has no pages."""
+    if not host.page:
+        raise NotFound("The organization has no pages.")
 
 
 def lead(reader: Reader, path: str, **query: str | None) -> Response:

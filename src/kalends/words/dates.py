@@ -13,10 +13,12 @@ from babel.dates import (
     format_timedelta,
     get_day_names,
     get_timezone_gmt,
+    get_timezone_location,
     get_timezone_name,
 )
 from babel.units import format_unit
 
+from kalends.core.hours import zone_names
 from kalends.words.languages import region_of
 
 Clock = Literal[12, 24]
@@ -106,6 +108,18 @@ def zone_in_words(zone: str, now: datetime, locale: Locale) -> str:
     place's clocks no longer are as the name means."""
     here = local(now, zone)
     return f"{_all_year(here, locale)} ({zone})"
+
+
+def places(now: datetime, locale: Locale) -> list[tuple[str, str]]:
+    """Return every zone of a country by its IANA name, with how far its clocks are from UTC at `now`, in the
+    order of names: what a reader chooses from."""
+    named = sorted(get_global("zone_territories").keys() & zone_names())
+    return [(zone, offset(local(now, zone), locale)) for zone in named if not _is_nowhere(zone)]
+
+
+def place(zone: str, locale: Locale) -> str:
+    """Return what a zone is named after: `Berlin`."""
+    return get_timezone_location(ZoneInfo(zone), locale=locale, return_city=True)
 
 
 def moment_in_words(instant: datetime, zone: str, locale: Locale) -> str:

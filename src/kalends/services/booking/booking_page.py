@@ -1,27 +1,18 @@
 """What clients do for themselves: look, hold, book, and later cancel or move."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import asdict
 from datetime import datetime
-
-from sqlalchemy import ColumnElement, and_, select
 
 from kalends.core.caller import Host, Link, Visitor
 from kalends.core.errors import Malformed, TooLate
 from kalends.core.hours import stamp
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import appointment_types, calendars, type_calendars
 from kalends.schemas.answers import answered
 from kalends.schemas.appointments import Appointment, AppointmentChange
 from kalends.schemas.days import DaysAnswer
 from kalends.schemas.holds import ClientHoldCreate, Hold
 from kalends.schemas.public import (
-    BookableType,
-    BookingHost,
-    BookingPage,
     Cancellation,
     ClientBooking,
-    PublicCalendar,
     Rescheduling,
     changeable_until,
 )
@@ -37,72 +28,21 @@ from kalends.services.booking import (
     holds,
     manage_links,
     offers,
+    public_types,
     searches,
     slots,
 )
 from kalends.services.booking.searches import Search
 from kalends.services.outbox import parties
-from kalends.services.setup.organizations import logo_path
-
-
-def page(tx: Tx, host: Host) -> BookingPage:
-    """Return the organization and its active types that everybody may book, in the organization's order."""
-    public = appointment_types.c.visibility == "public"
-    return BookingPage(organization=_shown(host), appointment_types=_bookable(tx, host.org_id, public))
-
-
-def _shown(host: Host) -> BookingHost:
-    known = asdict(host) | {"logo": logo_path(host.slug, host.logo)}
-    return BookingHost.model_validate({name: known[name] for name in BookingHost.model_fields})
-
-
-def _bookable(tx: Tx, org_id: str, *which: ColumnElement[bool]) -> list[BookableType]:
-    rows = tx.execute(
-        select(appointment_types)
-        .where(appointment_types.c.org_id == org_id, appointment_types.c.is_active, *which)
-        .order_by(appointment_types.c.sort_order, appointment_types.c.id)
-    ).all()
-    choices = _choices(tx, org_id, [row.id for row in rows if row.clients_choose])
-    return [
-        BookableType.model_validate(
-            {**row._mapping, "questions": row.booking_questions, "calendars": choices.get(row.id, [])}
-        )
-        for row in rows
-    ]
-
-
-def _choices(tx: Tx, org_id: str, type_ids: Collection[str]) -> Mapping[str, list[PublicCalendar]]:
-    """Return the public calendars of types, in each type's order."""
-    if not type_ids:
-        return {}
-    found: dict[str, list[PublicCalendar]] = {}
-    for row in tx.execute(
-        select(type_calendars.c.appointment_type_id, calendars)
-        .join_from(
-            type_calendars,
-            calendars,
-            and_(
-                calendars.c.org_id == type_calendars.c.org_id, calendars.c.id == type_calendars.c.calendar_id
-            ),
-        )
-        .where(
-            type_calendars.c.org_id == org_id,
-            type_calendars.c.appointment_type_id.in_(type_ids),
-            calendars.c.is_public,
-            calendars.c.is_active,
-            calendars.c.deleted_at.is_(None),
-        )
-        .order_by(type_calendars.c.position)
-    ):
-        choice = PublicCalendar(id=row.id, name=row.public_name or row.name, about=row.about)
-        found.setdefault(row.appointment_type_id, []).append(choice)
-    return found
 
 
 def hold(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: datetime) -> Hold:
-    """Keep time for a while, by every rule. Raises TooManyHolds, and what `holds.hold` raises."""
+    """Keep time for a while, by every rule. Raises TooManyHolds, and what `public_types.offered` and
+    `holds.hold` raise."""
+    public_types.offered(tx, host, wish.appointment_type_id, wish.calendar_id)
     client_limits.of_address(tx, host, visitor, now, besides=wish.replaces)
-    return holds.hold(tx, parties.client(host), wish, now, held_from=visitor.digest)
+    party = parties.client(host)
+    return holds.hold(tx, party, wish, now, calendar_id=wish.calendar_id, held_from=visitor.digest)
 
 
 def book(
@@ -111,10 +51,12 @@ def book(
     """Book by every rule, or with a hold. Returns the appointment and the token of its client's link. If
     clients confirm by mail, the booking waits for that, and only the mail has a link: the token is None.
 
-    Raises Malformed for wrong answers to the type's questions and without an address to mail to, TooManyOpen,
-    TooManyHolds, and what `bookings.book` raises.
+    Raises Malformed for wrong answers to the type's questions, without what the type asks for to reach the
+    client, and without an address to mail to; TooManyOpen, TooManyHolds, and what `public_types.offered` and
+    `bookings.book` raise.
     """
-    type_ = offers.type_of(tx, host.org_id, wish.appointment_type_id)
+    type_ = public_types.offered(tx, host, wish.appointment_type_id, wish.calendar_id)
+    public_types.must_be_reached(type_, wish.client_email, wish.client_phone)
     answers = answered(offers.questions_of(type_), wish.answers)
     by_mail = host.clients_confirm_by_mail
     if by_mail and wish.client_email is None:
@@ -125,7 +67,14 @@ def book(
         client_limits.of_address(tx, host, visitor, now, besides=wish.hold_id)
     asked_from = visitor.digest if by_mail else None
     booked = bookings.book(
-        tx, parties.client(host), wish, answers, now, hold_id=wish.hold_id, asked_from=asked_from
+        tx,
+        parties.client(host),
+        wish,
+        answers,
+        now,
+        calendar_id=wish.calendar_id,
+        hold_id=wish.hold_id,
+        asked_from=asked_from,
     )
     return booked, None if by_mail else manage_links.issue(tx, host.org_id, booked.id, now)
 

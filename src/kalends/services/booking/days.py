@@ -7,7 +7,7 @@ from kalends.core.hours import DAY, begin_of, day_named, days_within, end_of, mo
 from kalends.db.aside import aside
 from kalends.db.database import Tx
 from kalends.schemas.days import Day, DaysAnswer
-from kalends.schemas.queries import ClientDaysQuery, DaysByLinkQuery
+from kalends.schemas.queries import DaysByLinkQuery, DaysQuery
 from kalends.services.booking import searches
 from kalends.services.booking.searches import Search
 
@@ -20,21 +20,15 @@ def search(
     tx: Tx,
     org_id: str,
     timezone: str,
-    query: ClientDaysQuery,
+    query: DaysQuery,
     now: datetime,
-    *,
-    calendar_id: str | None = None,
-    moving: str | None = None,
 ) -> DaysAnswer:
-    """Return how many starts can be booked on each day, or to how many an appointment that is `moving` could
-    be moved by staff, as `found` does. With a `calendar_id`, only that calendar's time counts.
+    """Return how many starts can be booked on each day, or to how many an appointment that is moving could be
+    moved by staff, as `found` does.
 
     Raises what `searches.by_staff` and `found` raise.
     """
-    wanted = searches.by_staff(
-        tx, org_id, query.appointment_type_id, now, calendar_id=calendar_id, moving=moving
-    )
-    return found(tx, wanted, timezone, query)
+    return found(tx, searches.by_staff(tx, org_id, query, now), timezone, query)
 
 
 def found(tx: Tx, wanted: Search, timezone: str, query: DaysByLinkQuery) -> DaysAnswer:

@@ -46,7 +46,7 @@ def type_of(tx: Tx, org_id: str, type_id: str) -> OfferedType:
     """Return a type. Raises NotFound."""
     row = tx.execute(_TYPE, {"org": org_id, "type": type_id}).first()
     if row is None:
-        raise NotFound("There is no appointment type with this id.", field="appointment_type_id")
+        raise no_type()
     return OfferedType(**row._mapping)
 
 
@@ -62,8 +62,18 @@ def calendars_of(tx: Tx, type_: OfferedType, calendar_id: str | None = None) -> 
         return _candidates(tx, _SERVING, type_)
     found = _candidates(tx, _NAMED, type_, calendar_id)
     if not found:
-        raise NotFound("There is no calendar with this id.", field="calendar_id")
+        raise no_calendar()
     return found
+
+
+def no_type() -> NotFound:
+    """Return the refusal of a type that there is not, or not for those who ask."""
+    return NotFound("There is no appointment type with this id.", field="appointment_type_id")
+
+
+def no_calendar() -> NotFound:
+    """Return the refusal of a calendar that there is not, or not for those who ask."""
+    return NotFound("There is no calendar with this id.", field="calendar_id")
 
 
 def calendars_for_moving(
@@ -316,6 +326,7 @@ def _calendars(serves: Any) -> Select[*tuple[Any, ...]]:
             calendars.c.id,
             calendars.c.name,
             calendars.c.is_active,
+            calendars.c.is_public,
             calendars.c.schedule_id,
             schedules.c.timezone.label("schedule_timezone"),
             serves.label("serves"),

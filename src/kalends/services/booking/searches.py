@@ -12,6 +12,7 @@ from kalends.core.slots import Offer
 from kalends.db.aside import aside
 from kalends.db.database import Tx
 from kalends.schemas.appointments import Appointment
+from kalends.schemas.queries import DaysQuery, ExplainQuery, SlotsQuery
 from kalends.services.booking import appointments, offers
 
 
@@ -26,32 +27,24 @@ class Search:
     moving: str | None = None
 
 
-def to_book(tx: Tx, org_id: str, type_id: str, now: datetime, *, calendar_id: str | None = None) -> Search:
-    """Return the search for time to book; with a `calendar_id`, only that calendar's time counts. Raises
-    NotFound for an unknown type or calendar."""
-    type_ = offers.type_of(tx, org_id, type_id)
-    return Search(type_, offers.calendars_of(tx, type_, calendar_id), now)
-
-
-def by_staff(
-    tx: Tx, org_id: str, type_id: str, now: datetime, *, calendar_id: str | None, moving: str | None
-) -> Search:
+def by_staff(tx: Tx, org_id: str, query: SlotsQuery | DaysQuery | ExplainQuery, now: datetime) -> Search:
     """Return the search of staff for time to book, or if an appointment is `moving`, for time within its own
-    calendar to which they could move it.
+    calendar to which they could move it. With a `calendar_id`, only that calendar's time counts.
 
     Raises NotFound for an unknown type, calendar or appointment; Malformed for an appointment of another type
     or in another calendar; IllegalTransition if it is cancelled.
     """
-    asked = to_book(tx, org_id, type_id, now, calendar_id=calendar_id)
-    if moving is None:
+    type_ = offers.type_of(tx, org_id, query.appointment_type_id)
+    asked = Search(type_, offers.calendars_of(tx, type_, query.calendar_id), now)
+    if query.moving is None:
         return asked
-    row = appointments.find(tx, org_id, moving)
+    row = appointments.find(tx, org_id, query.moving)
     if row is None:
         raise NotFound("There is no appointment with this id.", field="moving")
     present = appointments.shown(row, now)
     if present.appointment_type_id != asked.type_.id:
         raise _misfit("moving", "is an appointment of another type")
-    if calendar_id not in (None, present.calendar_id):
+    if query.calendar_id not in (None, present.calendar_id):
         raise _misfit("calendar_id", "is not the calendar of the appointment, which is moved within its own")
     if present.status == "cancelled":
         sentence = "An appointment that is cancelled takes no time that it could be moved from."

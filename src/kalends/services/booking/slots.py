@@ -8,7 +8,7 @@ from kalends.core.hours import DAY, HOUR, begin_of, end_of, instant, local_stamp
 from kalends.core.slots import Offer
 from kalends.db.aside import aside
 from kalends.db.database import Tx
-from kalends.schemas.queries import ClientExplainQuery, ClientSlotsQuery, ExplainByLinkQuery, SlotsByLinkQuery
+from kalends.schemas.queries import ExplainByLinkQuery, ExplainQuery, SlotsByLinkQuery, SlotsQuery
 from kalends.schemas.slots import ClientSlot, ClientSlotsAnswer, Explanation, Slot, SlotsAnswer
 from kalends.schemas.wire import UNSENT
 from kalends.services.booking import placing, searches
@@ -28,22 +28,16 @@ def search(
     tx: Tx,
     org_id: str,
     timezone: str,
-    query: ClientSlotsQuery,
+    query: SlotsQuery,
     now: datetime,
-    *,
-    calendar_id: str | None = None,
-    moving: str | None = None,
-    naming: bool = True,
 ) -> str:
-    """Return every start that can be booked, or to which an appointment that is `moving` could be moved by
-    staff, as `found` does. With a `calendar_id`, only that calendar's time counts.
+    """Return every start that can be booked, or to which an appointment that is moving could be moved by
+    staff, as `found` does.
 
     Raises what `searches.by_staff` and `found` raise.
     """
-    wanted = searches.by_staff(
-        tx, org_id, query.appointment_type_id, now, calendar_id=calendar_id, moving=moving
-    )
-    return found(tx, wanted, timezone, query, naming=naming)
+    wanted = searches.by_staff(tx, org_id, query, now)
+    return found(tx, wanted, timezone, query, naming=True)
 
 
 def found(tx: Tx, wanted: Search, timezone: str, query: SlotsByLinkQuery, *, naming: bool) -> str:
@@ -102,20 +96,15 @@ def explain(
     tx: Tx,
     org_id: str,
     timezone: str,
-    query: ClientExplainQuery,
+    query: ExplainQuery,
     now: datetime,
-    *,
-    calendar_id: str | None = None,
-    moving: str | None = None,
 ) -> Explanation:
-    """Return whether a start can be booked, or an appointment that is `moving` be moved there by staff, as
-    `explained` does. With a `calendar_id`, only that calendar's time counts.
+    """Return whether a start can be booked, or an appointment that is moving be moved there by staff, as
+    `explained` does.
 
     Raises what `searches.by_staff` raises, InvalidTime.
     """
-    wanted = searches.by_staff(
-        tx, org_id, query.appointment_type_id, now, calendar_id=calendar_id, moving=moving
-    )
+    wanted = searches.by_staff(tx, org_id, query, now)
     return explained(tx, wanted, timezone, query)
 
 

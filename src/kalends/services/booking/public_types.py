@@ -1,0 +1,145 @@
+"""What clients can book: the types that are offered to them, and whom they may choose."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, or_, select
+
+from kalends.core.caller import Host
+from kalends.core.errors import Malformed, NotFound
+from kalends.core.offered import OfferedType
+from kalends.db.database import Tx
+from kalends.db.tables import appointment_types, calendars, type_calendars
+from kalends.schemas.days import DaysAnswer
+from kalends.schemas.public import BookableType, BookingHost, BookingPage, PublicCalendar
+from kalends.schemas.queries import ClientDaysQuery, ClientExplainQuery, ClientSlotsQuery
+from kalends.schemas.slots import Explanation
+from kalends.services.booking import days, offers, slots
+from kalends.services.booking.searches import Search
+from kalends.services.setup.organizations import logo_path
+
+_ASKED: Mapping[str, tuple[str, ...]] = {
+    "email": ("client_email",),
+    "phone": ("client_phone",),
+    "both": ("client_email", "client_phone"),
+    "either": (),
+}
+"""What clients must give, by a type's `contact`. One of the two they have to give in any case."""
+
+
+def page(tx: Tx, host: Host) -> BookingPage:
+    """Return the organization and its active types that everybody may book, in the organization's order."""
+    public = appointment_types.c.visibility == "public"
+    return BookingPage(organization=_shown(host), appointment_types=_bookable(tx, host.org_id, public))
+
+
+def bookable(tx: Tx, host: Host, name: str) -> BookableType:
+    """Return an active type that clients may book, by its id or slug. Raises NotFound."""
+    named = or_(appointment_types.c.id == name, appointment_types.c.slug == name)
+    found = _bookable(tx, host.org_id, named, appointment_types.c.visibility != "staff")
+    if not found:
+        raise NotFound("There is no appointment type with this name.")
+    return found[0]
+
+
+def offered(tx: Tx, host: Host, type_id: str, calendar_id: str | None = None) -> OfferedType:
+    """Return a type that clients may book, active or not. If they choose a calendar, the type must let them.
+
+    Raises NotFound for an unknown type or one that only staff book, and for a calendar that is not public or
+    does not serve the type; Malformed if the type does not let clients choose.
+    """
+    type_ = offers.type_of(tx, host.org_id, type_id)
+    if type_.visibility == "staff":
+        raise offers.no_type()
+    if calendar_id is None:
+        return type_
+    if not type_.clients_choose:
+        reason = "can't be chosen for this type"
+        raise Malformed(f"calendar_id {reason}", fields=[{"field": "calendar_id", "reason": reason}])
+    [calendar] = offers.calendars_of(tx, type_, calendar_id)
+    if not (calendar.is_public and calendar.serves):
+        raise offers.no_calendar()
+    return type_
+
+
+def must_be_reached(type_: OfferedType, email: str | None, phone: str | None) -> None:
+    """Raise Malformed if a client does not give what the type asks for: an address, a number, or both."""
+    given = {"client_email": email, "client_phone": phone}
+    missing = [name for name in _ASKED[type_.contact] if given[name] is None]
+    if missing:
+        sentence = f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} required for this type"
+        raise Malformed(sentence, fields=[{"field": name, "reason": "is required"} for name in missing])
+
+
+def free_slots(tx: Tx, host: Host, query: ClientSlotsQuery, now: datetime) -> str:
+    """Return every start that clients can book, as `slots.found` does. Raises what `offered` and that
+    raise."""
+    return slots.found(tx, _search(tx, host, query, now), host.timezone, query, naming=False)
+
+
+def free_days(tx: Tx, host: Host, query: ClientDaysQuery, now: datetime) -> DaysAnswer:
+    """Return on which days there are such starts, as `days.found` does. Raises what `offered` and that
+    raise."""
+    return days.found(tx, _search(tx, host, query, now), host.timezone, query)
+
+
+def explain(tx: Tx, host: Host, query: ClientExplainQuery, now: datetime) -> Explanation:
+    """Return whether clients can book a start, as `slots.explained` does. Raises what `offered` and that
+    raise."""
+    return slots.explained(tx, _search(tx, host, query, now), host.timezone, query)
+
+
+def _search(
+    tx: Tx, host: Host, query: ClientSlotsQuery | ClientDaysQuery | ClientExplainQuery, now: datetime
+) -> Search:
+    type_ = offered(tx, host, query.appointment_type_id, query.calendar_id)
+    return Search(type_, offers.calendars_of(tx, type_, query.calendar_id), now)
+
+
+def _shown(host: Host) -> BookingHost:
+    known = asdict(host) | {"logo": logo_path(host.slug, host.logo)}
+    return BookingHost.model_validate({name: known[name] for name in BookingHost.model_fields})
+
+
+def _bookable(tx: Tx, org_id: str, *which: ColumnElement[bool]) -> list[BookableType]:
+    rows = tx.execute(
+        select(appointment_types)
+        .where(appointment_types.c.org_id == org_id, appointment_types.c.is_active, *which)
+        .order_by(appointment_types.c.sort_order, appointment_types.c.id)
+    ).all()
+    choices = _choices(tx, org_id, [row.id for row in rows if row.clients_choose])
+    return [
+        BookableType.model_validate(
+            {**row._mapping, "questions": row.booking_questions, "calendars": choices.get(row.id, [])}
+        )
+        for row in rows
+    ]
+
+
+def _choices(tx: Tx, org_id: str, type_ids: Collection[str]) -> Mapping[str, list[PublicCalendar]]:
+    """Return the public calendars of types, in each type's order."""
+    if not type_ids:
+        return {}
+    found: dict[str, list[PublicCalendar]] = {}
+    for row in tx.execute(
+        select(type_calendars.c.appointment_type_id, calendars)
+        .join_from(
+            type_calendars,
+            calendars,
+            and_(
+                calendars.c.org_id == type_calendars.c.org_id, calendars.c.id == type_calendars.c.calendar_id
+            ),
+        )
+        .where(
+            type_calendars.c.org_id == org_id,
+            type_calendars.c.appointment_type_id.in_(type_ids),
+            calendars.c.is_public,
+            calendars.c.is_active,
+            calendars.c.deleted_at.is_(None),
+        )
+        .order_by(type_calendars.c.position)
+    ):
+        choice = PublicCalendar(id=row.id, name=row.public_name or row.name, about=row.about)
+        found.setdefault(row.appointment_type_id, []).append(choice)
+    return found

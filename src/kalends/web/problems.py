@@ -1,0 +1,77 @@
+"""What refusals of a booking say to clients: by their stable codes, so that every language has them."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+
+from kalends.api.errors import status_of
+from kalends.api.trail import trail_of
+from kalends.core.errors import Refusal
+from kalends.web.readers import Reader
+from kalends.words import dates
+from kalends.words.sentences import marked
+
+AGAIN = marked("Please try again {when}.")
+_REFUSALS: Mapping[str, str] = {
+    "slot_taken": marked("{time} has just been taken."),
+    "too_soon": marked("It is too late to book {time} online."),
+    "too_many_open": marked(
+        "You have as many open bookings of this kind as we accept online. Please cancel one, or get in touch "
+        "with us."
+    ),
+    "too_many_holds": marked(
+        "From your network, too many times are kept at the moment. Please try again in a few minutes."
+    ),
+    "rate_limited": marked("At the moment we accept no more bookings online."),
+    "unavailable": marked("Your booking could not be stored just now. Nothing that you entered is lost."),
+    "outcome_unknown": marked(
+        "The connection was lost at the last moment. Press Book once more: nothing is booked twice."
+    ),
+}
+_OTHERWISE = marked("{time} can no longer be booked.")
+
+_FIELDS: Mapping[str, str] = {
+    "required": marked("Please fill this in."),
+    "email": marked("This is no complete e-mail address. It looks like name@example.org."),
+    "phone": marked("This is no phone number. It has 3 to 20 digits, such as +1 234 567 890."),
+    "number": marked("Please enter a number, such as 3 or 2.5."),
+    "option": marked("Please choose one of the answers."),
+    "too_long": marked("This is too long. Please shorten it."),
+    "reached": marked("Please give an e-mail address or a phone number."),
+    "invalid": marked("There is something in it that we can't read. Please write it in other words."),
+}
+"""What is wrong with a field, by the code of an entry of `details.fields`."""
+_MEANT: Mapping[str, str] = {
+    "is required": "required",
+    "must be an e-mail address": "email",
+    "must be a phone number": "phone",
+    "must be one of the question's options": "option",
+    "number|integer|float|less than|greater than": "number",
+    "at most .* characters": "too_long",
+}
+"""The codes of entries that have none, by what their reasons say."""
+
+
+def of_refusal(refusal: Refusal, start: datetime | None, zone: str, reader: Reader) -> str:
+    """Return why a start can't be booked."""
+    sentence = reader.say(_REFUSALS.get(refusal.code, _OTHERWISE))
+    time = "" if start is None else reader.time(dates.local(start, zone))
+    return sentence.format(time=time)
+
+
+def of_field(entry: Mapping[str, Any], reader: Reader) -> str:
+    """Return what is wrong with a field, by its entry in `details.fields`."""
+    code = str(entry.get("code"))
+    if code not in _FIELDS:
+        reason = str(entry.get("reason", ""))
+        code = next((meant for words, meant in _MEANT.items() if re.search(words, reason)), "invalid")
+    return reader.say(_FIELDS[code])
+
+
+def noted(request: Request, refusal: Refusal) -> int:
+    """Note a refusal that a page tells by itself, for the log. Returns its status."""
+    trail_of(request.scope).refused = refusal.code
+    return status_of(type(refusal))

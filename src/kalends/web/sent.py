@@ -1,0 +1,29 @@
+"""What addresses and forms of pages send besides what people type: ids and times."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Path
+
+from kalends.api.calls import NO_NUL
+from kalends.core.errors import InvalidTime
+from kalends.core.hours import instant
+from kalends.schemas.fields import as_moment
+
+_LONGEST = 255
+Name = Annotated[str, Path(min_length=1, max_length=_LONGEST, pattern=NO_NUL)]
+"""A type by its slug or id, or a hold by its id."""
+
+
+def id_in(text: str | None) -> str | None:
+    """Return an id that was sent; None for what can't be one."""
+    return text if text and len(text) <= _LONGEST and "\x00" not in text else None
+
+
+def start_in(text: str, zone: str) -> datetime:
+    """Return the UTC instant that was sent; without an offset, it is wall-clock time in `zone`. Raises
+    InvalidTime."""
+    try:
+        return instant(as_moment(text), zone)
+    except ValueError as error:
+        raise InvalidTime(f"The time {error}.") from None

@@ -47,6 +47,7 @@ from kalends.api.kept_files import KeptFiles
 from kalends.api.key_use import KeyUse
 from kalends.api.last_net import LastNet
 from kalends.api.once import Once
+from kalends.api.picture_body import MOST_BYTES
 from kalends.api.prefix import Prefix
 from kalends.api.proxies import Proxies
 from kalends.api.public_bookings import PublicBookings
@@ -67,7 +68,7 @@ from kalends.settings import Settings
 from kalends.shares import Share, Shares
 from kalends.telemetry import configure
 from kalends.tracing import tracing
-from kalends.web import booking, corrections, files, held, moving
+from kalends.web import booking, corrections, embed, files, front, held, moving
 from kalends.web import manage as manage_pages
 from kalends.web.guard import Guard
 from kalends.web.headers import Headers
@@ -97,6 +98,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             clock=clock or SystemClock(),
             callers=Batches(database, keys.find),
             hosts=Batches(database, organizations.hosts),
+            front=Batches(database, organizations.front),
             links=Batches(database, manage_links.find),
             feeds=Batches(database, find_feeds),
             suggestions=Batches(database, next_available_for_each),
@@ -187,6 +189,8 @@ def _routes() -> list[BaseRoute]:
         health,
         docs,
         files,
+        embed,
+        front,
         booking,
         held,
         manage_pages,
@@ -201,7 +205,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     """Return the middleware, outermost first. It is pure ASGI: one BaseHTTPMiddleware halves the speed."""
     everywhere = settings.cors_origins
     cors = Middleware(Cors, everywhere=everywhere, public=(*everywhere, *settings.public_cors_origins))
-    limit = Middleware(BodyLimit, limit=BODY_LIMIT)
+    limit = Middleware(BodyLimit, limit=BODY_LIMIT, by_path={"/v1/organization/logo": MOST_BYTES})
     net = Middleware(LastNet)
     prefix = Middleware(Prefix, public_url=settings.public_url)
     outer = [Middleware(RequestLog), net, prefix, Middleware(Head), Middleware(Compression)]

@@ -80,7 +80,7 @@ async def test_a_defect_can_be_read_by_pages(
 ) -> None:
     configure("info")
     monkeypatch.setattr(bookings, "by_staff_at_once", broken)
-    monkeypatch.setattr(slots, "search", broken)
+    monkeypatch.setattr(slots, "found", broken)
     monkeypatch.setattr(organizations, "get", broken)
     asked = {"appointment_type_id": page.org.type_id, "from": "2024-01-22", "to": "2024-01-22"}
     for response in (

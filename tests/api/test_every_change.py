@@ -14,7 +14,7 @@ from kalends.app import create_app
 from kalends.db.database import Tx
 from kalends.db.tables import metadata
 from kalends.settings import Settings
-from tests.api.operations import MAIL, MONDAY, OPERATIONS, OneOfEverything, example
+from tests.api.operations import MAIL, MONDAY, OPERATIONS, OneOfEverything, example, sent
 from tests.support.answers import answered, refused
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
@@ -79,10 +79,11 @@ class Scene:
             "id": self.house.ids.get(operation["tags"][0]),
         }
         wish = {name: value for name, value in own.items() if name in properties}
-        sent = None if body is None else body | wish | WISHES.get(operation["operationId"], {})
+        if isinstance(body, dict):
+            body = body | wish | WISHES.get(operation["operationId"], {})
         async with client_of(self.app, self.house.org.key if operation["security"] else None) as client:
             return await client.request(
-                method, self.house.path(path, operation), json=sent, params=query, headers=headers
+                method, self.house.path(path, operation), params=query, headers=headers, **sent(body)
             )
 
     async def stored(self) -> dict[str, list[Any]]:

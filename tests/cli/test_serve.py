@@ -133,9 +133,10 @@ def test_the_demo_lets_pages_of_any_origin_call(base: str) -> None:
 def test_a_server_that_is_told_to_stop_finishes_its_requests(
     tmp_path: Path, options: list[str], number: signal.Signals
 ) -> None:
-    server = Server(f"sqlite:///{tmp_path / 'k.db'}", *options).start().wait()
+    server = Server(f"sqlite:///{tmp_path / 'k.db'}", *options)
 
     async def stop_in_the_middle() -> int:
+        await asyncio.to_thread(server.start().wait)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(
             b"POST /v1/calendar/appointments HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"

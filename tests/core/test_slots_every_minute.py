@@ -179,7 +179,7 @@ def test_a_start_is_listed_or_there_are_reasons(examples: int) -> None:
     assert len(told) > 5
 
 
-@pytest.mark.parametrize("examples", [50, pytest.param(6_000, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("examples", [80, pytest.param(6_000, marks=pytest.mark.torture)])
 def test_search_and_verdict_agree_with_every_minute_about_whole_days(examples: int) -> None:
     lengths: Counter[int] = Counter()
 

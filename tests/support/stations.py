@@ -15,6 +15,7 @@ from kalends.services.leaving.webhooks import MOST_WEBHOOKS
 from kalends.services.outbox import event_order
 from kalends.services.setup.organizations import MOST_FORMER_SLUGS
 from tests.support.organizations import JANE
+from tests.support.pictures import png
 from tests.support.receiver import Receiver
 from tests.support.tour import FRIDAY, HOOK, LIMIT, START, TYPE, Tour
 
@@ -66,6 +67,11 @@ async def organization(tour: Tour) -> None:
     await tour.ask("organization.get")
     await tour.ask("organization.change", {"notification_email": "desk@example.com"})
     await tour.refuse("organization.change", "already_exists", {"slug": "neighbours"})
+    await tour.ask("organization.set_logo", png())
+    await tour.refuse("organization.set_logo", "not_a_picture", b"<svg/>")
+    await tour.refuse("organization.set_logo", "body_too_large", BIG * 3)
+    await tour.ask("organization.delete_logo")
+    await tour.refuse("organization.delete_logo", "not_found")
     await tour.app.state.context.key_use.flush()
     await tour.ask("keys.current")
     key = await tour.ask("keys.create", {"name": "Web", "scopes": ["read", "write"], "expires_in_days": 90})

@@ -44,7 +44,7 @@ class ForeignPage(errors.Refusal):
 
 
 class BodyTooLarge(errors.Refusal):
-    """The body is larger than 64 KiB."""
+    """The body is larger than 64 KiB, or a logo than 200 KiB."""
 
     code = "body_too_large"
 
@@ -77,6 +77,13 @@ class UnsupportedMediaType(errors.Refusal):
     """The body must be JSON: send `Content-Type: application/json`."""
 
     code = "unsupported_media_type"
+
+
+class NotAPicture(UnsupportedMediaType):
+    """The body must be a PNG, JPEG or WebP picture, sent as `image/png`, `image/jpeg`, `image/webp` or
+    `application/octet-stream`."""
+
+    code = "not_a_picture"
 
 
 class InternalError(errors.Refusal):
@@ -300,6 +307,12 @@ def writing(
     besides those that all such routes read."""
     route = _route(answer, documented(*EVERYWHERE, *WITH_BODY, MissingFields, *refusals, *_ONCE, shape=shape))
     return route | {"openapi_extra": {"parameters": list(reads)}} if reads else route
+
+
+def uploading(answer: type[BaseModel], body: Mapping[str, Any], *refusals: type[errors.Refusal]) -> Route:
+    """Return the keywords of a route that keeps a file. `body` documents it."""
+    route = _route(answer, documented(*EVERYWHERE, BodyTooLarge, *refusals, *_ONCE))
+    return route | {"openapi_extra": {"requestBody": body}}
 
 
 def deleting(answer: type[BaseModel], *refusals: type[errors.Refusal], shape: Shape = plain) -> Route:

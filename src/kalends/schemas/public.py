@@ -186,7 +186,7 @@ class Correction(Change):
     """What a client corrects: only what is sent changes, and null removes it."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"client_phone": "+1 234 567 890", "answers": {"first_visit": True}}]}
+        json_schema_extra={"examples": [{"client_phone": "+1 234 567 890", "client_notes": "By car."}]}
     )
     why_not: ClassVar[Mapping[str, str]] = {
         "client_name": _STAYS,

@@ -211,6 +211,15 @@ def hosts(tx: Tx, asked: Sequence[str]) -> Mapping[str, Host]:
     return {row.asked: host_of(row) for row in tx.execute(found.where(slugs.c.slug.in_(asked)))}
 
 
+def front(tx: Tx, asked: Sequence[str]) -> Mapping[str, str]:
+    """Return the slug of the only organization with pages, under every name that is `asked` for; nothing if
+    none or several have pages."""
+    found = tx.execute(select(organizations.c.slug).where(organizations.c.page).limit(2)).scalars().all()
+    if len(found) != 1 or found[0] in RESERVED_SLUGS:
+        return {}
+    return dict.fromkeys(asked, found[0])
+
+
 def host_of(row: AnyRow) -> Host:
     """Return the host in a row with the columns of `organizations`."""
     known = {each.name: getattr(row, each.name) for each in fields(Host) if each.name != "org_id"}

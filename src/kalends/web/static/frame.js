@@ -22,10 +22,10 @@ try {
 function look() {
   tell({ kalends: "height", height: document.body.getBoundingClientRect().height, arrived });
   arrived = false;
-  for (const { dataset } of document.querySelectorAll("[data-booked]")) {
-    if (told.has(dataset.booked)) continue;
-    told.add(dataset.booked);
-    tell({ kalends: "booked", id: dataset.booked });
+  for (const { dataset } of document.querySelectorAll('[data-js~="booked"]')) {
+    if (told.has(dataset.id)) continue;
+    told.add(dataset.id);
+    tell({ kalends: "booked", id: dataset.id });
   }
 }
 

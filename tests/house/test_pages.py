@@ -20,7 +20,7 @@ FORBIDDEN = {
     "a style in an attribute": r"<[^>]*\sstyle\s*=",
     "a style in the page": r"<style\b",
     "a script in an attribute": r"<[^>]*\son\w+\s*=",
-    "a script in the page": r"<script\b(?![^>]*\bsrc=)",
+    "a script in the page": r'<script\b(?![^>]*\b(?:src=|type="application/ld\+json"))',
     "a script as an address": r"javascript:",
     "an address of another server": r"(?:src|href|action)\s*=\s*[\"']?(?:https?:)?//",
     "markup that is not escaped": r"\|\s*safe\b|\bMarkup\b|autoescape\s+false",

@@ -133,14 +133,14 @@ async def test_a_defect_and_an_outage_are_pages_too(app: FastAPI, browser: httpx
     async def unclear() -> None:
         raise OutcomeUnknown
 
-    app.add_api_route("/sun/defect", defect)
-    app.add_api_route("/sun/outage", outage)
-    app.add_api_route("/sun/unclear", unclear)
-    shown(await browser.get("/sun/defect"), 500, "This is our mistake")
-    answer = await browser.get("/sun/outage")
+    app.add_api_route("/admin/defect", defect)
+    app.add_api_route("/admin/outage", outage)
+    app.add_api_route("/admin/unclear", unclear)
+    shown(await browser.get("/admin/defect"), 500, "This is our mistake")
+    answer = await browser.get("/admin/outage")
     shown(answer, 503, "Please try again in 2 seconds.")
     assert answer.headers["retry-after"] == "2"
-    shown(await browser.get("/sun/unclear"), 503, "Please look whether it was done")
+    shown(await browser.get("/admin/unclear"), 503, "Please look whether it was done")
 
 
 async def test_a_refusal_shows_where_the_page_is_embedded(browser: httpx.AsyncClient) -> None:

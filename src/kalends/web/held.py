@@ -221,7 +221,7 @@ def _done(change: ClientChange, sheet: Sheet, made: BookedAnswer) -> Response:
     return page_of(
         change,
         "booking/done.html",
-        About(reader.say("Please confirm" if manage is None else "Booked")),
+        About(reader.say("Please confirm") if manage is None else reader.say("Booked")),
         reader,
         kind=sheet.kind,
         booked=booked,

@@ -76,7 +76,7 @@ class Sheet:
             known[question.field] = f"q{number}", question.label
         known["notes"] = ("notes", say("Notes"))
         found: list[tuple[str | None, str]] = [
-            (id_, say("{label}: {problem}").format(label=label, problem=self.problems[name]))
+            (id_, f"{label} – {self.problems[name]}")
             for name, (id_, label) in known.items()
             if name in self.problems
         ]

@@ -39,6 +39,9 @@ _FILES_OF_A_CONNECTION = 4
 """The most files that SQLite opens for one connection to the database."""
 GRACE_SECONDS = 30
 """How long requests in flight may take to finish when the server is told to stop."""
+START_SECONDS = 30
+"""How long a server process may take to start, or to answer the one that watches it. In five seconds, which
+is usual, it does not start on a busy machine, and would be started again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ def serve(
             ws="none",
             http=partial(Connection, door),  # type: ignore[arg-type]  # uvicorn only calls it
             timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_worker_healthcheck=START_SECONDS,
         )
         with suppress(KeyboardInterrupt):  # Ctrl-C is the usual way to stop a server
             if workers > 1:

@@ -5,14 +5,12 @@ from typing import Any
 import httpx
 
 from kalends.api.picture_body import BINARY
-from kalends.app import create_app
-from kalends.settings import Settings
 from tests.support.answers import answered
-from tests.support.documents import spelled_out
+from tests.support.documents import complete
 from tests.support.organizations import Org
 from tests.support.pictures import png
 
-DOCUMENT = spelled_out(create_app(Settings()).openapi())
+DOCUMENT = complete()
 OPERATIONS = [
     (method.upper(), path, operation)
     for path, methods in DOCUMENT["paths"].items()

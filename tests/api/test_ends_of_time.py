@@ -16,6 +16,7 @@ from tests.api.operations import MAIL, OPERATIONS, OneOfEverything, example, sen
 from tests.api.test_every_change import CHANGES, WISHES
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.databases import sqlite_first
 from tests.support.organizations import make_org
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +47,7 @@ async def app(own_url: str) -> AsyncIterator[FastAPI]:
 @pytest.mark.parametrize(
     ("moment", "zone"), [*ENDS, *(pytest.param(*each, marks=pytest.mark.torture) for each in NEAR_THEM)]
 )
+@sqlite_first("own_url")
 async def test_no_time_is_too_early_or_too_late(
     app: FastAPI, moment: str, zone: str, subtests: pytest.Subtests
 ) -> None:

@@ -18,6 +18,7 @@ from tests.api.operations import MAIL, MONDAY, OPERATIONS, OneOfEverything, exam
 from tests.support.answers import answered, refused
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.databases import on_own_sqlite
 from tests.support.desk import LINKS, book_jane
 from tests.support.organizations import Org, make_org
 
@@ -190,6 +191,7 @@ async def test_a_change_is_rehearsed_made_once_and_answered_again(
             assert (await scene.stored() == after) is not fresh_link
 
 
+@on_own_sqlite
 async def test_bad_parameters_are_400_and_change_nothing(scene: Scene, subtests: pytest.Subtests) -> None:
     before = await scene.stored()
     for call in CHANGES:

@@ -15,9 +15,11 @@ import pytest
 from kalends import demo
 from kalends.serving import Facts
 from tests.support.commands import run
+from tests.support.forked import KALENDS
 from tests.support.organizations import JANE
-from tests.support.server import KALENDS, Server, free_port, serving
+from tests.support.server import Server, free_port, serving
 
+WORKERS = ["--workers", "2"]
 REFERENCE = JANE | {"appointment_type_id": "type_def456"}
 
 
@@ -134,14 +136,22 @@ def test_the_demo_lets_pages_of_any_origin_call(base: str) -> None:
     assert asked.headers["access-control-allow-origin"] in ("*", "http://localhost:3000")
 
 
-@pytest.mark.parametrize("options", [[], ["--workers", "2"]], ids=["one process", "two workers"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("number", "options"),
+    [
+        pytest.param(signal.SIGTERM, [], id="SIGTERM, one process"),
+        pytest.param(signal.SIGINT, WORKERS, id="SIGINT, two workers"),
+        pytest.param(signal.SIGINT, [], id="SIGINT, one process", marks=pytest.mark.torture),
+        pytest.param(signal.SIGTERM, WORKERS, id="SIGTERM, two workers", marks=pytest.mark.torture),
+    ],
+)
 def test_a_server_that_is_told_to_stop_finishes_its_requests(
     tmp_path: Path, options: list[str], number: signal.Signals
 ) -> None:
-    server = Server(f"sqlite:///{tmp_path / 'k.db'}", *options).start().wait()
+    server = Server(f"sqlite:///{tmp_path / 'k.db'}", *options)
 
     async def stop_in_the_middle() -> int:
+        await asyncio.to_thread(server.start().wait)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(
             b"POST /v1/calendar/appointments HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"

@@ -12,8 +12,6 @@ import pytest
 import kalends.api
 from kalends.api.errors import OUT_OF_SERVICE, UNBOOKABLE, WEBHOOKS
 from kalends.api.gate import PUBLIC
-from kalends.app import create_app
-from kalends.settings import Settings
 from tests.support import documents
 from tests.support.readable import readably
 from tests.support.stations import whole
@@ -32,7 +30,7 @@ TIMES = {refusal.code for refusal in (*UNBOOKABLE, *OUT_OF_SERVICE)}
 
 @pytest.fixture(scope="module")
 def document() -> Json:
-    return documents.spelled_out(create_app(Settings()).openapi())
+    return documents.complete()
 
 
 @pytest.fixture(scope="module")

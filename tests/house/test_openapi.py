@@ -8,23 +8,22 @@ from typing import Any
 
 import pytest
 
-from kalends.app import create_app
-from kalends.settings import Settings
-from tests.support.documents import SHARED, operations, spelled_out, without_examples, written
+from tests.support import documents
+from tests.support.documents import SHARED, operations, without_examples, written
 
 SNAPSHOT = Path(__file__).with_name("openapi")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def said() -> dict[str, Any]:
     """The document as the server says it."""
-    return create_app(Settings()).openapi()
+    return documents.said()
 
 
-@pytest.fixture(scope="module")
-def document(said: dict[str, Any]) -> dict[str, Any]:
+@pytest.fixture
+def document() -> dict[str, Any]:
     """The document with nothing left to look up elsewhere in it."""
-    return spelled_out(said)
+    return documents.complete()
 
 
 @pytest.mark.parametrize("part", ["paths", "schemas", "rest"])

@@ -217,6 +217,7 @@ async def public(tour: Tour) -> None:
 
     link = {"token": booked["manage_token"]}
     await tour.ask("manage.get", **link)
+    await tour.ask("manage.correct", {"client_phone": "+1 234 567 890", "client_notes": "By car."}, **link)
     at, day = {"start_time": START}, {"from": FRIDAY, "to": FRIDAY}
     days = day | {"from": THURSDAY, "timezone": "Europe/Berlin"}
     searches = (
@@ -235,6 +236,7 @@ async def public(tour: Tour) -> None:
     for clients, staffs, query in searches:
         await tour.refuse(clients, "illegal_transition", query=query, **link)
         await tour.refuse(staffs, "illegal_transition", query=query | moving)
+    await tour.refuse("manage.correct", "illegal_transition", {"client_notes": "By bike."}, **link)
 
 
 async def mails(tour: Tour) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from kalends.api.errors import from_validation
+from kalends.api.validation import from_validation
 from kalends.core.errors import Malformed
 from kalends.schemas.answers import answered
 from kalends.schemas.public import ClientBooking

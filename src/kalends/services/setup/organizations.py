@@ -20,6 +20,7 @@ from kalends.db.verbs import insert_new
 from kalends.ids import new_id
 from kalends.schemas.fields import Language
 from kalends.schemas.organizations import Organization, OrganizationAnswer, OrganizationChange
+from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.services.outbox import events
 from kalends.services.outbox.parties import Party
 
@@ -146,10 +147,7 @@ def change(
     wish.must_agree(present)
     if no_links is not None and sent.get("clients_confirm_by_mail") and not present.clients_confirm_by_mail:
         reason = f"can't be true: {no_links}"
-        raise Malformed(
-            f"clients_confirm_by_mail {reason}",
-            fields=[{"field": "clients_confirm_by_mail", "reason": reason}],
-        )
+        raise malformed([wrong("clients_confirm_by_mail", reason, "unavailable")])
     if "slug" in sent:
         _change_slug(tx, org_id, sent["slug"], now)
     tx.execute(update(organizations).where(organizations.c.id == org_id).values(**sent, updated_at=now))

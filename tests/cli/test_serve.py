@@ -78,7 +78,7 @@ def test_the_demo_has_a_page_to_which_its_bare_address_leads(demonstration: str)
     assert f"\n{demo.page(demonstration)}\n" in facts.for_people()
     with httpx.Client(headers={"Accept": "text/html"}, follow_redirects=True) as browser:
         page = browser.get(demonstration)
-        assert (page.status_code, page.url) == (200, demo.page(demonstration))
+        assert (page.status_code, str(page.url)) == (200, demo.page(demonstration))
         for each in ("Demo Tax Advisers", "Tax Consultation", "First Meeting", "/demo/logo?v="):
             assert each in page.text
         german = browser.get(f"{demo.page(demonstration)}?lang=de").text

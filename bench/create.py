@@ -23,8 +23,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tests.support.forked import KALENDS  # noqa: E402
 from tests.support.postgres import Postgres  # noqa: E402
-from tests.support.server import KALENDS, free_port  # noqa: E402
+from tests.support.server import free_port  # noqa: E402
 
 from kalends.clock import SystemClock  # noqa: E402
 from kalends.db.database import Tx  # noqa: E402

@@ -21,8 +21,9 @@ from sqlalchemy import func, select
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tests.support.forked import KALENDS  # noqa: E402
 from tests.support.postgres import Postgres  # noqa: E402
-from tests.support.server import KALENDS, free_port  # noqa: E402
+from tests.support.server import free_port  # noqa: E402
 
 from bench.create import ORGS, Slots, over_http, running, seed  # noqa: E402
 from bench.list import create_database  # noqa: E402

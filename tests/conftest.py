@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,10 @@ from kalends.db.opening import open_database
 from kalends.telemetry import configure
 from tests.support.mailbox import Mailbox
 from tests.support.organizations import Org, make_org
+
+# Tests start dozens of processes, each of which would compile all sources anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile(
     "kalends",

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
@@ -35,6 +36,7 @@ from kalends.api import (
     webhooks,
 )
 from kalends.api.body_limit import BodyLimit
+from kalends.api.compression import Compression
 from kalends.api.context import Context
 from kalends.api.cors import Cors
 from kalends.api.document import document, operation_id
@@ -45,12 +47,14 @@ from kalends.api.kept_files import KeptFiles
 from kalends.api.key_use import KeyUse
 from kalends.api.last_net import LastNet
 from kalends.api.once import Once
+from kalends.api.picture_body import MOST_BYTES
 from kalends.api.prefix import Prefix
 from kalends.api.proxies import Proxies
 from kalends.api.public_bookings import PublicBookings
 from kalends.api.rate_limits import RateLimits
 from kalends.api.readiness import Readiness
 from kalends.api.request_log import RequestLog
+from kalends.api.validation import on_validation
 from kalends.clock import Clock, SystemClock
 from kalends.db.batches import Batches
 from kalends.db.opening import open_database
@@ -64,7 +68,8 @@ from kalends.settings import Settings
 from kalends.shares import Share, Shares
 from kalends.telemetry import configure
 from kalends.tracing import tracing
-from kalends.web import booking, files, held
+from kalends.web import booking, corrections, embed, files, front, held, moving
+from kalends.web import manage as manage_pages
 from kalends.web.guard import Guard
 from kalends.web.headers import Headers
 from kalends.web.refusals import Refusals
@@ -93,6 +98,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             clock=clock or SystemClock(),
             callers=Batches(database, keys.find),
             hosts=Batches(database, organizations.hosts),
+            front=Batches(database, organizations.front),
             links=Batches(database, manage_links.find),
             feeds=Batches(database, find_feeds),
             suggestions=Batches(database, next_available_for_each),
@@ -131,7 +137,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         version=VERSION,
         lifespan=lifespan,
         middleware=_middleware(settings),
-        exception_handlers=HANDLERS,
+        exception_handlers={**HANDLERS, RequestValidationError: on_validation},
         strict_content_type=False,
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
@@ -183,8 +189,13 @@ def _routes() -> list[BaseRoute]:
         health,
         docs,
         files,
+        embed,
+        front,
         booking,
         held,
+        manage_pages,
+        moving,
+        corrections,
     ):
         ours.include_router(feature.router)
     return ours.routes
@@ -194,11 +205,9 @@ def _middleware(settings: Settings) -> list[Middleware]:
     """Return the middleware, outermost first. It is pure ASGI: one BaseHTTPMiddleware halves the speed."""
     everywhere = settings.cors_origins
     cors = Middleware(Cors, everywhere=everywhere, public=(*everywhere, *settings.public_cors_origins))
-    limit = Middleware(BodyLimit, limit=BODY_LIMIT)
+    limit = Middleware(BodyLimit, limit=BODY_LIMIT, by_path={"/v1/organization/logo": MOST_BYTES})
     net = Middleware(LastNet)
     prefix = Middleware(Prefix, public_url=settings.public_url)
-    return [
-        *(Middleware(RequestLog), net, prefix, Middleware(Head), cors),
-        *(Middleware(Headers), Middleware(Refusals)),
-        *(net, Middleware(Gate), net, Middleware(Guard), limit),
-    ]
+    outer = [Middleware(RequestLog), net, prefix, Middleware(Head), Middleware(Compression)]
+    pages = [Middleware(Headers), Middleware(Refusals)]
+    return [*outer, cors, *pages, net, Middleware(Gate), net, Middleware(Guard), limit]

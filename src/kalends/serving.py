@@ -39,6 +39,9 @@ _FILES_OF_A_CONNECTION = 4
 """The most files that SQLite opens for one connection to the database."""
 GRACE_SECONDS = 30
 """How long requests in flight may take to finish when the server is told to stop."""
+START_SECONDS = 30
+"""How long a server process may take to start, or to answer the one that watches it. In five seconds, which
+is usual, it does not start on a busy machine, and would be started again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Facts:
 
     def as_dict(self) -> dict[str, str]:
         facts = {"url": self.url, "docs": f"{self.url}/docs", "zone_data": self.zone_data}
-        return facts | ({"key": the_demo.KEY} if self.demo else {})
+        return facts | ({"key": the_demo.KEY, "page": the_demo.page(self.url)} if self.demo else {})
 
     def for_people(self) -> str:
         lines = [
@@ -61,7 +64,11 @@ class Facts:
         if self.demo:
             lines += [
                 "",
-                "This is the demo: its data is thrown away when it stops. Book an appointment:",
+                "This is the demo: its data is thrown away when it stops. Book an appointment as clients do:",
+                "",
+                the_demo.page(self.url),
+                "",
+                "or as programs do:",
                 "",
                 the_demo.curl(self.url),
                 "",
@@ -120,6 +127,7 @@ def serve(
             ws="none",
             http=partial(Connection, door),  # type: ignore[arg-type]  # uvicorn only calls it
             timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_worker_healthcheck=START_SECONDS,
         )
         with suppress(KeyboardInterrupt):  # Ctrl-C is the usual way to stop a server
             if workers > 1:

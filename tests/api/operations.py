@@ -4,12 +4,13 @@ from typing import Any
 
 import httpx
 
-from kalends.app import create_app
-from kalends.settings import Settings
-from tests.support.documents import spelled_out
+from kalends.api.picture_body import BINARY
+from tests.support.answers import answered
+from tests.support.documents import complete
 from tests.support.organizations import Org
+from tests.support.pictures import png
 
-DOCUMENT = spelled_out(create_app(Settings()).openapi())
+DOCUMENT = complete()
 OPERATIONS = [
     (method.upper(), path, operation)
     for path, methods in DOCUMENT["paths"].items()
@@ -41,12 +42,21 @@ MAIL: dict[str, Any] = {"smtp_host": "127.0.0.1", "smtp_from": "booking@clinic.e
 
 
 def example(operation: dict[str, Any]) -> Any:
-    """A body that the document itself gives as an example, and the fields there are."""
+    """A body that the document itself gives as an example, and the fields there are. It gives none of a
+    picture, which has no fields."""
     if "requestBody" not in operation:
         return None, {}
-    reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    content = operation["requestBody"]["content"]
+    if BINARY in content:
+        return png(), {}
+    reference = content["application/json"]["schema"]["$ref"]
     schema = DOCUMENT["components"]["schemas"][reference.rpartition("/")[2]]
     return schema.get("examples", [{}])[0], schema["properties"]
+
+
+def sent(body: Any) -> dict[str, Any]:
+    """What httpx is told of a body: bytes go as they are, anything else as JSON."""
+    return {"content": body} if isinstance(body, bytes) else {"json": body}
 
 
 def queries(operation: dict[str, Any]) -> list[dict[str, Any]]:
@@ -88,6 +98,7 @@ class OneOfEverything:
             self.ids[tag] = response.json()[name]["id"]
             if tag == "feeds":
                 self.tokens["feeds"] = response.json()["url"].rpartition("/")[2].removesuffix(".ics")
+        answered(await self.client.put("/v1/organization/logo", content=png()), "organization")
         link = await self.client.post(f"/v1/calendar/appointments/{self.ids['appointments']}/manage-link")
         self.tokens["appointments"] = link.json()["manage_token"]
         await self.client.get("/v1/events")  # from here on all have their numbers, and their mails

@@ -48,7 +48,7 @@ async def test_what_is_answered_to_a_booking(page: Desk) -> None:
             "changeable_until": "2024-01-24T14:00:00Z",
             "created_at": "2024-01-20T12:00:00Z",
         },
-        "manage_url": f"http://kalends.test/v1/public/appointments/{token}",
+        "manage_url": f"http://kalends.test/manage/{token}",
         "manage_token": token,
     }
     assert (await page.get(id_))["source"] == "booking_page"
@@ -253,7 +253,7 @@ async def test_a_repeated_booking_books_once_and_has_a_link_that_works(
     assert fresh != works
     assert again.json() == first.json() | {
         "manage_token": fresh,
-        "manage_url": f"http://kalends.test{LINKS}/{fresh}",
+        "manage_url": f"http://kalends.test/manage/{fresh}",
     }
     for token in (works, fresh):
         answered(await page.client.get(f"{LINKS}/{token}"), "appointment")

@@ -323,7 +323,8 @@ async def test_what_is_no_cursor_is_400(client: httpx.AsyncClient) -> None:
     for cursor in (*map(encoded, spelled), *others):
         answer = refused(await client.get(PATH, params={"after": cursor}), 400, "invalid_request")
         [field] = answer["details"]["fields"]
-        assert field == {"field": "after", "reason": "must be the next_cursor of an earlier answer"}
+        reason = "must be the next_cursor of an earlier answer"
+        assert field == {"field": "after", "reason": reason, "code": "cursor"}
 
 
 def in_an_hour() -> datetime:

@@ -14,10 +14,11 @@ from kalends.app import create_app
 from kalends.db.database import Tx
 from kalends.db.tables import metadata
 from kalends.settings import Settings
-from tests.api.operations import MAIL, MONDAY, OPERATIONS, OneOfEverything, example
+from tests.api.operations import MAIL, MONDAY, OPERATIONS, OneOfEverything, example, sent
 from tests.support.answers import answered, refused
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.databases import on_own_sqlite
 from tests.support.desk import LINKS, book_jane
 from tests.support.organizations import Org, make_org
 
@@ -78,10 +79,11 @@ class Scene:
             "id": self.house.ids.get(operation["tags"][0]),
         }
         wish = {name: value for name, value in own.items() if name in properties}
-        sent = None if body is None else body | wish | WISHES.get(operation["operationId"], {})
+        if isinstance(body, dict):
+            body = body | wish | WISHES.get(operation["operationId"], {})
         async with client_of(self.app, self.house.org.key if operation["security"] else None) as client:
             return await client.request(
-                method, self.house.path(path, operation), json=sent, params=query, headers=headers
+                method, self.house.path(path, operation), params=query, headers=headers, **sent(body)
             )
 
     async def stored(self) -> dict[str, list[Any]]:
@@ -189,6 +191,7 @@ async def test_a_change_is_rehearsed_made_once_and_answered_again(
             assert (await scene.stored() == after) is not fresh_link
 
 
+@on_own_sqlite
 async def test_bad_parameters_are_400_and_change_nothing(scene: Scene, subtests: pytest.Subtests) -> None:
     before = await scene.stored()
     for call in CHANGES:

@@ -20,6 +20,7 @@ from tests.api.practices import Plan, PlannedDesk, application, carried_out, fol
 from tests.core.slow import DAY, HOUR, MINUTE, SlowHours, at, lasting
 from tests.support.answers import refused
 from tests.support.clock import StoppedClock
+from tests.support.databases import everyday_on_sqlite
 from tests.support.desk import APPOINTMENTS, Desk, Link, window
 from tests.support.organizations import Org
 
@@ -330,11 +331,9 @@ class LawOfMoving(Law):
 chances = st.randoms(use_true_random=True)
 
 
-@pytest.mark.parametrize(
-    ("examples", "most"), [(5, 4), pytest.param(400, 30, marks=pytest.mark.torture, id="torture")]
-)
-def test_staff_can_book_what_is_listed_and_nothing_else(url: str, examples: int, most: int) -> None:
-    seen: Counter[str] = Counter()
+@everyday_on_sqlite("extent", everyday=(5, 4), torture=(400, 30))
+def test_staff_can_book_what_is_listed_and_nothing_else(url: str, extent: tuple[int, int]) -> None:
+    (examples, most), seen = extent, Counter[str]()
     with application(url) as (runner, app, clock):
 
         async def obey(plan: Plan, calendar: int | None, chance: random.Random) -> None:
@@ -377,10 +376,15 @@ async def _calendars_add_up(practice: PlannedDesk, law: Law) -> None:
 
 
 @pytest.mark.parametrize(
-    ("examples", "most"), [(5, 3), pytest.param(200, 20, marks=pytest.mark.torture, id="torture")]
+    ("url", "extent"),
+    [
+        ("postgresql", (5, 3)),
+        *(pytest.param(each, (200, 20), marks=pytest.mark.torture) for each in ("sqlite", "postgresql")),
+    ],
+    indirect=["url"],
 )
-def test_clients_can_book_what_is_listed_and_nothing_else(url: str, examples: int, most: int) -> None:
-    seen: Counter[str] = Counter()
+def test_clients_can_book_what_is_listed_and_nothing_else(url: str, extent: tuple[int, int]) -> None:
+    (examples, most), seen = extent, Counter[str]()
     with application(url) as (runner, app, clock):
 
         async def obey(plan: Plan, chance: random.Random) -> None:

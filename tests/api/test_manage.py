@@ -412,7 +412,7 @@ async def test_a_client_may_move_what_staff_booked(page: Desk) -> None:
     response = await page.staff.post(f"{APPOINTMENTS}/{made['id']}/manage-link")
     assert response.json().keys() == {"manage_url", "manage_token"}
     link = page.link({"appointment": made, "manage_token": response.json()["manage_token"]})
-    assert response.json()["manage_url"] == f"http://kalends.test{link.path}"
+    assert response.json()["manage_url"] == f"http://kalends.test/manage/{response.json()['manage_token']}"
     answered(await link.reschedule("2024-01-25T09:00:00Z"), "appointment")
     actors = [each["actor"]["kind"] for each in await page.history(made["id"])]
     assert actors == ["api_key", "client"]
@@ -499,4 +499,19 @@ async def test_links_begin_with_the_public_url(url: str, clock: StoppedClock) ->
         booked = await page.booked_by_client()
         fresh = await page.staff.post(f"{APPOINTMENTS}/{booked['appointment']['id']}/manage-link")
         for made in (booked, fresh.json()):
-            assert made["manage_url"] == f"https://book.example/kalends{LINKS}/{made['manage_token']}"
+            assert made["manage_url"] == f"https://book.example/kalends/manage/{made['manage_token']}"
+
+
+async def test_links_lead_to_the_organizations_own_pages_if_it_has_some(page: Desk) -> None:
+    await page.set_organization(manage_url_template="https://clinic.example/mine?t={token}&x=1")
+    key = {"Idempotency-Key": "once"}
+    booked = (await page.post("appointments", key)).json()
+    made = [booked, (await page.post("appointments", key)).json()]
+    made.append((await page.staff.post(f"{APPOINTMENTS}/{booked['appointment']['id']}/manage-link")).json())
+    by_staff = page.wish(start_time="2024-01-25T09:00:00Z", manage_link=True)
+    made.append((await page.staff.post(APPOINTMENTS, json=by_staff)).json())
+    for each in made:
+        assert each["manage_url"] == f"https://clinic.example/mine?t={each['manage_token']}&x=1"
+    await page.set_organization(manage_url_template=None)
+    fresh = (await page.staff.post(f"{APPOINTMENTS}/{booked['appointment']['id']}/manage-link")).json()
+    assert fresh["manage_url"] == f"http://kalends.test/manage/{fresh['manage_token']}"

@@ -28,10 +28,13 @@ from kalends.settings import Settings
 from tests.support.answers import refused
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.databases import on_own_sqlite, on_sqlite
+from tests.support.desk import by_api
+from tests.support.forked import KALENDS
 from tests.support.mailbox import Mailbox
 from tests.support.organizations import Org, make_org
 from tests.support.practice import practice
-from tests.support.server import KALENDS, Server, free_port
+from tests.support.server import Server, free_port
 
 APPOINTMENTS, FEEDS = "/v1/calendar/appointments", "/v1/calendar/feeds"
 
@@ -64,6 +67,7 @@ async def scraped(client: httpx.AsyncClient) -> str:
     return response.text
 
 
+@on_sqlite
 @pytest.mark.anyio
 async def test_nothing_is_told_unless_that_is_wanted(app: FastAPI) -> None:
     async with client_of(app, None) as anybody:
@@ -72,6 +76,7 @@ async def test_nothing_is_told_unless_that_is_wanted(app: FastAPI) -> None:
     assert app.state.context.tracing is None
 
 
+@on_sqlite
 @pytest.mark.anyio
 async def test_requests_are_told_by_route_and_never_by_path(url: str) -> None:
     async with measured(url) as (app, client, org):
@@ -103,6 +108,7 @@ async def test_requests_are_told_by_route_and_never_by_path(url: str) -> None:
         assert told(await scraped(client), "kalends_request_seconds_count")["GET", "/metrics", "200"] == 1
 
 
+@on_own_sqlite
 @pytest.mark.anyio
 async def test_bookings_are_told_by_their_outcome(own_url: str) -> None:
     mailbox = Mailbox()
@@ -146,6 +152,7 @@ async def test_bookings_are_told_by_their_outcome(own_url: str) -> None:
     await mailbox.close()
 
 
+@on_own_sqlite
 @pytest.mark.anyio
 async def test_deliveries_are_told_by_kind_and_result(own_url: str) -> None:
     mailbox = Mailbox()
@@ -320,6 +327,7 @@ async def traced(url: str) -> AsyncIterator[tuple[FastAPI, httpx.AsyncClient, Or
             yield app, client, org
 
 
+@on_sqlite
 @pytest.mark.anyio
 async def test_every_request_is_a_span_named_by_its_route(
     url: str, collector: Collector, monkeypatch: pytest.MonkeyPatch
@@ -327,7 +335,7 @@ async def test_every_request_is_a_span_named_by_its_route(
     async with traced(url) as (_, client, org):
         booked = (await client.post(APPOINTMENTS, json=org.wish())).json()["appointment"]
         link = httpx.URL(
-            (await client.post(f"{APPOINTMENTS}/{booked['id']}/manage-link")).json()["manage_url"]
+            by_api((await client.post(f"{APPOINTMENTS}/{booked['id']}/manage-link")).json()["manage_url"])
         )
         await client.get(link.path)
         await client.get(f"{link.path}x?name=Jane")
@@ -364,6 +372,7 @@ async def test_every_request_is_a_span_named_by_its_route(
             assert private.encode() not in body
 
 
+@on_sqlite
 @pytest.mark.anyio
 async def test_a_span_is_part_of_the_callers_trace(url: str, collector: Collector) -> None:
     trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -377,6 +386,7 @@ async def test_a_span_is_part_of_the_callers_trace(url: str, collector: Collecto
     assert len(collector.spans) == 2
 
 
+@on_sqlite
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", [None, "booking"])
 async def test_the_service_has_a_name(
@@ -392,6 +402,7 @@ async def test_the_service_has_a_name(
     assert attributes["service.name"] == (name or "kalends")
 
 
+@on_sqlite
 @pytest.mark.anyio
 @pytest.mark.parametrize("said", ["true", "TRUE"])
 async def test_no_spans_where_that_is_said(
@@ -404,6 +415,7 @@ async def test_no_spans_where_that_is_said(
     assert collector.bodies == []
 
 
+@on_sqlite
 @pytest.mark.anyio
 async def test_a_collector_that_is_away_harms_nobody_and_is_told_once(
     url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

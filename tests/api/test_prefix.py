@@ -13,7 +13,7 @@ from kalends.app import create_app
 from kalends.settings import Settings
 from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
-from tests.support.desk import Desk, open_desk
+from tests.support.desk import Desk, by_api, open_desk
 
 pytestmark = pytest.mark.anyio
 
@@ -99,15 +99,13 @@ async def test_the_documentation_and_its_calls_are_below_the_prefix(
 
 @pytest.mark.parametrize("proxy", [stripping, plain])
 async def test_links_lead_back_through_the_proxy(app: FastAPI, page: Desk, proxy: Proxy) -> None:
-    booked = await page.booked_by_client()
+    link = by_api((await page.booked_by_client())["manage_url"])
     feed = (await page.staff.post("/v1/calendar/feeds", json={})).json()["url"]
     async with client_behind(proxy, app) as client:
-        answered(await client.get(booked["manage_url"]), "appointment")
-        assert (await client.get(f"{booked['manage_url']}.ics")).status_code == 200
+        answered(await client.get(link), "appointment")
+        assert (await client.get(f"{link}.ics")).status_code == 200
         assert (await client.get(feed)).status_code == 200
-        moved = await client.post(
-            f"{booked['manage_url']}/reschedule", json={"start_time": "2024-01-26T14:00:00Z"}
-        )
+        moved = await client.post(f"{link}/reschedule", json={"start_time": "2024-01-26T14:00:00Z"})
         answered(moved, "appointment")
 
 

@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 import httpx
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from kalends.settings import Settings
 from tests.support.answers import CODES, refused
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.databases import everyday_on_sqlite
 from tests.support.organizations import Org, make_org, stored
 
 PATH = "/v1/calendar/appointments"
@@ -61,7 +61,7 @@ def bodies(org: Org) -> st.SearchStrategy[Any]:
     )
 
 
-@pytest.mark.parametrize("examples", [200, pytest.param(5_000, marks=pytest.mark.torture)])
+@everyday_on_sqlite("examples", everyday=200, torture=5_000)
 def test_create_with_bodies_of_every_kind(url: str, examples: int) -> None:
     with asyncio.Runner() as runner:
         app = create_app(Settings(database_url=url, worker=False), clock=StoppedClock())

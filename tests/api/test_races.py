@@ -43,7 +43,7 @@ pytestmark = pytest.mark.anyio
 
 AT_ONCE, MANY_AT_ONCE = 3, 7
 """So many of each of the two calls of a pair are made at once; the second in the long version."""
-SAMPLE = 12
+SAMPLE = 8
 """So many pairs are raced in the everyday version."""
 REQUESTS = int(os.environ.get("KALENDS_TEST_RACE_REQUESTS", "20000"))
 """So many requests the long version makes on each database."""

@@ -17,12 +17,13 @@ from tests.support.server import serving
 
 HERE = Path(__file__).parent
 SEED = "20240125"
+EVERYDAY = ("--phases", "examples,coverage")
 
 
 @pytest.mark.parametrize(
     ("empty_url", "extent"),
     [
-        ("sqlite", ("--phases", "examples,coverage")),
+        ("sqlite", EVERYDAY),
         pytest.param("sqlite", ("--max-examples", "100"), marks=pytest.mark.torture),
         pytest.param("postgresql", ("--max-examples", "100"), marks=pytest.mark.torture),
     ],
@@ -50,7 +51,8 @@ def test_the_answers_are_as_the_document_says(
             ],
             env=os.environ
             | {"SCHEMATHESIS_HOOKS": "tests.api.schemathesis_hooks", "PYTHONPATH": str(HERE.parents[1])}
-            | what_the_hooks_know(base),
+            | what_the_hooks_know(base)
+            | ({"KALENDS_TEST_COVERAGE_EVERY": "5"} if extent == EVERYDAY else {}),
             cwd=tmp_path,
             capture_output=True,
             text=True,

@@ -14,6 +14,7 @@ from tests.api.counter import FEBRUARY_TO_MAY, Counter, asking, listed, malforme
 from tests.support.answers import answered, refused
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
+from tests.support.databases import on_sqlite
 from tests.support.desk import BASE, THURSDAY, Desk, at, codes
 from tests.support.organizations import make_org
 
@@ -57,6 +58,7 @@ ZONES_THAT_ARE_NONE = [
 ]
 
 
+@on_sqlite
 @asking
 async def test_zones_that_are_none(counter: Counter) -> None:
     for zone in ZONES_THAT_ARE_NONE:
@@ -66,6 +68,7 @@ async def test_zones_that_are_none(counter: Counter) -> None:
         assert len(listed(response)) == 24
 
 
+@on_sqlite
 @asking
 async def test_what_is_missing_or_blank(counter: Counter) -> None:
     whole = {"appointment_type_id": counter.desk.org.type_id, "start_time": at("14:00")}
@@ -115,6 +118,7 @@ TIMES_THAT_ARE_NONE = [
 ]
 
 
+@on_sqlite
 @asking
 async def test_times_that_are_none(counter: Counter) -> None:
     for text in TIMES_THAT_ARE_NONE:
@@ -131,6 +135,7 @@ async def test_times_that_are_none(counter: Counter) -> None:
             malformed(response, "invalid_time", field="start_time")
 
 
+@on_sqlite
 @asking
 async def test_a_date_bounds_a_search_and_is_no_start(counter: Counter) -> None:
     for text in ("2024-01-25", "20240125", "2024-W04-4", "2024-025", "2024-01", "2024"):
@@ -145,6 +150,7 @@ async def test_a_date_bounds_a_search_and_is_no_start(counter: Counter) -> None:
             assert "a date without a time of day" in answer["error"]
 
 
+@on_sqlite
 @asking
 async def test_times_that_the_clocks_skip_or_repeat(counter: Counter) -> None:
     await counter.local("America/New_York")
@@ -159,6 +165,7 @@ async def test_times_that_the_clocks_skip_or_repeat(counter: Counter) -> None:
             assert malformed(response, code)["details"]["readings"] == readings
 
 
+@on_sqlite
 @asking
 async def test_ranges_the_wrong_way_round(counter: Counter) -> None:
     for first, last in (
@@ -173,6 +180,7 @@ async def test_ranges_the_wrong_way_round(counter: Counter) -> None:
             assert malformed(response)["error"] == "to must not be before from."
 
 
+@on_sqlite
 @asking
 async def test_ranges_of_92_days_and_not_more(counter: Counter) -> None:
     for first, last in (
@@ -194,6 +202,7 @@ async def test_ranges_of_92_days_and_not_more(counter: Counter) -> None:
             assert len(listed(response)) == 92 * 24 + hours
 
 
+@on_sqlite
 @asking
 async def test_ranges_without_any_time_in_them(counter: Counter) -> None:
     for bound in (at("14:00"), "2024-01-25T14:00:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"):

@@ -12,7 +12,7 @@ from kalends.db.tables import overrides
 from kalends.services.setup.schedules import default_id
 from tests.api.counter import FEBRUARY_TO_MAY, Counter, asking, listed, malformed
 from tests.support.answers import answered, refused
-from tests.support.databases import on_sqlite
+from tests.support.databases import everyday_on_sqlite, on_sqlite, sqlite_first
 from tests.support.desk import BASE, THURSDAY, at, codes, window
 from tests.support.organizations import Org
 
@@ -82,6 +82,7 @@ async def test_starts_at_the_ends_of_the_calendar(counter: Counter, buffers: int
                     refused(response, 409, code)
 
 
+@on_sqlite
 @asking
 async def test_windows_of_no_length_are_refused(counter: Counter) -> None:
     client = counter.desk.staff
@@ -132,6 +133,7 @@ async def test_windows_of_no_length_that_are_stored_open_nothing(counter: Counte
         assert response.json()["next_available"][0] == at("00:00", "2024-01-27")
 
 
+@sqlite_first()
 @asking
 async def test_ten_thousand_overrides(counter: Counter, db: Database) -> None:
     """All of the same days: the last one counts."""
@@ -148,6 +150,7 @@ async def test_ten_thousand_overrides(counter: Counter, db: Database) -> None:
         assert refused(response, 409, "outside_hours")["details"]["next_available"] == mornings
 
 
+@sqlite_first()
 @asking
 async def test_five_hundred_windows(counter: Counter) -> None:
     """As many as a schedule may have: five minutes of every quarter of an hour, until late in the day."""
@@ -173,9 +176,10 @@ async def test_five_hundred_windows(counter: Counter) -> None:
 
 
 @asking
-@on_sqlite
-async def test_every_minute_of_92_days(counter: Counter) -> None:
-    await counter.desk.set_type(slotIntervalMinutes=1)
+@everyday_on_sqlite("minutes", everyday=8, torture=1)
+async def test_every_minute_of_92_days(counter: Counter, minutes: int) -> None:
+    """Every eighth in the everyday version."""
+    await counter.desk.set_type(slotIntervalMinutes=minutes)
     zone = {"timezone": "America/St_Johns"}
     told, starts, asked = b"", [], FEBRUARY_TO_MAY
     while "from" in asked:
@@ -186,12 +190,12 @@ async def test_every_minute_of_92_days(counter: Counter) -> None:
         following = staff.json().get("next")
         asked = {**asked, "from": following} if following else {}
     assert (len(starts), starts[0], starts[-1]) == (
-        92 * 1_440,
+        92 * 1_440 // minutes,
         "2024-02-01T00:00:00Z",
-        "2024-05-02T23:59:00Z",
+        f"2024-05-02T23:{60 - minutes}:00Z",
     )
     assert b'"local_start_time":"2024-01-31T20:30:00-03:30"' in told
-    assert b'"local_end_time":"2024-05-02T22:29:00-02:30"' in told
+    assert f'"local_end_time":"2024-05-02T22:{30 - minutes}:00-02:30"'.encode() in told
 
 
 async def test_a_week_with_a_day_before_and_a_day_after(counter: Counter) -> None:

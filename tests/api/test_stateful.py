@@ -244,7 +244,7 @@ class Lives(RuleBasedStateMachine):
             self.runner.run(self.db.read(check_times, self.org.id, self.clock.now()))
 
 
-@pytest.mark.parametrize("steps", [(12, 25), pytest.param((200, 50), marks=pytest.mark.torture)])
+@pytest.mark.parametrize("steps", [(8, 25), pytest.param((200, 50), marks=pytest.mark.torture)])
 def test_random_lives_agree_with_the_model(url: str, steps: tuple[int, int]) -> None:
     examples, length = steps
     machine: type[Lives] = type("LivesThere", (Lives,), {"url": url})

@@ -99,7 +99,7 @@ async def test_what_is_required_is_said(client: httpx.AsyncClient) -> None:
             "field": missing[0],
             "reason": "is required",
             "code": "missing_fields",
-            "fields": [{"field": field, "reason": "is required"} for field in missing],
+            "fields": [{"field": each, "reason": "is required", "code": "required"} for each in missing],
         }
     made = await make(client)
     error = failed(

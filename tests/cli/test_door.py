@@ -53,7 +53,13 @@ def book(server: Server, org: Org, hour: int) -> httpx.Response:
 
 
 @pytest.mark.usefixtures("many_files")
-@pytest.mark.parametrize("options", [[], ["--workers", "2"]], ids=["one process", "two workers"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param([], id="one process", marks=pytest.mark.torture),
+        pytest.param(["--workers", "2"], id="two workers"),
+    ],
+)
 def test_half_open_connections_keep_nobody_out(
     tmp_path: Path, database: tuple[str, Org], options: list[str]
 ) -> None:

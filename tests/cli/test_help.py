@@ -10,10 +10,8 @@ import pytest
 import typer.main
 
 from kalends import VERSION, cli
-from kalends.app import create_app
-from kalends.settings import Settings
-from tests.support import commands
-from tests.support.server import KALENDS
+from tests.support import commands, documents
+from tests.support.forked import KALENDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,7 +36,7 @@ def test_the_version_is_said_from_one_place() -> None:
     assert (said.returncode, said.stdout, said.stderr) == (0, f"kalends {VERSION}\n", "")
     packaged = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert packaged == VERSION
-    assert create_app(Settings()).openapi()["info"]["version"] == VERSION
+    assert documents.said()["info"]["version"] == VERSION
 
 
 @pytest.mark.parametrize(

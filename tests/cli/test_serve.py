@@ -13,10 +13,13 @@ import httpx
 import pytest
 
 from kalends import demo
+from kalends.serving import Facts
 from tests.support.commands import run
+from tests.support.forked import KALENDS
 from tests.support.organizations import JANE
-from tests.support.server import KALENDS, Server, free_port, serving
+from tests.support.server import Server, free_port, serving
 
+WORKERS = ["--workers", "2"]
 REFERENCE = JANE | {"appointment_type_id": "type_def456"}
 
 
@@ -69,6 +72,20 @@ def test_the_demos_own_curl_gets_the_documented_answer(base: str) -> None:
     assert again["code"] == "slot_taken"
 
 
+def test_the_demo_has_a_page_to_which_its_bare_address_leads(demonstration: str) -> None:
+    facts = Facts(demonstration, True, "2026a")
+    assert facts.as_dict()["page"] == demo.page(demonstration)
+    assert f"\n{demo.page(demonstration)}\n" in facts.for_people()
+    with httpx.Client(headers={"Accept": "text/html"}, follow_redirects=True) as browser:
+        page = browser.get(demonstration)
+        assert (page.status_code, str(page.url)) == (200, demo.page(demonstration))
+        for each in ("Demo Tax Advisers", "Tax Consultation", "First Meeting", "/demo/logo?v="):
+            assert each in page.text
+        german = browser.get(f"{demo.page(demonstration)}?lang=de").text
+        assert "Steuerberatung" in german
+        assert "Erstgespräch" in german
+
+
 def test_the_references_requests_example_gets_the_documented_answer(base: str) -> None:
     import requests
 
@@ -119,14 +136,22 @@ def test_the_demo_lets_pages_of_any_origin_call(base: str) -> None:
     assert asked.headers["access-control-allow-origin"] in ("*", "http://localhost:3000")
 
 
-@pytest.mark.parametrize("options", [[], ["--workers", "2"]], ids=["one process", "two workers"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("number", "options"),
+    [
+        pytest.param(signal.SIGTERM, [], id="SIGTERM, one process"),
+        pytest.param(signal.SIGINT, WORKERS, id="SIGINT, two workers"),
+        pytest.param(signal.SIGINT, [], id="SIGINT, one process", marks=pytest.mark.torture),
+        pytest.param(signal.SIGTERM, WORKERS, id="SIGTERM, two workers", marks=pytest.mark.torture),
+    ],
+)
 def test_a_server_that_is_told_to_stop_finishes_its_requests(
     tmp_path: Path, options: list[str], number: signal.Signals
 ) -> None:
-    server = Server(f"sqlite:///{tmp_path / 'k.db'}", *options).start().wait()
+    server = Server(f"sqlite:///{tmp_path / 'k.db'}", *options)
 
     async def stop_in_the_middle() -> int:
+        await asyncio.to_thread(server.start().wait)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(
             b"POST /v1/calendar/appointments HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"

@@ -20,7 +20,8 @@ from kalends.db.opening import open_database
 from kalends.services.setup import zone_data
 from kalends.zone_watch import watch
 from tests.support.clock import StoppedClock
-from tests.support.server import KALENDS, Server, free_port
+from tests.support.forked import KALENDS
+from tests.support.server import Server, free_port
 from tests.support.zone_folders import NEWER, OLDER, of_a_process, zone_folder
 
 PACKAGED = tzdata.IANA_VERSION

@@ -18,6 +18,7 @@ def caller(**fields: Any) -> Caller:
         "timezone": "UTC",
         "sandbox": False,
         "hourly_limit": 1000,
+        "manage_url_template": None,
         "expires_at": None,
         "revoked_at": None,
         "last_used_at": None,

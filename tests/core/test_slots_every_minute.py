@@ -119,7 +119,7 @@ def _searches(draw: st.DrawFn, longest: int, *, of_days: bool = False) -> tuple[
     return offer, start, end
 
 
-@pytest.mark.parametrize("examples", [200, pytest.param(10_000, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("examples", [120, pytest.param(10_000, marks=pytest.mark.torture)])
 def test_search_agrees_with_every_minute(examples: int) -> None:
     fruitful = 0
 
@@ -145,7 +145,7 @@ def test_search_agrees_with_every_minute(examples: int) -> None:
     assert fruitful > examples // 10
 
 
-@pytest.mark.parametrize("examples", [200, pytest.param(6_000, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("examples", [120, pytest.param(6_000, marks=pytest.mark.torture)])
 def test_a_start_is_listed_or_there_are_reasons(examples: int) -> None:
     told: Counter[str] = Counter()
     fruitful = 0
@@ -207,7 +207,7 @@ def test_search_and_verdict_agree_with_every_minute_about_whole_days(examples: i
     assert lengths.keys() - {0}, lengths
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(
     searched=_searches(40 * HOUR) | _searches(40 * HOUR, of_days=True),
     cuts=st.lists(st.floats(0, 1), min_size=1, max_size=4),

@@ -5,6 +5,7 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from kalends.clock import SystemClock
 from kalends.db.opening import open_database
 from kalends.db.tables import appointments
 from kalends.settings import Settings
+from tests.support.databases import on_sqlite
 from tests.support.door import Line, Stub, behind
 from tests.support.organizations import make_org
 
@@ -28,10 +30,28 @@ def stub() -> Stub:
     return Stub()
 
 
+class Stage:
+    """The application of a server that tests share: of each test it is another."""
+
+    stub: Stub
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.stub(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[tuple[Stage, int]]:
+    stage = Stage()
+    with behind(stage) as port:
+        yield stage, port
+
+
 @pytest.fixture
-def port(stub: Stub) -> Iterator[int]:
-    with behind(stub) as port:
-        yield port
+def port(shared: tuple[Stage, int], stub: Stub) -> int:
+    """Of a server with the usual limits, on which `stub` plays."""
+    stage, port = shared
+    stage.stub = stub
+    return port
 
 
 def refused(line: Line, status: int, code: str) -> None:
@@ -258,12 +278,12 @@ def test_a_body_that_is_not_read_does_not_spoil_the_next_request(port: int) -> N
 
 @pytest.mark.parametrize("started", [b"GET /", b"GET / HTTP/1.1\r\nHost: x", GET, b"\r\n"])
 def test_a_head_has_so_many_seconds_however_it_trickles(stub: Stub, started: bytes) -> None:
-    with behind(stub, head_seconds=0.5) as port:
+    with behind(stub, head_seconds=0.3) as port:
         for before in (b"", GET + b"\r\n"):
             with Line(port) as line:
                 if before:
                     assert line.send(before).answer().status == 200
-                line.send(started, *[b"\r\n" if started == b"\r\n" else b"a"] * 12, pause=0.1)
+                line.send(started, *[b"\r\n" if started == b"\r\n" else b"a"] * 12, pause=0.04)
                 refused(line, 408, "request_timeout")
 
 
@@ -282,12 +302,12 @@ def test_a_long_request_is_no_slow_one(stub: Stub) -> None:
 
 
 def test_an_answer_that_nobody_takes_is_given_up(stub: Stub) -> None:
-    with behind(stub, answer_seconds=3) as port:
+    with behind(stub, answer_seconds=1.5) as port:
         with Line(port, receive_bytes=4_096) as line:
             line.send(GET.replace(b"/ ", b"/large ") + b"\r\n")
             taken = 0
             with contextlib.suppress(ConnectionResetError):
-                for _ in range(60):  # a few bytes are not taking it
+                for _ in range(30):  # a few bytes are not taking it
                     taken += line.take(10)
                     time.sleep(0.1)
                 while some := line.take(1_000_000):
@@ -311,6 +331,7 @@ SLOW = [
 ]
 
 
+@on_sqlite
 @pytest.mark.anyio
 @pytest.mark.parametrize(("pieces", "status", "code"), SLOW)
 async def test_a_body_that_does_not_come_ends_its_request_in_order(
@@ -323,9 +344,9 @@ async def test_a_body_that_does_not_come_ends_its_request_in_order(
         b"POST /v1/calendar/appointments HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         b"Authorization: Bearer " + org.key.encode() + b"\r\n"
     )
-    with behind(app, lifespan="on", body_seconds=0.6) as port:
+    with behind(app, lifespan="on", body_seconds=0.3) as port:
         with Line(port) as line:
-            line.send(head + pieces[0], *pieces[1:], pause=0.1)
+            line.send(head + pieces[0], *pieces[1:], pause=0.05)
             if b"Expect" in pieces[0]:
                 assert line.answer().status == 100
             refused(line, status, code)

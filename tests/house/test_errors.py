@@ -5,9 +5,11 @@ from pathlib import Path
 
 from kalends.api.errors import status_of
 from kalends.core import errors
+from kalends.schemas.wrong_fields import CODES
 from tests.support.answers import REFUSALS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
+API = DOCUMENT.with_name("api.md")
 
 
 def every(refusal: type[errors.Refusal]) -> set[type[errors.Refusal]]:
@@ -29,5 +31,17 @@ def test_every_code_is_documented_with_its_status_and_sentence() -> None:
     )
     if os.environ.get("KALENDS_UPDATE_SNAPSHOTS"):
         DOCUMENT.write_text(f"{head}| --- | --- | --- |\n{expected}\n\n{details}")
+        return
+    assert documented == expected
+
+
+def test_every_code_of_a_field_is_documented_with_its_meaning() -> None:
+    """If a change is meant: `make snapshots`, and read the difference."""
+    opening = "| `code` of a field | meaning |\n| --- | --- |\n"
+    head, _, rest = API.read_text().partition(opening)
+    documented, _, after = rest.partition("\n\n")
+    expected = "\n".join(f"| `{code}` | {meaning} |" for code, meaning in CODES.items())
+    if os.environ.get("KALENDS_UPDATE_SNAPSHOTS"):
+        API.write_text(f"{head}{opening}{expected}\n\n{after}")
         return
     assert documented == expected

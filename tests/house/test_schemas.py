@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from kalends.app import create_app
-from kalends.settings import Settings
-from tests.support.documents import operations, spelled_out
+from tests.support.documents import complete, operations
 
 WORDS = {
     *("$ref", "type", "format", "enum", "const", "default", "description", "examples", "pattern"),
@@ -21,7 +19,7 @@ Schema = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return spelled_out(create_app(Settings()).openapi())
+    return complete()
 
 
 def schemas(document: dict[str, Any]) -> Iterator[tuple[str, Schema]]:

@@ -100,9 +100,9 @@ def test_every_wrong_answer_is_named_up_to_twenty() -> None:
     with pytest.raises(Malformed) as refused:
         answered(asked, {"a": "Green", "c": "fine", "d": None})
     assert refused.value.details["fields"] == [
-        {"field": "answers.a", "reason": "must be one of the question's options"},
-        {"field": "answers.b", "reason": "is required"},
-        {"field": "answers.d", "reason": "answers no question of this type"},
+        {"field": "answers.a", "reason": "must be one of the question's options", "code": "option"},
+        {"field": "answers.b", "reason": "is required", "code": "required"},
+        {"field": "answers.d", "reason": "answers no question of this type", "code": "unknown"},
     ]
     with pytest.raises(Malformed) as refused:
         answered([], {str(n): n for n in range(50)})

@@ -6,6 +6,7 @@ import httpx
 
 from kalends.api.errors import STATUS, status_of
 from kalends.core.errors import Refusal
+from kalends.schemas.wrong_fields import CODES as FIELD_CODES
 
 
 def _family(refusal: type[Refusal]) -> list[type[Refusal]]:
@@ -29,6 +30,9 @@ def refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
     assert isinstance(body["details"], dict)
     assert body["code"] == code
     assert CODES[code] == status
+    for field in body["details"].get("fields", ()):
+        assert {"field", "reason", "code"} <= field.keys() <= {"field", "reason", "code", "limit"}
+        assert field["code"] in FIELD_CODES
     assert response.headers["content-type"] == "application/json"
     assert response.headers["x-request-id"]
     if status == 401:

@@ -1,22 +1,15 @@
-"""The command `kalends` in a process of its own.
+"""The command `kalends`, and what it writes."""
 
-The process is forked from one that has imported the command already: nine tenths of a new interpreter's time
-go there. `tests.support.server` starts the installed command itself.
-"""
-
-import multiprocessing
 import os
 import subprocess
-import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.server import KALENDS
+from tests.support.forked import Forked
 
 TIMEOUT_SECONDS = 60
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["kalends.cli"])
 
 
 def run(
@@ -25,31 +18,15 @@ def run(
     """Return what a command wrote, and its status. `env` is its whole environment."""
     typed = [os.fsdecode(each) for each in arguments]
     with tempfile.TemporaryDirectory(prefix="kalends-command-") as folder:
-        out, err = Path(folder) / "out", Path(folder) / "err"
-        process = _forks.Process(target=_be_the_command, args=(typed, dict(env), cwd, out, err))
-        process.start()
+        errors = Path(folder) / "err"
+        command = Forked(typed, env=env, log=errors, cwd=cwd)
+        late = threading.Timer(TIMEOUT_SECONDS, command.kill)
+        late.start()
         try:
-            process.join(TIMEOUT_SECONDS)
-            if process.exitcode is None:
-                raise subprocess.TimeoutExpired(typed, TIMEOUT_SECONDS)
-            return subprocess.CompletedProcess(typed, process.exitcode, out.read_text(), err.read_text())
+            with command.stdout as out:
+                written = out.read()
+            status = command.wait(TIMEOUT_SECONDS)
         finally:
-            process.kill()
-            process.join()
-            process.close()
-
-
-def _be_the_command(
-    arguments: list[str], env: dict[str, str], cwd: Path | None, out: Path, err: Path
-) -> None:
-    for path, stream in ((out, sys.stdout), (err, sys.stderr)):
-        with path.open("w") as file:
-            os.dup2(file.fileno(), stream.fileno())
-    os.environ.clear()
-    os.environ.update(env)
-    if cwd is not None:
-        os.chdir(cwd)
-    sys.argv = [str(KALENDS), *arguments]
-    from kalends import cli
-
-    cli.main()
+            late.cancel()
+            command.close()
+        return subprocess.CompletedProcess(typed, status, written, errors.read_text())

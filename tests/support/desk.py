@@ -15,6 +15,8 @@ BASE = "/v1/calendar"
 APPOINTMENTS = f"{BASE}/appointments"
 TYPES = f"{BASE}/appointment-types"
 LINKS = "/v1/public/appointments"
+PAGES = "/manage"
+"""Where the links lead that clients get; what the page does, the API does at the same end of LINKS."""
 THURSDAY = "2024-01-25"
 """The day of the reference's example; the clock of the tests stands at noon of the Saturday before."""
 START = JANE["start_time"]
@@ -177,6 +179,12 @@ class Desk:
     def link(self, booked: dict[str, Any]) -> "Link":
         """The link of what a client booked."""
         return Link(self, booked["appointment"]["id"], f"{LINKS}/{booked['manage_token']}")
+
+
+def by_api(link: str) -> str:
+    """Where the API answers what a client's link shows."""
+    assert f"{PAGES}/" in link
+    return link.replace(f"{PAGES}/", f"{LINKS}/")
 
 
 def _id_of(appointment: dict[str, Any] | str) -> str:

@@ -1,14 +1,32 @@
 """The OpenAPI document, for tests that look into it and for people who read what has changed in it."""
 
 import copy
+import functools
 import json
 from collections.abc import Iterator
 from typing import Any
+
+from kalends.app import create_app
+from kalends.settings import Settings
 
 Json = dict[str, Any]
 SHARED = ("examples", "parameters", "responses")
 """The components that only save room."""
 _WIDTH = 110
+
+
+@functools.cache
+def said() -> Json:
+    """Return the document as a server without settings says it. It takes a second to make, so tests share it,
+    and must not change it."""
+    document: Json = create_app(Settings()).openapi()
+    return document
+
+
+@functools.cache
+def complete() -> Json:
+    """Return the same with nothing left to look up elsewhere in it."""
+    return spelled_out(said())
 
 
 def operations(document: Json) -> list[tuple[str, Json]]:

@@ -9,7 +9,7 @@ from typing import Any
 from kalends.delivery import calendar_files
 from kalends.delivery.letters import written
 from kalends.schemas.appointments import Appointment
-from kalends.schemas.letters import Letter, Occasion
+from kalends.schemas.letters import Letter, Occasion, Particulars
 
 NOON = datetime(2024, 1, 20, 12, tzinfo=UTC)
 SENDER = "booking@clinic.example"
@@ -65,9 +65,12 @@ def letter(
     timezone: str = "UTC",
     before: datetime | None = None,
     link: str | None = "token",
+    link_template: str | None = None,
     reply_to: str | None = None,
     language: str | None = None,
     about: Appointment | None = None,
+    particulars: Particulars | None = None,
+    changeable: bool = True,
 ) -> Letter:
     """To the client of an appointment, or to staff."""
     about = about or appointment()
@@ -85,6 +88,9 @@ def letter(
         before=before,
         link=None if to_staff or occasion in ("cancelled", "expired", "former") else link,
         reply_to=reply_to,
+        link_template=link_template,
+        particulars=particulars or Particulars(),
+        changeable=changeable,
     )
 
 

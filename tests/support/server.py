@@ -1,4 +1,4 @@
-"""A real server: the installed command, in processes of its own."""
+"""A real server, in processes of its own."""
 
 import contextlib
 import json
@@ -6,21 +6,21 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Self
 
-KALENDS = Path(sys.executable).with_name("kalends")
+from tests.support.forked import KALENDS, Forked
+
 START_SECONDS = 30
 
 
 class Running:
     """A `kalends` command in processes of its own, and how it ends."""
 
-    process: subprocess.Popen[str] | None = None
+    process: subprocess.Popen[str] | Forked | None = None
 
     def kill(self) -> None:
         """SIGKILL to all its processes at once: nothing can be finished."""
@@ -44,7 +44,11 @@ class Running:
 
 
 class Server(Running):
-    """`kalends serve` on a free port, of 127.0.0.1 unless the options name a host."""
+    """`kalends serve` on a free port, of 127.0.0.1 unless the options name a host.
+
+    It is the installed command if it has several processes, or an environment for Python itself; else it is
+    forked, which is quicker.
+    """
 
     def __init__(
         self,
@@ -64,17 +68,21 @@ class Server(Running):
     def start(self) -> Self:
         # The port is kept over restarts, as a server's is.
         self.port = self.port or free_port()
+        arguments = ["serve", "--port", str(self.port), "--json", *self.options]
+        # Some databases are shared by tests whose clocks stand: what has lapsed there is not for a worker
+        # with the real time, unless a test wants one (--worker).
+        env = {"KALENDS_DATABASE_URL": self.database_url, "KALENDS_WORKER": "false"} | dict(self.env)
+        of_python = any(name.startswith("PYTHON") for name in env)
+        if "--workers" not in self.options and self.open_files is None and not of_python:
+            self.process = Forked(arguments, env=os.environ | env, log=self.log)
+            return self
         with self.log.open("a") if self.log else contextlib.nullcontext(subprocess.DEVNULL) as log:
-            command = [str(KALENDS), "serve", "--port", str(self.port), "--json", *self.options]
+            command = [str(KALENDS), *arguments]
             if self.open_files is not None:
                 command = ["sh", "-c", f'ulimit -n {self.open_files} && exec "$@"', "sh", *command]
             self.process = subprocess.Popen(
                 command,
-                # Some databases are shared by tests whose clocks stand: what has lapsed there is not for
-                # a worker with the real time, unless a test wants one (--worker).
-                env=os.environ
-                | {"KALENDS_DATABASE_URL": self.database_url, "KALENDS_WORKER": "false"}
-                | dict(self.env),
+                env=os.environ | env,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -15,6 +15,7 @@ from kalends.services.leaving.webhooks import MOST_WEBHOOKS
 from kalends.services.outbox import event_order
 from kalends.services.setup.organizations import MOST_FORMER_SLUGS
 from tests.support.organizations import JANE
+from tests.support.pictures import png
 from tests.support.receiver import Receiver
 from tests.support.tour import FRIDAY, HOOK, LIMIT, START, TYPE, Tour
 
@@ -66,6 +67,11 @@ async def organization(tour: Tour) -> None:
     await tour.ask("organization.get")
     await tour.ask("organization.change", {"notification_email": "desk@example.com"})
     await tour.refuse("organization.change", "already_exists", {"slug": "neighbours"})
+    await tour.ask("organization.delete_logo")
+    await tour.refuse("organization.delete_logo", "not_found")
+    await tour.ask("organization.set_logo", png())
+    await tour.refuse("organization.set_logo", "not_a_picture", b"<svg/>")
+    await tour.refuse("organization.set_logo", "body_too_large", BIG * 3)
     await tour.app.state.context.key_use.flush()
     await tour.ask("keys.current")
     key = await tour.ask("keys.create", {"name": "Web", "scopes": ["read", "write"], "expires_in_days": 90})
@@ -211,6 +217,7 @@ async def public(tour: Tour) -> None:
 
     link = {"token": booked["manage_token"]}
     await tour.ask("manage.get", **link)
+    await tour.ask("manage.correct", {"client_phone": "+1 234 567 890", "client_notes": "By car."}, **link)
     at, day = {"start_time": START}, {"from": FRIDAY, "to": FRIDAY}
     days = day | {"from": THURSDAY, "timezone": "Europe/Berlin"}
     searches = (
@@ -229,6 +236,7 @@ async def public(tour: Tour) -> None:
     for clients, staffs, query in searches:
         await tour.refuse(clients, "illegal_transition", query=query, **link)
         await tour.refuse(staffs, "illegal_transition", query=query | moving)
+    await tour.refuse("manage.correct", "illegal_transition", {"client_notes": "By bike."}, **link)
 
 
 async def mails(tour: Tour) -> None:

@@ -83,7 +83,7 @@ class Tour:
         is_json = response.headers["content-type"] == "application/json"
         told = response.json() if is_json else response.text
         if operation not in self.asked:
-            kept |= ({} if body is None else {"request": body}) | {"answer": told}
+            kept |= ({"request": body} if isinstance(body, dict) else {}) | {"answer": told}
             self.asked[operation] = asked
         return told
 

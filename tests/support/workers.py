@@ -1,13 +1,13 @@
-"""Real workers: the installed command, in processes of its own."""
+"""Real workers, in processes of their own."""
 
 import asyncio
 import os
-import subprocess
 import time
 from pathlib import Path
 from typing import Self
 
-from tests.support.server import KALENDS, START_SECONDS, Running
+from tests.support.forked import Forked
+from tests.support.server import START_SECONDS, Running
 
 
 class WorkerProcess(Running):
@@ -19,15 +19,7 @@ class WorkerProcess(Running):
 
     def start(self) -> Self:
         environment = {"KALENDS_DATABASE_URL": self.database_url, "KALENDS_WEBHOOKS_ALLOW_PRIVATE": "true"}
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [str(KALENDS), "worker", "--json"],
-                env=os.environ | environment,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                start_new_session=True,
-            )
+        self.process = Forked(["worker", "--json"], env=os.environ | environment, log=self.log)
         return self
 
     def wait(self) -> Self:

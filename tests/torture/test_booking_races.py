@@ -314,6 +314,52 @@ async def _redeem(served: Served, large: bool) -> None:
         await house.tell(f"{rounds} holds", large=large)
 
 
+# A hold is given up once.
+
+
+@SMALL_AND_LARGE
+def test_a_hold_is_replaced_or_redeemed(served: Served, large: bool) -> None:
+    asyncio.run(_replace(served, large))
+
+
+async def _replace(served: Served, large: bool) -> None:
+    """Fifty want the hold's own time, or the half hour after it, in its place; some book it, and somebody
+    gives it back. Whatever comes first: the hour is taken once, and what is refused changes nothing."""
+    rounds = 20 if large else 2
+    async with opened(served, 51) as house:
+        second = await house.new_calendar()
+        shared = await house.new_type(
+            calendarIds=[house.org.calendar_id, second], maxPerDay=3, slotIntervalMinutes=30
+        )
+        for n in range(rounds):
+            slot, half_past = FIRST + n * DAY, FIRST + n * DAY + HOUR / 2
+            wish: dict[str, Any] = {"appointment_type_id": shared}
+            held = (await house.done(house.client_holding(slot, **wish)))["hold"]
+            other = (await house.done(house.client_holding(slot, **wish)))["hold"]
+            asks = [house.client_holding(half_past, replaces=held["id"], **wish) for _ in range(10)]
+            asks += [house.client_holding(slot, replaces=other["id"], **wish) for _ in range(10)]
+            asks += [house.holding(half_past, replaces=other["id"], **wish) for _ in range(10)]
+            asks += [house.client_booking(slot, hold_id=held["id"], **wish) for _ in range(10)]
+            asks += [house.booking(slot, hold_id=other["id"], **wish) for _ in range(10)]
+            asks.append(house.releasing(held["id"]))
+            random.Random(n).shuffle(asks)
+            replies = await house.at_once(asks)
+            refusals = set(filter(None, map(code_of, replies)))
+            assert refusals <= {"slot_taken", "limit_reached", "hold_gone", "not_found"}
+            got = {
+                body["id"]
+                for _, answer in won(asks, replies)
+                if (body := answer.get("hold") or answer.get("appointment")) is not None
+            }
+            there = {row.id for row in await house.active(slot, slot + HOUR)}
+            assert there <= got | {held["id"], other["id"]}
+            assert len(there) <= 2
+            assert len([row for row in await house.active(slot, slot + HOUR) if not row.is_hold]) == len(
+                [ask for ask, _ in won(asks, replies) if "booking" in ask.what]
+            )
+        await house.tell(f"{rounds} holds replaced", large=large)
+
+
 # What lapses while everybody waits for it.
 
 

@@ -23,8 +23,8 @@ from kalends.schemas.holds import HoldCreate
 from kalends.services.booking import bookings, holds
 from kalends.services.outbox.parties import Party
 from tests.support.books import check_histories
+from tests.support.forked import KALENDS
 from tests.support.organizations import Org, make_org
-from tests.support.server import KALENDS
 from tests.torture.rivals import FIRST, HOUR
 
 

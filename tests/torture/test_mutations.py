@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from kalends import demo
+from tests.support.databases import everyday_on_sqlite
 from tests.support.stations import whole
 from tests.support.tour import Tour, tour
 
@@ -190,7 +191,7 @@ class Mutator:
         return body
 
 
-@pytest.mark.parametrize("many", [200, pytest.param(MANY, marks=pytest.mark.torture)])
+@everyday_on_sqlite("many", everyday=200, torture=MANY, fixture="own_url")
 async def test_no_mutation_is_a_5xx(own_url: str, many: int) -> None:
     async with tour(own_url) as walked:
         await whole(walked)

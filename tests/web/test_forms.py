@@ -68,7 +68,9 @@ async def test_a_field_that_was_sent_twice_is_refused() -> None:
     form = await read("name=a&name=b")
     with pytest.raises(Malformed) as refusal:
         form.text("name")
-    assert refusal.value.details == {"fields": [{"field": "name", "reason": "was sent twice"}]}
+    assert refusal.value.details == {
+        "fields": [{"field": "name", "reason": "was sent twice", "code": "repeated"}]
+    }
 
 
 @pytest.mark.parametrize(

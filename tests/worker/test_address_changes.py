@@ -19,7 +19,7 @@ from kalends.services.leaving import attempts, leases
 from kalends.services.outbox import event_order, event_pages
 from tests.support.answers import refused
 from tests.support.components import value
-from tests.support.desk import APPOINTMENTS
+from tests.support.desk import APPOINTMENTS, by_api
 from tests.support.letters import BASE
 from tests.support.mailbox import Mailbox, Received
 from tests.support.practice import Opening, Practice, practice
@@ -55,7 +55,7 @@ def everything(mail: Received) -> str:
 
 def links_in(mail: Received) -> list[str]:
     lines = mail.part("text/plain").splitlines()
-    return [line.removeprefix(BASE) for line in lines if line.startswith(BASE)]
+    return [by_api(line).removeprefix(BASE) for line in lines if line.startswith(BASE)]
 
 
 async def links(p: Practice) -> int:
@@ -108,7 +108,7 @@ async def test_links_of_before_work_no_longer_and_the_new_one_does(opening: Open
         for mail in await p.mails():
             old += links_in(mail)
         fresh = await p.desk.staff.post(f"{APPOINTMENTS}/{p.id}/manage-link")
-        old.append(fresh.json()["manage_url"].removeprefix(BASE))
+        old.append(by_api(fresh.json()["manage_url"]).removeprefix(BASE))
         await p.change(client_email=NEW)
         assert await links(p) == 0  # at once, whether or not there is a worker
         for link in old:

@@ -12,7 +12,7 @@ from kalends.db.database import Tx
 from kalends.db.tables import appointments, events, manage_links, organizations
 from tests.support.answers import answered, refused
 from tests.support.clients import client_of
-from tests.support.desk import APPOINTMENTS
+from tests.support.desk import APPOINTMENTS, PAGES
 from tests.support.letters import BASE
 from tests.support.mailbox import Mailbox, Received
 from tests.support.organizations import JANE, make_org
@@ -44,7 +44,7 @@ async def linked(p: Practice) -> str:
 
 
 def token_of(mail: Received) -> str:
-    [token] = re.findall(rf"{BASE}{LINKS}/(\S+)\n", mail.part("text/plain"))
+    [token] = re.findall(rf"{BASE}{PAGES}/(\S+)\n", mail.part("text/plain"))
     return str(token)
 
 

@@ -106,7 +106,7 @@ def test_a_client_is_asked_to_confirm_in_every_language(
     message = read(sent(mail))
     assert message["Subject"].startswith(subject)
     assert [each.get_content_type() for each in message.iter_parts()] == ["text/plain", "text/html"]
-    address = f"{BASE}/v1/public/appointments/token"
+    address = f"{BASE}/manage/token"
     for kind in ("text/plain", "text/html"):
         text = part(mail, kind)
         assert re.search(rf"{until}.*2024.*12:30", text)

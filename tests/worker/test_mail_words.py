@@ -1,13 +1,14 @@
 """What mails say, and where their links lead."""
 
+import re
 from datetime import timedelta
 from email.utils import getaddresses
 
 import pytest
 from icalendar import Calendar
 
-from tests.support.answers import refused
-from tests.support.desk import APPOINTMENTS
+from tests.support.answers import answered, refused
+from tests.support.desk import APPOINTMENTS, LINKS, by_api
 from tests.support.letters import BASE, SENDER
 from tests.support.mailbox import Received
 from tests.support.practice import DESK, Opening
@@ -22,7 +23,7 @@ async def test_mails_word_by_word(opening: Opening) -> None:
         await p.ask(client_notes="First visit", answers={"q": "A friend"})
         to_client, to_staff = sorted(await p.mails(), key=lambda mail: mail.recipients == [DESK])
         link = to_client.part("text/plain").splitlines()[-1]
-        assert link.startswith(f"{BASE}/v1/public/appointments/")
+        assert link.startswith(f"{BASE}/manage/")
         assert to_client.subject == f"We have received your request: {ON_THURSDAY}"
         when = ON_THURSDAY.removeprefix("Tax Consultation, ").replace("2:00 PM", "2:00\u202fPM")
         assert to_client.part("text/plain") == (
@@ -216,7 +217,7 @@ def link_in(mail: Received) -> str:
     assert f'<a href="{line}">{line}</a>' in mail.part("text/html")
     [event] = Calendar.from_ical(mail.calendar).events
     assert event["DESCRIPTION"] == line
-    return line.removeprefix(BASE)
+    return by_api(line).removeprefix(BASE)
 
 
 async def test_every_mail_has_a_link_and_earlier_ones_stay_good(opening: Opening) -> None:
@@ -238,7 +239,7 @@ async def test_every_mail_has_a_link_and_earlier_ones_stay_good(opening: Opening
         for link in links:
             refused(await p.desk.client.get(link), 404, "not_found")
         [after] = [mail for mail in await p.mails() if mail.recipients == [JANE]]
-        for link in (link_in(after), fresh.json()["manage_url"].removeprefix(BASE)):
+        for link in (link_in(after), by_api(fresh.json()["manage_url"]).removeprefix(BASE)):
             assert (await p.desk.client.get(link)).json()["appointment"][
                 "start_time"
             ] == "2024-01-28T14:00:00Z"
@@ -251,5 +252,20 @@ async def test_without_a_public_address_there_is_no_link(opening: Opening) -> No
     async with opening(public_url="") as p:
         await p.book()
         [mail] = await p.mails()
-        assert "appointments/" not in mail.part("text/plain") + mail.part("text/html")
+        assert "manage/" not in mail.part("text/plain") + mail.part("text/html")
         assert "DESCRIPTION" not in mail.calendar.decode()
+
+
+@pytest.mark.parametrize("public_url", ["", BASE])
+async def test_links_lead_to_the_organizations_own_pages_if_it_has_some(
+    opening: Opening, public_url: str
+) -> None:
+    async with opening(public_url=public_url) as p:
+        await p.desk.set_organization(manage_url_template="https://clinic.example/mine?t={token}&x=1")
+        await p.book()
+        [mail] = await p.mails()
+        [token] = re.findall(r"https://clinic\.example/mine\?t=(\S+)&x=1\n", mail.part("text/plain"))
+        assert f'href="https://clinic.example/mine?t={token}&amp;x=1"' in mail.part("text/html")
+        [event] = Calendar.from_ical(mail.calendar).events
+        assert event["DESCRIPTION"] == f"https://clinic.example/mine?t={token}&x=1"
+        assert answered(await p.desk.client.get(f"{LINKS}/{token}"), "appointment")["id"] == p.id

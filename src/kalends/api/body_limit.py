@@ -1,5 +1,7 @@
 """The limit of a body's size; and a body that will not come is not waited for."""
 
+from collections.abc import Mapping
+
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,21 +13,23 @@ from kalends.db import patience
 
 class BodyLimit:
     """Pure ASGI: a body whose declared length is too large is refused unread; one that turns out to be, or
-    that ends too early, while it is read.
+    that ends too early, while it is read. Some paths have a limit of their own (`by_path`).
 
     Starlette's own limit answers in plain text, past every handler, and so not in our shape.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, by_path: Mapping[str, int]) -> None:
         self._app = app
         self._limit = limit
+        self._by_path = by_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        limit = self._by_path.get(scope["path"], self._limit)
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdigit() and int(declared) > self._limit:
+        if declared.isdigit() and int(declared) > limit:
             trail_of(scope).refused = errors.BodyTooLarge.code
             await errors.answer(errors.BodyTooLarge(), scope["path"])(scope, receive, send)
             return
@@ -38,7 +42,7 @@ class BodyLimit:
             if ended:
                 return message
             read += len(message.get("body", b""))
-            if read > self._limit:
+            if read > limit:
                 raise HTTPException(413)
             ended = message["type"] == "http.request" and not message.get("more_body", False)
             if not ended and (status := trail_of(scope).cut_off) is not None:

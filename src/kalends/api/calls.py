@@ -22,7 +22,9 @@ from kalends.core.hours import instant
 from kalends.db.aside import aside
 from kalends.db.database import P, T, Tx
 from kalends.schemas.fields import as_moment
+from kalends.schemas.links import manage_url
 from kalends.schemas.wire import Answer
+from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.settings import Settings
 from kalends.shares import Share
 
@@ -96,7 +98,7 @@ class Call(Generic[H]):
 
     def link(self, token: str) -> str:
         """Return the address of a client's link."""
-        return f"{self.base}/v1/public/appointments/{token}"
+        return manage_url(token, self.host.manage_url_template, self.base)
 
 
 def caller_of(request: Request) -> Caller:
@@ -134,9 +136,7 @@ PathId = Annotated[str, Path(min_length=1, pattern=NO_NUL)]
 def only(header: str, values: Sequence[str]) -> str | None:
     """Return the value of a header, or None if it was not sent. Raises Malformed if it was sent twice."""
     if len(values) > 1:
-        raise Malformed(
-            f"Send {header} once at most.", fields=[{"field": header, "reason": "was sent twice"}]
-        )
+        raise malformed([wrong(header, "was sent twice", "repeated")], f"Send {header} once at most.")
     return values[0] if values else None
 
 

@@ -19,6 +19,7 @@ from kalends.db import patience
 from kalends.db.batches import Batches
 from kalends.db.database import P, T, Tx
 from kalends.schemas.wire import Answer
+from kalends.schemas.wrong_fields import WrongField, malformed, sentence_of, wrong
 from kalends.services.outbox import idempotency, parties
 from kalends.services.outbox.idempotency import Ticket
 from kalends.services.outbox.parties import Party
@@ -71,7 +72,7 @@ class Change(Call[H]):
             self.under(key)
         dry_run = request.query_params.getlist("dry_run")
         if len(dry_run) > 1 or not {"true", "false"}.issuperset(dry_run):
-            raise _wrong("dry_run", "must be true or false, and sent once")
+            raise _wrong(wrong("dry_run", "must be true or false, and sent once", "option"))
         self.rehearsed = dry_run == ["true"]
         self._status = 200
         self._keep: Callable[[str], str] = str
@@ -81,7 +82,8 @@ class Change(Call[H]):
     def under(self, key: str) -> Self:
         """Make the change once per Idempotency-Key; forms have it in a field. Raises Malformed."""
         if not re.fullmatch(_KEY, key):
-            raise _wrong("Idempotency-Key", "must have 1 to 255 printable ASCII characters")
+            reason = "must have 1 to 255 printable ASCII characters"
+            raise _wrong(wrong("Idempotency-Key", reason, "characters"))
         self._key = key
         return self
 
@@ -214,8 +216,8 @@ class Change(Call[H]):
         return refusal
 
 
-def _wrong(field: str, reason: str) -> Malformed:
-    return Malformed(f"{field} {reason}.", fields=[{"field": field, "reason": reason}])
+def _wrong(field: WrongField) -> Malformed:
+    return malformed([field], f"{sentence_of(field)}.")
 
 
 async def _fingerprint(request: Request) -> bytes:

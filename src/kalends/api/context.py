@@ -31,6 +31,7 @@ class Context:
     clock: Clock
     callers: Batches[bytes, Caller]
     hosts: Batches[str, Host]
+    front: Batches[str, str]
     links: Batches[bytes, Link]
     feeds: Batches[bytes, FeedLink]
     suggestions: Batches[Wanted, list[str]]

@@ -1,7 +1,5 @@
 """The OpenAPI document for people (`/docs`) and for programs (`/openapi.json`)."""
 
-from urllib.parse import urlsplit
-
 from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.requests import Request
@@ -13,14 +11,6 @@ ASSETS = "/docs/assets"
 ADDRESS = "/openapi.json"
 
 router = APIRouter(include_in_schema=False)
-
-
-@router.get("/")
-async def enter(request: Request) -> Response:
-    """Redirect from the server's bare address to the documentation, on the same host. If the prefix of a
-    proxy is not known, the redirect is relative, so that it is right behind any."""
-    known = urlsplit(context_of(request.scope).settings.public_url).path
-    return Response(status_code=307, headers={"Location": f"{known}/docs" if known else "docs"})
 
 
 @router.get(ADDRESS)

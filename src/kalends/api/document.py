@@ -14,6 +14,7 @@ from kalends.api.errors import WITH_BODY, BodyTooLarge, MissingFields
 from kalends.api.examples import illustrate
 from kalends.api.gate import GUARDED, PUBLIC
 from kalends.api.json_body import made_by
+from kalends.api.picture_body import BINARY
 from kalends.api.plain_schemas import may_be_null, not_null, plain
 from kalends.api.sharing import share
 
@@ -189,6 +190,8 @@ def _refuse_less(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     """Remove the refusals that an operation can't give. Without a body none is malformed, and without a
     required field none is missing."""
     impossible = set()
+    if BINARY in operation.get("requestBody", {}).get("content", {}):
+        return  # the body is no JSON
     if "requestBody" not in operation:
         impossible = {code.code for code in (*WITH_BODY, MissingFields)} - {BodyTooLarge.code}
     elif not _body_of(operation, schemas).get("required"):

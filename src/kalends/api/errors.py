@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -18,7 +17,6 @@ from kalends.schemas.errors import ErrorAnswer
 from kalends.schemas.webhooks import Failure, FailureDetails
 
 RETRY_AFTER_SECONDS = 2
-_BODY = "The body"
 
 
 class MissingFields(errors.Malformed):
@@ -46,7 +44,7 @@ class ForeignPage(errors.Refusal):
 
 
 class BodyTooLarge(errors.Refusal):
-    """The body is larger than 64 KiB."""
+    """The body is larger than 64 KiB, or a logo than 200 KiB."""
 
     code = "body_too_large"
 
@@ -79,6 +77,13 @@ class UnsupportedMediaType(errors.Refusal):
     """The body must be JSON: send `Content-Type: application/json`."""
 
     code = "unsupported_media_type"
+
+
+class NotAPicture(UnsupportedMediaType):
+    """The body must be a PNG, JPEG or WebP picture, sent as `image/png`, `image/jpeg`, `image/webp` or
+    `application/octet-stream`."""
+
+    code = "not_a_picture"
 
 
 class InternalError(errors.Refusal):
@@ -163,28 +168,6 @@ def failure(refusal: errors.Refusal) -> Failure:
     )
 
 
-def from_validation(error: RequestValidationError) -> errors.Refusal:
-    """Return what Pydantic or FastAPI has against the request: the first thing as a sentence, all as
-    details."""
-    problems = error.errors()
-    first = problems[0]
-    kind = first["type"]
-    if kind == "missing_fields":
-        return MissingFields(first["ctx"]["sentence"], fields=_named(first["ctx"]["wrong"]))
-    if kind == "json_invalid":
-        return MalformedJson(f"The body is not valid JSON: {first['ctx']['error']}.")
-    if first["loc"] == ("body",) and kind in ("model_attributes_type", "dict_type", "model_type", "missing"):
-        return MalformedJson("The body must be a JSON object.")
-    if kind == "wrong_names":
-        fields = _named(first["ctx"]["wrong"], first["loc"][1:])
-    else:
-        fields = [{"field": _field(problem["loc"]), "reason": _reason(problem)} for problem in problems[:20]]
-    between = ": " if fields[0]["field"] == _BODY else " "
-    sentence = f"{fields[0]['field']}{between}{fields[0]['reason']}"
-    refusal = errors.InvalidTime if kind == "invalid_time" else errors.Malformed
-    return refusal(sentence, fields=fields)
-
-
 def from_http(error: HTTPException) -> errors.Refusal:
     """Return what Starlette itself refuses: an unknown path, a method, a body over the limit."""
     match error.status_code:
@@ -200,57 +183,10 @@ def from_http(error: HTTPException) -> errors.Refusal:
             return errors.Malformed(str(error.detail))
 
 
-def _named(wrong: Mapping[str, str], within: Sequence[str | int] = ()) -> list[dict[str, str]]:
-    return [
-        {"field": ".".join(map(str, (*within, name))), "reason": reason} for name, reason in wrong.items()
-    ]
-
-
-def _field(location: Sequence[str | int]) -> str:
-    return ".".join(str(part) for part in location[1:]) or _BODY
-
-
-_REASONS = {
-    "missing": "is required",
-    "model_type": "must be an object",
-    "model_attributes_type": "must be an object",
-    "dict_type": "must be an object",
-    "list_type": "must be a list",
-    "string_type": "must be a string",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "too_short": "must have at least {min_length}",
-    "too_long": "must have at most {max_length}",
-    "string_too_short": "must have at least {min_length} characters",
-    "string_too_long": "must have at most {max_length} characters",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-}
-"""What is wrong with a field, in plain words; for other types, Pydantic's own words are used."""
-
-
-def _reason(problem: Mapping[str, Any]) -> str:
-    if (plain := _REASONS.get(problem["type"])) is not None:
-        return plain.format(**problem.get("ctx", {}))
-    message: str = problem["msg"]
-    for opening in ("Input should", "Value should", "String should", "List should"):
-        if message.startswith(opening):
-            return message.removeprefix(opening.partition(" ")[0] + " ")
-    return message[:1].lower() + message[1:]
-
-
 async def on_refusal(request: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, errors.Refusal)
     trail_of(request.scope).refused = refusal.code
     return answer(refusal, request.url.path)
-
-
-async def on_validation(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    return await on_refusal(request, from_validation(error))
 
 
 async def on_http(request: Request, error: Exception) -> Response:
@@ -282,7 +218,6 @@ def _allowed(request: Request, fallback: Mapping[str, str] | None) -> dict[str, 
 
 HANDLERS = {
     errors.Refusal: on_refusal,
-    RequestValidationError: on_validation,
     HTTPException: on_http,
 }
 
@@ -372,6 +307,12 @@ def writing(
     besides those that all such routes read."""
     route = _route(answer, documented(*EVERYWHERE, *WITH_BODY, MissingFields, *refusals, *_ONCE, shape=shape))
     return route | {"openapi_extra": {"parameters": list(reads)}} if reads else route
+
+
+def uploading(answer: type[BaseModel], body: Mapping[str, Any], *refusals: type[errors.Refusal]) -> Route:
+    """Return the keywords of a route that keeps a file. `body` documents it."""
+    route = _route(answer, documented(*EVERYWHERE, BodyTooLarge, *refusals, *_ONCE))
+    return route | {"openapi_extra": {"requestBody": body}}
 
 
 def deleting(answer: type[BaseModel], *refusals: type[errors.Refusal], shape: Shape = plain) -> Route:

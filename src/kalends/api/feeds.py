@@ -24,7 +24,7 @@ from kalends.delivery import calendar_files
 from kalends.ids import digest
 from kalends.schemas.feeds import FeedCreate, FeedsAnswer, NewFeedAnswer
 from kalends.schemas.wire import Deleted
-from kalends.services.booking import booking_page
+from kalends.services.booking import particulars
 from kalends.services.leaving import feeds
 from kalends.services.leaving.feeds import Contents
 
@@ -91,7 +91,14 @@ async def feed(request: Request, token: Annotated[str, Path(max_length=100)]) ->
 
 async def _written(call: Call[Host], link: FeedLink) -> tuple[str, bytes]:
     def file(contents: Contents) -> calendar_files.Feed:
-        return calendar_files.Feed(link.name, link.host.timezone, contents.years, contents.calendars)
+        return calendar_files.Feed(
+            link.name,
+            link.host.timezone,
+            contents.years,
+            contents.calendars,
+            places=contents.places,
+            language=link.host.language,
+        )
 
     contents, parts = await call.db.read(
         feeds.written, link, call.now, lambda contents, some: file(contents).part(some)
@@ -108,8 +115,8 @@ async def _written(call: Call[Host], link: FeedLink) -> tuple[str, bytes]:
 )
 async def appointment(request: Request, visit: ByLink) -> Response:
     """Read an appointment by its client's secret link, for a calendar program."""
-    found = await visit.db.read(booking_page.own, visit.by, visit.now)
-    content = calendar_files.own(found, visit.host.name, visit.timezone)
+    found, told = await visit.db.read(particulars.own, visit.by, visit.now)
+    content = calendar_files.own(found, visit.host.name, visit.timezone, particulars=told)
     tag = _tag(content)
     return _unchanged(tag) if _is_known(request, tag) else _file(tag, content)
 
@@ -118,8 +125,9 @@ def _tag_of(link: FeedLink, contents: Contents) -> str:
     """Return the tag of a feed, which is known before the file is written: everything that the file's bytes
     depend on is in it."""
     host = link.host
-    parts = (VERSION, zone_data.choose(), host.org_id, link.calendar_id, link.name, host.timezone)
-    return _tag(repr((*parts, contents.digest)).encode())
+    words = (link.name, host.timezone, host.language)
+    parts = (VERSION, zone_data.choose(), host.org_id, link.calendar_id, *words, contents.digest)
+    return _tag(repr(parts).encode())
 
 
 def _tag(content: bytes) -> str:

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from kalends.api.errors import MalformedJson, MissingFields, UnsupportedMediaType
 from kalends.core.errors import Malformed
 from kalends.schemas.wire import Request as Body
+from kalends.schemas.wrong_fields import malformed, wrong
 
 DEEPEST = 32
 
@@ -88,11 +89,8 @@ def _must_know(sent: Collection[str], parameters: Collection[str]) -> None:
     near = get_close_matches(name.lower(), parameters, n=1)
     reason = "is no query parameter of this call" + (f"; did you mean {near[0]}?" if near else "")
     known = f"It has {', '.join(parameters)}." if parameters else "It has none."
-    raise Malformed(
-        f"{name} {reason}{'' if near else '.'} {known}",
-        fields=[{"field": name, "reason": reason}],
-        parameters=list(parameters),
-    )
+    sentence = f"{name} {reason}{'' if near else '.'} {known}"
+    raise malformed([wrong(name, reason, "unknown")], sentence, parameters=list(parameters))
 
 
 def _nothing_sent(wanted: Any) -> Malformed:

@@ -17,6 +17,7 @@ from kalends.schemas.public import (
     ClientAppointment,
     ClientAppointmentAnswer,
     Confirmation,
+    Correction,
     Rescheduling,
 )
 from kalends.schemas.queries import DaysByLinkQuery, ExplainByLinkQuery, SlotsByLinkQuery
@@ -34,6 +35,17 @@ async def get(visit: ByLink) -> ClientAppointmentAnswer:
     """Show the appointment."""
     found = await visit.db.read(booking_page.own, visit.by, visit.now)
     return ClientAppointmentAnswer(appointment=ClientAppointment.of(found, visit.host))
+
+
+@router.patch(
+    "/{token}",
+    name="correct",
+    **public_writing(ClientAppointmentAnswer, errors.TooLate, errors.IllegalTransition),
+)
+async def correct(body: Correction, change: WritingByLink) -> Response:
+    """Correct the client's own phone number, notes and answers, until the appointment is over. A field that
+    is not sent stays as it is."""
+    return await change.make(_shown(change), booking_page.correct, change.by, body, change.now)
 
 
 @router.post("/{token}/confirm", **public_writing(ClientAppointmentAnswer, errors.IllegalTransition))

@@ -1,4 +1,4 @@
-"""`/v1/organization` and `/v1/keys`: the key's own organization, and its keys."""
+"""`/v1/organization` and `/v1/keys`: the key's own organization, its logo, and its keys."""
 
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -8,8 +8,9 @@ from starlette.responses import Response
 
 from kalends.api.calls import Call, PathId, Reading, Supervising
 from kalends.api.changes import Administering
-from kalends.api.errors import deleting, reading, writing
+from kalends.api.errors import NotAPicture, deleting, reading, uploading, writing
 from kalends.api.json_body import JsonRoute
+from kalends.api.picture_body import BODY, picture_in
 from kalends.core import errors
 from kalends.core.caller import Caller
 from kalends.db.database import Tx
@@ -26,7 +27,7 @@ from kalends.schemas.organizations import (
     RevokedKeyAnswer,
 )
 from kalends.services.leaving import revocation, webhooks
-from kalends.services.setup import keys, organizations
+from kalends.services.setup import keys, logos, organizations
 
 router = APIRouter(route_class=JsonRoute)
 organization = APIRouter(prefix="/v1/organization", tags=["organization"], route_class=JsonRoute)
@@ -51,6 +52,19 @@ async def change(body: OrganizationChange, change: Administering) -> Response:
         change.now,
         no_links=change.context.no_links,
     )
+
+
+@organization.put("/logo", **uploading(OrganizationAnswer, BODY, NotAPicture))
+async def set_logo(change: Administering) -> Response:
+    """Make a PNG, JPEG or WebP picture the logo. Pages for clients show it, 40 pixels high."""
+    picture = await picture_in(change.request)
+    return await change.make(OrganizationAnswer.of, logos.keep, change.party, picture, change.now)
+
+
+@organization.delete("/logo", **deleting(OrganizationAnswer))
+async def delete_logo(change: Administering) -> Response:
+    """Delete the logo of the organization."""
+    return await change.make(OrganizationAnswer.of, logos.remove, change.party, change.now)
 
 
 @own_keys.get("/current", **reading(CurrentKeyAnswer))

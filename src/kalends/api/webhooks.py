@@ -30,6 +30,7 @@ from kalends.schemas.webhooks import (
     WebhookCreate,
     WebhooksAnswer,
 )
+from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.services.leaving import webhooks
 from kalends.services.outbox import event_order
 
@@ -179,7 +180,7 @@ async def _must_be_public(change: StaffChange, url: str) -> None:
         return
     if not all(is_public(address) for address in found):
         reason = "must not lead to a private, loopback or link-local address"
-        raise errors.Malformed(f"url {reason}", fields=[{"field": "url", "reason": reason}])
+        raise malformed([wrong("url", reason, "private")])
 
 
 def _without_secret(answer: str) -> str:

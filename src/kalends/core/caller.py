@@ -79,7 +79,8 @@ class FeedLink:
 class Caller:
     """An API key, together with what requests need to know of its organization.
 
-    `timezone` is the organization's IANA zone; `hourly_limit` is requests per hour for all its keys together.
+    `timezone` is the organization's IANA zone; `hourly_limit` is requests per hour for all its keys together;
+    `manage_url_template` is where links for its clients lead, if it has pages of its own.
     """
 
     org_id: str
@@ -89,6 +90,7 @@ class Caller:
     timezone: str
     sandbox: bool
     hourly_limit: int
+    manage_url_template: str | None
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None

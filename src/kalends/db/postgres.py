@@ -14,6 +14,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from kalends.core.errors import OutcomeUnknown, Refusal, SchemaOutdated, Unavailable
 from kalends.db import constraints, migrating, patience, troubles
+from kalends.db.compiled import compiled_for
 from kalends.db.database import Overtaken, P, T, Tx
 from kalends.telemetry import Outage
 
@@ -67,6 +68,7 @@ class PostgresDatabase:
             pool_size=pool_size,
             max_overflow=0,
             hide_parameters=True,  # error texts reach the log, where clients' names have no place
+            execution_options={"compiled_cache": compiled_for("postgresql")},
         )
         self._engine = self._async_engine.sync_engine
         self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")

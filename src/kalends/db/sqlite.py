@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from kalends.core.errors import OutcomeUnknown, Refusal, SchemaOutdated, Unavailable
 from kalends.db import constraints, migrating, patience, troubles
+from kalends.db.compiled import compiled_for
 from kalends.db.database import P, T, Tx
 from kalends.telemetry import Outage
 
@@ -298,6 +299,7 @@ def _engine(path: Path, *, begin: str, pool_size: int, wait_seconds: float) -> E
         max_overflow=0,
         hide_parameters=True,  # error texts reach the log, where clients' names have no place
         connect_args={"check_same_thread": False, "timeout": wait_seconds},
+        execution_options={"compiled_cache": compiled_for("sqlite")},
     )
 
     @event.listens_for(engine, "connect")

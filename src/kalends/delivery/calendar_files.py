@@ -6,13 +6,19 @@ from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, Event, Timezone, vCalAddress, vDuration, vText
+from icalendar import Calendar, Event, Timezone, vCalAddress, vDuration, vText, vUri
 
 from kalends.core.lifecycle import CONFIRMATION_EXPIRED, Status
+from kalends.delivery.labels import PHONE, SEE, WHERE, labelled
 from kalends.delivery.mailboxes import mailto
+from kalends.delivery.places import Where, where_of
 from kalends.delivery.plain_text import lines, one_line
 from kalends.delivery.time_zones import spelled_out
 from kalends.schemas.appointments import Appointment
+from kalends.schemas.letters import Particulars
+from kalends.schemas.offered import Location
+from kalends.words.languages import LANGUAGES, language_of
+from kalends.words.sentences import translate as _
 
 PRODUCT = "-//Kalends//Kalends//EN"
 _STATUS: dict[Status, str] = {
@@ -22,6 +28,7 @@ _STATUS: dict[Status, str] = {
     "no_show": "CONFIRMED",
     "cancelled": "CANCELLED",
 }
+_NOTHING = Particulars()
 _REFRESH = timedelta(minutes=15)
 """How often calendar programs are asked to read a feed again."""
 _END = b"END:VCALENDAR\r\n"
@@ -42,13 +49,23 @@ class Feed:
     written a part at a time, since that of a busy practice takes seconds."""
 
     def __init__(
-        self, name: str, zone: str, years: tuple[int, int] | None, calendars: Mapping[str, str] | None = None
+        self,
+        name: str,
+        zone: str,
+        years: tuple[int, int] | None,
+        calendars: Mapping[str, str] | None = None,
+        *,
+        places: Mapping[str, Location] | None = None,
+        language: str | None = None,
     ) -> None:
         """`years` are the first and the last of its appointments. If the names of `calendars` are given, by
-        id, each appointment says whose it is."""
+        id, each appointment says whose it is. `places` are where appointments take place, by the ids of their
+        types, and `language` (a BCP 47 tag; None: English) is in which it says so."""
         self._name = name
         self._place = None if years is None else _place(zone, *years)
         self._whose = calendars or {}
+        self._places = places or {}
+        self._language = language_of(language or LANGUAGES[0])
 
     def part(self, appointments: Iterable[Appointment]) -> bytes:
         """Write some appointments."""
@@ -66,16 +83,25 @@ class Feed:
         summary = f"{appointment.appointment_type.name}: {appointment.client_name}"
         if appointment.calendar_id in self._whose:
             summary += f" – {self._whose[appointment.calendar_id]}"
-        return _event(appointment, summary, _contact(appointment), self._place)
+        place = self._places.get(appointment.appointment_type_id)
+        where = where_of(place, appointment, self._language, to_staff=True)
+        return _event(appointment, summary, _contact(appointment), self._place, where)
 
 
-def own(appointment: Appointment, host: str, zone: str, *, method: str | None = None) -> bytes:
+def own(
+    appointment: Appointment,
+    host: str,
+    zone: str,
+    *,
+    method: str | None = None,
+    particulars: Particulars = _NOTHING,
+) -> bytes:
     """Write what a client's calendar program shows of their appointment with `host`."""
     calendar = _calendar(host)
     if method is not None:
         calendar.add("method", method)
     place = _place_of(zone, appointment)
-    event = _event(appointment, f"{appointment.appointment_type.name}, {host}", None, place)
+    event = _for_client(appointment, host, place, particulars, None)
     return _written(calendar, place, [event])
 
 
@@ -87,13 +113,14 @@ def invitation(
     method: Literal["REQUEST", "CANCEL"],
     organizer: str,
     url: str | None,
+    particulars: Particulars = _NOTHING,
 ) -> bytes:
     """Write the part of a mail that a client's calendar program takes over: it replaces what an earlier mail
     with a lower SEQUENCE said (RFC 5546)."""
     calendar = _calendar(host)
     calendar.add("method", method)
     place = _place_of(zone, appointment)
-    event = _event(appointment, f"{appointment.appointment_type.name}, {host}", url, place)
+    event = _for_client(appointment, host, place, particulars, url)
     sender = vCalAddress(mailto(organizer))
     sender.params["CN"] = vText(one_line(host))
     event.add("organizer", sender)
@@ -116,7 +143,39 @@ def _calendar(name: str) -> Calendar:
     return calendar
 
 
-def _event(appointment: Appointment, summary: str, description: str | None, place: _Place | None) -> Event:
+def _for_client(
+    appointment: Appointment, host: str, place: _Place | None, particulars: Particulars, url: str | None
+) -> Event:
+    summary = f"{appointment.appointment_type.name}, {host}"
+    language = language_of(appointment.client_language)
+    where = where_of(particulars.place, appointment, language)
+    about = url if appointment.status == "cancelled" else _description(particulars, where, url, language)
+    return _event(appointment, summary, about, place, where)
+
+
+def _description(particulars: Particulars, where: Where | None, url: str | None, language: str) -> str | None:
+    """Return what to know beforehand, and links to click on: not every program shows where it takes place."""
+    known = []
+    if where is not None and where.link is not None:
+        known.append(labelled(language, WHERE, where.link))
+    if particulars.text is not None:
+        known.append(particulars.text)
+    if particulars.phone is not None:
+        known.append(labelled(language, PHONE, particulars.phone))
+    if not known:
+        return url
+    if url is not None:
+        known.append(f"{_(language, SEE)}\n{url}")
+    return "\n\n".join(known)
+
+
+def _event(
+    appointment: Appointment,
+    summary: str,
+    description: str | None,
+    place: _Place | None,
+    where: Where | None,
+) -> Event:
     """Return an event that does not depend on the time of writing: the same appointment, the same bytes."""
     event = Event()
     event.add("uid", f"{appointment.id}@kalends")
@@ -134,6 +193,10 @@ def _event(appointment: Appointment, summary: str, description: str | None, plac
             event.add("comment", lines(reason))
     if description:
         event.add("description", lines(description))
+    if where is not None and appointment.status != "cancelled":
+        event.add("location", one_line(where.in_one_line))
+        if where.link is not None:  # RFC 7986, section 5.11
+            event.add("conference", vUri(where.link), parameters={"VALUE": "URI"})
     return event
 
 

@@ -6,19 +6,23 @@ from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP, Policy
 from email.utils import format_datetime, make_msgid, quote
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from kalends.delivery import calendar_files
+from kalends.delivery.labels import SEE, label
 from kalends.delivery.mailboxes import deliverable, in_ascii
+from kalends.delivery.places import where_of
 from kalends.delivery.plain_text import lines, one_line
 from kalends.schemas.appointments import QuestionAnswer
 from kalends.schemas.letters import Letter
+from kalends.schemas.links import manage_url
 from kalends.words.dates import moment_in_words
 from kalends.words.languages import language_of, locale_of
+from kalends.words.sentences import marked
 from kalends.words.sentences import translate as _
 
 _HERE = Path(__file__).parent
@@ -57,6 +61,8 @@ _OPENINGS = {
 """The first words to a client, after the salutation: a paragraph each."""
 _LINKS = {"asked": "See, confirm or cancel it here:"}
 _LINK = "See, move or cancel it here:"
+_TOO_LATE = marked("To move or cancel it, please get in touch with us: {contact}")
+_CONTACT = marked("You can reach us at: {contact}")
 _STAFF_SUBJECTS = {
     "confirmed": "Booked: {what}",
     "requested": "To be confirmed: {what}",
@@ -65,16 +71,15 @@ _STAFF_SUBJECTS = {
     "expired": "Not confirmed in time: {what}",
 }
 _CHECKED = {True: "Yes", False: "No"}
-_LABEL = "{label}:"
 
 
 def written(letter: Letter, sender: str, now: datetime, base: str) -> EmailMessage:
     """Write a mail from `sender`. `base` is the server's address, where links lead, if it is known."""
     language, sender = language_of(letter.language), in_ascii(sender)
     recipient = deliverable(letter.address)
-    link = f"{base}/v1/public/appointments/{letter.link}" if base and letter.link else None
+    link = _link(letter, base)
     subjects = _STAFF_SUBJECTS if letter.to_staff else _SUBJECTS
-    shown = _shown(letter, language) | {"link": link}
+    shown = _shown(letter, language, link)
     template = "staff" if letter.to_staff else "client"
     subject = _(language, subjects[letter.occasion]).format(what=f"{shown['what']}, {shown['when']}")
     mail = EmailMessage(policy=SMTP)
@@ -110,14 +115,22 @@ def trial(address: str, host: str, sender: str, now: datetime) -> EmailMessage:
     return mail
 
 
-def _shown(letter: Letter, language: str) -> dict[str, Any]:
+def _link(letter: Letter, base: str) -> str | None:
+    """Return where the client's own link leads; None if there is none, or nobody knows."""
+    if letter.link is None or not (base or letter.link_template):
+        return None
+    return manage_url(letter.link, letter.link_template, base)
+
+
+def _shown(letter: Letter, language: str, link: str | None) -> dict[str, Any]:
     """Return what templates show. What people typed is in one line, or in the lines that are quoted."""
     about, locale, occasion = letter.appointment, locale_of(letter.language), letter.occasion
 
     def when(instant: datetime | None) -> str | None:
         return None if instant is None else moment_in_words(instant, letter.timezone, locale)
 
-    until = when(about.expires_at)
+    until, told = when(about.expires_at), letter.particulars
+    contact = _contact(letter, language, has_link=link is not None)
     return {
         "language": language,
         "opening": [_(language, each).format(until=until) for each in _OPENINGS[occasion]],
@@ -127,6 +140,9 @@ def _shown(letter: Letter, language: str) -> dict[str, Any]:
         "color": about.appointment_type.color,
         "when": when(about.start_time),
         "before": when(letter.before) if letter.to_staff or occasion in _WITH_BEFORE else None,
+        "where": where_of(told.place, about, language, to_staff=letter.to_staff),
+        "host_phone": None if contact else one_line(told.phone or ""),
+        "text": _quoted(told.text),
         "confirm_by": until if occasion == "requested" else None,
         "reason": _quoted(calendar_files.reason_of(about)),
         "client": one_line(about.client_name),
@@ -135,8 +151,20 @@ def _shown(letter: Letter, language: str) -> dict[str, Any]:
         "notes": _quoted(about.client_notes),
         "answers": [(one_line(each.label), _quoted(_given(each, language))) for each in about.answers],
         "id": about.id,
-        "link_label": _(language, _LINKS.get(occasion, _LINK)),
+        "link": link,
+        "link_label": _(language, _LINKS.get(occasion, _LINK if letter.changeable else SEE)),
+        "contact": contact,
     }
+
+
+def _contact(letter: Letter, language: str, *, has_link: bool) -> str | None:
+    """Return how to reach the organization, for those whom no link helps: if it can't be moved or cancelled
+    by one, or is gone. Returns None if that is not known."""
+    gone = letter.occasion in _GONE
+    known = [one_line(each) for each in (letter.particulars.phone, letter.particulars.email) if each]
+    if not known or (has_link and letter.changeable and not gone):
+        return None
+    return _(language, _CONTACT if gone else _TOO_LATE).format(contact=", ".join(known))
 
 
 def _quoted(text: str | None) -> list[str]:
@@ -160,6 +188,7 @@ def _attach_calendar(
         method=method,
         organizer=sender,
         url=link,
+        particulars=letter.particulars,
     )
     mail.add_alternative(
         file.decode(), subtype="calendar", params={"method": method, "name": "appointment.ics"}
@@ -221,7 +250,5 @@ def _environment(language: str) -> Environment:
         keep_trailing_newline=True,
     )
     environment.globals["_"] = lambda sentence: _(language, sentence)
-    environment.globals["label"] = lambda text: (
-        text if text.endswith((":", "?")) else _(language, _LABEL).format(label=text)
-    )
+    environment.globals["label"] = partial(label, language)
     return environment

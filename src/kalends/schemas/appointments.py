@@ -32,9 +32,11 @@ Maker = Annotated[
 
 def _answers(value: Any) -> Any:
     if not isinstance(value, dict | list | None):
-        raise PydanticCustomError("answers", "must be an object by the questions' ids, or a list")
+        raise PydanticCustomError("dict_or_list", "must be an object by the questions' ids, or a list")
     if value is not None and len(value) > _MOST_ANSWERS:
-        raise PydanticCustomError("answers", "must have at most {most} answers", {"most": _MOST_ANSWERS})
+        raise PydanticCustomError(
+            "too_many", "must have at most {max_length} answers", {"max_length": _MOST_ANSWERS}
+        )
     return value
 
 

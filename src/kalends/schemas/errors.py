@@ -1,10 +1,11 @@
 """The shape of every refusal (`error` is the contract's; `code` and `details` are ours)."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from kalends.schemas.wire import Answer
+from kalends.schemas.wrong_fields import SCHEMA
 
 
 class ErrorAnswer(Answer):
@@ -12,4 +13,6 @@ class ErrorAnswer(Answer):
 
     error: str = Field(description="A sentence a person can act on.")
     code: str = Field(description="Stable, for programs. All codes: docs/errors.md.")
-    details: dict[str, Any] = Field(description="More for programs than the sentence says.")
+    details: Annotated[dict[str, Any], WithJsonSchema(dict(SCHEMA))] = Field(
+        description="More for programs than the sentence says."
+    )

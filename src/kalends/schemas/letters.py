@@ -5,16 +5,32 @@ from datetime import datetime
 from typing import Literal
 
 from kalends.schemas.appointments import Appointment
+from kalends.schemas.offered import Location
 
 Occasion = Literal["asked", "confirmed", "requested", "moved", "cancelled", "expired", "former", "reminder"]
 """`asked`: the client has to confirm the booking first. `former`: to the client's former address."""
 
 
 @dataclass(frozen=True, slots=True)
+class Particulars:
+    """What an appointment's type and organization say about it. `place` is where it takes place, with the
+    organization's address filled in; `text` is what clients read once it is confirmed; `phone` and `email`
+    are how they reach the organization. If it is `in_person`, its times are in the organization's zone."""
+
+    place: Location | None = None
+    in_person: bool = False
+    text: str | None = None
+    phone: str | None = None
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """A mail about an appointment: to its client, or to staff (`to_staff`). `reply_to` is the other side's
     address, if known. `language` is a BCP 47 tag, `timezone` an IANA name. `before` is when an appointment
-    that was moved began. `link` is the token of the client's own link."""
+    that was moved began. `link` is the token of the client's own link, `link_template` where it leads if the
+    organization has pages of its own, and `changeable` whether it still serves to move or cancel the
+    appointment."""
 
     id: str
     occasion: Occasion
@@ -28,3 +44,6 @@ class Letter:
     before: datetime | None
     link: str | None
     reply_to: str | None = None
+    link_template: str | None = None
+    particulars: Particulars = Particulars()
+    changeable: bool = True

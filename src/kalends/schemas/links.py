@@ -29,6 +29,12 @@ def web_address(value: str) -> str:
     return value
 
 
+def manage_url(token: str, template: str | None, base: str) -> str:
+    """Return where a client's link leads: to the organization's own pages, if it has a template of their
+    address, else to the page of the server at `base`."""
+    return (template or f"{base}/manage/{TOKEN}").replace(TOKEN, token)
+
+
 def _template(value: str) -> str:
     if value.count(TOKEN) != 1:
         raise PydanticCustomError("url", "must contain {token} once", {"token": TOKEN})

@@ -4,13 +4,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from kalends.core.caller import Host
 from kalends.core.lifecycle import Status, latest_change
 from kalends.schemas.appointment_types import BookingQuestion, Contact
 from kalends.schemas.appointments import (
+    Answers,
     Appointment,
     AppointmentChange,
     AppointmentCreate,
@@ -18,9 +26,11 @@ from kalends.schemas.appointments import (
     QuestionAnswer,
     TypeSummary,
 )
-from kalends.schemas.fields import Id, Moment, Notes, Zone
+from kalends.schemas.fields import Id, Moment, Notes, Phone, Zone
 from kalends.schemas.offered import Location, Price
-from kalends.schemas.wire import Answer, Request
+from kalends.schemas.wire import UNSENT, Answer, Change, Request, again, is_missing
+
+_CONTACTS = ("client_email", "client_phone")
 
 
 class HostSummary(Answer):
@@ -119,11 +129,21 @@ class ClientBooking(Booking):
     )
     hold_id: Id | None = Field(default=None, description="Books the time of this hold.")
 
-    @model_validator(mode="after")
-    def _can_be_reached(self) -> Self:
-        if self.client_email is None and self.client_phone is None:
-            raise PydanticCustomError("contact", "client_email or client_phone is required")
-        return self
+    @model_validator(mode="wrap")
+    @classmethod
+    def _can_be_reached(cls, body: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Refuse a booking without an address and a number, together with what else is wrong."""
+        nobody = PydanticCustomError("contact", "client_email or client_phone is required")
+        try:
+            wish = handler(body)
+        except ValidationError as error:
+            if not isinstance(body, Mapping) or any(not is_missing(body.get(each)) for each in _CONTACTS):
+                raise
+            lacking = InitErrorDetails(type=nobody, loc=(), input=body)
+            raise ValidationError.from_exception_data(cls.__name__, [*again(error), lacking]) from None
+        if wish.client_email is None and wish.client_phone is None:
+            raise nobody
+        return wish
 
 
 class Confirmation(Request):
@@ -156,6 +176,39 @@ class Rescheduling(Request):
         return (Appointment, AppointmentChange, ClientAppointment)
 
     start_time: Moment
+
+
+_STAYS = "it stays as it was booked; please get in touch with the organization"
+_AT_ITS_OWN_PATH = "moving and cancelling have calls of their own, POST …/reschedule and POST …/cancel"
+
+
+class Correction(Change):
+    """What a client corrects: only what is sent changes, and null removes it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"client_phone": "+1 234 567 890", "client_notes": "By car."}]}
+    )
+    why_not: ClassVar[Mapping[str, str]] = {
+        "client_name": _STAYS,
+        "client_email": f"mails with secret links go there, so {_STAYS}",
+        "appointment_type_id": "cancel the appointment and book another",
+        "start_time": _AT_ITS_OWN_PATH,
+        "status": _AT_ITS_OWN_PATH,
+    }
+
+    @classmethod
+    def known(cls) -> Sequence[type[BaseModel] | str]:
+        return (Appointment, AppointmentChange, ClientAppointment)
+
+    client_phone: Phone = Field(
+        default=UNSENT, description="It can be removed only if there is an e-mail address."
+    )
+    client_notes: Notes = UNSENT
+    answers: Answers = Field(
+        default=UNSENT,
+        description="By the question's id: only what is sent changes, and null removes an answer that is not "
+        "required; or the whole list, as the appointment shows it.",
+    )
 
 
 class ClientAppointment(Answer):

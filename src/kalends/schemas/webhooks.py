@@ -14,6 +14,7 @@ from kalends.schemas.appointments import Maker
 from kalends.schemas.fields import Moment, Name
 from kalends.schemas.links import web_address
 from kalends.schemas.wire import UNSENT, Answer, Change, Request
+from kalends.schemas.wrong_fields import SCHEMA
 
 
 def _url(value: str) -> str:
@@ -245,4 +246,4 @@ class FailureDetails(Answer):
 
     code: str
     message: str
-    details: dict[str, Any]
+    details: Annotated[dict[str, Any], WithJsonSchema(dict(SCHEMA))]

@@ -1,23 +1,31 @@
 """What every message has in common."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from functools import cache
 from typing import Any, ClassVar, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, PrivateAttr, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from kalends.core.errors import Malformed
 from kalends.core.hours import instant
 from kalends.core.text import is_blank
 from kalends.schemas.fields import as_moment
+from kalends.schemas.wrong_fields import WrongField, malformed, wrong
 
 _MEANWHILE = "it was changed since it was read; read it again, or send only what is to change"
 _STAMPS = ("version", "updated_at", "updatedAt")
 """Fields that grow with every change: a client that read the thing before sends an earlier value."""
 _WHY_UNCHANGEABLE = {"id": "it names another one than is to be changed"} | dict.fromkeys(_STAMPS, _MEANWHILE)
 _ELSEWHERE = "dry_run"
-_DRY_RUN = "is a query parameter: ?dry_run=true"
+_DRY_RUN = wrong(_ELSEWHERE, "is a query parameter: ?dry_run=true", "unknown")
 UNSENT: Any = None
 """The default of a field that stays as it is unless it is sent; `Request.sent` has those that were."""
 
@@ -64,30 +72,37 @@ class Request(BaseModel):
         """Return the fields that the client sent, null ones included."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _says_what_it_means(cls, body: Any) -> Any:
-        """Refuse missing fields before anything else, null and blank ones among them, then wrong names."""
+    def _says_what_it_means(cls, body: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Refuse missing fields before anything else, null and blank ones among them, then wrong names; what
+        else is wrong is named with them."""
         if not isinstance(body, Mapping):
-            return body
-        missing = [name for name in cls.must_have if _is_missing(body.get(name))]
+            return handler(body)
+        missing = [name for name in cls.must_have if is_missing(body.get(name))]
         strays = body.keys() - _settable(cls)
-        if not (missing or strays):
-            return body
+        if (missing or strays) and (graver := cls._against_names(missing, strays)) is not None:
+            first = InitErrorDetails(type=graver, loc=(), input=body)
+            raise ValidationError.from_exception_data(
+                cls.__name__, [first, *_besides(handler, body, missing)]
+            )
+        return handler(body)
+
+    @classmethod
+    def _against_names(cls, missing: Sequence[str], strays: Set[str]) -> PydanticCustomError | None:
         if _ELSEWHERE in strays:  # it would be done for real
-            raise PydanticCustomError("wrong_names", "has wrong names", {"wrong": {_ELSEWHERE: _DRY_RUN}})
+            return PydanticCustomError("wrong_names", "has wrong names", {"wrong": [_DRY_RUN]})
         meant = {name: right for name in strays if (right := _meant(cls, name)) is not None}
         if missing:
-            wrong = dict.fromkeys(missing, "is required") | _misspelt(meant)
-            raise PydanticCustomError(
-                "missing_fields", "{sentence}", {"sentence": cls.required_sentence(), "wrong": wrong}
-            )
+            found = [wrong(name, "is required", "required") for name in missing] + _misspelt(meant)
+            sentence = cls.required_sentence()
+            return PydanticCustomError("missing_fields", "{sentence}", {"sentence": sentence, "wrong": found})
         if meant:
-            raise PydanticCustomError("wrong_names", "has wrong names", {"wrong": _misspelt(meant)})
+            return PydanticCustomError("wrong_names", "has wrong names", {"wrong": _misspelt(meant)})
         if cls.refuses and (refused := strays & _known(cls)):
-            wrong = {name: cls.refusal_of(name) for name in sorted(refused)}
-            raise PydanticCustomError("wrong_names", "has wrong names", {"wrong": wrong})
-        return body
+            found = [wrong(name, cls.refusal_of(name), "read_only") for name in sorted(refused)]
+            return PydanticCustomError("wrong_names", "has wrong names", {"wrong": found})
+        return None
 
     @classmethod
     def required_sentence(cls) -> str:
@@ -132,14 +147,13 @@ class Change(Request):
         if not self._shown:
             return
         values = [each.model_dump(mode="json", by_alias=True) for each in shown]
-        wrong = {
-            within + name: self.refusal_of(name)
+        found = [
+            wrong(within + name, self.refusal_of(name), "read_only")
             for name, value in self._shown.items()
             if name not in self.moves and not any(_fits(name, value, each.get(name), zone) for each in values)
-        }
-        if wrong:
-            fields = [{"field": name, "reason": reason} for name, reason in wrong.items()]
-            raise Malformed(f"{fields[0]['field']} {fields[0]['reason']}", fields=fields)
+        ]
+        if found:
+            raise malformed(found)
 
 
 def _fits(name: str, sent: Any, present: Any, zone: str) -> bool:
@@ -202,15 +216,43 @@ def _meant(cls: type[Request], name: str) -> str | None:
     return None if right == name else right
 
 
-def _misspelt(meant: Mapping[str, str]) -> dict[str, str]:
-    return {name: f"is not known here; did you mean {meant[name]}?" for name in sorted(meant)}
+def _misspelt(meant: Mapping[str, str]) -> list[WrongField]:
+    return [
+        wrong(name, f"is not known here; did you mean {meant[name]}?", "unknown") for name in sorted(meant)
+    ]
+
+
+def _besides(
+    handler: ModelWrapValidatorHandler[Any], body: Any, named: Collection[str]
+) -> list[InitErrorDetails]:
+    """Return what is wrong with a body besides the fields that were `named`."""
+    try:
+        handler(body)
+    except ValidationError as error:
+        return again(error, named)
+    return []
+
+
+def again(error: ValidationError, named: Collection[str] = ()) -> list[InitErrorDetails]:
+    """Return what Pydantic found wrong, for an error that lists more, but for the fields that were
+    `named`."""
+    return [
+        InitErrorDetails(
+            type=PydanticCustomError(each["type"], each["msg"], each.get("ctx", {})),
+            loc=each["loc"],
+            input=each["input"],
+        )
+        for each in error.errors(include_url=False)
+        if each["loc"][:1] not in {(name,) for name in named}
+    ]
 
 
 def _plain(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Return whether a value says nothing: null, or blank."""
     return value is None or (isinstance(value, str) and is_blank(value))
 
 

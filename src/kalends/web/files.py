@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from kalends.api.visits import Visiting
 from kalends.core.errors import NotFound
+from kalends.services.setup import logos
 from kalends.web.assets import Asset, assets, by_address
 from kalends.web.themes import color_of, theme, version
 from kalends.web.visits import SLUG
@@ -45,6 +46,16 @@ async def theme_of(visit: Visiting, v: str = "") -> Response:
     color = color_of(visit.host)
     kept = _FOR_EVER if v == version(color) else "no-cache"
     return Response(theme(color), headers={"Cache-Control": kept}, media_type="text/css")
+
+
+@router.get(f"/{SLUG}/logo")
+async def logo_of(visit: Visiting, v: str = "") -> Response:
+    """Return an organization's logo. The address that pages use changes with the picture (`v`)."""
+    logo = await visit.db.read_one(logos.find, visit.org_id)
+    headers = {"Cache-Control": _FOR_EVER if v == logo.digest else "no-cache"}
+    if not visit.host.indexing:
+        headers["X-Robots-Tag"] = "noindex"
+    return Response(logo.content, headers=headers, media_type=logo.media_type)
 
 
 def _file(asset: Asset, kept: str) -> Response:

@@ -3,15 +3,20 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from kalends.api.errors import UnsupportedMediaType
+from kalends.api.validation import from_validation
 from kalends.core.errors import Malformed
 from kalends.schemas.appointment_types import BookingQuestion
+from kalends.schemas.wrong_fields import malformed, wrong
 
+M = TypeVar("M", bound=BaseModel)
 MEDIA_TYPE = "application/x-www-form-urlencoded"
 MOST_FIELDS = 200
 """A form has at most a hundred questions, and some fields of its own."""
@@ -32,9 +37,7 @@ class Form:
         it would not be clear which counts."""
         sent = self.fields.get(name, ())
         if len(sent) > 1:
-            raise Malformed(
-                f"{name[:100]} was sent twice.", fields=[{"field": name[:100], "reason": "was sent twice"}]
-            )
+            raise malformed([wrong(name[:100], "was sent twice", "repeated")])
         return sent[0] if sent else ""
 
     def all(self, name: str) -> Sequence[str]:
@@ -82,6 +85,15 @@ async def form_of(request: Request) -> Form:
     for name, value in pairs:
         fields.setdefault(name, []).append(value.replace("\r\n", "\n"))
     return Form(fields)
+
+
+def validated(kind: type[M], sent: Mapping[str, Any]) -> M:
+    """Return what a form says as the API takes it. Raises Malformed with everything that is wrong."""
+    try:
+        return kind.model_validate(sent)
+    except ValidationError as error:
+        located = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+        raise from_validation(RequestValidationError(located)) from None
 
 
 def _number(typed: str) -> int | float | str:

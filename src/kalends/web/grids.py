@@ -23,10 +23,12 @@ _PARTS = {"morning": marked("Morning"), "afternoon": marked("Afternoon"), "eveni
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """A start: what forms send of it, and what its reader sees."""
+    """A start: what forms send of it, and what its reader sees. It `is_own` if what is to be moved begins
+    then."""
 
     value: str
     shown: str
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +41,28 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A day in the grid. It has an `href` if something is free."""
+    """A day in the grid. It has an `href` if something is free, and `is_own` if what is to be moved begins on
+    it."""
 
     date: date
     label: str
     href: str | None
     is_chosen: bool
     is_today: bool
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
     """A month for its reader, who sees it on a page with parameters `month` and `date`. `horizon` is how many
-    days ahead can be booked, if that is limited."""
+    days ahead can be booked, if that is limited. `own` is when an appointment begins that is to be moved."""
 
     month: Month
     zone: str
     reader: Reader
     now: datetime
     horizon: int | None
+    own: datetime | None = None
 
     @property
     def title(self) -> str:
@@ -123,7 +128,7 @@ class Grid:
         return [
             Part(
                 self.reader.say(_PARTS[name]),
-                [Time(stamp(start), self.reader.time(when)) for when, start in times],
+                [Time(stamp(start), self.reader.time(when), start == self.own) for when, start in times],
             )
             for name, times in groupby(local, lambda each: dates.part_of_day(each[0]))
         ]
@@ -138,7 +143,10 @@ class Grid:
         words = self.reader.long_day(day)
         label = self.reader.say(_COUNTED[free == 1]).format(day=words, count=free) if free else words
         is_today = day == day_of(self.now, self.zone)
-        return Cell(day, label, self._day(day) if free else None, day == self.month.day, is_today)
+        is_own = self.own is not None and day == day_of(self.own, self.zone)
+        if is_own:
+            label = f"{label} ({self.reader.say(_OWN)})"
+        return Cell(day, label, self._day(day) if free else None, day == self.month.day, is_today, is_own)
 
     def _day(self, day: date) -> str:
         return self.reader.here(month=None, date=day.isoformat())
@@ -157,6 +165,7 @@ class Grid:
             return latest
 
 
+_OWN = marked("your appointment")
 _COUNTED = {True: marked("{day}, {count} time free"), False: marked("{day}, {count} times free")}
 
 

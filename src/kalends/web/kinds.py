@@ -57,6 +57,11 @@ class Kind:
         return self._texts.description or self.type_.description or ""
 
     @property
+    def confirmation_text(self) -> str | None:
+        """What is to be known once it is booked, in lines."""
+        return self._texts.confirmation_text or self.type_.confirmation_text
+
+    @property
     def length(self) -> str:
         """How long it takes: `60 min`."""
         return self.reader.length(self.type_.duration_minutes)

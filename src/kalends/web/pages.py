@@ -1,7 +1,7 @@
 """Templates, and the answers made from them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -54,17 +54,20 @@ def render(
     embedders: Iterable[str] = (),
     **what: Any,
 ) -> Response:
-    """Return a page from a template, in its reader's language. Templates know `reader`, `about`, `site` and
-    `what`; `_` gives sentences, and `asset` the address of a file. Pages of the origins `embedders` may
-    embed it."""
+    """Return a page from a template, in its reader's language. Templates know `reader`, `about`, `site`,
+    `embedders` and `what`; `_` gives sentences, and `asset` the address of a file. Pages of the origins
+    `embedders` may embed it, if it was asked for as a part of another page; then search engines don't keep
+    it."""
     text = environment(reader.language).get_template(template)
     tag = _tag(reader)
     headers = {"Content-Language": tag, "Vary": "Accept-Language"}
+    embedders = tuple(embedders) if reader.is_embedded else ()
+    about = replace(about, indexed=about.indexed and not reader.is_embedded)
     if not about.indexed:
         headers["X-Robots-Tag"] = "noindex"
     if (allowed := policy(embedders)) != policy():
         headers["Content-Security-Policy"] = allowed
-    shown = text.render(reader=reader, about=about, site=site, **what)
+    shown = text.render(reader=reader, about=about, site=site, embedders=embedders, **what)
     return Response(shown, status, headers, media_type="text/html")
 
 

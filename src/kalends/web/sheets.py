@@ -8,7 +8,7 @@ from typing import Any
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from kalends.api.errors import from_validation
+from kalends.api.validation import from_validation
 from kalends.core.errors import Malformed
 from kalends.schemas.answers import answered
 from kalends.schemas.public import ClientBooking
@@ -129,7 +129,7 @@ class Sheet:
         reader = self.kind.reader
         found: dict[str, str] = {}
         for entry in refusal.details.get("fields", ()):
-            found.setdefault(_name_of(entry["field"]), problems.of_field(entry, reader))
+            found.setdefault(name_of(entry["field"]), problems.of_field(entry, reader))
         return replace(self, problems=found, alert=reader.say("Please check what you entered."))
 
     @property
@@ -145,7 +145,7 @@ class Sheet:
         return wrong
 
 
-def _name_of(stored: str) -> str:
+def name_of(stored: str) -> str:
     """Return the name of the field in the form that is stored under another."""
     if stored.startswith("answers."):
         return ANSWER + stored.removeprefix("answers.")

@@ -1,7 +1,7 @@
 """Which language people read, and how their country writes it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from babel import Locale, UnknownLocaleError
 
@@ -14,12 +14,18 @@ _TAG = re.compile(r"[a-z]{1,8}(?:-[a-z0-9]{1,8})*", re.IGNORECASE)
 
 
 def known_language(tag: str) -> str | None:
-    """Return the language that is written here for a BCP 47 tag, by lookup (RFC 4647, section 3.4): the tag
-    is shortened until it matches. Returns None if nothing does."""
+    """Return the language that is written here for a BCP 47 tag; None if there is none."""
+    return nearest(tag, LANGUAGES)
+
+
+def nearest(tag: str, among: Iterable[str]) -> str | None:
+    """Return which of some tags serves a BCP 47 tag, by lookup (RFC 4647, section 3.4): the tag is shortened
+    until it matches. Returns None if nothing does."""
+    known = {each.lower(): each for each in among}
     parts = tag.lower().split("-")
     while parts:
-        if "-".join(parts) in LANGUAGES:
-            return "-".join(parts)
+        if (found := known.get("-".join(parts))) is not None:
+            return found
         parts.pop()
     return None
 

@@ -1,23 +1,29 @@
 """What clients do for themselves: look, hold, book, and later cancel or move."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from kalends.core.caller import Host, Link, Visitor
-from kalends.core.errors import Malformed, TooLate
+from kalends.core.errors import IllegalTransition, TooLate
 from kalends.core.hours import stamp
 from kalends.db.database import AnyRow, Tx
-from kalends.schemas.answers import answered
-from kalends.schemas.appointments import Appointment, AppointmentChange
+from kalends.schemas.answers import judged, judged_again
+from kalends.schemas.appointments import Appointment, AppointmentChange, QuestionAnswer
 from kalends.schemas.days import DaysAnswer
 from kalends.schemas.holds import ClientHoldCreate, Hold
 from kalends.schemas.public import (
     Cancellation,
+    ClientAppointment,
     ClientBooking,
+    Correction,
     Rescheduling,
     changeable_until,
 )
 from kalends.schemas.queries import DaysByLinkQuery, ExplainByLinkQuery, SlotsByLinkQuery
 from kalends.schemas.slots import Explanation
+from kalends.schemas.wire import is_missing
+from kalends.schemas.wrong_fields import WrongField, malformed, wrong
 from kalends.services.booking import (
     appointment_changes,
     appointments,
@@ -56,12 +62,11 @@ def book(
     `bookings.book` raise.
     """
     type_ = public_types.offered(tx, host, wish.appointment_type_id, wish.calendar_id)
-    public_types.must_be_reached(type_, wish.client_email, wish.client_phone)
-    answers = answered(offers.questions_of(type_), wish.answers)
+    answers, unfit = judged(offers.questions_of(type_), wish.answers)
     by_mail = host.clients_confirm_by_mail
-    if by_mail and wish.client_email is None:
-        reason = "is required, since the booking has to be confirmed by mail"
-        raise Malformed(f"client_email {reason}", fields=[{"field": "client_email", "reason": reason}])
+    unreached = _out_of_reach(host, type_.contact, wish.client_email, wish.client_phone)
+    if found := unreached + unfit:
+        raise malformed(found)
     client_limits.of_client(tx, host, type_, wish.client_email, wish.client_phone, now)
     if by_mail:
         client_limits.of_address(tx, host, visitor, now, besides=wish.hold_id)
@@ -77,6 +82,18 @@ def book(
         asked_from=asked_from,
     )
     return booked, None if by_mail else manage_links.issue(tx, host.org_id, booked.id, now)
+
+
+def wrong_besides(tx: Tx, host: Host, body: Mapping[str, Any]) -> list[WrongField]:
+    """Return what is wrong with the body of a client's booking besides what its schema says: what the
+    organization and the type ask for."""
+    type_ = offers.type_asked(tx, host.org_id, body.get("appointment_type_id"))
+    contact = "either" if type_ is None else type_.contact
+    found = _out_of_reach(host, contact, body.get("client_email"), body.get("client_phone"))
+    given = body.get("answers", {})
+    if type_ is None or not isinstance(given, Mapping):
+        return found
+    return found + judged(offers.questions_of(type_), given)[1]
 
 
 def own(tx: Tx, link: Link, now: datetime) -> Appointment:
@@ -125,22 +142,24 @@ def reschedule(tx: Tx, link: Link, wish: Rescheduling, now: datetime) -> Appoint
 def free_slots(tx: Tx, link: Link, query: SlotsByLinkQuery, now: datetime) -> str:
     """Return every start to which `reschedule` would move the appointment, as `slots.found` does. Raises
     TooLate, IllegalTransition, and what that raises."""
-    return slots.found(tx, _search(tx, link, now), link.host.timezone, query, naming=False)
+    return slots.found(tx, search(tx, link, now), link.host.timezone, query, naming=False)
 
 
 def free_days(tx: Tx, link: Link, query: DaysByLinkQuery, now: datetime) -> DaysAnswer:
     """Return on which days there are such starts, as `days.found` does. Raises TooLate, IllegalTransition,
     and what that raises."""
-    return days.found(tx, _search(tx, link, now), link.host.timezone, query)
+    return days.found(tx, search(tx, link, now), link.host.timezone, query)
 
 
 def explain(tx: Tx, link: Link, query: ExplainByLinkQuery, now: datetime) -> Explanation:
     """Return whether `reschedule` would move the appointment to a start, as `slots.explained` does. Raises
     TooLate, IllegalTransition, and what that raises."""
-    return slots.explained(tx, _search(tx, link, now), link.host.timezone, query)
+    return slots.explained(tx, search(tx, link, now), link.host.timezone, query)
 
 
-def _search(tx: Tx, link: Link, now: datetime) -> Search:
+def search(tx: Tx, link: Link, now: datetime) -> Search:
+    """Return the search for time to which the client of a link may move the appointment. Raises NotFound,
+    TooLate, IllegalTransition."""
     return searches.to_move(tx, _movable(tx, link, now), now, by_client=True)
 
 
@@ -152,6 +171,78 @@ def _movable(tx: Tx, link: Link, now: datetime) -> Appointment:
     confirmations.must_be_confirmed(present)
     _in_time(present, link.host, now)
     return present
+
+
+def correct(tx: Tx, link: Link, wish: Correction, now: datetime) -> Appointment:
+    """Correct what a client said of themselves: their number, notes and answers, until the appointment is
+    over, whatever the notice for changes. Raises IllegalTransition, TooLate; Malformed for wrong answers, for
+    a number that is removed though there is no address, and for another value of what can't be corrected."""
+    row = _row(tx, link, now, locked=True)
+    manage_links.must_be_good(tx, link)
+    present = confirmations.shown(row) if row.is_hold else appointments.shown(row, now)
+    _must_be_correctable(present, link.host, now)
+    wish.must_agree(ClientAppointment.of(present, link.host), zone=link.host.timezone)
+    sent = wish.sent()
+    answers, found = _corrected_answers(tx, present, sent)
+    if found := _unreachable(present, sent) + found:
+        raise malformed(found)
+    if "answers" in sent:
+        sent["answers"] = [each.model_dump() for each in answers]
+    return _change(tx, link, AppointmentChange(**sent), now)
+
+
+def wrong_besides_correction(tx: Tx, link: Link, body: Mapping[str, Any]) -> list[WrongField]:
+    """Return what is wrong with the body of a correction besides what its schema says."""
+    row = appointments.find(tx, link.host.org_id, link.appointment_id)
+    if row is None:
+        return []
+    present = appointments.with_fields(row, appointments.fields_of(row))
+    return _unreachable(present, body) + _corrected_answers(tx, present, body)[1]
+
+
+def _must_be_correctable(present: Appointment, host: Host, now: datetime) -> None:
+    confirmations.must_be_confirmed(present)
+    if present.status not in ("pending", "confirmed"):
+        raise IllegalTransition(
+            f"An appointment that is {present.status} can't be corrected.", status=present.status, allowed=[]
+        )
+    if present.end_time <= now:
+        until = stamp(present.end_time)
+        raise TooLate(
+            f"It could be corrected until {until}; please get in touch with {host.name}.", until=until
+        )
+
+
+def _corrected_answers(
+    tx: Tx, present: Appointment, sent: Mapping[str, Any]
+) -> tuple[list[QuestionAnswer], list[WrongField]]:
+    """Return the answers as the client corrects them, and what is wrong with those."""
+    if not isinstance(sent.get("answers", 0), Mapping | list | None):
+        return [], []
+    questions = offers.questions_asked(tx, present.org_id, present.appointment_type_id)
+    return judged_again(questions, present.answers, sent["answers"], by_client=True)
+
+
+def _unreachable(present: Appointment, sent: Mapping[str, Any]) -> list[WrongField]:
+    """Return what is wrong if the client removes their number, and no address is known."""
+    if present.client_email is not None or not is_missing(sent.get("client_phone", "kept")):
+        return []
+    return [wrong("client_phone", "can't be removed, since there is no e-mail address", "contact")]
+
+
+def _out_of_reach(host: Host, contact: str, address: Any, number: Any) -> list[WrongField]:
+    """Return what is missing of what a type asks for to reach a client (its `contact`), and of what the
+    organization needs if clients confirm by mail. One of the two is there in any case."""
+    found = []
+    if is_missing(address):
+        if host.clients_confirm_by_mail:
+            reason = "is required, since the booking has to be confirmed by mail"
+            found.append(wrong("client_email", reason, "required"))
+        elif contact in ("email", "both"):
+            found.append(wrong("client_email", "is required for this type", "required"))
+    if is_missing(number) and contact in ("phone", "both"):
+        found.append(wrong("client_phone", "is required for this type", "required"))
+    return found
 
 
 def _change(tx: Tx, link: Link, wish: AppointmentChange, now: datetime) -> Appointment:

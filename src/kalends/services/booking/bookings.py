@@ -1,6 +1,6 @@
 """Booking time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -15,9 +15,10 @@ from kalends.core.offered import BookedType
 from kalends.db.claims import Values, claim
 from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, calendars, type_calendars
-from kalends.schemas.answers import corrected
+from kalends.schemas.answers import corrected, judged_again
 from kalends.schemas.appointments import Appointment, AppointmentCreate, Booking, QuestionAnswer
 from kalends.schemas.events import AppointmentCreated
+from kalends.schemas.wrong_fields import WrongField
 from kalends.services.booking import confirmations, holds, manage_links, offers, placing
 from kalends.services.booking.appointments import details, new_row, pending
 from kalends.services.booking.confirmations import UNCONFIRMED
@@ -47,6 +48,15 @@ def by_staff(tx: Tx, party: Party, wish: AppointmentCreate, now: datetime) -> Ap
         calendar_id=wish.calendar_id,
         hold_id=wish.hold_id,
     )
+
+
+def wrong_besides(tx: Tx, org_id: str, body: Mapping[str, Any]) -> list[WrongField]:
+    """Return what is wrong with the body of a booking by staff besides what its schema says: answers that do
+    not fit the type's questions."""
+    given = body.get("answers")
+    if not (given and isinstance(given, Mapping | list)):
+        return []
+    return judged_again(offers.questions_asked(tx, org_id, body.get("appointment_type_id")), (), given)[1]
 
 
 def by_staff_with_link(

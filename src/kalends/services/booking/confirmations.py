@@ -57,11 +57,11 @@ def must_stand(row: AnyRow, now: datetime) -> None:
 
 
 def must_be_confirmed(present: Appointment) -> None:
-    """Raise IllegalTransition for a booking that can't be moved, since its client has not confirmed it
-    yet."""
+    """Raise IllegalTransition for a booking that can't be moved or corrected, since its client has not
+    confirmed it yet."""
     if present.version == UNCONFIRMED:
         raise IllegalTransition(
-            "This booking waits to be confirmed by its client; confirm it first, then it can be moved.",
+            "This booking waits to be confirmed by its client; confirm it first, then it can be changed.",
             status=present.status,
             allowed=["confirmed", "cancelled"],
         )

@@ -5,6 +5,7 @@ from dataclasses import fields
 from datetime import date, datetime
 from typing import Any
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, true
 
 from kalends.core.errors import NotFound
@@ -38,8 +39,11 @@ from kalends.db.tables import (
 )
 from kalends.db.verbs import all_in_seconds
 from kalends.schemas.appointment_types import BookingQuestion
+from kalends.schemas.fields import Id
 
 _SLACK = int(MAX_BUSY.total_seconds())
+_ID: TypeAdapter[str] = TypeAdapter(Id, config=ConfigDict(str_strip_whitespace=True, strict=True))
+"""An id, read as bodies are."""
 
 
 def type_of(tx: Tx, org_id: str, type_id: str) -> OfferedType:
@@ -53,6 +57,20 @@ def type_of(tx: Tx, org_id: str, type_id: str) -> OfferedType:
 def questions_of(type_: OfferedType) -> list[BookingQuestion]:
     """Return the questions that a type asks."""
     return [BookingQuestion.model_validate(each) for each in type_.booking_questions]
+
+
+def type_asked(tx: Tx, org_id: str, type_id: Any) -> OfferedType | None:
+    """Return the type whose id was sent, which may be anything; None if there is no such type."""
+    try:
+        return type_of(tx, org_id, _ID.validate_python(type_id))
+    except (ValidationError, NotFound):
+        return None
+
+
+def questions_asked(tx: Tx, org_id: str, type_id: Any) -> list[BookingQuestion]:
+    """Return the questions of the type whose id was sent; none if there is no such type."""
+    type_ = type_asked(tx, org_id, type_id)
+    return [] if type_ is None else questions_of(type_)
 
 
 def calendars_of(tx: Tx, type_: OfferedType, calendar_id: str | None = None) -> Sequence[Candidate]:

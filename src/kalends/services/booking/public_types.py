@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from kalends.core.caller import Host
-from kalends.core.errors import Malformed, NotFound
+from kalends.core.errors import NotFound
 from kalends.core.offered import OfferedType
 from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, calendars, type_calendars
@@ -15,31 +15,33 @@ from kalends.schemas.days import DaysAnswer
 from kalends.schemas.public import BookableType, BookingHost, BookingPage, PublicCalendar
 from kalends.schemas.queries import ClientDaysQuery, ClientExplainQuery, ClientSlotsQuery
 from kalends.schemas.slots import Explanation
+from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.services.booking import days, offers, slots
 from kalends.services.booking.searches import Search
 from kalends.services.setup.organizations import logo_path
 
-_ASKED: Mapping[str, tuple[str, ...]] = {
-    "email": ("client_email",),
-    "phone": ("client_phone",),
-    "both": ("client_email", "client_phone"),
-    "either": (),
-}
-"""What clients must give, by a type's `contact`. One of the two they have to give in any case."""
-
 
 def page(tx: Tx, host: Host) -> BookingPage:
     """Return the organization and its active types that everybody may book, in the organization's order."""
-    public = appointment_types.c.visibility == "public"
-    return BookingPage(organization=_shown(host), appointment_types=_bookable(tx, host.org_id, public))
+    which = (appointment_types.c.is_active, appointment_types.c.visibility == "public")
+    return BookingPage(organization=_shown(host), appointment_types=_types(tx, host.org_id, *which))
 
 
 def bookable(tx: Tx, host: Host, name: str) -> BookableType:
     """Return an active type that clients may book, by its id or slug. Raises NotFound."""
     named = or_(appointment_types.c.id == name, appointment_types.c.slug == name)
-    found = _bookable(tx, host.org_id, named, appointment_types.c.visibility != "staff")
+    which = (named, appointment_types.c.is_active, appointment_types.c.visibility != "staff")
+    found = _types(tx, host.org_id, *which)
     if not found:
         raise NotFound("There is no appointment type with this name.")
+    return found[0]
+
+
+def any_type(tx: Tx, host: Host, type_id: str) -> BookableType:
+    """Return a type as its clients see it, whether or not they may book it. Raises NotFound."""
+    found = _types(tx, host.org_id, appointment_types.c.id == type_id)
+    if not found:
+        raise offers.no_type()
     return found[0]
 
 
@@ -55,21 +57,11 @@ def offered(tx: Tx, host: Host, type_id: str, calendar_id: str | None = None) ->
     if calendar_id is None:
         return type_
     if not type_.clients_choose:
-        reason = "can't be chosen for this type"
-        raise Malformed(f"calendar_id {reason}", fields=[{"field": "calendar_id", "reason": reason}])
+        raise malformed([wrong("calendar_id", "can't be chosen for this type", "read_only")])
     [calendar] = offers.calendars_of(tx, type_, calendar_id)
     if not (calendar.is_public and calendar.serves):
         raise offers.no_calendar()
     return type_
-
-
-def must_be_reached(type_: OfferedType, email: str | None, phone: str | None) -> None:
-    """Raise Malformed if a client does not give what the type asks for: an address, a number, or both."""
-    given = {"client_email": email, "client_phone": phone}
-    missing = [name for name in _ASKED[type_.contact] if given[name] is None]
-    if missing:
-        sentence = f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} required for this type"
-        raise Malformed(sentence, fields=[{"field": name, "reason": "is required"} for name in missing])
 
 
 def free_slots(tx: Tx, host: Host, query: ClientSlotsQuery, now: datetime) -> str:
@@ -102,10 +94,10 @@ def _shown(host: Host) -> BookingHost:
     return BookingHost.model_validate({name: known[name] for name in BookingHost.model_fields})
 
 
-def _bookable(tx: Tx, org_id: str, *which: ColumnElement[bool]) -> list[BookableType]:
+def _types(tx: Tx, org_id: str, *which: ColumnElement[bool]) -> list[BookableType]:
     rows = tx.execute(
         select(appointment_types)
-        .where(appointment_types.c.org_id == org_id, appointment_types.c.is_active, *which)
+        .where(appointment_types.c.org_id == org_id, *which)
         .order_by(appointment_types.c.sort_order, appointment_types.c.id)
     ).all()
     choices = _choices(tx, org_id, [row.id for row in rows if row.clients_choose])

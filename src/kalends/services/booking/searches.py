@@ -13,6 +13,7 @@ from kalends.db.aside import aside
 from kalends.db.database import Tx
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.queries import DaysQuery, ExplainQuery, SlotsQuery
+from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.services.booking import appointments, offers
 
 
@@ -63,8 +64,9 @@ def again(tx: Tx, wanted: Wanted) -> Search:
     """Return the search for what can be had instead of what was refused. Raises NotFound if any of it was
     deleted a moment ago."""
     type_ = offers.type_of(tx, wanted.org_id, wanted.appointment_type_id)
-    if wanted.moving is not None:
-        type_ = type_.for_moving(appointments.row_of(tx, wanted.org_id, wanted.moving).status)
+    if wanted.moving is not None:  # an appointment, or a hold that was to be replaced
+        row = appointments.find(tx, wanted.org_id, wanted.moving)
+        type_ = type_ if row is None else type_.for_moving(row.status)
     return Search(type_, offers.calendars_of(tx, type_, wanted.calendar_id), wanted.now, wanted.moving)
 
 
@@ -92,4 +94,4 @@ def following(tx: Tx, search: Search, start: int, most: int, parts: Sequence[int
 
 
 def _misfit(field: str, reason: str) -> Malformed:
-    return Malformed(f"{field} {reason}", fields=[{"field": field, "reason": reason}])
+    return malformed([wrong(field, reason, "invalid")])

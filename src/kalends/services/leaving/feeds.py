@@ -18,8 +18,10 @@ from kalends.db.verbs import in_seconds
 from kalends.ids import digest, new_id, new_token
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.feeds import Feed, FeedCreate
+from kalends.schemas.offered import Location
 from kalends.schemas.wire import Deleted
 from kalends.services.booking.appointments import SHOWN, shown
+from kalends.services.booking.particulars import place_of
 from kalends.services.outbox import events, makers
 from kalends.services.outbox.parties import Party
 from kalends.services.setup import calendars
@@ -34,11 +36,12 @@ _SLICE = 200
 class Contents:
     """What a feed has, without the appointments themselves. `digest` changes whenever anything in the feed
     does; `years` are those of its first and its last appointment, if it has any; `calendars` has the names of
-    the calendars by id, if there are several."""
+    the calendars by id, if there are several; `places` says where the types take place, by their ids."""
 
     digest: str
     years: tuple[int, int] | None
     calendars: Mapping[str, str]
+    places: Mapping[str, Location]
 
 
 def create(tx: Tx, party: Party, wish: FeedCreate, now: datetime) -> tuple[Feed, str]:
@@ -107,13 +110,15 @@ def contents(tx: Tx, link: FeedLink, now: datetime) -> Contents:
             lapsed,
         ).where(~appointments.c.is_hold, *_within(link, now))
     ).one()
-    named = select(appointment_types.c.id, appointment_types.c.name)
+    named = select(appointment_types.c.id, appointment_types.c.name, appointment_types.c.location)
     types = tx.execute(named.where(appointment_types.c.org_id == link.host.org_id).order_by("id")).all()
+    found = {row.id: place_of(row.location, link.host) for row in types}
+    places = {type_id: place for type_id, place in found.items() if place is not None}
     names = {} if link.calendar_id is not None else _names(tx, link)
     first, last, *counted = sums
-    parts = [str(each) for each in (*counted, *types, *sorted(names.items()))]
+    parts = [str(each) for each in (*counted, *types, *sorted(names.items()), *places.values())]
     years = None if first is None else (first.year, last.year)
-    return Contents(digest("\n".join(parts)).hex(), years, names)
+    return Contents(digest("\n".join(parts)).hex(), years, names, places)
 
 
 def written(

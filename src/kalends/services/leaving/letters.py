@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import literal_column, select
 
+from kalends.core.caller import Host
 from kalends.core.contacts import is_replaced, is_same
 from kalends.core.event_types import BOOKING_ASKED
 from kalends.core.hours import shifted
@@ -14,11 +15,13 @@ from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, deliveries, events, organizations
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.letters import Letter, Occasion
-from kalends.services.booking import manage_links
+from kalends.schemas.public import changeable_until
+from kalends.services.booking import manage_links, particulars
 from kalends.services.booking.appointments import DEFAULT_LANGUAGE
 from kalends.services.booking.confirmations import UNCONFIRMED
 from kalends.services.outbox import mailing
 from kalends.services.outbox.mailing import CLIENT, FORMER, MAIL, REMINDER, STAFF
+from kalends.services.setup.organizations import host_of
 
 _WITHOUT_LINK = frozenset({"cancelled", "expired", "former"})
 
@@ -39,7 +42,7 @@ def write(
         return None
     if delivery.type == BOOKING_ASKED:
         waits = present.version == UNCONFIRMED and present.status == "pending"
-        return _letter(tx, org_id, delivery, "asked", then, then.client_email, now) if waits else None
+        return _letter(tx, org_id, delivery, "asked", then, present, now) if waits else None
     if delivery.audience == FORMER:
         return _farewell(tx, org_id, delivery, then, previous, present, now)
     if then.end_time <= now and not _is_still_news(then, now):
@@ -56,7 +59,7 @@ def write(
             return None  # staff know what they did themselves
     elif not is_same(then.client_email, present.client_email):
         return None  # the reader at the present address is told by the event that brought it
-    return _letter(tx, org_id, delivery, occasion, then, present.client_email, now, before=before)
+    return _letter(tx, org_id, delivery, occasion, then, present, now, before=before)
 
 
 def _occasion(event_type: str, then: Appointment, previous: dict[str, Any], by: str) -> Occasion | None:
@@ -119,7 +122,7 @@ def _farewell(
             "cancellation_reason": None,
         }
     )
-    return _letter(tx, org_id, delivery, "former", gone, address, now)
+    return _letter(tx, org_id, delivery, "former", gone, present, now, former=address)
 
 
 def _last_told(
@@ -183,7 +186,7 @@ def _reminder(
         return due
     if then.updated_at > due:
         return None  # it was booked so late that the confirmation is reminder enough
-    return _letter(tx, org_id, delivery, "reminder", present, present.client_email, now)
+    return _letter(tx, org_id, delivery, "reminder", present, present, now)
 
 
 def _letter(
@@ -192,18 +195,24 @@ def _letter(
     delivery: AnyRow,
     occasion: Occasion,
     about: Appointment,
-    client: str | None,
+    present: Appointment,
     now: datetime,
     *,
     before: str | None = None,
+    former: str | None = None,
 ) -> Letter | None:
-    """Return a letter to the delivery's audience: to staff, who answer to the address `client`, or to that
-    address, with a link of the client's own if it is of use. Returns None if there is no address."""
-    host = tx.execute(select(organizations).where(organizations.c.id == org_id)).one()
+    """Return a letter to the delivery's audience: to staff, who answer to the client's present address, or to
+    that address (or to the `former` one), with a link of the client's own if it is of use. Returns None if
+    there is no address."""
+    row = tx.execute(select(organizations).where(organizations.c.id == org_id)).one()
+    host, client = host_of(row), former or present.client_email
     to_staff = delivery.audience == STAFF
-    address = host.notification_email if to_staff else client
+    address = row.notification_email if to_staff else client
     if address is None:
         return None
+    language = (host.language or DEFAULT_LANGUAGE) if to_staff else about.client_language
+    about, told = particulars.told(tx, host, about, language)
+    theirs = None if to_staff or told.in_person else about.client_timezone
     has_link = not to_staff and occasion not in _WITHOUT_LINK
     return Letter(
         id=f"{delivery.event_id}.{delivery.audience}",
@@ -211,11 +220,20 @@ def _letter(
         to_staff=to_staff,
         address=address,
         name=host.name if to_staff else about.client_name,
-        reply_to=client if to_staff else host.notification_email,
-        language=(host.language or DEFAULT_LANGUAGE) if to_staff else about.client_language,
-        timezone=host.timezone if to_staff else about.client_timezone or host.timezone,
+        reply_to=client if to_staff else row.notification_email,
+        language=language,
+        timezone=theirs or host.timezone,
         host=host.name,
         appointment=about,
         before=None if before is None else datetime.fromisoformat(before),
         link=manage_links.issue(tx, org_id, about.id, now) if has_link else None,
+        link_template=host.manage_url_template,
+        particulars=told,
+        changeable=_is_changeable(present, host, now),
     )
+
+
+def _is_changeable(present: Appointment, host: Host, now: datetime) -> bool:
+    """Return whether the client may still move or cancel an appointment, a moment after this one: a mail is
+    read later than it is written."""
+    return present.status in ("pending", "confirmed") and now < changeable_until(present, host)

@@ -151,6 +151,7 @@ def _caller(row: AnyRow) -> Caller:
         timezone=row.timezone,
         sandbox=row.sandbox,
         hourly_limit=hourly_limit(row.plan, row.requests_per_hour),
+        manage_url_template=row.manage_url_template,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         last_used_at=row.last_used_at,
@@ -172,6 +173,7 @@ def _found_among(size: int) -> Select[*tuple[Any, ...]]:
             organizations.c.sandbox,
             organizations.c.plan,
             organizations.c.requests_per_hour,
+            organizations.c.manage_url_template,
         )
         .join_from(api_keys, organizations, organizations.c.id == api_keys.c.org_id)
         .where(api_keys.c.digest.in_([bindparam(f"digest_{place}") for place in range(size)]))

@@ -20,6 +20,7 @@ from kalends.db.verbs import insert_new
 from kalends.ids import new_id
 from kalends.schemas.fields import Language
 from kalends.schemas.organizations import Organization, OrganizationAnswer, OrganizationChange
+from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.services.outbox import events
 from kalends.services.outbox.parties import Party
 
@@ -146,10 +147,7 @@ def change(
     wish.must_agree(present)
     if no_links is not None and sent.get("clients_confirm_by_mail") and not present.clients_confirm_by_mail:
         reason = f"can't be true: {no_links}"
-        raise Malformed(
-            f"clients_confirm_by_mail {reason}",
-            fields=[{"field": "clients_confirm_by_mail", "reason": reason}],
-        )
+        raise malformed([wrong("clients_confirm_by_mail", reason, "unavailable")])
     if "slug" in sent:
         _change_slug(tx, org_id, sent["slug"], now)
     tx.execute(update(organizations).where(organizations.c.id == org_id).values(**sent, updated_at=now))
@@ -211,6 +209,15 @@ def hosts(tx: Tx, asked: Sequence[str]) -> Mapping[str, Host]:
         slugs, organizations, organizations.c.id == slugs.c.org_id
     )
     return {row.asked: host_of(row) for row in tx.execute(found.where(slugs.c.slug.in_(asked)))}
+
+
+def front(tx: Tx, asked: Sequence[str]) -> Mapping[str, str]:
+    """Return the slug of the only organization with pages, under every name that is `asked` for; nothing if
+    none or several have pages."""
+    found = tx.execute(select(organizations.c.slug).where(organizations.c.page).limit(2)).scalars().all()
+    if len(found) != 1 or found[0] in RESERVED_SLUGS:
+        return {}
+    return dict.fromkeys(asked, found[0])
 
 
 def host_of(row: AnyRow) -> Host:

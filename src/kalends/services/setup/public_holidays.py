@@ -9,6 +9,7 @@ from datetime import date
 import holidays
 
 from kalends.core.errors import Malformed
+from kalends.schemas.wrong_fields import malformed, wrong
 
 
 def of_year(
@@ -38,9 +39,9 @@ def _known(country: str) -> holidays.HolidayBase:
     try:
         return holidays.country_holidays(country.upper())
     except NotImplementedError:
-        raise Malformed(
+        raise malformed(
+            [wrong("country", "is not known", "option")],
             f"The country '{country}' is not known; send its ISO 3166-1 code, such as DE.",
-            fields=[{"field": "country", "reason": "is not known"}],
         ) from None
 
 
@@ -55,10 +56,10 @@ def _subdivision(known: holidays.HolidayBase, codes: Collection[str], wanted: st
     code = spellings.get(wanted.casefold())
     if code is None:
         there = ", ".join(known.subdivisions)
-        raise Malformed(
+        raise malformed(
+            [wrong("subdivision", "is not known", "option")],
             f"The subdivision '{wanted}' of {known.country} is not known; "
             + (f"known are {there}." if there else "it has none."),
-            fields=[{"field": "subdivision", "reason": "is not known"}],
             subdivisions=list(known.subdivisions),
         )
     return code

@@ -1,0 +1,99 @@
+"""Pictures: which kind they are and how large, by their first bytes. Nothing is decoded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MOST_PIXELS = 4096
+"""Of each side. A small file may otherwise be a picture that fills a reader's memory."""
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""The markers of JPEG after which the size stands: the frames, of whatever coding."""
+_BARE = frozenset({0x01, *range(0xD0, 0xD9)})
+"""The markers of JPEG that nothing belongs to."""
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG, JPEG or WebP picture as it was sent; `width` and `height` are pixels."""
+
+    content: bytes
+    media_type: str
+    width: int
+    height: int
+
+
+def picture_of(content: bytes) -> Picture:
+    """Return the picture that a file is. Raises ValueError, with a sentence, for what is none, and for one
+    that has no pixels or too many."""
+    media_type, size_of = _kind(content)
+    try:
+        width, height = size_of(content)
+    except (IndexError, ValueError):
+        raise ValueError("The picture's size can't be read from its beginning.") from None
+    if not (0 < width <= MOST_PIXELS and 0 < height <= MOST_PIXELS):
+        raise ValueError(
+            f"The picture has {width} × {height} pixels; there may be 1 to {MOST_PIXELS} on each side."
+        )
+    return Picture(content, media_type, width, height)
+
+
+def _kind(content: bytes) -> tuple[str, Callable[[bytes], Size]]:
+    if content.startswith(_PNG):
+        return "image/png", _png
+    if content.startswith(_JPEG):
+        return "image/jpeg", _jpeg
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return "image/webp", _webp
+    raise ValueError("This is no PNG, JPEG or WebP picture.")
+
+
+def _png(content: bytes) -> Size:
+    if content[12:16] != b"IHDR":
+        raise ValueError
+    return _big(content, 16, 4), _big(content, 20, 4)
+
+
+def _jpeg(content: bytes) -> Size:
+    """Read one segment after the other until that which has the size."""
+    at = 2
+    while True:
+        if content[at] != 0xFF:
+            raise ValueError
+        marker = content[at + 1]
+        if marker == 0xFF:  # padding
+            at += 1
+        elif marker in _BARE:
+            at += 2
+        elif marker in _SIZES:
+            return _big(content, at + 7, 2), _big(content, at + 5, 2)
+        else:
+            at += 2 + max(2, _big(content, at + 2, 2))
+
+
+def _webp(content: bytes) -> Size:
+    match content[12:16]:
+        case b"VP8X":
+            return 1 + _little(content, 24, 3), 1 + _little(content, 27, 3)
+        case b"VP8L" if content[20:21] == b"\x2f":
+            bits = _little(content, 21, 4)
+            return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        case b"VP8 " if content[23:26] == b"\x9d\x01\x2a":
+            return _little(content, 26, 2) & 0x3FFF, _little(content, 28, 2) & 0x3FFF
+        case _:
+            raise ValueError
+
+
+def _big(content: bytes, at: int, length: int) -> int:
+    return int.from_bytes(_within(content, at, length), "big")
+
+
+def _little(content: bytes, at: int, length: int) -> int:
+    return int.from_bytes(_within(content, at, length), "little")
+
+
+def _within(content: bytes, at: int, length: int) -> bytes:
+    if at + length > len(content):
+        raise ValueError
+    return content[at : at + length]

@@ -1,0 +1,201 @@
+"""The page behind a client's link: their appointment, and what they can do about it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from kalends.api.visits import ByLink, LinkChange, LinkVisit, WritingByLink
+from kalends.core.errors import Conflict, Malformed, Refusal
+from kalends.db.database import Tx
+from kalends.delivery import calendar_files
+from kalends.schemas.appointments import Appointment
+from kalends.schemas.public import Cancellation, ClientAppointment, ClientAppointmentAnswer
+from kalends.services.booking import booking_page, own_pages, particulars
+from kalends.web import calendar_links, problems
+from kalends.web.appointments import OwnAppointment
+from kalends.web.forms import Form, form_of, validated
+from kalends.web.kinds import Kind
+from kalends.web.pages import About
+from kalends.web.readers import Reader
+from kalends.web.visits import lead_to, page, reader_of
+from kalends.words.sentences import marked
+
+NEWS = ("booked", "moved", "confirmed", "saved", "cancelled")
+"""The parameters that say what was just done, so that the page begins with it."""
+_PLAINLY = "appointment"
+_TITLES: Mapping[str, str] = {
+    "booked": marked("Booked"),
+    "moved": marked("Moved"),
+    "confirmed": marked("Confirmed"),
+    "saved": marked("Saved"),
+    "requested": marked("Requested"),
+    "unconfirmed": marked("Please confirm"),
+    "cancelled": marked("Cancelled"),
+    "expired": marked("Not confirmed in time"),
+    _PLAINLY: marked("Your appointment"),
+}
+_CANCELLING = marked("Cancel this appointment?")
+
+router = APIRouter(prefix="/manage", include_in_schema=False)
+
+
+@router.get("/{token}")
+async def see(visit: ByLink) -> Response:
+    """Show the appointment, and what can be done about it."""
+    own = await visit.db.read(found, visit, reader_of(visit))
+    return _appointment(visit, own)
+
+
+@router.get("/{token}/appointment.ics")
+async def file(visit: ByLink) -> Response:
+    """Return the appointment for a calendar program."""
+    about, told = await visit.db.read(particulars.own, visit.by, visit.now)
+    content = calendar_files.own(about, visit.host.name, visit.timezone, particulars=told)
+    headers = {
+        "Content-Disposition": 'attachment; filename="appointment.ics"',
+        "X-Robots-Tag": "noindex",
+    }
+    return Response(content, headers=headers, media_type="text/calendar")
+
+
+@router.get("/{token}/zone")
+async def zones(visit: ByLink, to: str = "") -> Response:
+    """Ask for the zone in which times are told."""
+    reader = reader_of(visit)
+    own = await visit.db.read(found, visit, reader)
+    below = "/move" if to == "move" else ""
+    return page(
+        visit,
+        "booking/zone.html",
+        About(reader.say("Your time zone")),
+        reader=reader,
+        kind=own,
+        action=f"{reader.prefix}/manage/{visit.request.path_params['token']}{below}",
+        kept={name: sent for name, sent in reader.carried.items() if name != "zone"},
+        places=reader.places(visit.now),
+        back=path_of(visit, reader, below),
+    )
+
+
+@router.post("/{token}/confirm")
+async def confirm(change: WritingByLink) -> Response:
+    """Confirm a booking that waits for it."""
+    reader = reader_of(change)
+    try:
+        await change.make(said(change), booking_page.confirm, change.by, change.now)
+    except Conflict as refusal:
+        own = await change.db.read(found, change, reader)
+        return _appointment(change, own, status=problems.noted(change.request, refusal))
+    return lead_to(change, path_of(change, reader, confirmed="1"))
+
+
+@router.get("/{token}/cancel")
+async def ask_to_cancel(visit: ByLink) -> Response:
+    """Ask whether the appointment is to be cancelled."""
+    own = await visit.db.read(found, visit, reader_of(visit))
+    return _cancelling(visit, own)
+
+
+@router.post("/{token}/cancel")
+async def cancel(change: WritingByLink) -> Response:
+    """Cancel the appointment. Sent again, it changes nothing."""
+    form = await form_of(change.request)
+    reader = reader_of(change)
+    try:
+        wish = validated(Cancellation, form.sent("reason"))
+        await change.make(said(change), booking_page.cancel, change.by, wish, change.now)
+    except (Conflict, Malformed) as refusal:
+        own = await change.db.read(found, change, reader)
+        return _cancelling(change, own, form, refusal)
+    return lead_to(change, path_of(change, reader, cancelled="1"))
+
+
+def found(tx: Tx, call: LinkVisit | LinkChange, reader: Reader) -> OwnAppointment:
+    """Return the appointment of a link for its reader. Raises NotFound if the link has ended."""
+    own = own_pages.of(tx, call.by, call.now)
+    kind = Kind(own.type_, call.host, reader)
+    return OwnAppointment(own.appointment, kind, own.is_offered, call.now)
+
+
+def said(change: LinkChange) -> Any:
+    """Return what makes the answer to a change, which is the API's: idempotency keys are common to both."""
+
+    def shown(changed: Appointment) -> ClientAppointmentAnswer:
+        return ClientAppointmentAnswer(appointment=ClientAppointment.of(changed, change.host))
+
+    return shown
+
+
+def path_of(call: LinkVisit | LinkChange, reader: Reader, below: str = "", **query: str | None) -> str:
+    """Return the address of the appointment's page, or of one `below` it."""
+    return reader.link(f"/manage/{call.request.path_params['token']}{below}", **query)
+
+
+def own_page(
+    call: LinkVisit | LinkChange, template: str, title: str, own: OwnAppointment, **what: Any
+) -> Response:
+    """Return a page about the appointment. No other site may embed it."""
+    reader = own.kind.reader
+    about = About(f"{reader.say(title)} – {own.kind.name}")
+    back = path_of(call, reader)
+    return page(
+        call, template, about, reader=reader, host=call.host, own=own, heading=title, back=back, **what
+    )
+
+
+def _appointment(call: LinkVisit | LinkChange, own: OwnAppointment, *, status: int = 200) -> Response:
+    reader = own.kind.reader
+    news = next((each for each in NEWS if each in reader.query), None)
+    told = _told(own, news)
+    return own_page(
+        call,
+        "manage/appointment.html",
+        _TITLES[told],
+        own,
+        status=status,
+        told=told,
+        next_page=own.next_page if news == "booked" and own.is_open else None,
+        mailed=own.about.client_email if call.settings.mail else None,
+        zones=None if own.kind.is_in_person else path_of(call, reader, "/zone"),
+        file=path_of(call, reader, "/appointment.ics"),
+        google=calendar_links.google(own),
+        outlook=calendar_links.outlook(own),
+        confirm=path_of(call, reader, "/confirm"),
+        move=path_of(call, reader, "/move"),
+        cancel=path_of(call, reader, "/cancel"),
+        details=path_of(call, reader, "/details"),
+        again=None if own.again is None else reader.link(own.again),
+    )
+
+
+def _told(own: OwnAppointment, news: str | None) -> str:
+    """Return what the page says first: how it stands, if that is remarkable, or what was just done, if it
+    still is so."""
+    if own.state in ("unconfirmed", "requested", "cancelled", "expired"):
+        return own.state
+    return news if own.state == "confirmed" and news not in (None, "cancelled") else _PLAINLY
+
+
+def _cancelling(
+    call: LinkVisit | LinkChange,
+    own: OwnAppointment,
+    form: Form | None = None,
+    refusal: Refusal | None = None,
+) -> Response:
+    status = 200 if refusal is None else problems.noted(call.request, refusal)
+    if not own.can_cancel:
+        return own_page(call, "manage/closed.html", _CANCELLING, own, status=status)
+    reader = own.kind.reader
+    wrong = refusal.details.get("fields", ()) if isinstance(refusal, Malformed) else ()
+    return own_page(
+        call,
+        "manage/cancel.html",
+        _CANCELLING,
+        own,
+        status=status,
+        action=path_of(call, reader, "/cancel"),
+        reason="" if form is None else form.text("reason"),
+        problem=problems.of_field(wrong[0], reader) if wrong else None,
+    )

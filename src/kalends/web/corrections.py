@@ -105,11 +105,7 @@ def _form(
     say = own.kind.reader.say
     fields = {"phone": ("phone", say("Phone")), "notes": ("notes", say("Notes"))}
     fields |= {each.field: (f"q{place}", each.label) for place, each in enumerate(own.kind.questions)}
-    listed = [
-        (fields[name][0], say("{label}: {problem}").format(label=fields[name][1], problem=told[name]))
-        for name in typed
-        if name in told
-    ]
+    listed = [(fields[name][0], f"{fields[name][1]} – {told[name]}") for name in typed if name in told]
     return own_page(
         call,
         "manage/details.html",

@@ -68,7 +68,7 @@ from kalends.settings import Settings
 from kalends.shares import Share, Shares
 from kalends.telemetry import configure
 from kalends.tracing import tracing
-from kalends.web import booking, embed, files, front, held, moving
+from kalends.web import booking, corrections, embed, files, front, held, moving
 from kalends.web import manage as manage_pages
 from kalends.web.guard import Guard
 from kalends.web.headers import Headers
@@ -195,6 +195,7 @@ def _routes() -> list[BaseRoute]:
         held,
         manage_pages,
         moving,
+        corrections,
     ):
         ours.include_router(feature.router)
     return ours.routes

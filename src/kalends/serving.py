@@ -54,7 +54,7 @@ class Facts:
 
     def as_dict(self) -> dict[str, str]:
         facts = {"url": self.url, "docs": f"{self.url}/docs", "zone_data": self.zone_data}
-        return facts | ({"key": the_demo.KEY} if self.demo else {})
+        return facts | ({"key": the_demo.KEY, "page": the_demo.page(self.url)} if self.demo else {})
 
     def for_people(self) -> str:
         lines = [
@@ -64,7 +64,11 @@ class Facts:
         if self.demo:
             lines += [
                 "",
-                "This is the demo: its data is thrown away when it stops. Book an appointment:",
+                "This is the demo: its data is thrown away when it stops. Book an appointment as clients do:",
+                "",
+                the_demo.page(self.url),
+                "",
+                "or as programs do:",
                 "",
                 the_demo.curl(self.url),
                 "",

@@ -15,6 +15,7 @@ from kalends.services.booking import bookings
 from kalends.telemetry import configure
 from tests.support.answers import answered, refused
 from tests.support.clients import client_of
+from tests.support.databases import on_sqlite
 from tests.support.organizations import Org
 
 pytestmark = pytest.mark.anyio
@@ -57,6 +58,7 @@ async def test_the_documentation_keeps_the_key_and_can_be_filtered(app: FastAPI)
     assert (said.get("persistAuthorization"), said.get("filter")) == ("true", "true")
 
 
+@on_sqlite
 @pytest.mark.parametrize("accept", ["text/html", "application/json", "*/*"])
 async def test_the_root_leads_to_the_documentation(app: FastAPI, accept: str) -> None:
     """By a relative address, which is right behind a path prefix, too."""

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from kalends import demo
+from kalends.serving import Facts
 from tests.support.commands import run
 from tests.support.forked import KALENDS
 from tests.support.organizations import JANE
@@ -69,6 +70,20 @@ def test_the_demos_own_curl_gets_the_documented_answer(base: str) -> None:
     is_documented_answer(body["appointment"])
     again = json.loads(subprocess.run(["bash", "-c", command], capture_output=True, text=True).stdout)
     assert again["code"] == "slot_taken"
+
+
+def test_the_demo_has_a_page_to_which_its_bare_address_leads(demonstration: str) -> None:
+    facts = Facts(demonstration, True, "2026a")
+    assert facts.as_dict()["page"] == demo.page(demonstration)
+    assert f"\n{demo.page(demonstration)}\n" in facts.for_people()
+    with httpx.Client(headers={"Accept": "text/html"}, follow_redirects=True) as browser:
+        page = browser.get(demonstration)
+        assert (page.status_code, str(page.url)) == (200, demo.page(demonstration))
+        for each in ("Demo Tax Advisers", "Tax Consultation", "First Meeting", "/demo/logo?v="):
+            assert each in page.text
+        german = browser.get(f"{demo.page(demonstration)}?lang=de").text
+        assert "Steuerberatung" in german
+        assert "Erstgespräch" in german
 
 
 def test_the_references_requests_example_gets_the_documented_answer(base: str) -> None:

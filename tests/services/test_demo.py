@@ -24,6 +24,9 @@ async def test_everything_in_the_demo_is_an_event(own_url: str) -> None:
         await database.write(demo.fill, StoppedClock().now())
         assert await database.read(found) == [
             ("key.created", "operator"),
+            *[("organization.updated", "operator")] * 2,
+            ("calendar.updated", "operator"),
+            ("calendar.created", "operator"),
             *[("appointment_type.created", "operator")] * 2,
             ("availability.replaced", "operator"),
             *[("appointment.created", "api_key")] * 3,

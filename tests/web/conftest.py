@@ -14,6 +14,7 @@ from tests.support.browser import Visit, launched, served, visiting
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
 from tests.web.browsers import browser_of
+from tests.web.clients import Client, client_at
 
 
 @pytest.fixture
@@ -43,6 +44,12 @@ async def org(db: Database, clock: StoppedClock) -> Org:
 async def browser(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with browser_of(app) as browser:
         yield browser
+
+
+@pytest.fixture
+async def client(app: FastAPI, browser: httpx.AsyncClient, clock: StoppedClock) -> Client:
+    """Of an organization that is open from nine to five."""
+    return await client_at(app, browser, clock)
 
 
 @pytest.fixture(scope="session")

@@ -88,6 +88,8 @@ async def test_pages_are_counted_by_address_and_files_are_not(browser: httpx.Asy
         "/favicon.ico",
         "/robots.txt",
         f"/{org.slug}/theme.css",
+        f"/{org.slug}/logo",
+        "/embed.js",
         "/docs",
         "/healthz",
     ):

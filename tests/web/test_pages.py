@@ -42,8 +42,9 @@ def shown(about: About, site: Site | None = None, tag: str = "en-GB", **asked: s
     return bytes(render("refusal.html", reader, about, site, sentence="Hello", again=None).body).decode()
 
 
-def headers_of(about: About, **what: object) -> Mapping[str, str]:
-    return render("refusal.html", Reader("de", {}), about, sentence="", again=None, **what).headers  # type: ignore[arg-type]
+def headers_of(about: About, embed: str = "0", **what: object) -> Mapping[str, str]:
+    reader = Reader("de", {"embed": embed} if embed == "1" else {})
+    return render("refusal.html", reader, about, sentence="", again=None, **what).headers  # type: ignore[arg-type]
 
 
 # What every page has.
@@ -107,12 +108,13 @@ def test_languages_are_links_that_keep_the_rest() -> None:
 
 
 def test_a_page_tells_its_language_and_who_may_embed_it() -> None:
-    headers = headers_of(About("Tax"), embedders=["https://sun.example"], status=409)
+    headers = headers_of(About("Tax"), embed="1", embedders=["https://sun.example"], status=409)
     assert headers["content-language"] == "de"
     assert headers["vary"] == "Accept-Language"
     assert headers["content-type"] == "text/html; charset=utf-8"
     assert headers["content-security-policy"].endswith("frame-ancestors https://sun.example")
-    assert "content-security-policy" not in headers_of(About("Tax"))
+    assert "content-security-policy" not in headers_of(About("Tax"), embed="1")
+    assert "content-security-policy" not in headers_of(About("Tax"), embedders=["https://sun.example"])
 
 
 # Parts.

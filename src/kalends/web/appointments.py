@@ -105,11 +105,12 @@ class OwnAppointment:
     @property
     def zone(self) -> str:
         """The zone (IANA name) in which its times are told: the organization's if people meet at a place,
-        else the one that the reader asks for, or that the client booked in."""
-        host = self.kind.host
-        if self.kind.is_in_person:
-            return host.timezone
-        return self._reader.zone or self.about.client_timezone or host.timezone
+        else the one that the reader asks for, or that the client booked in. If nobody says where it is, it is
+        as in mails."""
+        theirs, own = self.kind.host.timezone, self.about.client_timezone
+        if self.kind.type_.location is None:
+            return own or theirs
+        return theirs if self.kind.is_in_person else self._reader.zone or own or theirs
 
     @property
     def when(self) -> When:

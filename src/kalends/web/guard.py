@@ -23,7 +23,7 @@ class Guard:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _is_guarded(scope) or _is_ours(scope):
+        if scope["type"] != "http" or not _is_guarded(scope) or is_ours(scope):
             await self._app(scope, receive, send)
             return
         trail_of(scope).refused = errors.ForeignPage.code
@@ -34,7 +34,7 @@ def _is_guarded(scope: Scope) -> bool:
     return scope["method"] not in _SAFE and is_for_people(scope["path"])
 
 
-def _is_ours(scope: Scope) -> bool:
+def is_ours(scope: Scope) -> bool:
     """Return whether a request comes from a page of this server; not if nothing says so."""
     headers = Headers(scope=scope)
     if sites := headers.getlist("sec-fetch-site"):

@@ -15,6 +15,11 @@ _PERSONAL = ("/manage/", "/staff/")
 """How paths begin whose pages no browser keeps: others may use it after the reader."""
 
 
+def is_personal(path: str) -> bool:
+    """Return whether a page is for one person only: no browser keeps it, and no other site embeds it."""
+    return path.startswith(_PERSONAL)
+
+
 def policy(embedders: Iterable[str] = ()) -> str:
     """Return the Content-Security-Policy of a page that pages of these origins may embed; of none, unless it
     is said. A page that may be embedded sets it in its own headers."""
@@ -50,5 +55,5 @@ def _headers(path: str) -> dict[str, str]:
         "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         # `no-cache` is asked again each time, and lets browsers go back without a request.
-        "Cache-Control": "no-store" if path.startswith(_PERSONAL) else "no-cache",
+        "Cache-Control": "no-store" if is_personal(path) else "no-cache",
     }

@@ -12,7 +12,7 @@ from kalends.db.database import Tx
 from kalends.delivery import calendar_files
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.public import Cancellation, ClientAppointment, ClientAppointmentAnswer
-from kalends.services.booking import booking_page, own_pages
+from kalends.services.booking import booking_page, own_pages, particulars
 from kalends.web import calendar_links, problems
 from kalends.web.appointments import OwnAppointment
 from kalends.web.forms import Form, form_of, validated
@@ -51,8 +51,8 @@ async def see(visit: ByLink) -> Response:
 @router.get("/{token}/appointment.ics")
 async def file(visit: ByLink) -> Response:
     """Return the appointment for a calendar program."""
-    about = await visit.db.read(booking_page.own, visit.by, visit.now)
-    content = calendar_files.own(about, visit.host.name, visit.timezone)
+    about, told = await visit.db.read(particulars.own, visit.by, visit.now)
+    content = calendar_files.own(about, visit.host.name, visit.timezone, particulars=told)
     headers = {
         "Content-Disposition": 'attachment; filename="appointment.ics"',
         "X-Robots-Tag": "noindex",

@@ -56,8 +56,8 @@ def render(
 ) -> Response:
     """Return a page from a template, in its reader's language. Templates know `reader`, `about`, `site`,
     `embedders` and `what`; `_` gives sentences, and `asset` the address of a file. Pages of the origins
-    `embedders` may embed it, if it was asked for as a part of another page; that is nothing for search
-    engines."""
+    `embedders` may embed it, if it was asked for as a part of another page; then search engines don't keep
+    it."""
     text = environment(reader.language).get_template(template)
     tag = _tag(reader)
     headers = {"Content-Language": tag, "Vary": "Accept-Language"}

@@ -50,7 +50,7 @@ _MEANT: Mapping[str, str] = {
     "must be a phone number": "phone",
     "must be one of the question's options": "option",
     "number|integer|float|less than|greater than": "number",
-    "at most .* characters": "too_long",
+    "at most .* (characters|items)": "too_long",
 }
 """The codes of entries that have none, by what their reasons say."""
 

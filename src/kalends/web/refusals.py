@@ -2,13 +2,15 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalends.api.paths import is_for_people
+from kalends.web.headers import is_personal
+from kalends.web.kept_forms import KeptForm
 from kalends.web.pages import About, render
 from kalends.web.readers import Reader
 from kalends.words.sentences import marked
@@ -44,6 +46,14 @@ _SENTENCES: Mapping[int | str, str] = {
 }
 """By the code of a refusal, or else by its status."""
 _AGAIN = marked("Please try again {when}.")
+_LINKS = "/manage/"
+_NO_LINK = marked("This link is no longer valid")
+_WHY_NO_LINK = marked(
+    "The appointment was over long ago, a newer link has taken the place of this one, or the booking was not "
+    "confirmed in time. Please look for our latest mail, or get in touch with us."
+)
+_PASSING = frozenset({429, 503})
+"""What is refused with these statuses may be accepted later, so what was typed is kept."""
 
 
 class Refusals:
@@ -58,7 +68,7 @@ class Refusals:
             await self._app(scope, receive, send)
             return
         begun: Message | None = None
-        body = b""
+        body, form = b"", KeptForm(scope, receive)
 
         async def send_page(message: Message) -> None:
             nonlocal begun, body
@@ -70,9 +80,10 @@ class Refusals:
                 return
             body += message.get("body", b"")
             if not message.get("more_body", False):
-                await _page(scope, begun, json.loads(body))(scope, receive, send)
+                kept = await form.fields() if begun["status"] in _PASSING else ()
+                await _page(scope, begun, json.loads(body), kept)(scope, receive, send)
 
-        await self._app(scope, receive, send_page)
+        await self._app(scope, form.receive, send_page)
 
 
 def _reads_pages(scope: Scope) -> bool:
@@ -84,20 +95,27 @@ def _is_refusal(message: Message) -> bool:
     return message["status"] >= 400 and kind == "application/json"
 
 
-def _page(scope: Scope, begun: Message, refusal: Mapping[str, Any]) -> ASGIApp:
-    """Return the page of a refusal, with the headers that came with it."""
+def _page(
+    scope: Scope, begun: Message, refusal: Mapping[str, Any], kept: Sequence[tuple[str, str]]
+) -> ASGIApp:
+    """Return the page of a refusal, with the headers that came with it, and the fields of the form that it
+    refuses."""
     status, sent = begun["status"], Headers(raw=begun["headers"])
     reader = Reader.of(scope)
     known = status if status in _TITLES else 500 if status > 500 else 400
+    title, sentence = _TITLES[known], _SENTENCES.get(refusal["code"], _SENTENCES[known])
+    if status == 404 and scope["path"].startswith(_LINKS):
+        title, sentence = _NO_LINK, _WHY_NO_LINK
     again = sent.get("retry-after")
     page = render(
         "refusal.html",
         reader,
-        About(reader.say(_TITLES[known])),
+        About(reader.say(title)),
         # So that they are seen where the page is part of another. There is nothing to be clicked by mistake.
-        embedders=("*",) if reader.is_embedded else (),
+        embedders=("*",) if reader.is_embedded and not is_personal(scope["path"]) else (),
         status=status,
-        sentence=reader.say(_SENTENCES.get(refusal["code"], _SENTENCES[known])),
+        sentence=reader.say(sentence),
+        kept=kept,
         again=reader.say(_AGAIN).format(when=reader.wait(int(again))) if again else None,
     )
     for name, value in sent.items():

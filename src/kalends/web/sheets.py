@@ -76,7 +76,7 @@ class Sheet:
             known[question.field] = f"q{number}", question.label
         known["notes"] = ("notes", say("Notes"))
         found: list[tuple[str | None, str]] = [
-            (id_, f"{say('{label}:').format(label=label)} {self.problems[name]}")
+            (id_, f"{label} – {self.problems[name]}")
             for name, (id_, label) in known.items()
             if name in self.problems
         ]
@@ -129,7 +129,7 @@ class Sheet:
         reader = self.kind.reader
         found: dict[str, str] = {}
         for entry in refusal.details.get("fields", ()):
-            found.setdefault(_name_of(entry["field"]), problems.of_field(entry, reader))
+            found.setdefault(name_of(entry["field"]), problems.of_field(entry, reader))
         return replace(self, problems=found, alert=reader.say("Please check what you entered."))
 
     @property
@@ -145,7 +145,7 @@ class Sheet:
         return wrong
 
 
-def _name_of(stored: str) -> str:
+def name_of(stored: str) -> str:
     """Return the name of the field in the form that is stored under another."""
     if stored.startswith("answers."):
         return ANSWER + stored.removeprefix("answers.")

@@ -31,6 +31,12 @@ const features = {
     for (const button of element.form.querySelectorAll("[data-without-js]")) button.hidden = true;
   },
 
+  // What is of no use without JavaScript.
+  print(button) {
+    button.hidden = false;
+    button.addEventListener("click", () => print());
+  },
+
   // A form that is sent once, however often somebody clicks.
   once(form) {
     form.addEventListener("submit", (event) => {

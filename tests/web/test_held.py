@@ -1,0 +1,526 @@
+"""The form for details: from a time that is kept to an appointment, and what comes between."""
+
+import asyncio
+import re
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from kalends.app import create_app
+from kalends.core.errors import OutcomeUnknown, Unavailable
+from kalends.services.booking import booking_page
+from kalends.settings import Settings
+from tests.support.clock import StoppedClock
+from tests.support.databases import on_sqlite
+from tests.support.desk import at
+from tests.support.organizations import links_of as links_stored
+from tests.support.right_to_left import arabic
+from tests.web.browsers import browser_of
+from tests.web.clients import (
+    JANE,
+    NINE,
+    Client,
+    alert_of,
+    client_at,
+    links_of,
+    main_of,
+    starts_of,
+    typed_in,
+    words_of,
+)
+
+pytestmark = pytest.mark.anyio
+
+TEN = at("10:00")
+QUESTIONS: list[dict[str, Any]] = [
+    {"id": "t", "type": "text", "label": "Tax number", "required": True},
+    {"id": "a", "type": "textarea", "label": "Story"},
+    {"id": "s", "type": "select", "label": "Meal", "options": ["Fish", "Cheese"]},
+    {"id": "c", "type": "checkbox", "label": "Agreed", "required": True},
+    {"id": "e", "type": "email", "label": "Adviser"},
+    {"id": "p", "type": "phone", "label": "Fax"},
+    {"id": "n", "type": "number", "label": "Guests"},
+]
+
+
+def token_of(answer: httpx.Response) -> str:
+    """The secret of the link to which a browser is led after booking."""
+    assert answer.status_code == 303, words_of(answer)
+    [token] = re.findall(r"^/manage/([\w-]+)\?booked=1$", answer.headers["location"])
+    return str(token)
+
+
+async def test_a_client_books(client: Client) -> None:
+    address = await client.held()
+    page = await client.browser.get(address)
+    words = words_of(page)
+    assert "Thursday, 25 January 2024, 09:00" in words
+    assert "Kept for you until 12:10" in words
+    assert "Time zone: Coordinated Universal Time (UTC)" in words
+    assert page.headers["x-robots-tag"] == "noindex"
+    booked = await client.fill(address, **JANE, notes="By bike\r\nor bus")
+    seen = await client.desk.client.get(f"/v1/public/appointments/{token_of(booked)}")
+    [stored] = await client.stored()
+    assert seen.json()["appointment"]["id"] == stored["id"]
+    assert (stored["start_time"], stored["client_name"]) == (NINE, "Jane Doe")
+    assert (stored["client_email"], stored["client_phone"]) == ("jane@example.com", None)
+    assert stored["client_notes"] == "By bike\nor bus"
+    assert (stored["client_language"], stored["client_timezone"]) == ("en-GB", None)
+    assert stored["source"] == "booking_page"
+
+
+async def test_the_same_form_sent_twenty_times_books_once(client: Client) -> None:
+    address = await client.held()
+    sent = typed_in(await client.browser.get(address)) | JANE
+    answers = await asyncio.gather(*(client.send(address, sent) for _ in range(20)))
+    assert len({token_of(each) for each in answers}) == 20  # each has a link that works
+    again = await client.send(address, sent)
+    assert token_of(again)
+    assert len(await client.stored()) == 1
+
+
+async def test_a_second_form_of_the_same_hold_does_not_book_again(client: Client) -> None:
+    """Not even where another person would have time."""
+    other = await client.desk.room()
+    await client.desk.set_type(calendarIds=[client.desk.org.calendar_id, other])
+    address = await client.held()
+    sent = typed_in(await client.browser.get(address)) | JANE
+    token_of(await client.send(address, sent))
+    answer = await client.send(address, sent | {"name": "Jane D."})
+    assert answer.status_code == 409
+    assert "was booked or given back" in alert_of(answer)
+    assert typed_in(answer)["name"] == "Jane D."
+    assert len(await client.stored()) == 1
+    token_of(await client.send(address, typed_in(answer)))  # who presses once more, means it
+    assert len(await client.stored()) == 2
+
+
+async def test_who_goes_back_finds_the_time_free(client: Client) -> None:
+    address = await client.held()
+    [back] = [each for each in links_of(await client.browser.get(address)) if "replaces=" in each]
+    page = await client.browser.get(back)
+    assert NINE in starts_of(page)
+    assert NINE not in starts_of(await client.open(date="2024-01-25"))  # for others
+    hold = address.rpartition("/")[2]
+    assert f'name="replaces" value="{hold}"' in page.text
+    second = await client.held(NINE, replaces=hold)
+    assert (await client.browser.get(address)).status_code == 404
+    third = await client.held(TEN, replaces=second.rpartition("/")[2].partition("?")[0])
+    assert NINE in starts_of(await client.open(date="2024-01-25"))
+    token_of(await client.fill(third, **JANE))
+
+
+async def test_no_hold_but_ones_own_looks_free(client: Client) -> None:
+    booked = await client.desk.booked(NINE)
+    for other in (booked["id"], "hold_x", "\x00", "x" * 300):
+        assert NINE not in starts_of(await client.open(date="2024-01-25", replaces=other))
+
+
+async def test_a_time_that_somebody_else_was_faster_to_choose(client: Client) -> None:
+    await client.desk.booked(NINE)
+    answer = await client.choose(NINE, "?date=2024-01-25&name=Jane")
+    assert answer.status_code == 409
+    assert alert_of(answer) == "09:00 has just been taken."
+    assert starts_of(answer)[:5] == [at(f"{hour}:00") for hour in (10, 11, 12, 13, 14)]
+    assert starts_of(answer)[5:] == [at(f"{hour}:00") for hour in range(10, 17)]
+    assert "Thu 25 Jan, 10:00" in words_of(answer)
+    assert 'aria-selected="true"><a id="d2024-01-25"' in answer.text
+    assert 'id="alert" role="alert" tabindex="-1" autofocus' in answer.text
+    assert f'action="{client.path}/hold?date=2024-01-25&amp;name=Jane"' in answer.text
+
+
+async def test_a_hold_that_has_run_out_is_made_up_for(client: Client) -> None:
+    address = await client.held()
+    sent = typed_in(await client.browser.get(address)) | JANE
+    client.clock.forward(minutes=20)
+    assert (await client.browser.get(address)).status_code == 404
+    token_of(await client.send(address, sent))
+    assert [each["start_time"] for each in await client.stored()] == [NINE]
+
+
+async def test_a_time_that_was_taken_meanwhile_has_alternatives_and_nothing_typed_is_lost(
+    client: Client,
+) -> None:
+    await client.desk.set_type(bookingQuestions=QUESTIONS)
+    typed = JANE | {
+        "phone": "+49 30 1",
+        "notes": "a\nb",
+        "q.t": "1",
+        "q.s": "Cheese",
+        "q.c": "1",
+        "q.n": "2,5",
+    }
+    address = await client.held()
+    sent = typed_in(await client.browser.get(address)) | typed
+    client.clock.forward(minutes=20)
+    await client.desk.booked(NINE)
+    answer = await client.send(address, sent)
+    assert answer.status_code == 409
+    assert alert_of(answer) == "09:00 has just been taken."
+    assert typed.items() <= typed_in(answer).items()
+    assert starts_of(answer) == [at(f"{hour}:00") for hour in (10, 11, 12, 13, 14)]
+
+    await client.desk.booked(TEN)
+    answer = await client.send(address, typed_in(answer) | {"instead": TEN})
+    assert (answer.status_code, alert_of(answer)) == (409, "10:00 has just been taken.")
+    assert typed.items() <= typed_in(answer).items()
+
+    answer = await client.send(address, typed_in(answer) | {"instead": at("11:00")})
+    assert answer.status_code == 200
+    assert "Thursday, 25 January 2024, 11:00" in words_of(answer)
+    assert typed.items() <= typed_in(answer).items()
+    [action] = re.findall(r'<form id="details" method="post" action="([^"]*)"', answer.text)
+    assert action != address
+    client.clock.forward(minutes=1)
+    token_of(await client.send(action, typed_in(answer)))
+    stored = [each for each in await client.stored() if each["source"] == "booking_page"]
+    assert [each["start_time"] for each in stored] == [at("11:00")]
+    assert {each["id"]: each["answer"] for each in stored[0]["answers"]} == {
+        "t": "1",
+        "s": "Cheese",
+        "c": True,
+        "n": 2.5,
+    }
+
+
+@on_sqlite
+async def test_who_gives_a_time_back_is_led_to_the_others(client: Client) -> None:
+    address = await client.held()
+    sent = typed_in(await client.browser.get(address))
+    for _ in range(2):
+        answer = await client.send(f"{address}/release", sent)
+        assert (answer.status_code, answer.headers["location"]) == (
+            303,
+            f"{client.home}/{client.desk.org.type_id}",
+        )
+    assert NINE in starts_of(await client.open(date="2024-01-25"))
+    page = await client.browser.get(address)
+    assert page.status_code == 404
+    assert "This time is no longer kept" in words_of(page)
+    assert client.home in links_of(page)
+    assert page.headers["x-robots-tag"] == "noindex"
+
+
+# What is filled in.
+
+
+@on_sqlite
+async def test_everything_that_is_wrong_is_told_at_once_and_leads_to_its_field(client: Client) -> None:
+    await client.desk.set_type(bookingQuestions=QUESTIONS)
+    typed = {
+        "name": " ",
+        "email": "jane@",
+        "phone": "call me",
+        "q.a": "x" * 10_001,
+        "q.s": "Meat",
+        "q.e": "nobody",
+        "q.p": "-",
+        "q.n": "many",
+    }
+    address = await client.held()
+    answer = await client.fill(address, **typed)
+    assert answer.status_code == 400
+    assert alert_of(answer) == "Please check what you entered."
+    listed = re.findall(r'<li><a href="#(\w+)">([^<]*)</a></li>', main_of(answer))
+    assert listed == [
+        ("name", "Name – Please fill this in."),
+        ("email", "E-mail – This is no complete e-mail address. It looks like name@example.org."),
+        ("phone", "Phone – This is no phone number. It has 3 to 20 digits, such as +1 234 567 890."),
+        ("q0", "Tax number – Please fill this in."),
+        ("q1", "Story – This is too long. Please shorten it."),
+        ("q2", "Meal – Please choose one of the answers."),
+        ("q3", "Agreed – Please fill this in."),
+        ("q4", "Adviser – This is no complete e-mail address. It looks like name@example.org."),
+        ("q5", "Fax – This is no phone number. It has 3 to 20 digits, such as +1 234 567 890."),
+        ("q6", "Guests – Please enter a number, such as 3 or 2.5."),
+    ]
+    for field, _ in listed:
+        [tag] = re.findall(rf'<(?:input|select|textarea)[^>]* id="{field}"[^>]*>', answer.text)
+        assert f'aria-invalid="true" aria-describedby="{field}-problem"' in tag
+        assert f'id="{field}-problem"' in answer.text
+    kept = typed_in(answer)
+    assert {name: kept[name] for name in typed if name != "q.s"} == {
+        name: text for name, text in typed.items() if name != "q.s"
+    }
+    assert await client.stored() == []
+    token_of(await client.fill(address, **JANE, **{"q.t": "1", "q.c": "1"}))
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("contact", "typed", "missing"),
+    [
+        ("either", {}, ["email"]),
+        ("either", {"phone": "+49 30 1"}, []),
+        ("either", {"email": "a@example.org"}, []),
+        ("email", {}, ["email"]),
+        ("email", {"email": "a@example.org"}, []),
+        ("phone", {}, ["phone"]),
+        ("phone", {"phone": "+49 30 1"}, []),
+        ("both", {"email": "a@example.org"}, ["phone"]),
+        ("both", {}, ["email", "phone"]),
+    ],
+)
+async def test_how_clients_are_reached(
+    client: Client, contact: str, typed: dict[str, str], missing: list[str]
+) -> None:
+    await client.desk.set_type(contact=contact)
+    address = await client.held()
+    fields = typed_in(await client.browser.get(address))
+    asked = {"email", "phone"} if contact in ("either", "both") else {contact}
+    assert {"email", "phone"} & fields.keys() == asked
+    answer = await client.fill(address, name="Jane", **typed)
+    if not missing:
+        token_of(answer)
+        return
+    assert re.findall(r'<li><a href="#(\w+)">', main_of(answer)) == missing
+
+
+@on_sqlite
+async def test_questions_are_asked_in_the_readers_language_and_the_original_answer_is_stored(
+    client: Client,
+) -> None:
+    german = {"name": "Beratung", "questions": {"s": {"label": "Essen", "options": ["Fisch", "Käse"]}}}
+    await client.desk.set_type(bookingQuestions=[QUESTIONS[2]], texts={"de": german})
+    address = await client.held(NINE, "?lang=de")
+    page = await client.browser.get(address)
+    assert "Beratung" in words_of(page)
+    assert '<label for="q0">Essen</label>' in page.text
+    assert '<option value="Cheese">Käse</option>' in page.text
+    answer = await client.fill(address, **JANE, **{"q.s": "Cheese"})
+    assert answer.headers["location"].endswith("?lang=de&booked=1")
+    [stored] = await client.stored()
+    assert stored["client_language"] == "de"
+    assert [(each["label"], each["answer"]) for each in stored["answers"]] == [("Meal", "Cheese")]
+
+
+@on_sqlite
+async def test_an_address_can_fill_in_the_form(client: Client) -> None:
+    await client.desk.set_type(bookingQuestions=QUESTIONS)
+    query = "?name=Jane+%3Cb%3E&email=jane%40example.com&notes=x&q.t=7&q.s=Fish&q.c=1&lang=en&theme=dark"
+    address = await client.held(NINE, query)
+    page = await client.browser.get(address)
+    known = {
+        "name": "Jane <b>",
+        "email": "jane@example.com",
+        "notes": "x",
+        "q.t": "7",
+        "q.s": "Fish",
+        "q.c": "1",
+    }
+    assert known.items() <= typed_in(page).items()
+    assert 'data-theme="dark"' in page.text
+    token_of_later = await client.fill(address)
+    assert token_of_later.headers["location"].endswith("?lang=en&theme=dark&booked=1")
+    [stored] = await client.stored()
+    assert stored["client_name"] == "Jane <b>"
+
+
+@on_sqlite
+@pytest.mark.parametrize(("kind", "zone"), [("phone", "America/New_York"), ("address", None), (None, None)])
+async def test_only_those_who_meet_from_afar_are_told_times_in_their_zone(
+    client: Client, kind: str | None, zone: str | None
+) -> None:
+    await client.desk.set_type(location=None if kind is None else {"kind": kind})
+    address = await client.held(NINE, "?zone=America/New_York")
+    page = words_of(await client.browser.get(address))
+    assert ("04:00 Time zone: Eastern Time (America/New_York)" in page) == (zone is not None)
+    assert ("09:00 Time zone: Coordinated Universal Time (UTC)" in page) == (zone is None)
+    assert "09:00 in UTC is 04:00 for you" in page
+    await client.fill(address, **JANE)
+    [stored] = await client.stored()
+    assert stored["client_timezone"] == zone
+
+
+# What speaks against it.
+
+
+@on_sqlite
+async def test_robots_are_asked_to_try_again(client: Client) -> None:
+    address = await client.held()
+    sent = typed_in(await client.browser.get(address)) | JANE
+    assert sent["website"] == ""
+    answer = await client.send(address, sent | {"website": "https://spam.example"})
+    assert (answer.status_code, typed_in(answer)["website"]) == (400, "")
+    assert "Please press Book once more" in alert_of(answer)
+    assert typed_in(answer)["name"] == "Jane Doe"
+    client.clock.at -= timedelta(seconds=59)
+    answer = await client.send(address, sent)
+    assert (answer.status_code, alert_of(answer)[:12]) == (400, "Please press")
+    assert await client.stored() == []
+    client.clock.forward(seconds=1)
+    token_of(await client.send(address, typed_in(answer)))
+
+
+@on_sqlite
+async def test_when_an_organization_takes_no_more(client: Client) -> None:
+    await client.desk.set_organization(public_bookings_per_hour=1)
+    token_of(await client.fill(await client.held(), **JANE))
+    answer = await client.fill(await client.held(TEN), **JANE)
+    assert answer.status_code == 429
+    assert 1 <= int(answer.headers["retry-after"]) <= 3600
+    assert alert_of(answer) == "At the moment we accept no more bookings online."
+    assert re.search(r"Please try again in (1 hour|\d+ (minutes|seconds))\.", words_of(answer))
+    assert JANE.items() <= typed_in(answer).items()
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("refusal", "words"), [(Unavailable, "could not be stored"), (OutcomeUnknown, "nothing is booked twice")]
+)
+async def test_when_the_database_is_away(
+    client: Client, monkeypatch: pytest.MonkeyPatch, refusal: type[Unavailable], words: str
+) -> None:
+    address = await client.held()
+
+    def away(*_: object) -> None:
+        raise refusal
+
+    with monkeypatch.context() as patch:
+        patch.setattr(booking_page, "book", away)
+        answer = await client.fill(address, **JANE)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert words in alert_of(answer)
+    assert "Please try again in 2 seconds." in words_of(answer)
+    assert JANE.items() <= typed_in(answer).items()
+    token_of(await client.send(address, typed_in(answer)))
+
+
+@on_sqlite
+async def test_when_a_client_has_as_much_as_one_may(client: Client) -> None:
+    await client.desk.set_type(maxOpenPerClient=1)
+    token_of(await client.fill(await client.held(), **JANE))
+    answer = await client.fill(await client.held(TEN), **JANE)
+    assert answer.status_code == 409
+    assert "as many open bookings of this kind" in alert_of(answer)
+    for hour in range(11, 17):
+        answer = await client.choose(at(f"{hour}:00"))
+    assert answer.status_code == 409
+    assert "too many times are kept" in alert_of(answer)
+    assert "These times are free" not in words_of(answer)
+
+
+@on_sqlite
+async def test_what_is_no_form_of_ours_is_refused(client: Client) -> None:
+    address = await client.held()
+    sent = typed_in(await client.browser.get(address)) | JANE
+    gone = f"{client.home}/hold/hold_x"
+    for where, fields, status in (
+        (f"{client.path}/hold", {}, 400),
+        (f"{client.path}/hold", {"start": "soon"}, 400),
+        (f"{client.path}/hold", {"start": "2024-01-25"}, 400),
+        (f"{client.home}/nothing/hold", {"start": NINE}, 404),
+        (gone, {}, 404),
+        (gone, sent | {"type": "x"}, 404),
+        (gone, sent | {"type": "\x00"}, 404),
+        (gone, sent | {"start": ""}, 400),
+        (gone, sent | {"until": "x"}, 400),
+        (address, sent | {"instead": "x"}, 400),
+        (f"{client.home}/hold/%00", sent, 400),
+    ):
+        answer = await client.send(where, fields)
+        assert answer.status_code == status, (where, fields)
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert await client.stored() == []
+    other = sent | {
+        "type": "x",
+        "start": TEN,
+        "until": "x",
+    }  # what the hold says itself is not asked of the form
+    token_of(await client.send(address, other))
+    assert [each["start_time"] for each in await client.stored()] == [NINE]
+
+
+# What comes after.
+
+
+@on_sqlite
+async def test_who_has_to_confirm_by_mail_is_told_so(url: str, clock: StoppedClock) -> None:
+    settings = Settings(
+        database_url=url,
+        worker=False,
+        smtp_host="127.0.0.1",
+        smtp_from="desk@sun.example",
+        public_url="http://kalends.test",
+    )
+    app = create_app(settings, clock=clock)
+    async with app.router.lifespan_context(app), browser_of(app) as browser:
+        client = await client_at(app, browser, clock)
+        await client.desk.set_organization(clients_confirm_by_mail=True)
+        address = await client.held()
+        answer = await client.fill(address, name="Jane", phone="+49 30 1")
+        assert re.findall(r'<li><a href="#(\w+)">', main_of(answer)) == ["email"]
+        answer = await client.fill(address, **JANE)
+        assert answer.status_code == 200
+        assert "Please confirm" in words_of(answer)
+        assert "the link in the mail to jane@example.com" in words_of(answer)
+        assert "Until 12:31 the time is kept for you." in words_of(answer)
+        assert NINE not in starts_of(await client.open(date="2024-01-25"))
+        assert await client.stored() == []
+
+
+@on_sqlite
+async def test_inside_another_site_the_page_stays_and_the_link_leads_out(client: Client) -> None:
+    await client.desk.set_organization(embed_origins=["https://sun.example"])
+    address = await client.held(NINE, "?embed=1")
+    page = await client.browser.get(address)
+    assert page.headers["content-security-policy"].endswith("frame-ancestors https://sun.example")
+    answer = await client.fill(address, **JANE)
+    assert answer.status_code == 200
+    [link] = [each for each in links_of(answer) if each.startswith("/manage/")]
+    assert "embed" not in link
+    assert f'href="{link}" target="_top"' in answer.text.replace("&amp;", "&")
+    [stored] = await client.stored()
+    assert f'data-id="{stored["id"]}"' in answer.text
+
+
+@on_sqlite
+async def test_the_script_is_told_where_to_go(client: Client) -> None:
+    address = await client.held()
+    sent = typed_in(await client.browser.get(address)) | JANE
+    answer = await client.send(address, sent, **{"Kalends-Script": "1"})
+    assert answer.status_code == 204
+    assert answer.headers["location"].startswith("/manage/")
+
+
+@on_sqlite
+async def test_a_page_that_is_off_has_no_form(client: Client) -> None:
+    address = await client.held()
+    sent = typed_in(await client.browser.get(address)) | JANE
+    await client.desk.set_organization(page=False)
+    for path in (client.home, client.path, f"{client.path}/zone", address):
+        assert (await client.browser.get(path)).status_code == 404
+    for path in (f"{client.path}/hold", address, f"{address}/release"):
+        assert (await client.send(path, sent)).status_code == 404
+    assert await client.stored() == []
+
+
+@on_sqlite
+async def test_from_right_to_left(client: Client) -> None:
+    with arabic():
+        page = await client.browser.get(await client.held(NINE, "?lang=ar"))
+    assert '<html lang="ar" dir="rtl">' in page.text
+    assert not re.search(r"[A-Za-z]{4,}", words_of(page).replace("Tax Consultation", "").replace("UTC", ""))
+
+
+async def test_looking_changes_nothing(app: FastAPI, client: Client) -> None:
+    """Not for a crawler that follows every link, nor for mail programs."""
+    held = await client.held()
+    seen: set[str] = set()
+    todo = [client.home, held]
+    while todo and len(seen) < 60:
+        address = todo.pop()
+        if address in seen or not address.startswith("/"):
+            continue
+        seen.add(address)
+        answer = await client.browser.get(address)
+        if answer.status_code in (303, 308):
+            todo.append(answer.headers["location"])
+        todo += links_of(answer)
+    assert len(seen) > 20
+    assert await client.stored() == []
+    assert (await client.browser.get(held)).status_code == 200
+    assert await app.state.context.database.read(links_stored, client.desk.org.id) == 0

@@ -94,6 +94,7 @@ class Walk:
             Sight("over", over),
             Sight("too late", late),
             Sight("cancelled", left),
+            Sight("correcting", f"{own}/details"),
             Sight("cancelling", f"{own}/cancel"),
             Sight("cancelling too late", f"{late}/cancel"),
             Sight("moving", f"{own}/move"),

@@ -290,6 +290,7 @@ async def test_from_afar_times_are_told_in_the_readers_zone(client: Client) -> N
     assert "meet.example" not in page.text  # that is for those who have booked
     page = await client.open(date=THURSDAY, zone="Asia/Kathmandu")
     assert 'data-js="calendar"' in page.text
+    assert "We do not know" not in words_of(page)
     assert "Time zone: Nepal Time (Asia/Kathmandu) · Change" in words_of(page)
     assert "09:00 in Berlin is 13:45 for you" in words_of(page)
     assert times_of(page)[0] == (at("08:00"), "13:45")
@@ -318,6 +319,8 @@ async def test_without_javascript_a_form_asks_for_the_zone(client: Client) -> No
     assert '<input type="hidden" name="lang" value="de">' in page.text
     assert '<option value="Europe/Berlin">GMT+01:00</option>' in page.text
     assert page.headers["x-robots-tag"] == "noindex"
+    page = await client.open(date=THURSDAY, zone="Berlin <b>")
+    assert "We do not know the time zone Berlin <b>. Time zone: Coordinated Universal" in words_of(page)
 
 
 @on_sqlite

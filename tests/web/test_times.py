@@ -350,7 +350,7 @@ _ZONES = [
     "America/St_Johns",
     "Africa/Cairo",
     "Asia/Beirut",
-    "Asia/Tehran",
+    "Africa/Casablanca",
     "Atlantic/Azores",
     "Australia/Lord_Howe",
     "Pacific/Auckland",
@@ -370,6 +370,7 @@ async def test_a_page_shows_what_the_api_says_on_days_on_which_clocks_change(
     )
     for zone in zones:
         await desk.set_organization(timezone=zone)
+        assert len(_days_of_change(zone)) >= 2, zone
         for day in _days_of_change(zone):
             for reader in (zone, *(_READERS if len(zones) > 2 else _READERS[:1])):
                 await _is_equal(client, day, reader)

@@ -184,13 +184,15 @@ async def test_with_whom_is_told_only_where_clients_may_choose(client: Client) -
     assert "Dr. Ana" not in words_of(await owner.open())
 
 
-async def test_each_status_is_told(client: Client) -> None:
+async def test_each_status_is_told(mailing: Client) -> None:
+    client = mailing
     desk = client.desk
     await desk.set_type(requiresConfirmation=True, confirmWithinHours=12)
     owner = await owner_of(client)
-    for told in (await owner.open(), await owner.open(booked="1")):
+    for told, is_news in ((await owner.open(), False), (await owner.open(booked="1"), True)):
         assert heading_of(told) == "Requested"
         assert "We confirm by Sun 21 Jan, 00:00." in words_of(told)
+        assert ("A mail is on its way" in words_of(told)) == is_news
     await desk.changed(owner.id, status="confirmed")
     assert heading_of(await owner.open()) == "Your appointment"
     assert "Tax Consultation Confirmed" in words_of(await owner.open())
@@ -230,8 +232,10 @@ async def test_a_cancelled_one_says_why_and_leads_to_another(client: Client) -> 
     await desk.set_type(isActive=False, visibility="public")
     assert client.home in links_of(await owner.open())
     await desk.set_organization(page=False)
-    assert "Book again" not in words_of(await owner.open())
-    assert (await owner.open()).status_code == 200
+    page = await owner.open()
+    assert page.status_code == 200
+    assert "Book again" not in words_of(page)
+    assert '<a class="brand"><span' in page.text
 
 
 @on_sqlite

@@ -1,0 +1,209 @@
+"""Every kind of page that a client can come to, of an organization with everything that pages show. It is all
+made over HTTP, so that it can be had at any server."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+
+from tests.support.answers import answered
+from tests.support.desk import APPOINTMENTS, BASE, week
+from tests.support.pictures import png
+
+SITE = "https://clinic.example"
+"""A site that may show the pages."""
+_LABEL = "How did you hear of us, and of which of our many services?"
+QUESTIONS: list[dict[str, Any]] = [
+    {"id": "text", "type": "text", "label": _LABEL},
+    {"id": "textarea", "type": "textarea", "label": "What is it about?", "required": True},
+    {"id": "select", "type": "select", "label": "Which?", "options": ["One", "Another"], "required": True},
+    {"id": "checkbox", "type": "checkbox", "label": "I have been here before", "required": True},
+    {"id": "email", "type": "email", "label": "Another address"},
+    {"id": "phone", "type": "phone", "label": "Another number"},
+    {"id": "number", "type": "number", "label": "How many of you?"},
+]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A page: where it is, or which form it answers there, and with which status."""
+
+    name: str
+    path: str
+    status: int = 200
+    form: Mapping[str, str] | None = None
+
+
+@dataclass
+class Walk:
+    """Makes an organization with everything, and what leads to its pages. `staff` asks with its key, `client`
+    without one; `now` is the time of the server."""
+
+    staff: httpx.AsyncClient
+    client: httpx.AsyncClient
+    slug: str
+    now: datetime
+    _ids: dict[str, str] = field(default_factory=dict)
+    _people: list[str] = field(default_factory=list)
+
+    async def sights(self) -> list[Sight]:
+        """Return the pages, each of them ready to be looked at, however often."""
+        await self._open()
+        home = f"/{self.slug}"
+        tax, call = f"{home}/all-of-it", f"{home}/call"
+        starts = await self._starts(9)
+        await self._fill(starts[0])
+        kept, wrong, embedded = [await self._held(start) for start in starts[1:4]]
+        late, soon = [await self._lost(starts[4]) for _ in range(2)]
+        await self._fill(starts[4])
+        long_ago = {"type": self._ids["all"], "until": "2020-01-01T00:00:00Z"}
+        typed = {"name": "Jane Doe", "email": "jane@example.com", "q.textarea": "It", "q.select": "One"}
+        sent = long_ago | typed | {"q.checkbox": "1"}
+        return [
+            Sight("services", home),
+            Sight("times", f"{tax}?date={starts[0][:10]}"),
+            Sight("from afar", f"{call}?zone=Asia/Kathmandu&clock=12"),
+            Sight("nothing free", f"{home}/later"),
+            Sight("zone", f"{call}/zone?zone=Asia/Tokyo"),
+            Sight("taken", f"{tax}/hold", 409, {"start": starts[0]}),
+            Sight("details", f"{home}/hold/{kept}"),
+            Sight("wrong details", f"{home}/hold/{wrong}", 400, {"email": "jane@"}),
+            Sight("taken meanwhile", f"{home}/hold/{late}", 409, sent | {"start": starts[4]}),
+            Sight("gone", f"{home}/hold/hold_nothing", 404),
+            Sight("embedded", f"{tax}?embed=1"),
+            Sight("embedded details", f"{home}/hold/{embedded}?embed=1"),
+            Sight("embedded and booked", f"{home}/hold/{soon}?embed=1", 200, sent | {"start": starts[5]}),
+            *await self._managed(starts[6:], starts[0]),
+            Sight("refused", "/nothing", 404),
+        ]
+
+    async def _managed(self, starts: list[str], taken: str) -> list[Sight]:
+        """Return the pages behind the links of appointments in every state."""
+        answers = {"text": "A friend", "number": 2, "checkbox": True}
+        own = await self._link(start_time=starts[0], answers=answers, client_notes="Two\nlines")
+        asked = await self._asked(starts[1])
+        over = await self._link(start_time=self._at(hours=-30))
+        late = await self._link(start_time=self._at(minutes=30))
+        left = await self._link(start_time=starts[2], status="cancelled")
+        return [
+            Sight("appointment", own),
+            Sight("booked", f"{own}?booked=1"),
+            Sight("requested", asked),
+            Sight("over", over),
+            Sight("too late", late),
+            Sight("cancelled", left),
+            Sight("correcting", f"{own}/details"),
+            Sight("cancelling", f"{own}/cancel"),
+            Sight("cancelling too late", f"{late}/cancel"),
+            Sight("moving", f"{own}/move"),
+            Sight("moving to a time that is taken", f"{own}/move", 409, {"start": taken}),
+            Sight("zone of an appointment", f"{asked}/zone"),
+        ]
+
+    async def _open(self) -> None:
+        """Give the organization everything that its pages can show."""
+        await self._change_organization()
+        answered(await self.staff.put("/v1/organization/logo", content=png()), "organization")
+        hours = week("09:00-17:00")
+        answered(await self.staff.put(f"{BASE}/availability", json={"schedules": hours}), "schedules")
+        self._people = [
+            await self._made(
+                "calendars", "calendar", name=name, public_name=name, about=about, is_public=True
+            )
+            for name, about in (("Ana", "Speaks Portuguese"), ("Ben", None))
+        ]
+        every: dict[str, Any] = {"durationMinutes": 60, "minNoticeHours": 1, "maxDaysAhead": None}
+        self._ids["all"] = await self._made(
+            "appointment-types",
+            "appointmentType",
+            name="Everything that there is",
+            slug="all-of-it",
+            description="A long talk about everything.\nBring your papers.",
+            location={"kind": "address"},
+            price={"amount": 80, "currency": "EUR"},
+            bookingQuestions=QUESTIONS,
+            confirmationText="Please ring twice.",
+            calendarIds=self._people,
+            clientsChoose=True,
+            **every,
+        )
+        phone = {"location": {"kind": "phone"}, "requiresConfirmation": True}
+        named = {"name": "A call", "slug": "call"}
+        self._ids["call"] = await self._made(
+            "appointment-types", "appointmentType", **named, **every, **phone, calendarIds=self._people[:1]
+        )
+        closed = every | {"maxDaysAhead": 0, "minNoticeHours": 48}
+        await self._made("appointment-types", "appointmentType", name="Later", slug="later", **closed)
+
+    async def _change_organization(self) -> None:
+        told = {
+            "intro": "Welcome.\nWe are glad to see you.",
+            "address": "Main St 4\n10115 Berlin",
+            "phone": "+49 30 1234567",
+            "contact_email": "desk@example.com",
+            "privacy_url": "https://example.com/privacy",
+            "terms_url": "https://example.com/terms",
+            "color": "#0b7a5e",
+            "timezone": "Europe/Berlin",
+            "indexing": True,
+            "embed_origins": [SITE],
+            "client_notice_hours": 2,
+        }
+        answered(await self.staff.patch("/v1/organization", json=told), "organization")
+
+    async def _made(self, path: str, thing: str, /, **body: Any) -> str:
+        return str(answered(await self.staff.post(f"{BASE}/{path}", json=body), thing)["id"])
+
+    async def _starts(self, count: int) -> list[str]:
+        days = [str(self.now.date() + timedelta(days=each)) for each in (2, 9)]
+        asked = {"appointment_type_id": self._ids["all"], "from": days[0], "to": days[1]}
+        found = await self.staff.get(f"{BASE}/slots", params=asked)
+        assert found.status_code == 200, found.text
+        starts = list(dict.fromkeys(each["start_time"] for each in found.json()["slots"]))
+        return starts[:count]
+
+    async def _held(self, start: str) -> str:
+        wish = {"appointment_type_id": self._ids["all"], "start_time": start}
+        answer = await self.client.post(f"/v1/public/{self.slug}/holds", json=wish)
+        return str(answered(answer, "hold")["id"])
+
+    async def _lost(self, start: str) -> str:
+        """Return the id of a hold that is given back."""
+        hold = await self._held(start)
+        assert (await self.staff.delete(f"{BASE}/holds/{hold}")).status_code == 200
+        return hold
+
+    async def _fill(self, start: str) -> None:
+        """Book everybody's time."""
+        for person in self._people:
+            await self._link(start_time=start, calendar_id=person)
+
+    async def _link(self, status: str | None = None, **fields: Any) -> str:
+        """Book by staff. Returns the path of the client's page."""
+        wish = {
+            "appointment_type_id": self._ids["all"],
+            "client_name": "Jane Doe",
+            "client_email": "jane@example.com",
+            "manage_link": True,
+            "check": "none",
+        }
+        answer = await self.staff.post(APPOINTMENTS, json=wish | fields)
+        assert answer.status_code == 200, answer.text
+        made = answer.json()
+        if status is not None:
+            path = f"{APPOINTMENTS}/{made['appointment']['id']}"
+            answered(await self.staff.patch(path, json={"status": status}), "appointment")
+        return f"/manage/{made['manage_token']}"
+
+    async def _asked(self, start: str) -> str:
+        """Ask for an appointment, as clients do. Returns the path of the client's page."""
+        wish = {"appointment_type_id": self._ids["call"], "start_time": start, "client_name": "Jane Doe"}
+        contact = {"client_phone": "+49 30 7654321", "client_timezone": "America/New_York"}
+        answer = await self.client.post(f"/v1/public/{self.slug}/appointments", json=wish | contact)
+        assert answer.status_code == 200, answer.text
+        return f"/manage/{answer.json()['manage_token']}"
+
+    def _at(self, **units: float) -> str:
+        return (self.now + timedelta(**units)).replace(microsecond=0).isoformat()

@@ -1,0 +1,147 @@
+"""Every kind of page in a real browser: nothing hinders people, and browsers complain of nothing, in both
+schemes of colours, on small and on large screens, from left to right and from right to left."""
+
+from collections.abc import AsyncIterator, Iterable
+from itertools import cycle, product
+from typing import NamedTuple
+
+import pytest
+from fastapi import FastAPI
+
+from tests.support.browser import DESK, PHONE, Visit, Visitor
+from tests.support.clock import StoppedClock
+from tests.support.databases import on_sqlite
+from tests.support.desk import open_desk
+from tests.support.right_to_left import arabic
+from tests.support.sights import Sight, Walk
+
+pytestmark = [pytest.mark.anyio, on_sqlite]
+
+SMALLEST = 24
+"""Pixels of what can be clicked, in both directions."""
+
+
+class Look(NamedTuple):
+    """How somebody sees a page."""
+
+    scheme: str
+    width: int
+    language: str
+
+
+SCREENS = {each["width"]: each for each in (PHONE, DESK)}
+LOOKS = [Look(*each) for each in product(("light", "dark"), SCREENS, ("de", "ar"))]
+TOO_SMALL = """(smallest) => {
+  const inText = (each) => getComputedStyle(each).display === "inline" && each.closest("p, li, dd");
+  const target = (each) => (each.type === "checkbox" && each.closest("label")) || each;
+  const all = "a[href], button, input:not([type=hidden]), select, textarea, summary";
+  return [...document.querySelectorAll(all)]
+    .filter((each) => each.checkVisibility() && !each.closest("[aria-hidden=true], .skip") && !inText(each))
+    .filter((each) => {
+      const { width, height } = target(each).getBoundingClientRect();
+      return width < smallest || height < smallest;
+    })
+    .map((each) => `too small: ${each.outerHTML.slice(0, 200)}`);
+}"""
+"""What can be clicked and is smaller than that, but for links in sentences, which WCAG 2.5.8 leaves alone."""
+SEND = """([action, fields]) => {
+  const form = document.body.appendChild(document.createElement("form"));
+  Object.assign(form, { action, method: "post" });
+  for (const [name, value] of Object.entries(fields)) {
+    form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+  }
+  form.submit();
+}"""
+
+
+class Window(NamedTuple):
+    """A window of the browser, which shows pages as somebody sees them."""
+
+    visitor: Visitor
+    look: Look
+
+    async def see(self, sight: Sight) -> None:
+        """Come to a page."""
+        path = f"{sight.path}{'&' if '?' in sight.path else '?'}lang={self.look.language}"
+        if sight.form is None:
+            status = (await self.visitor.go(path)).status
+        else:
+            await self.visitor.go(f"/nothing?lang={self.look.language}")
+            async with self.visitor.page.expect_navigation() as leading:
+                await self.visitor.page.evaluate(SEND, [path, dict(sight.form)])
+            answer = await leading.value
+            assert answer is not None
+            status = answer.status
+        assert status == sight.status, sight.name
+        direction = await self.visitor.page.evaluate("() => document.dir")
+        assert direction == ("rtl" if self.look.language == "ar" else "ltr"), sight.name
+
+    async def faults(self) -> list[str]:
+        """Return what is wrong with the page as it is now."""
+        found = await self.visitor.violations()
+        found += await self.visitor.page.evaluate(TOO_SMALL, SMALLEST)
+        if await self.visitor.is_too_wide():
+            found.append("too wide")
+        found += self.visitor.troubles
+        self.visitor.troubles.clear()
+        return found
+
+
+@pytest.fixture
+async def sights(app: FastAPI, clock: StoppedClock) -> AsyncIterator[list[Sight]]:
+    desk = await open_desk(app)
+    with arabic():
+        yield await Walk(desk.staff, desk.client, desk.org.slug, clock.now()).sights()
+
+
+async def seen(visit: Visit, pages: Iterable[tuple[Sight, Look]]) -> list[str]:
+    """Return what is wrong with pages, each of them in a look."""
+    visitors: dict[tuple[str, int], Visitor] = {}
+    found = []
+    for sight, look in pages:
+        key = look.scheme, look.width
+        if key not in visitors:
+            visitors[key] = await visit(color_scheme=look.scheme, viewport=SCREENS[look.width])
+        window = Window(visitors[key], look)
+        await window.see(sight)
+        found += [f"{sight.name}, {look}: {each}" for each in await window.faults()]
+    return found
+
+
+async def test_nothing_hinders_people(visit: Visit, sights: list[Sight]) -> None:
+    """Each page once, in looks that take turns."""
+    pages = list(zip(sights, cycle(LOOKS), strict=False))
+    assert {look for _, look in pages} == set(LOOKS)
+    wrong = await seen(visit, pages)
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.torture
+async def test_nothing_hinders_anybody(visit: Visit, sights: list[Sight]) -> None:
+    pages = list(product(sights, LOOKS))
+    wrong = await seen(visit, pages)
+    assert not wrong, "\n".join(wrong)
+    print(f"{len(sights)} kinds of pages in {len(LOOKS)} looks, {len(pages)} in all: nothing is wrong")
+
+
+BREAK = """() => {
+  const small = document.querySelector("main").appendChild(document.createElement("button"));
+  const pale = document.querySelector("main").appendChild(document.createElement("p"));
+  const wide = document.querySelector("main").appendChild(document.createElement("pre"));
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync("#small { all: unset; font-size: 8px } #pale { color: #999; background: #aaa }");
+  document.adoptedStyleSheets.push(sheet);
+  [small.id, pale.id] = ["small", "pale"];
+  [pale.textContent, wide.textContent] = ["Pale", "wide ".repeat(400)];
+  console.error("broken");
+}"""
+
+
+async def test_what_is_broken_on_purpose_is_caught(visit: Visit, sights: list[Sight]) -> None:
+    look = Look("light", PHONE["width"], "de")
+    window = Window(await visit(viewport=PHONE), look)
+    await window.see(sights[0])
+    assert await window.faults() == []
+    await window.visitor.page.evaluate(BREAK)
+    found = [each.partition(":")[0] for each in await window.faults()]
+    assert {"button-name", "color-contrast", "too small", "too wide", "error"} <= set(found)

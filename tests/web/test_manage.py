@@ -184,13 +184,15 @@ async def test_with_whom_is_told_only_where_clients_may_choose(client: Client) -
     assert "Dr. Ana" not in words_of(await owner.open())
 
 
-async def test_each_status_is_told(client: Client) -> None:
+async def test_each_status_is_told(mailing: Client) -> None:
+    client = mailing
     desk = client.desk
     await desk.set_type(requiresConfirmation=True, confirmWithinHours=12)
     owner = await owner_of(client)
-    for told in (await owner.open(), await owner.open(booked="1")):
+    for told, is_news in ((await owner.open(), False), (await owner.open(booked="1"), True)):
         assert heading_of(told) == "Requested"
         assert "We confirm by Sun 21 Jan, 00:00." in words_of(told)
+        assert ("A mail is on its way" in words_of(told)) == is_news
     await desk.changed(owner.id, status="confirmed")
     assert heading_of(await owner.open()) == "Your appointment"
     assert "Tax Consultation Confirmed" in words_of(await owner.open())
@@ -230,8 +232,10 @@ async def test_a_cancelled_one_says_why_and_leads_to_another(client: Client) -> 
     await desk.set_type(isActive=False, visibility="public")
     assert client.home in links_of(await owner.open())
     await desk.set_organization(page=False)
-    assert "Book again" not in words_of(await owner.open())
-    assert (await owner.open()).status_code == 200
+    page = await owner.open()
+    assert page.status_code == 200
+    assert "Book again" not in words_of(page)
+    assert '<a class="brand"><span' in page.text
 
 
 @on_sqlite
@@ -578,7 +582,10 @@ async def test_hostile_texts_are_only_texts(client: Client, text: str) -> None:
     owner = await owner_of(client, client_name=short, client_notes=text, answers={short: text})
     pages = [await owner.open(path, zone=short) for path in ("", "/move", "/cancel", "/details")]
     wrong = {"phone": text, "notes": text, f"q.{short}": text * 9}
-    typed = [await owner.send("/details", **wrong), await owner.send("/cancel", reason=text + "x" * 10_001)]
+    typed = [
+        await owner.send("/details", None, **wrong),
+        await owner.send("/cancel", reason=text + "x" * 10_001),
+    ]
     assert [each.status_code for each in typed] == [400, 400]
     await owner.send("/cancel", reason=text)
     pages.append(await owner.open())
@@ -668,7 +675,7 @@ async def test_a_client_corrects_what_they_have_said(client: Client) -> None:
     }
     wish = typed | {"phone": "+49 123", "q.who": "", "q.how": "Long", "q.age": "31,5", "notes": ""}
     del wish["q.first"]
-    answer = await owner.send("/details", **wish)
+    answer = await owner.send("/details", None, **wish)
     assert (answer.status_code, answer.headers["location"]) == (303, f"{owner.path}?saved=1")
     assert heading_of(await client.browser.get(answer.headers["location"])) == "Saved"
     seen = await owner.seen()
@@ -680,7 +687,7 @@ async def test_a_client_corrects_what_they_have_said(client: Client) -> None:
     }
     again = typed_in(await owner.open("/details"))
     assert again == {"phone": "+49 123", "q.who": "", "q.how": "Long", "q.age": "31.5", "notes": ""}
-    assert (await owner.send("/details", **again)).status_code == 303
+    assert (await owner.send("/details", None, **again)).status_code == 303
     assert (await owner.seen())["version"] == seen["version"]
 
 
@@ -693,7 +700,7 @@ async def test_everything_that_is_wrong_is_told_at_once_and_stays(client: Client
     await client.desk.set_type(bookingQuestions=questions)
     owner = await owner_of(client, answers={"age": 30})
     sent = {"phone": "12", "q.age": "", "q.mail": "no address", "notes": "x" * 10_001}
-    answer = await owner.send("/details", **sent)
+    answer = await owner.send("/details", None, **sent)
     assert answer.status_code == 400
     assert typed_in(answer) == sent
     problems = re.findall(r'<li><a href="#(\w+)">([^<]*)</a></li>', answer.text)
@@ -710,7 +717,7 @@ async def test_everything_that_is_wrong_is_told_at_once_and_stays(client: Client
 async def test_answers_that_staff_left_out_are_not_asked_for(client: Client) -> None:
     owner = await owner_by_staff(client)
     await client.desk.set_type(bookingQuestions=[{"id": "q", "type": "text", "label": "Q", "required": True}])
-    answer = await owner.send("/details", phone="+49 123", notes="", **{"q.q": ""})
+    answer = await owner.send("/details", None, **{"phone": "+49 123", "notes": "", "q.q": ""})
     assert answer.status_code == 303
     assert (await owner.seen())["client_phone"] == "+49 123"
 

@@ -198,3 +198,31 @@ async def test_an_hour_that_happens_twice_is_offered_twice(client: Client) -> No
     page = await owner.open("/move")
     assert starts_of(page) == await free(owner, "2024-10-27", "Europe/Berlin")
     assert "02:00 CEST now 02:00 CET 03:00" in words_of(page)
+
+
+@on_sqlite
+async def test_the_page_has_what_the_api_has_wherever_clocks_change(client: Client) -> None:
+    desk = client.desk
+    await desk.set_organization(timezone="Europe/Berlin")
+    await desk.open(*week("00:00-24:00"))
+    await desk.set_type(location=CALL, maxDaysAhead=400)
+    owner = await owner_of(client)
+    for zone, *days in (
+        ("Europe/Berlin", "2024-03-31", "2024-10-27"),
+        ("America/New_York", "2024-03-10", "2024-11-03"),
+        ("America/St_Johns", "2024-03-10", "2024-11-03"),
+        ("America/Santiago", "2024-04-06", "2024-09-08"),
+        ("Africa/Casablanca", "2024-03-10", "2024-04-14"),
+        ("Africa/Cairo", "2024-04-26", "2024-10-31"),
+        ("Asia/Beirut", "2024-03-31", "2024-10-26"),
+        ("Asia/Kathmandu", "2024-03-31"),
+        ("Australia/Lord_Howe", "2024-04-07", "2024-10-06"),
+        ("Pacific/Auckland", "2024-04-07", "2024-09-29"),
+        ("Pacific/Chatham", "2024-04-07", "2024-09-29"),
+        ("Pacific/Kiritimati", "2024-03-31"),
+    ):
+        for day in days:
+            page = await owner.open("/move", zone=zone, date=day)
+            expected = await free(owner, day, zone)
+            assert starts_of(page) == expected, (zone, day)
+            assert len(expected) >= 23

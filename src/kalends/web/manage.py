@@ -24,6 +24,7 @@ from kalends.words.sentences import marked
 
 NEWS = ("booked", "moved", "confirmed", "saved", "cancelled")
 """The parameters that say what was just done, so that the page begins with it."""
+_MAILED = frozenset({"booked", "moved", "confirmed"})
 _PLAINLY = "appointment"
 _TITLES: Mapping[str, str] = {
     "booked": marked("Booked"),
@@ -157,7 +158,7 @@ def _appointment(call: LinkVisit | LinkChange, own: OwnAppointment, *, status: i
         status=status,
         told=told,
         next_page=own.next_page if news == "booked" and own.is_open else None,
-        mailed=own.about.client_email if call.settings.mail else None,
+        mailed=own.about.client_email if news in _MAILED and call.settings.mail else None,
         zones=None if own.kind.is_in_person else path_of(call, reader, "/zone"),
         file=path_of(call, reader, "/appointment.ics"),
         google=calendar_links.google(own),

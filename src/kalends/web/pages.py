@@ -33,10 +33,11 @@ class About:
 @dataclass(frozen=True, slots=True)
 class Site:
     """Whose page it is: what the top and the foot of it show. `home`, `logo` and `theme` are addresses that
-    are ready to be used; `theme` is that of the stylesheet with the organization's colour."""
+    are ready to be used; `theme` is that of the stylesheet with the organization's colour. There is no `home`
+    if clients have no pages to book on."""
 
     name: str
-    home: str
+    home: str | None
     logo: str | None = None
     theme: str | None = None
     privacy_url: str | None = None

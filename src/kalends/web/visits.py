@@ -69,7 +69,7 @@ def _site(host: Host, reader: Reader) -> Site:
     logo = logo_path(host.slug, host.logo)
     return Site(
         host.name,
-        home=reader.link(f"/{host.slug}"),
+        home=reader.link(f"/{host.slug}") if host.page else None,
         logo=None if logo is None else f"{reader.prefix}{logo}",
         theme=f"{reader.prefix}/{host.slug}/theme.css?v={version(color_of(host))}",
         privacy_url=host.privacy_url,

@@ -18,7 +18,7 @@ from kalends.services.outbox.parties import operator
 from kalends.services.setup import keys
 from kalends.settings import Settings
 from tests.api.operations import MADE_BY, MAIL, OPERATIONS, OneOfEverything, example, queries, sent
-from tests.support.answers import answered, refused
+from tests.support.answers import refused
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.databases import sqlite_first
@@ -83,9 +83,6 @@ async def _house(app: FastAPI) -> AsyncIterator[OneOfEverything]:
     async with client_of(app, org.key) as client:
         house = OneOfEverything(org, client)
         await house.furnish()
-        # So that it is another's calendar that is refused, and not that one is chosen.
-        path = f"/v1/calendar/appointment-types/{org.type_id}"
-        answered(await client.put(path, json={"clientsChoose": True}), "appointmentType")
         yield house
 
 

@@ -1,8 +1,8 @@
 """The page of a month at the server, beside the call that counts the free days of that month for programs.
 
-Fills databases of its own, on SQLite and on PostgreSQL, with an organization of five calendars and 500 bookings.
-Asks for both in turns, so that what the machine does meanwhile falls on both alike; the CPU time is that of the
-process of the server, from /proc. Usage: `make bench-pages`.
+Fills databases of its own, on SQLite and on PostgreSQL, with an organization of five calendars and 500
+bookings. Asks for both in turns, so that what the machine does meanwhile falls on both alike; the CPU time is
+that of the server's process, from /proc. Usage: `make bench-pages`.
 """
 
 import argparse

@@ -1,0 +1,65 @@
+"""A crawler that follows every link, and mail programs that look where links lead, change nothing."""
+
+import html
+import re
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select
+
+from kalends.db.database import Database, Tx
+from kalends.db.tables import metadata
+from tests.support.clock import StoppedClock
+from tests.support.desk import open_desk
+from tests.support.sights import Walk
+
+pytestmark = pytest.mark.anyio
+
+MOST = 250
+"""So many addresses are looked at; months go on for ever."""
+
+
+def stored(tx: Tx, org_id: str) -> dict[str, list[str]]:
+    """Everything that is stored of an organization, by table."""
+    return {
+        table.name: sorted(str(row) for row in tx.execute(select(table).where(table.c.org_id == org_id)))
+        for table in metadata.sorted_tables
+        if "org_id" in table.c
+    }
+
+
+def leads_of(path: str, page: str) -> list[str]:
+    """Where a page leads, whatever it is for: links, files, pictures and the forms that only ask."""
+    found = re.findall(r'(?:href|src)="([^"]*)"', page)
+    found += re.findall(r'<form method="get" action="([^"]*)"', page)
+    addresses = [urljoin(f"http://kalends.test{path}", html.unescape(each)) for each in found]
+    parts = [urlsplit(each) for each in addresses if each.startswith("http://kalends.test/")]
+    return [each._replace(scheme="", netloc="", fragment="").geturl() for each in parts]
+
+
+async def test_a_crawler_that_follows_every_link_changes_nothing(
+    app: FastAPI, db: Database, browser: httpx.AsyncClient, clock: StoppedClock
+) -> None:
+    desk = await open_desk(app)
+    sights = await Walk(desk.staff, desk.client, desk.org.slug, clock.now()).sights()
+    before = await db.read(stored, desk.org.id)
+    assert len(before["appointments"]) > 5
+    todo = [each.path for each in sights if each.form is None]
+    seen: set[str] = set()
+    while todo and len(seen) < MOST:
+        address = todo.pop(0)
+        if address in seen:
+            continue
+        seen.add(address)
+        for method in ("HEAD", "GET"):
+            answer = await browser.request(method, address)
+            assert answer.status_code in (200, 303, 404, 405), address
+        if "location" in answer.headers:
+            todo.append(answer.headers["location"])
+        elif answer.headers["content-type"].startswith("text/html"):
+            todo += leads_of(address, answer.text)
+    kinds = {re.sub(r"/(hold|manage)/[^/?]*", r"/\1/…", urlsplit(each).path) for each in seen}
+    assert {"/manage/…/move", "/manage/…/cancel", "/manage/…/appointment.ics"} <= kinds
+    assert await db.read(stored, desk.org.id) == before

@@ -7,21 +7,25 @@ Chromium that KALENDS_TEST_BROWSER names.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
 
+import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
 
 HERE = Path(__file__).parent
 FOLDER = HERE / "screenshots"
 PICTURE = HERE / "booking-page.png"
-SITE = "http://clinic.example/"
 WIDTHS = (320, 1280)
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 NO_ROBOT_SECONDS = 2.5
@@ -35,9 +39,21 @@ def demo() -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:  # noqa: S603 - our own
         assert server.stdout is not None
         try:
-            yield json.loads(server.stdout.readline())["url"]
+            base = json.loads(server.stdout.readline())["url"]
+            _wait_for(base)
+            yield base
         finally:
             server.terminate()
+
+
+def _wait_for(base: str) -> None:
+    """Wait until the server answers, for half a minute at most."""
+    for _ in range(300):
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{base}/readyz").is_success:
+                return
+        time.sleep(0.1)
+    sys.exit("The demo did not get ready.")
 
 
 @contextlib.contextmanager
@@ -54,8 +70,10 @@ def browsing() -> Iterator[Browser]:
 class Tour:
     """A visit to every page, with a look of one width and scheme."""
 
-    def __init__(self, browser: Browser, base: str, width: int, scheme: Literal["light", "dark"]) -> None:
-        self.base, self.look = base, f"{width}-{scheme}"
+    def __init__(
+        self, browser: Browser, base: str, site: str, width: int, scheme: Literal["light", "dark"]
+    ) -> None:
+        self.base, self.site, self.look = base, site, f"{width}-{scheme}"
         context = browser.new_context(
             viewport={"width": width, "height": 800},
             color_scheme=scheme,
@@ -77,11 +95,6 @@ class Tour:
 
     def press(self, button: str) -> None:
         self.page.get_by_role("button", name=button, exact=True).click()
-
-    def follow(self, path: str, name: str) -> None:
-        """Go where a link of the page leads whose address ends like this."""
-        self.page.locator(f"a[href*='{path}']").first.click()
-        self.shoot(name)
 
     def look_around(self) -> None:
         self.go("/demo", "services")
@@ -118,9 +131,9 @@ class Tour:
     def change(self) -> None:
         """Do with the appointment what clients do."""
         own = self.page.url.partition("?")[0]
-        for below in ("move", "details", "cancel"):
+        for below, name in (("move", "move"), ("details", "corrections"), ("cancel", "cancel")):
             self.page.goto(f"{own}/{below}")
-            self.shoot(below)
+            self.shoot(name)
         self.press("Cancel this appointment")
         self.page.wait_for_url("**cancelled**")
         self.shoot("cancelled")
@@ -128,33 +141,44 @@ class Tour:
     def elsewhere(self) -> None:
         """Show the page on a site that may, and on its button."""
         for mode in ("inline", "button"):
-            text = (
-                "<!doctype html><html lang=en><title>Clinic</title><h1>Clinic</h1>"
-                f'<script src="{self.base}/embed.js" data-kalends="demo/tax-consultation" data-mode="{mode}">'
-                "</script>"
-            )
-            self.page.route(SITE, lambda route, text=text: route.fulfill(body=text, content_type="text/html"))
-            self.page.goto(SITE)
+            self.page.goto(f"{self.site}/?{mode}")
             if mode == "button":
                 self.press("Book an appointment")
             self.page.frame_locator("iframe").locator("h1").wait_for()
             self.shoot(f"embedded-{mode}")
 
 
-def allow_site(browser: Browser, base: str) -> None:
-    """Let the site show the pages of the demo."""
-    answer = browser.new_context().request.patch(
-        f"{base}/v1/organization",
-        headers={"Authorization": "Bearer vst_demo"},
-        data={"embed_origins": [SITE.rstrip("/")]},
-    )
-    assert answer.ok, answer.text()
+@contextlib.contextmanager
+def other_site(base: str) -> Iterator[str]:
+    """Serve a site, on an origin of its own, that may show the pages of the demo, for the length of a block.
+    Yields its address."""
+
+    class Site(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            mode = self.path.partition("?")[2]
+            script = f'<script src="{base}/embed.js" data-kalends="demo/tax-consultation" data-mode="{mode}">'
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(f"<!doctype html><title>Clinic</title><h1>Clinic</h1>{script}</script>".encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://localhost:{server.server_port}"
+        key, origins = {"Authorization": "Bearer vst_demo"}, {"embed_origins": [address]}
+        httpx.patch(f"{base}/v1/organization", headers=key, json=origins).raise_for_status()
+        yield address
+        server.shutdown()
 
 
 def for_readme(browser: Browser, base: str) -> None:
-    """Make the one picture of the README: a month and its times."""
+    """Make the one picture of the README: the next month and its first times."""
     page = browser.new_page(viewport={"width": 900, "height": 640}, locale="en-GB")
     page.goto(f"{base}/demo/tax-consultation")
+    page.goto(f"{base}{page.locator('#later').get_attribute('href')}")
     page.wait_for_load_state("networkidle")
     page.screenshot(path=PICTURE)
     size = PICTURE.stat().st_size
@@ -167,10 +191,9 @@ def main() -> None:
             for_readme(browser, base)
             return
         FOLDER.mkdir(exist_ok=True)
-        allow_site(browser, base)
-        for width in WIDTHS:
-            for scheme in SCHEMES:
-                tour = Tour(browser, base, width, scheme)
+        with other_site(base) as site:
+            for width, scheme in itertools.product(WIDTHS, SCHEMES):
+                tour = Tour(browser, base, site, width, scheme)
                 tour.look_around()
                 tour.book()
                 tour.change()

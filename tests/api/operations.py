@@ -78,7 +78,7 @@ class OneOfEverything:
         bodies: dict[str, dict[str, Any]] = {
             "calendars": {"name": "Room"},
             "schedules": {"name": "Hours"},
-            "appointment_types": {"name": "Kind", "durationMinutes": 30},
+            "appointment_types": {"name": "Kind", "durationMinutes": 30, "clientsChoose": True},
             "availability": MONDAY,
             "overrides": {"date": "2024-12-24"},
             "schedule_overrides": {"date": "2024-12-24"},

@@ -31,7 +31,7 @@ def codes(responses: list[httpx.Response]) -> list[str | None]:
 
 
 async def test_a_client_has_so_many_open_bookings_of_a_type(page: Desk, clock: StoppedClock) -> None:
-    assert (await page.add_type())["maxOpenPerClient"] == 5
+    assert (await page.add_type())["maxOpenPerClient"] == 3
     await page.set_type(maxOpenPerClient=2)
     booked = [await page.booked_by_client(start_time=hour(number)) for number in range(2)]
     body = refused(await page.post("appointments", start_time=hour(2)), 409, "too_many_open")
@@ -151,7 +151,7 @@ async def test_many_at_once_of_different_clients_do_not_hinder_each_other(page: 
 async def test_the_limit_of_a_type_is_sent_and_shown_like_its_others(page: Desk) -> None:
     path = f"{TYPES}/{page.org.type_id}"
     shown = answered(await page.staff.get(path), "appointmentType")
-    assert shown["maxOpenPerClient"] == 5
+    assert shown["maxOpenPerClient"] == 3
     for value in (None, 1, 7):
         assert (
             answered(await page.staff.put(path, json={"maxOpenPerClient": value}), "appointmentType")[

@@ -364,6 +364,7 @@ async def test_the_worker_settles_the_rest_once(
 async def test_a_lapse_is_written_once_whoever_comes_first(
     desk: Desk, db: Database, clock: StoppedClock, worker: Worker
 ) -> None:
+    await desk.set_type(maxOpenPerClient=None)
     waiting = [await asked(desk, at(f"{hour}:00")) for hour in ("09", "10", "11", "12")]
     clock.forward(hours=2)
     answers = await asyncio.gather(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import uvicorn
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, ConsoleMessage, Page, Response, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Error, Page, Response, async_playwright
 from starlette.types import ASGIApp
 
 from kalends.door.connection import Connection
@@ -30,6 +30,8 @@ DESK = {"width": 1280, "height": 900}
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _ANSWERED = "Failed to load resource: the server responded with a status of"
 """What the browser says of a page that is a refusal. That is no fault of the page."""
+_NOT_ANIMATED = "Transition was"
+"""How the browser's complaint begins if it shows the next page at once, as it may."""
 
 Visit = Callable[..., Awaitable["Visitor"]]
 """Opens a window for somebody, with `locale`, `timezone_id`, `java_script_enabled`, `viewport`,
@@ -101,13 +103,33 @@ class Visitor:
     troubles: list[str] = field(default_factory=list)
     """What the browser complained about."""
     requests: list[str] = field(default_factory=list)
-    """Everything that was asked for, in order."""
+    """Everything that the pages asked for, in order."""
+    kept: int = 0
+    """How much of it the browser had already."""
 
-    def listen(self) -> None:
-        """Note from now on what goes wrong."""
+    @property
+    def asked(self) -> int:
+        """How often the server was asked."""
+        return len(self.requests) - self.kept
+
+    async def listen(self) -> None:
+        """Note from now on what goes wrong, and what is asked for."""
+        network = await self.page.context.new_cdp_session(self.page)
+        network.on("Network.requestServedFromCache", lambda _: self._keep(cached=True))
+        network.on(
+            "Network.responseReceived", lambda sent: self._keep(cached=sent["response"]["fromDiskCache"])
+        )
+        await network.send("Network.enable")
         self.page.on("console", self._hear)
-        self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
+        self.page.on("pageerror", self._see)
         self.page.on("request", lambda request: self.requests.append(request.url))
+
+    def _keep(self, *, cached: bool) -> None:
+        self.kept += cached
+
+    def _see(self, error: Error) -> None:
+        if not str(error).startswith(_NOT_ANIMATED):
+            self.troubles.append(f"error: {error}")
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not message.text.startswith(_ANSWERED):
@@ -168,7 +190,7 @@ async def visiting(browser: Browser, base: str) -> AsyncIterator[Visit]:
             closing.push_async_callback(context.close)
             context.set_default_timeout(PATIENCE_MS)
             visitor = Visitor(await context.new_page(), base)
-            visitor.listen()
+            await visitor.listen()
             visitors.append(visitor)
             return visitor
 

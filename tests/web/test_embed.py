@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from playwright.async_api import Browser, FrameLocator, Page
 from starlette.responses import HTMLResponse
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kalends.web import embed
 from kalends.words.languages import LANGUAGES
@@ -125,7 +125,7 @@ class Elsewhere:
         await self.frame.get_by_role("link", name="See, move or cancel it").wait_for()
 
 
-HOST = """<!doctype html><html lang="de"><title>Clinic</title>
+HOST = """<!doctype html><html lang="de"><title>Clinic</title><meta name="color-scheme" content="{scheme}">
 <script>
   window.heard = [];
   addEventListener("kalends:booked", (event) => heard.push(["event", event.detail.id]));
@@ -146,8 +146,15 @@ BLOCKED = {
 
 
 def site_of(base: str, desk: Desk, mode: str, lang: str) -> ASGIApp:
-    """Another site with a page that shows a type of the organization."""
-    return HTMLResponse(HOST.format(base=base, slug=desk.org.slug, mode=mode, lang=lang))
+    """Another site with a page that shows a type of the organization. In its query is what the page's looks
+    are."""
+
+    async def site(scope: Scope, receive: Receive, send: Send) -> None:
+        scheme = scope["query_string"].decode().replace("+", " ")
+        page = HOST.format(base=base, slug=desk.org.slug, mode=mode, lang=lang, scheme=scheme)
+        await HTMLResponse(page)(scope, receive, send)
+
+    return site
 
 
 @pytest.fixture(params=["inline"])
@@ -181,6 +188,18 @@ async def test_a_visitor_books_on_the_other_site(elsewhere: Elsewhere) -> None:
     assert await manage.get_attribute("target") == "_top"
     assert await page.context.cookies() == []
     assert await page.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("scheme", "theme"), [("", "light"), ("light", "light"), ("dark", "dark"), ("light+dark", None)]
+)
+async def test_it_is_dark_only_on_a_site_that_may_be(
+    elsewhere: Elsewhere, scheme: str, theme: str | None
+) -> None:
+    await elsewhere.visitor.go(f"/?{scheme}")
+    await elsewhere.frame.locator("h1").wait_for()
+    assert await elsewhere.frame.locator("html").get_attribute("data-theme") == theme
 
 
 @on_sqlite
@@ -233,5 +252,5 @@ async def test_a_site_that_is_not_named_shows_a_link(chromium: Browser, app: Fas
         link = page.get_by_role("link", name="Termin buchen")
         assert await link.is_visible()
         address = await link.get_attribute("href")
-        assert address == f"{base}/{desk.org.slug}/{TYPE}?lang=de&zone=UTC&name=Jo"
+        assert address == f"{base}/{desk.org.slug}/{TYPE}?lang=de&zone=UTC&name=Jo&theme=light"
         await page.close()

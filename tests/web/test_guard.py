@@ -27,13 +27,18 @@ def changing(app: FastAPI) -> list[tuple[str, str]]:
     ]
 
 
-async def test_a_foreign_form_is_refused_on_every_page(app: FastAPI, browser: httpx.AsyncClient) -> None:
+async def test_a_foreign_form_is_refused_on_every_page(url: str) -> None:
+    app = create_app(Settings(database_url=url, worker=False, public_requests_per_hour=1_000_000))
     calls = [*changing(app), ("POST", "/some"), ("PUT", "/"), ("DELETE", "/some/thing"), ("X", "/static/x")]
-    for method, path in calls:
-        for headers in FOREIGN:
-            answer = await browser.request(method, path, headers=headers, content=b"name=x")
-            assert (answer.status_code, answer.headers["content-type"]) == (403, "text/html; charset=utf-8")
-            assert "our own pages" in answer.text
+    async with app.router.lifespan_context(app), browser_of(app) as browser:
+        for method, path in calls:
+            for headers in FOREIGN:
+                answer = await browser.request(method, path, headers=headers, content=b"name=x")
+                assert (answer.status_code, answer.headers["content-type"]) == (
+                    403,
+                    "text/html; charset=utf-8",
+                )
+                assert "our own pages" in answer.text
 
 
 async def test_programs_are_told_in_json(browser: httpx.AsyncClient) -> None:

@@ -232,7 +232,7 @@ async def test_a_former_slug_leads_to_the_present_one(
 
 @on_sqlite
 async def test_a_reserved_slug_is_no_organizations(browser: httpx.AsyncClient) -> None:
-    for slug in sorted(RESERVED_SLUGS - {"v1", "docs"}):
+    for slug in sorted(RESERVED_SLUGS - {"v1", "docs", "manage"}):
         answer = await browser.get(f"/{slug}/theme.css", headers={"Accept": "*/*"})
         assert answer.json()["error"] in ("There is no such path.", "There is no such file."), slug
     for slug in ("UPPER", "-a", "a" * 64, "a b", "a.b", "%00"):

@@ -26,6 +26,7 @@ class _Thing(NamedTuple):
 THINGS: Mapping[str, _Thing] = {
     "organizations": _Thing("organization", "organizations"),
     "slugs": _Thing("slug", "slugs"),
+    "logos": _Thing("logo", "logos"),
     "api_keys": _Thing("API key", "API keys"),
     "schedules": _Thing("schedule", "schedules"),
     "calendars": _Thing("calendar", "calendars"),

@@ -9,6 +9,12 @@
   const known = (tag) => words[(tag || "").slice(0, 2).toLowerCase()];
   const said = known(parameters.lang) || known(document.documentElement.lang) || words.en;
   const title = label || said[0];
+  // A page that knows no dark look gets none from us.
+  const styled = getComputedStyle(document.documentElement).colorScheme;
+  const scheme = styled === "normal" ? document.querySelector("meta[name=color-scheme]")?.content || "" : styled;
+  if (!scheme.includes("light") || !scheme.includes("dark")) {
+    parameters.theme ??= scheme.includes("dark") ? "dark" : "light";
+  }
 
   const make = (name, properties, ...children) => {
     const element = Object.assign(document.createElement(name), properties);

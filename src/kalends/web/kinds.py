@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 
 from kalends.core.caller import Host
 from kalends.schemas.appointment_types import BookingQuestion
@@ -37,7 +38,7 @@ class Question:
         return f"q.{self.id}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kind:
     """A type of appointments, as its reader sees it. Texts that are not translated stay as they are."""
 
@@ -100,7 +101,7 @@ class Kind:
         """The path of its page."""
         return f"/{self.host.slug}/{self.type_.slug}"
 
-    @property
+    @cached_property
     def questions(self) -> list[Question]:
         """What is asked."""
         return [self._question(each) for each in self.type_.questions]
@@ -126,7 +127,7 @@ class Kind:
     def _free(self) -> str:
         return self.reader.say("Free of charge")
 
-    @property
+    @cached_property
     def _texts(self) -> TypeTexts:
         """Its texts in the reader's language, by lookup (RFC 4647), or else of another region."""
         known = {tag.lower(): texts for tag, texts in self.type_.texts.items()}

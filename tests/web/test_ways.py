@@ -1,5 +1,5 @@
-"""The ways in which people book, move and cancel: by keyboard alone, without JavaScript on a small screen, from
-right to left. Each of them is gone from the beginning to the end in a real browser."""
+"""The ways in which people book, move and cancel: by keyboard alone, without JavaScript on a small screen,
+from right to left. Each of them is gone from the beginning to the end in a real browser."""
 
 import re
 from collections.abc import Iterator

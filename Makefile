@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test torture snapshots lint package lock upgrade audit bench bench-list bench-slots bench-leaving bench-pressure clean
+.PHONY: run test torture snapshots lint package lock upgrade audit bench bench-list bench-slots bench-leaving bench-pages bench-pressure clean
 
 run: .venv/run   ## install and serve the demo on http://127.0.0.1:8000
 	$(BIN)/kalends serve --demo --port $(PORT)
@@ -33,6 +33,7 @@ package: .venv/dev   ## build the wheel and use it in a new environment, away fr
 	dist/venv/bin/python $(INSTALL) dist/kalends-*.whl
 	cd dist && KALENDS_DATABASE_URL=sqlite:///package.db venv/bin/kalends migrate
 	cd dist && KALENDS_DATABASE_URL=sqlite:///package.db venv/bin/kalends org create Packaged --json
+	$(BIN)/python tests/clients/pages/visit.py dist/venv/bin/kalends
 
 lock: .venv/tools/ready   ## write constraints.txt after a change of pyproject.toml; other versions stay as they are
 	.venv/tools/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --strip-extras \
@@ -55,6 +56,9 @@ bench-leaving: .venv/dev   ## bookings with webhooks and mails beside bookings w
 
 bench-slots: .venv/dev   ## the search for free time: the engine alone, and over HTTP beside the list (a few minutes)
 	$(BIN)/python bench/slots.py
+
+bench-pages: .venv/dev   ## the page of a month at the server, beside its days as JSON (a minute)
+	$(BIN)/python bench/pages.py
 
 bench-pressure: .venv/dev   ## what one rude client costs the others (ten minutes)
 	$(BIN)/python bench/pressure.py

@@ -169,8 +169,8 @@ def by_sqlite(path: Path, seconds: float) -> Callable[[int, int], tuple[float, f
 
 
 @contextlib.contextmanager
-def running(command: list[str], port: int, **environment: str) -> Iterator[None]:
-    """A server process, once it listens."""
+def running(command: list[str], port: int, **environment: str) -> Iterator[int]:
+    """A server process, once it listens. Yields its id."""
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -190,7 +190,7 @@ def running(command: list[str], port: int, **environment: str) -> Iterator[None]
                 raise SystemExit(f"did not start: {' '.join(command)}")
             time.sleep(0.05)
         time.sleep(1)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         try:

@@ -9,9 +9,14 @@ from typing import Any
 
 import schemathesis
 
+from kalends.core.text import is_blank
+
 SLUG = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 EXAMPLES = ("2024-01-25T14:00:00Z", "2024-01-26T14:00:00Z")
-ADDRESSES = ("client_email", "notification_email")
+ADDRESSES = (
+    *("client_email", "notification_email", "contact_email", "phone", "client_phone"),
+    *("redirectUrl", "privacy_url", "terms_url", "manage_url_template"),
+)
 EVERY = int(os.environ.get("KALENDS_TEST_COVERAGE_EVERY", "1"))
 COUNTS: dict[tuple[str, str], Iterator[int]] = defaultdict(itertools.count)
 STARTS = itertools.cycle(
@@ -96,7 +101,7 @@ def _mean_what_the_schema_says(body: dict[str, Any]) -> None:
     """A blank address is invalid by its format but means none: another that is invalid takes its place. And
     the coverage phase, which does not ask `filter_body`, fills lists with one id: number them."""
     for name in ADDRESSES:
-        if body.get(name) == "":
+        if isinstance(body.get(name), str) and is_blank(body[name]):
             body[name] = "nobody"
     if _is_one_repeated(calendars := _list(body, "calendarIds")):
         body["calendarIds"] = [f"{id_}{number}" for number, id_ in enumerate(calendars)]

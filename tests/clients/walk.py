@@ -1,12 +1,15 @@
-"""What the Python client of openapi-python-client does: by key it books, lists, reschedules and cancels;
-without one it books a free time, and cancels by the link. `walk.py URL KEY TYPE`."""
+"""What the Python client of openapi-python-client does: by key it books, lists, reschedules and cancels, and
+sends a logo; without one it books a free time, and cancels by the link. `walk.py URL KEY TYPE`."""
 
 import sys
+from base64 import b64decode
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 from kalends_client import AuthenticatedClient, Client
 from kalends_client.api.appointments import appointments_change, appointments_create, appointments_list
 from kalends_client.api.manage import manage_cancel, manage_get
+from kalends_client.api.organization import organization_set_logo
 from kalends_client.api.public import public_book, public_hold, public_slots
 from kalends_client.models import (
     AppointmentAnswer,
@@ -24,13 +27,23 @@ from kalends_client.models import (
     ClientHoldCreate,
     ClientSlotsAnswer,
     ErrorAnswer,
+    OrganizationAnswer,
 )
+from kalends_client.types import File
 
 START = datetime(2031, 3, 4, 14, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+PNG = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
+)
+"""One pixel."""
 
 
 def by_key(client: AuthenticatedClient, type_id: str) -> None:
+    branded = organization_set_logo.sync(client=client, body=File(payload=BytesIO(PNG)))
+    assert isinstance(branded, OrganizationAnswer), branded
+    assert str(branded.organization.logo).startswith("/demo/logo?v=")
+
     wish = AppointmentCreate(
         appointment_type_id=type_id,
         start_time=START,

@@ -34,6 +34,17 @@ same(made.client_email, "jane@example.com");
 same(made.status, "confirmed");
 same(made.appointment_type.name, "Tax Consultation");
 
+const png = Uint8Array.from(
+  atob("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="),
+  (each) => each.charCodeAt(0),
+);
+const branded = await client.PUT("/v1/organization/logo", {
+  body: "", // its type knows no bytes
+  bodySerializer: () => png,
+  headers: { "Content-Type": "application/octet-stream" },
+});
+same(branded.data?.organization.logo?.startsWith("/demo/logo?v="), true);
+
 const refused = await client.POST("/v1/calendar/appointments", { body: wish });
 same(refused.response.status, 409);
 same(refused.error?.code, "slot_taken");

@@ -3,6 +3,7 @@ and deletes a webhook; without one it books a free time, and cancels by the link
 `walk_generated.py URL KEY TYPE`."""
 
 import sys
+from base64 import b64decode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +20,7 @@ from openapi_client import (
     HoldCreate,
     HoldsApi,
     ManageApi,
+    OrganizationApi,
     PublicApi,
     WebhookCreate,
     WebhooksApi,
@@ -27,6 +29,10 @@ from openapi_client.exceptions import ConflictException
 
 START = datetime(2031, 3, 6, 14, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+PNG = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
+)
+"""One pixel."""
 
 
 def by_key(client: ApiClient, type_id: str) -> None:
@@ -69,6 +75,9 @@ def by_key(client: ApiClient, type_id: str) -> None:
     holds = HoldsApi(client)
     hold = holds.holds_create(HoldCreate(appointment_type_id=type_id, start_time=START)).hold
     assert holds.holds_delete(hold.id).deleted is True
+
+    branded = OrganizationApi(client).organization_set_logo(PNG).organization
+    assert str(branded.logo).startswith("/demo/logo?v=")
 
     webhooks = WebhooksApi(client)
     created = webhooks.webhooks_create(WebhookCreate(url="http://127.0.0.1:1/hook", events=["appointment.*"]))

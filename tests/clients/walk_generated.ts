@@ -8,6 +8,7 @@ import {
   ErrorAnswerFromJSON,
   HoldsApi,
   ManageApi,
+  OrganizationApi,
   PublicApi,
   ResponseError,
   WebhooksApi,
@@ -78,6 +79,13 @@ same([history[0]?.before, history[0]?.actor?.kind], [null, "api_key"]);
 const holds = new HoldsApi(staff);
 const { hold } = await holds.holdsCreate({ holdCreate: { appointmentTypeId: type, startTime: start } });
 same((await holds.holdsDelete({ id: hold.id })).deleted, true);
+
+const png = Uint8Array.from(
+  atob("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="),
+  (each) => each.charCodeAt(0),
+);
+const branded = await new OrganizationApi(staff).organizationSetLogo({ body: new Blob([png]) });
+same(branded.organization.logo?.startsWith("/demo/logo?v="), true);
 
 const webhooks = new WebhooksApi(staff);
 const created = await webhooks.webhooksCreate({

@@ -183,7 +183,9 @@ async def visiting(browser: Browser, base: str) -> AsyncIterator[Visit]:
     async with contextlib.AsyncExitStack() as closing:
 
         async def visit(**options: Any) -> Visitor:
-            chosen = {"locale": "en-GB", "timezone_id": "UTC", "viewport": DESK} | options
+            # Pages do not fade into each other: a busy Chromium gives that up, and complains of it.
+            usual = {"locale": "en-GB", "timezone_id": "UTC", "viewport": DESK}
+            chosen = usual | {"reduced_motion": "reduce"} | options
             context = await browser.new_context(**chosen)
             closing.push_async_callback(context.close)
             context.set_default_timeout(PATIENCE_MS)

@@ -105,7 +105,7 @@ class Walk:
     async def _open(self) -> None:
         """Give the organization everything that its pages can show."""
         await self._change_organization()
-        answered(await self.staff.put("/v1/organization/logo", content=png()), "organization")
+        answered(await self.staff.put("/v1/organization/logo", content=png(100, 100)), "organization")
         hours = week("09:00-17:00")
         answered(await self.staff.put(f"{BASE}/availability", json={"schedules": hours}), "schedules")
         self._people = [

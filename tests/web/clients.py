@@ -13,7 +13,18 @@ from tests.support.desk import Desk, at, open_desk
 from tests.web.browsers import OURS
 
 NINE = at("09:00")
+TEN = at("10:00")
 JANE = {"name": "Jane Doe", "email": "jane@example.com"}
+
+QUESTIONS: list[dict[str, Any]] = [
+    {"id": "t", "type": "text", "label": "Tax number", "required": True},
+    {"id": "a", "type": "textarea", "label": "Story"},
+    {"id": "s", "type": "select", "label": "Meal", "options": ["Fish", "Cheese"]},
+    {"id": "c", "type": "checkbox", "label": "Agreed", "required": True},
+    {"id": "e", "type": "email", "label": "Adviser"},
+    {"id": "p", "type": "phone", "label": "Fax"},
+    {"id": "n", "type": "number", "label": "Guests"},
+]
 
 
 def main_of(answer: httpx.Response) -> str:
@@ -67,6 +78,13 @@ def typed_in(answer: httpx.Response) -> dict[str, str]:
     for name, options in re.findall(r'<select[^>]*name="([^"]*)"[^>]*>(.*?)</select>', page, re.DOTALL):
         found[name] = "".join(re.findall(r'value="([^"]*)" selected', options))
     return {html.unescape(name): html.unescape(value) for name, value in found.items()}
+
+
+def token_of(answer: httpx.Response) -> str:
+    """The secret of the link to which a browser is led after booking."""
+    assert answer.status_code == 303, words_of(answer)
+    [token] = re.findall(r"^/manage/([\w-]+)\?booked=1$", answer.headers["location"])
+    return str(token)
 
 
 @dataclass

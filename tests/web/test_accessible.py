@@ -82,7 +82,8 @@ class Window(NamedTuple):
         found += await self.visitor.page.evaluate(TOO_SMALL, SMALLEST)
         if await self.visitor.is_too_wide():
             found.append("too wide")
-        found += self.visitor.troubles
+        foreign = [each for each in self.visitor.requests if not each.startswith(self.visitor.base)]
+        found += self.visitor.troubles + [f"foreign: {each}" for each in foreign]
         self.visitor.troubles.clear()
         return found
 
@@ -134,6 +135,7 @@ BREAK = """() => {
   [small.id, pale.id] = ["small", "pale"];
   [pale.textContent, wide.textContent] = ["Pale", "wide ".repeat(400)];
   console.error("broken");
+  new Image().src = "https://foreign.example/pixel";
 }"""
 
 
@@ -144,4 +146,4 @@ async def test_what_is_broken_on_purpose_is_caught(visit: Visit, sights: list[Si
     assert await window.faults() == []
     await window.visitor.page.evaluate(BREAK)
     found = [each.partition(":")[0] for each in await window.faults()]
-    assert {"button-name", "color-contrast", "too small", "too wide", "error"} <= set(found)
+    assert {"button-name", "color-contrast", "too small", "too wide", "error", "foreign"} <= set(found)

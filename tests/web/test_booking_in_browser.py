@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from tests.support.browser import DESK, PHONE, Visit, Visitor
+from tests.support.browser import PHONE, Visit, Visitor
 from tests.support.clock import StoppedClock
 from tests.support.databases import on_sqlite
 from tests.support.desk import Desk, at, open_desk
@@ -232,30 +232,3 @@ async def test_how_long_a_time_is_kept_is_shown_and_said_twice(
         "no longer kept for you",
     ]
     assert "no longer kept" in await page.inner_text(".kept")
-
-
-async def test_every_page_is_fit_for_everybody(app: FastAPI, clock: StoppedClock, visit: Visit) -> None:
-    desk = await open_desk(app)
-    await desk.set_organization(intro="Hello", address="Main St 4", phone="+49 30 1", color="#ffe066")
-    await desk.set_type(slotIntervalMinutes=5, bookingQuestions=QUESTIONS)
-    await desk.add_type(name="Call")
-    for viewport, scheme in ((PHONE, "light"), (DESK, "dark")):
-        visitor = await visit(viewport=viewport, color_scheme=scheme, locale="de-DE")
-        for path in (
-            "",
-            "/tax-consultation",
-            "/tax-consultation?month=2024-09",
-            "/tax-consultation/zone",
-            "/hold/x",
-        ):
-            await visitor.go(f"/{desk.org.slug}{path}")
-            await is_fine(visitor)
-        await visitor.go(f"/{desk.org.slug}/call")
-        await visitor.page.click(".slots button >> nth=0")
-        await visitor.page.wait_for_url("**/hold/**")
-        await desk.client.delete(f"{desk.path}/holds/{visitor.page.url.rpartition('/')[2]}")
-        for each in (desk.org.calendar_id,):
-            await desk.book(at("12:00", "2024-01-21"), calendar_id=each)
-        await visitor.page.click("button:text-is('Buchen')")
-        await visitor.page.wait_for_selector("#alert")
-        await is_fine(visitor)

@@ -58,6 +58,17 @@ async def test_only_the_sites_of_an_organization_may_show_its_pages(
 
 
 @on_sqlite
+async def test_no_site_may_show_the_page_behind_a_link(browser: httpx.AsyncClient, desk: Desk) -> None:
+    """A click there could be stolen, and cancel."""
+    await desk.set_organization(embed_origins=[SITE])
+    booked = await desk.booked_by_client()
+    for below in ("", "/move", "/cancel"):
+        page = await browser.get(f"/manage/{booked['manage_token']}{below}?embed=1")
+        assert (page.status_code, ancestors(page)) == (200, "'none'")
+        assert "frame." not in page.text
+
+
+@on_sqlite
 async def test_search_engines_keep_no_page_that_is_part_of_another(
     browser: httpx.AsyncClient, desk: Desk
 ) -> None:

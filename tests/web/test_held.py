@@ -1,17 +1,12 @@
-"""The form for details: from a time that is kept to an appointment, and what comes between."""
+"""From a time that is kept to an appointment, and what comes after."""
 
 import asyncio
 import re
-from datetime import timedelta
-from typing import Any
 
-import httpx
 import pytest
 from fastapi import FastAPI
 
 from kalends.app import create_app
-from kalends.core.errors import OutcomeUnknown, Unavailable
-from kalends.services.booking import booking_page
 from kalends.settings import Settings
 from tests.support.clock import StoppedClock
 from tests.support.databases import on_sqlite
@@ -22,35 +17,20 @@ from tests.web.browsers import browser_of
 from tests.web.clients import (
     JANE,
     NINE,
+    QUESTIONS,
+    TEN,
     Client,
     alert_of,
     client_at,
     links_of,
     main_of,
     starts_of,
+    token_of,
     typed_in,
     words_of,
 )
 
 pytestmark = pytest.mark.anyio
-
-TEN = at("10:00")
-QUESTIONS: list[dict[str, Any]] = [
-    {"id": "t", "type": "text", "label": "Tax number", "required": True},
-    {"id": "a", "type": "textarea", "label": "Story"},
-    {"id": "s", "type": "select", "label": "Meal", "options": ["Fish", "Cheese"]},
-    {"id": "c", "type": "checkbox", "label": "Agreed", "required": True},
-    {"id": "e", "type": "email", "label": "Adviser"},
-    {"id": "p", "type": "phone", "label": "Fax"},
-    {"id": "n", "type": "number", "label": "Guests"},
-]
-
-
-def token_of(answer: httpx.Response) -> str:
-    """The secret of the link to which a browser is led after booking."""
-    assert answer.status_code == 303, words_of(answer)
-    [token] = re.findall(r"^/manage/([\w-]+)\?booked=1$", answer.headers["location"])
-    return str(token)
 
 
 async def test_a_client_books(client: Client) -> None:
@@ -202,239 +182,6 @@ async def test_who_gives_a_time_back_is_led_to_the_others(client: Client) -> Non
     assert "This time is no longer kept" in words_of(page)
     assert client.home in links_of(page)
     assert page.headers["x-robots-tag"] == "noindex"
-
-
-# What is filled in.
-
-
-@on_sqlite
-async def test_everything_that_is_wrong_is_told_at_once_and_leads_to_its_field(client: Client) -> None:
-    await client.desk.set_type(bookingQuestions=QUESTIONS)
-    typed = {
-        "name": " ",
-        "email": "jane@",
-        "phone": "call me",
-        "q.a": "x" * 10_001,
-        "q.s": "Meat",
-        "q.e": "nobody",
-        "q.p": "-",
-        "q.n": "many",
-    }
-    address = await client.held()
-    answer = await client.fill(address, **typed)
-    assert answer.status_code == 400
-    assert alert_of(answer) == "Please check what you entered."
-    listed = re.findall(r'<li><a href="#(\w+)">([^<]*)</a></li>', main_of(answer))
-    assert listed == [
-        ("name", "Name – Please fill this in."),
-        ("email", "E-mail – This is no complete e-mail address. It looks like name@example.org."),
-        ("phone", "Phone – This is no phone number. It has 3 to 20 digits, such as +1 234 567 890."),
-        ("q0", "Tax number – Please fill this in."),
-        ("q1", "Story – This is too long. Please shorten it."),
-        ("q2", "Meal – Please choose one of the answers."),
-        ("q3", "Agreed – Please fill this in."),
-        ("q4", "Adviser – This is no complete e-mail address. It looks like name@example.org."),
-        ("q5", "Fax – This is no phone number. It has 3 to 20 digits, such as +1 234 567 890."),
-        ("q6", "Guests – Please enter a number, such as 3 or 2.5."),
-    ]
-    for field, _ in listed:
-        [tag] = re.findall(rf'<(?:input|select|textarea)[^>]* id="{field}"[^>]*>', answer.text)
-        assert f'aria-invalid="true" aria-describedby="{field}-problem"' in tag
-        assert f'id="{field}-problem"' in answer.text
-    kept = typed_in(answer)
-    assert {name: kept[name] for name in typed if name != "q.s"} == {
-        name: text for name, text in typed.items() if name != "q.s"
-    }
-    assert await client.stored() == []
-    token_of(await client.fill(address, **JANE, **{"q.t": "1", "q.c": "1"}))
-
-
-@on_sqlite
-@pytest.mark.parametrize(
-    ("contact", "typed", "missing"),
-    [
-        ("either", {}, ["email"]),
-        ("either", {"phone": "+49 30 1"}, []),
-        ("either", {"email": "a@example.org"}, []),
-        ("email", {}, ["email"]),
-        ("email", {"email": "a@example.org"}, []),
-        ("phone", {}, ["phone"]),
-        ("phone", {"phone": "+49 30 1"}, []),
-        ("both", {"email": "a@example.org"}, ["phone"]),
-        ("both", {}, ["email", "phone"]),
-    ],
-)
-async def test_how_clients_are_reached(
-    client: Client, contact: str, typed: dict[str, str], missing: list[str]
-) -> None:
-    await client.desk.set_type(contact=contact)
-    address = await client.held()
-    fields = typed_in(await client.browser.get(address))
-    asked = {"email", "phone"} if contact in ("either", "both") else {contact}
-    assert {"email", "phone"} & fields.keys() == asked
-    answer = await client.fill(address, name="Jane", **typed)
-    if not missing:
-        token_of(answer)
-        return
-    assert re.findall(r'<li><a href="#(\w+)">', main_of(answer)) == missing
-
-
-@on_sqlite
-async def test_questions_are_asked_in_the_readers_language_and_the_original_answer_is_stored(
-    client: Client,
-) -> None:
-    german = {"name": "Beratung", "questions": {"s": {"label": "Essen", "options": ["Fisch", "Käse"]}}}
-    await client.desk.set_type(bookingQuestions=[QUESTIONS[2]], texts={"de": german})
-    address = await client.held(NINE, "?lang=de")
-    page = await client.browser.get(address)
-    assert "Beratung" in words_of(page)
-    assert '<label for="q0">Essen</label>' in page.text
-    assert '<option value="Cheese">Käse</option>' in page.text
-    answer = await client.fill(address, **JANE, **{"q.s": "Cheese"})
-    assert answer.headers["location"].endswith("?lang=de&booked=1")
-    [stored] = await client.stored()
-    assert stored["client_language"] == "de"
-    assert [(each["label"], each["answer"]) for each in stored["answers"]] == [("Meal", "Cheese")]
-
-
-@on_sqlite
-async def test_an_address_can_fill_in_the_form(client: Client) -> None:
-    await client.desk.set_type(bookingQuestions=QUESTIONS)
-    query = "?name=Jane+%3Cb%3E&email=jane%40example.com&notes=x&q.t=7&q.s=Fish&q.c=1&lang=en&theme=dark"
-    address = await client.held(NINE, query)
-    page = await client.browser.get(address)
-    known = {
-        "name": "Jane <b>",
-        "email": "jane@example.com",
-        "notes": "x",
-        "q.t": "7",
-        "q.s": "Fish",
-        "q.c": "1",
-    }
-    assert known.items() <= typed_in(page).items()
-    assert 'data-theme="dark"' in page.text
-    token_of_later = await client.fill(address)
-    assert token_of_later.headers["location"].endswith("?lang=en&theme=dark&booked=1")
-    [stored] = await client.stored()
-    assert stored["client_name"] == "Jane <b>"
-
-
-@on_sqlite
-@pytest.mark.parametrize(("kind", "zone"), [("phone", "America/New_York"), ("address", None), (None, None)])
-async def test_only_those_who_meet_from_afar_are_told_times_in_their_zone(
-    client: Client, kind: str | None, zone: str | None
-) -> None:
-    await client.desk.set_type(location=None if kind is None else {"kind": kind})
-    address = await client.held(NINE, "?zone=America/New_York")
-    page = words_of(await client.browser.get(address))
-    assert ("04:00 Time zone: Eastern Time (America/New_York)" in page) == (zone is not None)
-    assert ("09:00 Time zone: Coordinated Universal Time (UTC)" in page) == (zone is None)
-    assert "09:00 in UTC is 04:00 for you" in page
-    await client.fill(address, **JANE)
-    [stored] = await client.stored()
-    assert stored["client_timezone"] == zone
-
-
-# What speaks against it.
-
-
-@on_sqlite
-async def test_robots_are_asked_to_try_again(client: Client) -> None:
-    address = await client.held()
-    sent = typed_in(await client.browser.get(address)) | JANE
-    assert sent["website"] == ""
-    answer = await client.send(address, sent | {"website": "https://spam.example"})
-    assert (answer.status_code, typed_in(answer)["website"]) == (400, "")
-    assert "Please press Book once more" in alert_of(answer)
-    assert typed_in(answer)["name"] == "Jane Doe"
-    client.clock.at -= timedelta(seconds=59)
-    answer = await client.send(address, sent)
-    assert (answer.status_code, alert_of(answer)[:12]) == (400, "Please press")
-    assert await client.stored() == []
-    client.clock.forward(seconds=1)
-    token_of(await client.send(address, typed_in(answer)))
-
-
-@on_sqlite
-async def test_when_an_organization_takes_no_more(client: Client) -> None:
-    await client.desk.set_organization(public_bookings_per_hour=1)
-    token_of(await client.fill(await client.held(), **JANE))
-    answer = await client.fill(await client.held(TEN), **JANE)
-    assert answer.status_code == 429
-    assert 1 <= int(answer.headers["retry-after"]) <= 3600
-    assert alert_of(answer) == "At the moment we accept no more bookings online."
-    assert re.search(r"Please try again in (1 hour|\d+ (minutes|seconds))\.", words_of(answer))
-    assert JANE.items() <= typed_in(answer).items()
-
-
-@on_sqlite
-@pytest.mark.parametrize(
-    ("refusal", "words"), [(Unavailable, "could not be stored"), (OutcomeUnknown, "nothing is booked twice")]
-)
-async def test_when_the_database_is_away(
-    client: Client, monkeypatch: pytest.MonkeyPatch, refusal: type[Unavailable], words: str
-) -> None:
-    address = await client.held()
-
-    def away(*_: object) -> None:
-        raise refusal
-
-    with monkeypatch.context() as patch:
-        patch.setattr(booking_page, "book", away)
-        answer = await client.fill(address, **JANE)
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
-    assert words in alert_of(answer)
-    assert "Please try again in 2 seconds." in words_of(answer)
-    assert JANE.items() <= typed_in(answer).items()
-    token_of(await client.send(address, typed_in(answer)))
-
-
-@on_sqlite
-async def test_when_a_client_has_as_much_as_one_may(client: Client) -> None:
-    await client.desk.set_type(maxOpenPerClient=1)
-    token_of(await client.fill(await client.held(), **JANE))
-    answer = await client.fill(await client.held(TEN), **JANE)
-    assert answer.status_code == 409
-    assert "as many open bookings of this kind" in alert_of(answer)
-    for hour in range(11, 17):
-        answer = await client.choose(at(f"{hour}:00"))
-    assert answer.status_code == 409
-    assert "too many times are kept" in alert_of(answer)
-    assert "These times are free" not in words_of(answer)
-
-
-@on_sqlite
-async def test_what_is_no_form_of_ours_is_refused(client: Client) -> None:
-    address = await client.held()
-    sent = typed_in(await client.browser.get(address)) | JANE
-    gone = f"{client.home}/hold/hold_x"
-    for where, fields, status in (
-        (f"{client.path}/hold", {}, 400),
-        (f"{client.path}/hold", {"start": "soon"}, 400),
-        (f"{client.path}/hold", {"start": "2024-01-25"}, 400),
-        (f"{client.home}/nothing/hold", {"start": NINE}, 404),
-        (gone, {}, 404),
-        (gone, sent | {"type": "x"}, 404),
-        (gone, sent | {"type": "\x00"}, 404),
-        (gone, sent | {"start": ""}, 400),
-        (gone, sent | {"until": "x"}, 400),
-        (address, sent | {"instead": "x"}, 400),
-        (f"{client.home}/hold/%00", sent, 400),
-    ):
-        answer = await client.send(where, fields)
-        assert answer.status_code == status, (where, fields)
-        assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert await client.stored() == []
-    other = sent | {
-        "type": "x",
-        "start": TEN,
-        "until": "x",
-    }  # what the hold says itself is not asked of the form
-    token_of(await client.send(address, other))
-    assert [each["start_time"] for each in await client.stored()] == [NINE]
-
-
-# What comes after.
 
 
 @on_sqlite

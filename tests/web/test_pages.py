@@ -52,7 +52,7 @@ def headers_of(about: About, embed: str = "0", **what: object) -> Mapping[str, s
 
 def test_a_page_says_whose_it_is_and_what_it_is_about() -> None:
     page = shown(About("Tax & more", "Book <here>"), SITE)
-    assert page.startswith('<!doctype html>\n<html lang="en-GB" dir="ltr">')
+    assert page.startswith('<!DOCTYPE html>\n<html lang="en-GB" dir="ltr">')
     assert "<title>Tax &amp; more – Sun &amp; Co</title>" in page
     assert '<meta name="description" content="Book &lt;here&gt;">' in page
     assert '<a class="brand" href="/sun"><img src="/sun/logo?v=1" alt="" height="40">' in page
@@ -139,7 +139,7 @@ def test_a_field_says_what_it_is_and_what_is_wrong() -> None:
         'id="name"',
         'name="name"',
         'value="Ja&#34;ne"',
-        'required=""',
+        " required",
         'aria-invalid="true"',
         'aria-describedby="name-hint name-problem"',
         'autocomplete="name"',

@@ -20,7 +20,7 @@ def shown(answer: httpx.Response, status: int, words: str) -> None:
     assert answer.status_code == status
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert words in answer.text
-    assert answer.text.startswith("<!doctype html>")
+    assert answer.text.startswith("<!DOCTYPE html>")
     if "content-encoding" not in answer.headers:
         assert int(answer.headers["content-length"]) == len(answer.content)
     assert answer.headers["x-robots-tag"] == "noindex"

@@ -290,6 +290,7 @@ async def test_from_afar_times_are_told_in_the_readers_zone(client: Client) -> N
     assert "meet.example" not in page.text  # that is for those who have booked
     page = await client.open(date=THURSDAY, zone="Asia/Kathmandu")
     assert 'data-js="calendar"' in page.text
+    assert "We do not know" not in words_of(page)
     assert "Time zone: Nepal Time (Asia/Kathmandu) · Change" in words_of(page)
     assert "09:00 in Berlin is 13:45 for you" in words_of(page)
     assert times_of(page)[0] == (at("08:00"), "13:45")
@@ -318,6 +319,8 @@ async def test_without_javascript_a_form_asks_for_the_zone(client: Client) -> No
     assert '<input type="hidden" name="lang" value="de">' in page.text
     assert '<option value="Europe/Berlin">GMT+01:00</option>' in page.text
     assert page.headers["x-robots-tag"] == "noindex"
+    page = await client.open(date=THURSDAY, zone="Berlin <b>")
+    assert "We do not know the time zone Berlin <b>. Time zone: Coordinated Universal" in words_of(page)
 
 
 @on_sqlite
@@ -347,7 +350,7 @@ _ZONES = [
     "America/St_Johns",
     "Africa/Cairo",
     "Asia/Beirut",
-    "Asia/Tehran",
+    "Africa/Casablanca",
     "Atlantic/Azores",
     "Australia/Lord_Howe",
     "Pacific/Auckland",
@@ -367,6 +370,7 @@ async def test_a_page_shows_what_the_api_says_on_days_on_which_clocks_change(
     )
     for zone in zones:
         await desk.set_organization(timezone=zone)
+        assert len(_days_of_change(zone)) >= 2, zone
         for day in _days_of_change(zone):
             for reader in (zone, *(_READERS if len(zones) > 2 else _READERS[:1])):
                 await _is_equal(client, day, reader)
@@ -414,7 +418,7 @@ async def test_texts_are_in_the_readers_language(client: Client) -> None:
 
     async def read(accepted: str, **query: str) -> tuple[str, bool]:
         page = await client.browser.get(client.path, params=query, headers={"Accept-Language": accepted})
-        [name] = re.findall(r'<h1 dir="auto">(.*?)</h1>', page.text)
+        [name] = re.findall(r"<h1><bdi>(.*?)</bdi></h1>", page.text)
         return name, "All about taxes" in words_of(page)
 
     assert await read("de-AT") == ("Steuerberatung", False)

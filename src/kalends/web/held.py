@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -24,10 +25,11 @@ from kalends.schemas.appointments import Appointment
 from kalends.schemas.holds import Hold
 from kalends.schemas.public import BookedAnswer, ClientAppointment, ClientBooking
 from kalends.schemas.wire import Deleted
+from kalends.schemas.wrong_fields import malformed
 from kalends.services.booking import booking_page, holds, public_types
 from kalends.web import problems
 from kalends.web.booking import alternatives, keep, page_of
-from kalends.web.forms import Form, form_of
+from kalends.web.forms import Form, form_of, validated
 from kalends.web.grids import at, elsewhere
 from kalends.web.kinds import Kind
 from kalends.web.pages import About
@@ -101,13 +103,13 @@ async def _booked(change: ClientChange, sheet: Sheet, form: Form) -> Response:
     reader, zone = sheet.kind.reader, sheet.kind.zone
     try:
         try:
-            made = await _made(change, sheet.booking(form, hold_id=sheet.hold_id), sheet.hold_id)
+            made = await _made(change, sheet, form, hold_id=sheet.hold_id)
         except HoldGone as refusal:
             if change.now < sheet.until:
                 spent = replace(sheet, until=change.now, alert=reader.say(_GONE_EARLY))
                 return _form(change, spent, problems.noted(change.request, refusal))
             # It has run out while the form was filled in. Perhaps nobody else has taken the time.
-            made = await _made(change, sheet.booking(form, hold_id=None), sheet.hold_id)
+            made = await _made(change, sheet, form, hold_id=None)
     except NotFound as refusal:
         return _gone(change, reader, refusal)
     except Malformed as refusal:
@@ -119,9 +121,10 @@ async def _booked(change: ClientChange, sheet: Sheet, form: Form) -> Response:
     return _done(change, sheet, made)
 
 
-async def _made(change: ClientChange, wish: ClientBooking, hold_id: str) -> BookedAnswer:
-    """Book, once for each hold and what was filled in: whoever sends the same form again gets the first
-    answer. Raises what `booking_page.book` raises."""
+async def _made(change: ClientChange, sheet: Sheet, form: Form, *, hold_id: str | None) -> BookedAnswer:
+    """Book, with the hold or without one; once for each form and what was filled in: whoever sends it again
+    gets the first answer. Raises what `booking_page.book` raises."""
+    wish = await _wish(change, sheet.body(form, hold_id=hold_id))
 
     def said(made: tuple[Appointment, str | None]) -> BookedAnswer:
         booked, token = made
@@ -129,12 +132,21 @@ async def _made(change: ClientChange, wish: ClientBooking, hold_id: str) -> Book
         return BookedAnswer(appointment=shown, manage_url=None, manage_token=token)
 
     async def make() -> Response:
-        once = keeping_no_link(change.under(hold_id), BookedAnswer)
+        once = keeping_no_link(change.under(sheet.hold_id), BookedAnswer)
         return await once.make(said, booking_page.book, change.host, wish, change.visitor, change.now)
 
     context = change.context
     answer = await context.public_bookings.book(change, change.host, context.no_links, make)
     return BookedAnswer.model_validate_json(bytes(answer.body))
+
+
+async def _wish(change: ClientChange, body: dict[str, Any]) -> ClientBooking:
+    """Return the booking that was filled in. Raises Malformed with everything that is wrong."""
+    try:
+        return validated(ClientBooking, body)
+    except Malformed as refusal:
+        besides = await change.db.read(booking_page.wrong_besides, change.host, body)
+        raise malformed([*refusal.details["fields"], *besides]) from None
 
 
 async def _instead(change: ClientChange, sheet: Sheet, start: datetime) -> Response:

@@ -1,6 +1,5 @@
 """What refusals of a booking say to clients: by their stable codes, so that every language has them."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -33,26 +32,20 @@ _REFUSALS: Mapping[str, str] = {
 }
 _OTHERWISE = marked("{time} can no longer be booked.")
 
+_NUMBER = marked("Please enter a number, such as 3 or 2.5.")
+_UNREADABLE = marked("There is something in it that we can't read. Please write it in other words.")
 _FIELDS: Mapping[str, str] = {
     "required": marked("Please fill this in."),
+    "contact": marked("Please give an e-mail address or a phone number."),
     "email": marked("This is no complete e-mail address. It looks like name@example.org."),
     "phone": marked("This is no phone number. It has 3 to 20 digits, such as +1 234 567 890."),
-    "number": marked("Please enter a number, such as 3 or 2.5."),
+    "number": _NUMBER,
+    "too_small": _NUMBER,
+    "too_large": _NUMBER,
     "option": marked("Please choose one of the answers."),
     "too_long": marked("This is too long. Please shorten it."),
-    "reached": marked("Please give an e-mail address or a phone number."),
-    "invalid": marked("There is something in it that we can't read. Please write it in other words."),
 }
 """What is wrong with a field, by the code of an entry of `details.fields`."""
-_MEANT: Mapping[str, str] = {
-    "is required": "required",
-    "must be an e-mail address": "email",
-    "must be a phone number": "phone",
-    "must be one of the question's options": "option",
-    "number|integer|float|less than|greater than": "number",
-    "at most .* (characters|items)": "too_long",
-}
-"""The codes of entries that have none, by what their reasons say."""
 
 
 def of_refusal(refusal: Refusal, start: datetime | None, zone: str, reader: Reader) -> str:
@@ -64,11 +57,7 @@ def of_refusal(refusal: Refusal, start: datetime | None, zone: str, reader: Read
 
 def of_field(entry: Mapping[str, Any], reader: Reader) -> str:
     """Return what is wrong with a field, by its entry in `details.fields`."""
-    code = str(entry.get("code"))
-    if code not in _FIELDS:
-        reason = str(entry.get("reason", ""))
-        code = next((meant for words, meant in _MEANT.items() if re.search(words, reason)), "invalid")
-    return reader.say(_FIELDS[code])
+    return reader.say(_FIELDS.get(entry["code"], _UNREADABLE))
 
 
 def noted(request: Request, refusal: Refusal) -> int:

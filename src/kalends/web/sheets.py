@@ -5,13 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
-
-from kalends.api.validation import from_validation
 from kalends.core.errors import Malformed
-from kalends.schemas.answers import answered
-from kalends.schemas.public import ClientBooking
 from kalends.web import problems
 from kalends.web.forms import ANSWER, Form
 from kalends.web.grids import Time
@@ -27,8 +21,6 @@ _ASKED: Mapping[str, frozenset[str]] = {
     "either": frozenset({"email", "phone"}),
     "both": frozenset({"email", "phone"}),
 }
-_FILLED = {"client_name": "-", "client_email": "a@example.org", "client_phone": "000"}
-"""What stands for missing fields while the others are tried, so that all problems are told at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,57 +84,33 @@ class Sheet:
         names = (*OWN, *(each.field for each in self.kind.questions))
         return replace(self, typed={name: query[name] for name in names if name in query})
 
-    def booking(self, form: Form, *, hold_id: str | None) -> ClientBooking:
-        """Return the booking that was filled in, of this hold, or of the start itself. Raises Malformed with
-        everything that is wrong."""
+    def body(self, form: Form, *, hold_id: str | None) -> dict[str, Any]:
+        """Return the booking that was filled in, as the API takes it: of this hold, or of the start."""
         reader, type_ = self.kind.reader, self.kind.type_
-        sent = {_STORED[name]: text for name, text in form.sent(*self._shown).items()}
-        wrong = self._missing(sent)
-        answers = form.answers(type_.questions)
-        wish = {
+        shown = [name for name in OWN if name in self.asks or name in ("name", "notes")]
+        return {
             "appointment_type_id": type_.id,
             "start_time": self.start,
+            **{_STORED[name]: text for name, text in form.sent(*shown).items()},
             "client_language": reader.tag,
             "client_timezone": None if self.kind.is_in_person else reader.zone,
             "calendar_id": self.calendar_id,
             "hold_id": hold_id,
-            "answers": answers,
-            **sent,
+            "answers": form.answers(type_.questions),
         }
-        absent = {name: value for name, value in _FILLED.items() if name not in sent}
-        booking = None
-        try:
-            booking = ClientBooking.model_validate(absent | wish)
-        except ValidationError as error:
-            located = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
-            wrong += from_validation(RequestValidationError(located)).details["fields"]
-        try:
-            answered(type_.questions, answers)
-        except Malformed as refusal:
-            wrong += refusal.details["fields"]
-        if wrong or booking is None:
-            raise Malformed("Something in the form is missing or wrong.", fields=wrong)
-        return booking.model_copy(update=dict.fromkeys(absent))
 
     def refused(self, refusal: Malformed) -> "Sheet":
         """Return the form with what is wrong in it."""
         reader = self.kind.reader
         found: dict[str, str] = {}
         for entry in refusal.details.get("fields", ()):
-            found.setdefault(name_of(entry["field"]), problems.of_field(entry, reader))
+            name = name_of(entry["field"])
+            if entry["code"] == "contact":
+                if not self.wants_either:
+                    continue  # the one that is wanted is missing, which is said, too
+                name = "email"
+            found.setdefault(name, problems.of_field(entry, reader))
         return replace(self, problems=found, alert=reader.say("Please check what you entered."))
-
-    @property
-    def _shown(self) -> list[str]:
-        return [name for name in OWN if name in self.asks or name in ("name", "notes")]
-
-    def _missing(self, sent: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Return entries for what is missing of the form's own fields."""
-        missing = [_STORED[name] for name in OWN if name in self.requires and _STORED[name] not in sent]
-        wrong = [{"field": name, "code": "required", "reason": "is required"} for name in missing]
-        if self.wants_either and not {"client_email", "client_phone"} & sent.keys():
-            wrong.append({"field": "client_email", "code": "reached", "reason": "is required"})
-        return wrong
 
 
 def name_of(stored: str) -> str:

@@ -64,11 +64,6 @@ def must_have_pages(host: Host) -> None:
         raise NotFound("The organization has no pages.")
 
 
-def lead(reader: Reader, path: str, **query: str | None) -> Response:
-    """Lead a browser from a form that was sent to a page, so that reloading that sends nothing again."""
-    return RedirectResponse(reader.link(path, **query), status_code=303)
-
-
 def _site(host: Host, reader: Reader) -> Site:
     """Return what every page of an organization shows of it."""
     logo = logo_path(host.slug, host.logo)

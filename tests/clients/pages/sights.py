@@ -1,0 +1,45 @@
+"""Makes an organization's pages at a running demo, and writes each of them as HTML into a folder. Prints what
+Lighthouse is to look at, as JSON. Usage: sights.py URL KEY SLUG FOLDER."""
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+from tests.support.sights import Sight, Walk
+
+LIGHTHOUSE = ("times", "details", "appointment")
+HEADERS = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+
+
+async def html_of(pages: httpx.AsyncClient, sight: Sight) -> str:
+    """Return a page as a browser gets it."""
+    if sight.form is None:
+        answer = await pages.get(sight.path, headers=HEADERS)
+    else:
+        answer = await pages.post(sight.path, data=dict(sight.form), headers=HEADERS)
+    assert answer.status_code == sight.status, f"{sight.name}: {answer.status_code}"
+    assert answer.headers["content-type"].startswith("text/html"), sight.name
+    return answer.text
+
+
+async def main(url: str, key: str, slug: str, folder: str) -> None:
+    """Make and write them."""
+    async with (
+        httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {key}"}) as staff,
+        httpx.AsyncClient(base_url=url) as pages,
+    ):
+        sights = await Walk(staff, pages, slug, datetime.now(UTC)).sights()
+        for sight in sights:
+            name = sight.name.replace(" ", "-")
+            (Path(folder) / f"{name}.html").write_text(await html_of(pages, sight))
+    chosen = {each.name: each.path for each in sights if each.name in LIGHTHOUSE}
+    print(json.dumps({name: f"{url}{path}" for name, path in chosen.items()}))
+
+
+asyncio.run(main(*sys.argv[1:]))

@@ -1,8 +1,10 @@
 """Every kind of page in a real browser: nothing hinders people, and browsers complain of nothing, in both
 schemes of colours, on small and on large screens, from left to right and from right to left."""
 
+import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
-from itertools import cycle, product
+from itertools import chain, cycle, product
 from typing import NamedTuple
 
 import pytest
@@ -97,13 +99,20 @@ async def sights(app: FastAPI, clock: StoppedClock) -> AsyncIterator[list[Sight]
 
 async def seen(visit: Visit, pages: Iterable[tuple[Sight, Look]]) -> list[str]:
     """Return what is wrong with pages, each of them in a look."""
-    visitors: dict[tuple[str, int], Visitor] = {}
+    by_window: dict[tuple[str, int], list[tuple[Sight, Look]]] = defaultdict(list)
+    for sight, look in pages:
+        by_window[look.scheme, look.width].append((sight, look))
+    found = await asyncio.gather(*(_seen(visit, *each) for each in by_window.items()))
+    return list(chain(*found))
+
+
+async def _seen(visit: Visit, kind: tuple[str, int], pages: list[tuple[Sight, Look]]) -> list[str]:
+    """Return what is wrong with those that are seen in one window."""
+    scheme, width = kind
+    visitor = await visit(color_scheme=scheme, viewport=SCREENS[width])
     found = []
     for sight, look in pages:
-        key = look.scheme, look.width
-        if key not in visitors:
-            visitors[key] = await visit(color_scheme=look.scheme, viewport=SCREENS[look.width])
-        window = Window(visitors[key], look)
+        window = Window(visitor, look)
         await window.see(sight)
         found += [f"{sight.name}, {look}: {each}" for each in await window.faults()]
     return found

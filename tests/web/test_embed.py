@@ -214,6 +214,21 @@ async def test_it_is_dark_only_on_a_site_that_may_be(
 
 
 @on_sqlite
+async def test_from_there_it_leads_to_the_appointment_to_move_and_cancel_it(elsewhere: Elsewhere) -> None:
+    page = elsewhere.page
+    await elsewhere.book()
+    await elsewhere.frame.get_by_role("link", name="See, move or cancel it").click()
+    await page.wait_for_url("**/manage/*booked=1")
+    await page.get_by_role("link", name="Move it").click()
+    await page.locator("button[name=start]").first.click()
+    await page.wait_for_url("**/manage/*moved=1")
+    await page.get_by_role("link", name="Cancel it").click()
+    await page.get_by_role("button", name="Cancel this appointment").click()
+    await page.locator("[data-state=cancelled]").wait_for()
+    assert await page.context.cookies() == []
+
+
+@on_sqlite
 async def test_the_page_is_as_high_as_what_is_in_it(elsewhere: Elsewhere) -> None:
     page, frame = elsewhere.page, elsewhere.frame
     await frame.locator("h1").wait_for()

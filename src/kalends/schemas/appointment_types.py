@@ -130,7 +130,8 @@ class AppointmentTypeChange(Change):
         default=UNSENT, description="What clients read once they have booked, on pages and in mails."
     )
     redirect_url: WebAddress = Field(
-        default=UNSENT, description="Where pages lead once something is booked; null: to the appointment."
+        default=UNSENT,
+        description="Where a link leads, on the page that says that it is booked; null: there is none.",
     )
     texts: Texts = Field(default=UNSENT, description="Translations by language tag.")
     clients_choose: bool = Field(default=UNSENT, description=_CHOOSE)

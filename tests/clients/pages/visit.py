@@ -1,4 +1,4 @@
-"""Visits the pages of an installed Kalends in a real browser, as a client who books, moves and cancels there.
+"""Visits the pages of an installed Kalends in a real browser, as a client who books, moves and cancels.
 Nothing is asked of another server, and the browser complains of nothing. Usage: visit.py COMMAND.
 Without a browser it is skipped, except where CI is set."""
 

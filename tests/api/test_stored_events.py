@@ -122,7 +122,7 @@ async def booked_by_clients(p: Practice) -> None:
     response = await p.desk.client.post(f"/v1/public/{p.desk.org.slug}/appointments", json=wish)
     assert response.status_code == 200, response.text
     mail = (await p.mails())[-1]
-    [p.token] = re.findall(rf"{BASE}{LINKS}/(\S+)\n", mail.part("text/plain"))
+    [p.token] = re.findall(rf"{BASE}/manage/(\S+)\n", mail.part("text/plain"))
     await by_link(p, "confirm")
 
 

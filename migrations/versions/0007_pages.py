@@ -17,6 +17,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+_RESERVED = ("hold", "logo", "theme", "appointments")
 _ORGANIZATION = ("intro", "address", "phone", "contact_email", "privacy_url", "terms_url", "color", "logo")
 
 
@@ -100,6 +101,6 @@ def _slug(name: str) -> str:
 
 def _free(wanted: str, taken: set[str]) -> str:
     slug, number = wanted, 2
-    while slug in taken or slug == "hold":
+    while slug in taken or slug in _RESERVED:
         slug, number = f"{wanted[:55]}-{number}", number + 1
     return slug

@@ -32,8 +32,6 @@ TERMS: dict[str, Any] = {
     "location": None,
     "price": None,
     "contact": "either",
-    "confirmation_text": None,
-    "redirect_url": None,
     "texts": {},
     "calendars": [],
 }
@@ -96,6 +94,21 @@ async def test_the_page_shows_how_the_organization_wants_to_look(page: Desk) -> 
     answered(await page.staff.patch("/v1/organization", json=look | {"week_start": 0}), "organization")
     shown = (await page.client.get(page.path)).json()["organization"]
     assert shown.items() >= (look | {"week_start": 0, "logo": None}).items()
+
+
+async def test_what_is_for_those_who_have_booked_is_not_for_everybody(page: Desk) -> None:
+    await page.set_type(
+        location={"kind": "link", "value": "https://meet.example/secret-room"},
+        confirmationText="Door code 1234",
+        redirectUrl="https://clinic.example/secret-thanks",
+        texts={"de": {"name": "Beratung", "confirmationText": "Code 1234"}},
+    )
+    response = await page.client.get(page.path)
+    [shown] = response.json()["appointment_types"]
+    assert shown["location"] == {"kind": "link", "value": None}
+    assert shown["texts"]["de"]["name"] == "Beratung"
+    assert "1234" not in response.text
+    assert "secret" not in response.text
 
 
 async def test_only_public_types_and_public_calendars_are_shown(page: Desk) -> None:

@@ -75,6 +75,11 @@ async def test_what_only_staff_book_is_not_there_for_clients(page: Desk) -> None
     refused(await page.post("holds", **asked, start_time=START), 404, "not_found")
     refused(await page.post("appointments"), 404, "not_found")
     assert (await page.client.get(page.path)).json()["appointment_types"] == []
+    question = {"id": "hidden", "type": "text", "label": "Hidden?", "required": True}
+    await page.set_type(bookingQuestions=[question], contact="both")
+    wrong = refused(await page.post("appointments", client_email="no address"), 400, "invalid_request")
+    assert [each["field"] for each in wrong["details"]["fields"]] == ["client_email"]
+    await page.set_type(bookingQuestions=[], contact="either")
     await page.booked()
     await page.set_type(visibility="link")
     assert (await page.client.get(page.path)).json()["appointment_types"] == []

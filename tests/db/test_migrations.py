@@ -376,7 +376,7 @@ async def test_limits_for_clients_come_to_a_filled_database_and_go_again(empty_u
 
 
 async def test_pages_come_to_a_filled_database_and_go_again(empty_url: str) -> None:
-    names = ("Tax Consultation", "Tax consultation!", "Консультация", "Hold")
+    names = ("Tax Consultation", "Tax consultation!", "Консультация", "Hold", "Logo")
 
     def fill(tx: Tx) -> None:
         migrating.upgrade(tx, "0006")
@@ -411,7 +411,7 @@ async def test_pages_come_to_a_filled_database_and_go_again(empty_url: str) -> N
             await database.migrate()
             types: list[Any] = [
                 (slug, "public", "either", {}, False)
-                for slug in ("tax-consultation", "tax-consultation-2", "booking", "hold-2")
+                for slug in ("tax-consultation", "tax-consultation-2", "booking", "hold-2", "logo-2")
             ]
             assert await database.read(found) == [*types, *types, *[(True, False, [])] * 2, False, False]
             await database.write(migrating.downgrade, "0006")

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from kalends.api.calls import Call, H, Scoped, caller_of, only
 from kalends.api.json_body import JsonRequest
+from kalends.api.paths import is_for_people
 from kalends.api.trail import trail_of
 from kalends.core.caller import Caller
 from kalends.core.errors import Malformed, Unavailable, Unbookable, Wanted
@@ -70,7 +71,9 @@ class Change(Call[H]):
         self._key: str | None = None
         if (key := only("Idempotency-Key", request.headers.getlist("idempotency-key"))) is not None:
             self.under(key)
-        dry_run = request.query_params.getlist("dry_run")
+        # A page that said "booked" of what is only rehearsed would send people before a closed door.
+        is_page = is_for_people(request.scope["path"])
+        dry_run = [] if is_page else request.query_params.getlist("dry_run")
         if len(dry_run) > 1 or not {"true", "false"}.issuperset(dry_run):
             raise _wrong(wrong("dry_run", "must be true or false, and sent once", "option"))
         self.rehearsed = dry_run == ["true"]

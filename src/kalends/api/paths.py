@@ -3,7 +3,6 @@
 _FOR_PROGRAMS = frozenset({"v1", "docs", "openapi.json", "healthz", "readyz", "metrics"})
 """How paths begin that programs ask for. (`/docs` is a page of programmers, and has a look of its own.)"""
 _FILES = frozenset({"static", "favicon.ico", "robots.txt", "embed.js"})
-_FILES_OF_ORGANIZATIONS = frozenset({"theme.css", "logo"})
 
 
 def is_for_people(path: str) -> bool:
@@ -12,11 +11,9 @@ def is_for_people(path: str) -> bool:
 
 
 def is_page(path: str) -> bool:
-    """Return whether a path is for people, and no file."""
-    first, *below = _parts(path)
-    if first in _FOR_PROGRAMS | _FILES:
-        return False
-    return not (len(below) == 1 and below[0] in _FILES_OF_ORGANIZATIONS)
+    """Return whether a path is for people, and no file of the package. An organization's files are read from
+    the database, so they count like pages; browsers keep them for ever."""
+    return _parts(path)[0] not in _FOR_PROGRAMS | _FILES
 
 
 def _parts(path: str) -> list[str]:

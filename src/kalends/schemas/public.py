@@ -81,13 +81,30 @@ class BookableType(Answer):
     location: Location | None
     price: Price | None
     contact: Contact
-    confirmation_text: str | None
-    redirect_url: str | None
     texts: dict[str, Any] = Field(description="Translations by language tag.")
     questions: list[BookingQuestion]
     calendars: list[PublicCalendar] = Field(
         description="Those among which clients may choose; empty if they can't."
     )
+
+
+class ClientType(BookableType):
+    """A kind of appointment as its own clients see it, with what is said only once it is booked: the link to
+    a call, the text of the confirmation, and where pages lead then."""
+
+    confirmation_text: str | None
+    redirect_url: str | None
+
+    def for_everybody(self) -> BookableType:
+        """Return what people may see who have not booked it."""
+        seen = {name: getattr(self, name) for name in BookableType.model_fields}
+        if self.location is not None and self.location.kind == "link":
+            seen["location"] = self.location.model_copy(update={"value": None})
+        seen["texts"] = {
+            tag: {name: text for name, text in texts.items() if name != "confirmation_text"}
+            for tag, texts in self.texts.items()
+        }
+        return BookableType.model_construct(**seen)
 
 
 class BookingPage(Answer):

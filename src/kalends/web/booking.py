@@ -11,7 +11,7 @@ from kalends.core.errors import Conflict, Refusal, Unbookable
 from kalends.db.database import Tx
 from kalends.schemas.fields import as_moment
 from kalends.schemas.holds import ClientHold, ClientHoldAnswer, ClientHoldCreate, Hold
-from kalends.schemas.public import BookableType, BookingPage
+from kalends.schemas.public import ClientType
 from kalends.services.booking import booking_page, months, public_types
 from kalends.services.booking.months import Month, Wish
 from kalends.web import offers, problems
@@ -39,7 +39,7 @@ async def services(visit: Visiting) -> Response:
     must_have_pages(visit.host)
     reader = reader_of(visit)
     offered, free = await visit.look(_offered, visit)
-    kinds = [Kind(each, visit.host, reader) for each in offered.appointment_types]
+    kinds = [Kind(each, visit.host, reader) for each in offered]
     if len(kinds) == 1:
         return lead_to(visit, at(reader, kinds[0].path).here())
     links = [
@@ -186,18 +186,14 @@ def _looked_at(tx: Tx, visit: Visit, name: str, reader: Reader) -> tuple[Kind, M
     person = kind.person(reader.query.get("with"))
     wish = Wish(kind.type_.id, None if person is None else person.id, id_in(reader.query.get("replaces")))
     month = months.for_clients(tx, host, wish, kind.zone, visit.now, first=first, day=day)
-    is_public = host.indexing and _is_listed(public_types.page(tx, host), kind.type_)
+    is_public = host.indexing and kind.type_ in public_types.listed(tx, host)
     return kind, month, is_public
 
 
-def _is_listed(page: BookingPage, type_: BookableType) -> bool:
-    return any(each.id == type_.id for each in page.appointment_types)
-
-
-def _offered(tx: Tx, visit: Visit) -> tuple[BookingPage, dict[str, datetime]]:
+def _offered(tx: Tx, visit: Visit) -> tuple[list[ClientType], dict[str, datetime]]:
     """Return what can be booked, and the first free time of each, unless there are many."""
-    offered = public_types.page(tx, visit.host)
-    ids = [each.id for each in offered.appointment_types]
+    offered = public_types.listed(tx, visit.host)
+    ids = [each.id for each in offered]
     if not 1 < len(ids) <= MOST_LOOKED_AT:
         return offered, {}
     return offered, months.first_free(tx, visit.host, ids, visit.now)

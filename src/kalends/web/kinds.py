@@ -8,7 +8,7 @@ from functools import cached_property
 from kalends.core.caller import Host
 from kalends.schemas.appointment_types import BookingQuestion
 from kalends.schemas.offered import QuestionTexts, TypeTexts
-from kalends.schemas.public import BookableType, PublicCalendar
+from kalends.schemas.public import ClientType, PublicCalendar
 from kalends.web.readers import Reader
 from kalends.words.sentences import marked
 
@@ -42,7 +42,7 @@ class Question:
 class Kind:
     """A type of appointments, as its reader sees it. Texts that are not translated stay as they are."""
 
-    type_: BookableType
+    type_: ClientType
     host: Host
     reader: Reader
 

@@ -88,6 +88,8 @@ def wrong_besides(tx: Tx, host: Host, body: Mapping[str, Any]) -> list[WrongFiel
     """Return what is wrong with the body of a client's booking besides what its schema says: what the
     organization and the type ask for."""
     type_ = offers.type_asked(tx, host.org_id, body.get("appointment_type_id"))
+    if type_ is not None and type_.visibility == "staff":
+        type_ = None  # clients don't learn what it asks
     contact = "either" if type_ is None else type_.contact
     found = _out_of_reach(host, contact, body.get("client_email"), body.get("client_phone"))
     given = body.get("answers", {})

@@ -7,7 +7,7 @@ from kalends.core.caller import Link
 from kalends.core.errors import NotFound
 from kalends.db.database import Tx
 from kalends.schemas.appointments import Appointment
-from kalends.schemas.public import BookableType
+from kalends.schemas.public import ClientType
 from kalends.services.booking import booking_page, months, public_types
 from kalends.services.booking.months import Month
 
@@ -17,7 +17,7 @@ class Own:
     """A client's own appointment, and its type. `is_offered` tells whether clients can book another of it."""
 
     appointment: Appointment
-    type_: BookableType
+    type_: ClientType
     is_offered: bool
 
 

@@ -12,7 +12,7 @@ from kalends.core.offered import OfferedType
 from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, calendars, type_calendars
 from kalends.schemas.days import DaysAnswer
-from kalends.schemas.public import BookableType, BookingHost, BookingPage, PublicCalendar
+from kalends.schemas.public import BookingHost, BookingPage, ClientType, PublicCalendar
 from kalends.schemas.queries import ClientDaysQuery, ClientExplainQuery, ClientSlotsQuery
 from kalends.schemas.slots import Explanation
 from kalends.schemas.wrong_fields import malformed, wrong
@@ -22,12 +22,18 @@ from kalends.services.setup.organizations import logo_path
 
 
 def page(tx: Tx, host: Host) -> BookingPage:
-    """Return the organization and its active types that everybody may book, in the organization's order."""
-    which = (appointment_types.c.is_active, appointment_types.c.visibility == "public")
-    return BookingPage(organization=_shown(host), appointment_types=_types(tx, host.org_id, *which))
+    """Return the organization and its types that are `listed`, as people may see them who have not booked."""
+    types = [each.for_everybody() for each in listed(tx, host)]
+    return BookingPage(organization=_shown(host), appointment_types=types)
 
 
-def bookable(tx: Tx, host: Host, name: str) -> BookableType:
+def listed(tx: Tx, host: Host) -> list[ClientType]:
+    """Return the active types that everybody may book, in the organization's order."""
+    public = appointment_types.c.visibility == "public"
+    return _types(tx, host.org_id, appointment_types.c.is_active, public)
+
+
+def bookable(tx: Tx, host: Host, name: str) -> ClientType:
     """Return an active type that clients may book, by its id or slug. Raises NotFound."""
     named = or_(appointment_types.c.id == name, appointment_types.c.slug == name)
     which = (named, appointment_types.c.is_active, appointment_types.c.visibility != "staff")
@@ -37,7 +43,7 @@ def bookable(tx: Tx, host: Host, name: str) -> BookableType:
     return found[0]
 
 
-def any_type(tx: Tx, host: Host, type_id: str) -> BookableType:
+def any_type(tx: Tx, host: Host, type_id: str) -> ClientType:
     """Return a type as its clients see it, whether or not they may book it. Raises NotFound."""
     found = _types(tx, host.org_id, appointment_types.c.id == type_id)
     if not found:
@@ -94,7 +100,7 @@ def _shown(host: Host) -> BookingHost:
     return BookingHost.model_validate({name: known[name] for name in BookingHost.model_fields})
 
 
-def _types(tx: Tx, org_id: str, *which: ColumnElement[bool]) -> list[BookableType]:
+def _types(tx: Tx, org_id: str, *which: ColumnElement[bool]) -> list[ClientType]:
     rows = tx.execute(
         select(appointment_types)
         .where(appointment_types.c.org_id == org_id, *which)
@@ -102,7 +108,7 @@ def _types(tx: Tx, org_id: str, *which: ColumnElement[bool]) -> list[BookableTyp
     ).all()
     choices = _choices(tx, org_id, [row.id for row in rows if row.clients_choose])
     return [
-        BookableType.model_validate(
+        ClientType.model_validate(
             {**row._mapping, "questions": row.booking_questions, "calendars": choices.get(row.id, [])}
         )
         for row in rows

@@ -77,6 +77,7 @@ from kalends.worker import work
 from kalends.zone_watch import watch
 
 BODY_LIMIT = 64 * 1024
+FORM_LIMIT = 256 * 1024
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
@@ -205,7 +206,9 @@ def _middleware(settings: Settings) -> list[Middleware]:
     """Return the middleware, outermost first. It is pure ASGI: one BaseHTTPMiddleware halves the speed."""
     everywhere = settings.cors_origins
     cors = Middleware(Cors, everywhere=everywhere, public=(*everywhere, *settings.public_cors_origins))
-    limit = Middleware(BodyLimit, limit=BODY_LIMIT, by_path={"/v1/organization/logo": MOST_BYTES})
+    limit = Middleware(
+        BodyLimit, limit=BODY_LIMIT, forms=FORM_LIMIT, by_path={"/v1/organization/logo": MOST_BYTES}
+    )
     net = Middleware(LastNet)
     prefix = Middleware(Prefix, public_url=settings.public_url)
     outer = [Middleware(RequestLog), net, prefix, Middleware(Head), Middleware(Compression)]

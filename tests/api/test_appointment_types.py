@@ -224,6 +224,7 @@ async def test_slugs_are_made_from_names_each_once(client: httpx.AsyncClient) ->
         {"location": {"kind": "link", "value": "javascript:alert(1)"}},
         {"location": {"kind": "client_address", "value": "Main St"}},
         {"location": {"kind": "phone", "value": 7}},
+        {"location": {"kind": "phone", "value": "call us\nDESCRIPTION:x"}},
         {"price": {"amount": -1, "currency": "EUR"}},
         {"price": {"amount": 1.2345, "currency": "EUR"}},
         {"price": {"amount": 1, "currency": "euro"}},

@@ -154,6 +154,21 @@ async def test_somebody_can_always_be_reached(page: Desk) -> None:
     assert (await corrected(by_phone, client_phone="+1 234 999"))["client_phone"] == "+1 234 999"
 
 
+async def test_a_number_that_the_type_asks_for_stays(page: Desk) -> None:
+    await page.set_type(contact="both")
+    link = page.link(await page.booked_by_client(client_phone="+1 234 567"))
+    for nothing in (None, "", " "):
+        assert await wrong(link, client_phone=nothing) == {"client_phone": "required"}
+    assert (await corrected(link, client_phone="+1 999"))["client_phone"] == "+1 999"
+    await page.set_type(contact="either")
+    assert (await corrected(link, client_phone=None))["client_phone"] is None
+
+
+async def test_the_whole_answer_is_no_correction(link: Link) -> None:
+    whole = (await link.get()).json()
+    assert await wrong(link, **whole) == {"appointment": "read_only"}
+
+
 async def test_it_is_possible_until_the_end_whatever_the_notice(link: Link, clock: StoppedClock) -> None:
     shown = answered(await link.get(), "appointment")
     clock.forward(days=5, hours=2, minutes=59)  # a minute before the end

@@ -47,6 +47,22 @@ async def test_a_client_books_with_whom_they_choose(page: Desk) -> None:
     assert (await page.get(with_ana["appointment"]["id"]))["calendar_id"] == ana
 
 
+async def test_who_chose_a_person_stays_with_them(page: Desk) -> None:
+    ana, ben, _ = await people(page)
+    booked = await page.booked_by_client(start_time=at("14:00"), calendar_id=ana)
+    link = page.link(booked)
+    await page.booked(at("10:00"), calendar_id=ana)
+    refused(await link.reschedule(at("10:00")), 409, "slot_taken")
+    found = (await link.ask("slots", **DAY)).json()["slots"]
+    assert at("10:00") not in [each["start_time"] for each in found]
+    answered(await link.reschedule(at("11:00")), "appointment")
+    assert (await page.get(booked["appointment"]["id"]))["calendar_id"] == ana
+    # Ana does not do this any longer.
+    await page.set_type(calendarIds=[ben])
+    answered(await link.reschedule(at("12:00")), "appointment")
+    assert (await page.get(booked["appointment"]["id"]))["calendar_id"] == ben
+
+
 async def test_nobody_else_can_be_chosen(page: Desk) -> None:
     ana, _, carl = await people(page)
     apart = await page.room("Apart")

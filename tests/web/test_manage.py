@@ -302,8 +302,11 @@ async def test_people_who_call_have_their_own_clocks(client: Client) -> None:
     assert "In Berlin" not in words
     assert "Kathmandu" in words_of(await owner.open(zone="Nowhere/Land"))
     asked = await owner.open("/zone", to="move")
-    assert f'action="{owner.path}/move"' in asked.text
+    assert f'action="{owner.path}/zone"' in asked.text
     assert 'value="Asia/Kathmandu"' in asked.text
+    answer = await owner.open("/zone", to="move", city="paris")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{owner.path}/move?zone=Europe%2FParis")
+    assert "know this city" in words_of(await owner.open("/zone", to="move", city="Springfield"))
 
 
 @on_sqlite

@@ -1,10 +1,12 @@
 """The pages on which clients look for a time."""
 
+import html
 import json
 import re
 from datetime import date, timedelta
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -315,12 +317,42 @@ async def test_without_javascript_a_form_asks_for_the_zone(client: Client) -> No
     page = await client.open(lang="de", date=THURSDAY)
     [change] = [each for each in links_of(page) if "/zone" in each]
     page = await client.browser.get(change)
-    assert f'<form method="get" action="{client.path}">' in page.text
+    assert f'<form method="get" action="{client.path}/zone">' in page.text
     assert '<input type="hidden" name="lang" value="de">' in page.text
     assert '<option value="Europe/Berlin">GMT+01:00</option>' in page.text
     assert page.headers["x-robots-tag"] == "noindex"
     page = await client.open(date=THURSDAY, zone="Berlin <b>")
     assert "We do not know the time zone Berlin <b>. Time zone: Coordinated Universal" in words_of(page)
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("typed", "zone"),
+    [
+        ("Australia/Sydney", "Australia/Sydney"),
+        ("sydney", "Australia/Sydney"),
+        (" new_york ", "America/New_York"),
+        ("New  York", "America/New_York"),
+        ("Sao Paulo", "America/Sao_Paulo"),
+        ("Mexiko-Stadt", "America/Mexico_City"),
+        ("UTC", "UTC"),
+        ("GMT+2", None),
+        ("Etc/GMT+2", None),
+        ("Springfield", None),
+        ("<b>", None),
+    ],
+)
+async def test_a_zone_is_found_by_a_city(client: Client, typed: str, zone: str | None) -> None:
+    await client.desk.set_type(location={"kind": "phone"})
+    answer = await client.open("/zone", lang="de", zone="Asia/Tokyo", date=THURSDAY, city=typed)
+    if zone is None:
+        assert "kennen wir nicht" in words_of(answer)
+        assert '<input type="hidden" name="zone" value="Asia/Tokyo">' in answer.text
+        assert f'value="{html.escape(typed)}"' in answer.text
+        return
+    assert answer.status_code == 303
+    asked = dict(parse_qsl(urlsplit(answer.headers["location"]).query))
+    assert asked == {"lang": "de", "zone": zone}
 
 
 @on_sqlite

@@ -7,27 +7,31 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalends.api import errors
+from kalends.api.paths import is_for_people
 from kalends.api.trail import trail_of
 from kalends.db import patience
 
 
 class BodyLimit:
     """Pure ASGI: a body whose declared length is too large is refused unread; one that turns out to be, or
-    that ends too early, while it is read. Some paths have a limit of their own (`by_path`).
+    that ends too early, while it is read. Some paths have a limit of their own (`by_path`), and so have
+    forms: one letter of a text may take nine bytes there.
 
     Starlette's own limit answers in plain text, past every handler, and so not in our shape.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, by_path: Mapping[str, int]) -> None:
+    def __init__(self, app: ASGIApp, limit: int, forms: int, by_path: Mapping[str, int]) -> None:
         self._app = app
         self._limit = limit
+        self._forms = forms
         self._by_path = by_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._by_path.get(scope["path"], self._limit)
+        common = self._forms if is_for_people(scope["path"]) else self._limit
+        limit = self._by_path.get(scope["path"], common)
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             trail_of(scope).refused = errors.BodyTooLarge.code

@@ -7,6 +7,8 @@ _FILES = frozenset({"static", "favicon.ico", "robots.txt", "embed.js"})
 
 def is_for_people(path: str) -> bool:
     """Return whether a path is that of a page or of something that pages show, or of nothing."""
+    if path.startswith("/v1/"):  # as nearly all are that must be answered fast
+        return False
     return _parts(path)[0] not in _FOR_PROGRAMS
 
 

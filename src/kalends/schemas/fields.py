@@ -82,7 +82,8 @@ def _no_nul(value: str) -> str:
     return value
 
 
-def _phone(value: str) -> str:
+def phone_number(value: str) -> str:
+    """Return a phone number as it is. Raises PydanticCustomError if it is none."""
     if not re.fullmatch(_PHONE, value):
         raise PydanticCustomError("phone", "must be a phone number: 3 to 20 digits, such as +1 234 567 890")
     return value
@@ -143,7 +144,7 @@ Email = Annotated[
 ]
 
 Phone = Annotated[
-    Annotated[str, Field(max_length=50), AfterValidator(_phone)] | None,
+    Annotated[str, Field(max_length=50), AfterValidator(phone_number)] | None,
     BeforeValidator(blank_is_null),
     BeforeValidator(_plain_phone),
     WithJsonSchema({"type": _NULLABLE_TEXT, "pattern": _or_blank(_PHONE), "maxLength": 50}),

@@ -10,7 +10,9 @@ from pydantic_core import PydanticCustomError
 from kalends.schemas.fields import blank_is_null
 
 _LONGEST = 2_000
-_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
+_LAST_PORT = 65_535
+_LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_ORIGIN = re.compile(rf"https?://{_LABEL}(\.{_LABEL})*(:[0-9]{{1,5}})?")
 TOKEN = "{token}"  # noqa: S105 - a place in a template
 
 
@@ -44,9 +46,14 @@ def _template(value: str) -> str:
     return value
 
 
+def _port(origin: str) -> int:
+    """Return the port of an origin; 443 if it names none, since then there is nothing to check."""
+    return int(origin.partition("://")[2].partition(":")[2] or 443)
+
+
 def _origin(value: str) -> str:
     origin = value.rstrip("/").lower()
-    if not _ORIGIN.fullmatch(origin):
+    if not _ORIGIN.fullmatch(origin) or not 1 <= _port(origin) <= _LAST_PORT:
         raise PydanticCustomError("origin", "must be an origin such as https://clinic.example")
     return origin
 

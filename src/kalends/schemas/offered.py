@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from kalends.schemas.fields import Label, Name, Notes
+from kalends.core.contacts import plain_phone
+from kalends.schemas.fields import Label, Name, Notes, phone_number
 from kalends.schemas.links import web_address
 
 _LANGUAGE = r"^[a-z]{2,3}(-[A-Za-z0-9]{1,8})*$"
@@ -51,6 +52,8 @@ class Location(_Part):
     def _fits_its_kind(self) -> Self:
         if self.kind == "link":
             web_address(self.value or "")
+        if self.kind == "phone" and self.value is not None:
+            phone_number(plain_phone(self.value))
         if self.kind == "client_address" and self.value is not None:
             raise PydanticCustomError("location", "client_address has no value: the client says it")
         return self

@@ -211,11 +211,12 @@ class Correction(Change):
         "appointment_type_id": "cancel the appointment and book another",
         "start_time": _AT_ITS_OWN_PATH,
         "status": _AT_ITS_OWN_PATH,
+        "appointment": "send its fields themselves",
     }
 
     @classmethod
     def known(cls) -> Sequence[type[BaseModel] | str]:
-        return (Appointment, AppointmentChange, ClientAppointment)
+        return (Appointment, AppointmentChange, ClientAppointment, "appointment")
 
     client_phone: Phone = Field(
         default=UNSENT, description="It can be removed only if there is an e-mail address."

@@ -64,21 +64,24 @@ async def times(name: Name, visit: Visiting) -> Response:
 
 
 @router.get(f"/{SLUG}/{{name}}/zone")
-async def zones(name: Name, visit: Visiting) -> Response:
-    """Ask for the zone in which times are told."""
+async def zones(name: Name, visit: Visiting, city: str = "") -> Response:
+    """Ask for the zone in which times are told, by a city; if it is known, lead to the times."""
     must_have_pages(visit.host)
     reader = reader_of(visit)
     kind = Kind(await visit.db.read(public_types.bookable, visit.host, name), visit.host, reader)
-    back = at(reader, kind.path)
-    kept = {name: sent for name, sent in back.query.items() if name not in ("zone", "month", "date")}
+    back = at(reader, kind.path, city=None)
+    if (zone := reader.zone_called(city)) is not None:
+        return lead_to(visit, at(back, kind.path, zone=zone, month=None, date=None).here())
+    kept = {name: sent for name, sent in back.query.items() if name not in ("month", "date")}
     return page_of(
         visit,
         "booking/zone.html",
         About(reader.say("Your time zone")),
         reader,
         kind=kind,
-        action=f"{reader.prefix}{kind.path}",
+        action=f"{reader.prefix}{kind.path}/zone",
         kept=kept,
+        city=city,
         places=reader.places(visit.now),
         back=back.here(),
     )

@@ -62,19 +62,22 @@ async def file(visit: ByLink) -> Response:
 
 
 @router.get("/{token}/zone")
-async def zones(visit: ByLink, to: str = "") -> Response:
-    """Ask for the zone in which times are told."""
+async def zones(visit: ByLink, to: str = "", city: str = "") -> Response:
+    """Ask for the zone in which times are told, by a city; if it is known, lead back."""
     reader = reader_of(visit)
     own = await visit.db.read(found, visit, reader)
     below = "/move" if to == "move" else ""
+    if (zone := reader.zone_called(city)) is not None:
+        return lead_to(visit, path_of(visit, reader, below, zone=zone))
     return page(
         visit,
         "booking/zone.html",
         About(reader.say("Your time zone")),
         reader=reader,
         kind=own,
-        action=f"{reader.prefix}/manage/{visit.request.path_params['token']}{below}",
-        kept={name: sent for name, sent in reader.carried.items() if name != "zone"},
+        action=f"{reader.prefix}/manage/{visit.request.path_params['token']}/zone",
+        kept={**reader.carried, **({"to": to} if below else {})},
+        city=city,
         places=reader.places(visit.now),
         back=path_of(visit, reader, below),
     )

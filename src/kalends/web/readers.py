@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from kalends.api.context import context_of
 from kalends.core.hours import zone_names
-from kalends.words import dates, languages, prices
+from kalends.words import dates, languages, prices, zones
 from kalends.words.dates import Clock
 from kalends.words.sentences import translate
 
@@ -135,6 +135,10 @@ class Reader:
     def zone_name(self, zone: str, now: datetime) -> str:
         """Return `Central European Time (Europe/Berlin)`."""
         return dates.zone_in_words(zone, now, self.locale)
+
+    def zone_called(self, text: str) -> str | None:
+        """Return the IANA name of the zone that is meant by a text; None if it is not known."""
+        return zones.zone_called(text, self.locale) if text else None
 
     def places(self, now: datetime) -> list[tuple[str, str]]:
         """Return the zones to choose from, with their offsets: `("Europe/Berlin", "GMT+01:00")`."""

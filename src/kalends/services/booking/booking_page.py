@@ -186,7 +186,7 @@ def correct(tx: Tx, link: Link, wish: Correction, now: datetime) -> Appointment:
     wish.must_agree(ClientAppointment.of(present, link.host), zone=link.host.timezone)
     sent = wish.sent()
     answers, found = _corrected_answers(tx, present, sent)
-    if found := _unreachable(present, sent) + found:
+    if found := _unreachable(tx, present, sent) + found:
         raise malformed(found)
     if "answers" in sent:
         sent["answers"] = [each.model_dump() for each in answers]
@@ -199,7 +199,7 @@ def wrong_besides_correction(tx: Tx, link: Link, body: Mapping[str, Any]) -> lis
     if row is None:
         return []
     present = appointments.with_fields(row, appointments.fields_of(row))
-    return _unreachable(present, body) + _corrected_answers(tx, present, body)[1]
+    return _unreachable(tx, present, body) + _corrected_answers(tx, present, body)[1]
 
 
 def _must_be_correctable(present: Appointment, host: Host, now: datetime) -> None:
@@ -225,11 +225,17 @@ def _corrected_answers(
     return judged_again(questions, present.answers, sent["answers"], by_client=True)
 
 
-def _unreachable(present: Appointment, sent: Mapping[str, Any]) -> list[WrongField]:
-    """Return what is wrong if the client removes their number, and no address is known."""
-    if present.client_email is not None or not is_missing(sent.get("client_phone", "kept")):
+def _unreachable(tx: Tx, present: Appointment, sent: Mapping[str, Any]) -> list[WrongField]:
+    """Return what is wrong if the client removes their number, though no address is known or the type asks
+    for it."""
+    if not is_missing(sent.get("client_phone", "kept")):
         return []
-    return [wrong("client_phone", "can't be removed, since there is no e-mail address", "contact")]
+    if present.client_email is None:
+        return [wrong("client_phone", "can't be removed, since there is no e-mail address", "contact")]
+    type_ = offers.type_asked(tx, present.org_id, present.appointment_type_id)
+    if type_ is None or type_.contact not in ("phone", "both") or present.client_phone is None:
+        return []
+    return [wrong("client_phone", "is required for this type", "required")]
 
 
 def _out_of_reach(host: Host, contact: str, address: Any, number: Any) -> list[WrongField]:

@@ -98,9 +98,12 @@ def calendars_for_moving(
     tx: Tx, type_: OfferedType, calendar_id: str, *, by_client: bool
 ) -> Sequence[Candidate]:
     """Return the calendars to which an appointment of `calendar_id` may be moved: staff move it within its
-    own, which may be out of service by now; a client takes any that serves the type."""
+    own, which may be out of service by now. A client takes any that serves the type, but where clients choose
+    a person, they stay with theirs as long as that serves the type."""
     if by_client:
-        return _candidates(tx, _SERVING, type_)
+        serving = _candidates(tx, _SERVING, type_)
+        theirs = [each for each in serving if each.id == calendar_id and each.is_active]
+        return theirs if type_.clients_choose and theirs else serving
     return _candidates(tx, _OWN, type_, calendar_id)
 
 

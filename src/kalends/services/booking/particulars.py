@@ -36,8 +36,10 @@ def told(tx: Tx, host: Host, about: Appointment, language: str) -> tuple[Appoint
     texts = texts_in(type_.texts, language)
     place = place_of(type_.location, host)
     stands = about.status not in ("pending", "cancelled")
+    # The link to a call is for those whose booking stands: of a request, the address may be a stranger's.
+    is_told = stands or (about.status == "pending" and place is not None and place.kind != "link")
     particulars = Particulars(
-        place=None if about.status == "cancelled" else place,
+        place=place if is_told else None,
         in_person=place is not None and place.kind in _IN_PERSON,
         text=(texts.confirmation_text or type_.confirmation_text) if stands else None,
         phone=host.phone,

@@ -57,7 +57,9 @@ const features = {
       button?.setAttribute("aria-disabled", "true");
       let stays = true;
       try {
-        const answer = await fetch(button?.formAction || form.action, { method: "POST", body, headers: HEADERS });
+        // Of a button without an address of its own, `formAction` is that of the page.
+        const address = button?.hasAttribute("formaction") ? button.formAction : form.action;
+        const answer = await fetch(address, { method: "POST", body, headers: HEADERS });
         if (answer.status === 204) {
           location.assign(answer.headers.get("Location"));
           return;

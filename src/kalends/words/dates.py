@@ -1,10 +1,11 @@
 """Days, clock times and zones as people read them. Local times carry their zone."""
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale
 from babel.core import get_global
 from babel.dates import (
     format_date,
@@ -27,6 +28,16 @@ _AFTERNOON, _EVENING = 12, 18
 _NO_TERRITORY = "ZZ"
 _NAMED = 2024
 """In this year, places had the offsets that Babel's names of their zones mean."""
+_SUNDAYS = """
+AG AS BD BR BS BT BW BZ CA CO DM DO ET GT GU HK HN ID IL IN IS JM JP KE KH KR LA MH MM MO MT MX MZ NI NP PA PE
+PH PK PR PT PY SA SG SV TH TT TW UM US VE VI WS YE ZA ZW
+"""
+_SATURDAYS = "AF BH DJ DZ EG IQ IR JO KW LY OM QA SD SY"
+_FIRST_WEEKDAYS: Mapping[str, int] = (
+    dict.fromkeys(_SUNDAYS.split(), 0) | {"MV": 5} | dict.fromkeys(_SATURDAYS.split(), 6)
+)
+"""As CLDR has it; everywhere else it is Monday. Babel knows it only by reading a language of each region."""
+_MONDAY = 1
 
 
 def local(instant: datetime, zone: str) -> datetime:
@@ -154,12 +165,9 @@ def first_weekday(tag: str, otherwise: int) -> int:
     """Return the day on which weeks begin in the region of a BCP 47 tag, 0 for Sunday … 6 for Saturday; or
     `otherwise` if it names no region. (Without one, CLDR always says Monday.)"""
     region = region_of(tag)
-    if region is None:
+    if region is None or region not in get_global("territory_currencies"):
         return otherwise
-    try:
-        return (Locale.parse(f"und_{region}").first_week_day + 1) % 7
-    except (UnknownLocaleError, ValueError):
-        return otherwise
+    return _FIRST_WEEKDAYS.get(region, _MONDAY)
 
 
 def _all_year(when: datetime, locale: Locale) -> str:

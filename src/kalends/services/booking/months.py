@@ -69,8 +69,8 @@ def first_free(tx: Tx, host: Host, type_ids: Sequence[str], now: datetime) -> di
 
 def found(tx: Tx, wanted: Search, zone: str, *, first: date | None, day: date | None) -> Month:
     """Return what a search finds in the month that begins on `first`, and on a `day` in it. Without a month,
-    it is the one with the first free time; without a day in the month, the first with free time. Days are those
-    of `zone`, an IANA name."""
+    it is the one with the first free time; without a day in the month, the first with free time. Days are
+    those of `zone`, an IANA name."""
     asked = month_of(wanted.now, zone) if first is None else _kept(first)
     counted = days.found(tx, wanted, zone, _whole(asked, zone))
     ahead = counted.next_available

@@ -137,6 +137,18 @@ def test_places_to_choose_from() -> None:
     assert found.keys() <= zone_names()
 
 
+def test_places_are_read_and_worded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    locale = locale_of("de-AT")
+    found = dates.places(NOON, locale)
+
+    def again(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    for name in ("core.hours.ZoneInfo", "words.dates.ZoneInfo", "words.dates.get_timezone_gmt"):
+        monkeypatch.setattr(f"kalends.{name}", again)
+    assert dates.places(NOON, locale) == found
+
+
 def test_the_ends_of_the_calendar_are_told_in_utc() -> None:
     for instant in (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)):
         for zone in ("America/New_York", "Asia/Tokyo"):

@@ -1,7 +1,8 @@
 """Days, clock times and zones as people read them. Local times carry their zone."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -19,7 +20,7 @@ from babel.dates import (
 )
 from babel.units import format_unit
 
-from kalends.core.hours import zone_names
+from kalends.core.hours import zone_names, zone_of
 from kalends.words.languages import region_of
 
 Clock = Literal[12, 24]
@@ -44,7 +45,7 @@ def local(instant: datetime, zone: str) -> datetime:
     """Return an instant in a zone (IANA name); in UTC if the zone has no such time, as at the first and the
     last day of the calendar."""
     try:
-        return instant.astimezone(ZoneInfo(zone))
+        return instant.astimezone(zone_of(zone))
     except OverflowError:
         return instant.astimezone(ZoneInfo("UTC"))
 
@@ -111,7 +112,7 @@ def abbreviation(when: datetime, locale: Locale) -> str:
 
 def offset(when: datetime, locale: Locale) -> str:
     """Return how far a local time is from UTC: `GMT+01:00`."""
-    return get_timezone_gmt(when, locale=locale)
+    return _offset_in_words(when.utcoffset() or timedelta(), locale)
 
 
 def zone_in_words(zone: str, now: datetime, locale: Locale) -> str:
@@ -145,7 +146,7 @@ def zone_name(when: datetime, locale: Locale) -> str:
     """Return what people call the time of `when`, or its offset if the zone's names mean other offsets:
     Babel's names stay the same when a place changes its clocks for good."""
     if not _is_as_named(when):
-        return get_timezone_gmt(when, locale=locale)
+        return offset(when, locale)
     # Daylight time is when clocks are ahead. (For Ireland, the tz database has it the other way round.)
     ahead = (when.utcoffset() or timedelta()) > _standard(when)
     return get_timezone_name(when, locale=locale, zone_variant="daylight" if ahead else "standard")
@@ -168,6 +169,11 @@ def first_weekday(tag: str, otherwise: int) -> int:
     if region is None or region not in get_global("territory_currencies"):
         return otherwise
     return _FIRST_WEEKDAYS.get(region, _MONDAY)
+
+
+@lru_cache(maxsize=1024)
+def _offset_in_words(ahead: timedelta, locale: Locale) -> str:
+    return get_timezone_gmt(datetime(_NAMED, 1, 1, tzinfo=timezone(ahead)), locale=locale)
 
 
 def _all_year(when: datetime, locale: Locale) -> str:

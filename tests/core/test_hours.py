@@ -11,6 +11,7 @@ from kalends.core.hours import (
     FIRST_SECOND,
     LAST_SECOND,
     day_start,
+    forget_zones,
     instant,
     moment,
     offset_changes,
@@ -18,6 +19,7 @@ from kalends.core.hours import (
     shifted,
     stamp,
     zone_names,
+    zone_of,
 )
 
 
@@ -176,3 +178,10 @@ def test_what_is_shifted_is_kept_within_the_calendar() -> None:
     assert shifted(last, day) == last
     assert shifted(last, timedelta.max) == last
     assert shifted(last, timedelta.min) == first
+
+
+def test_zones_that_were_read_can_be_forgotten() -> None:
+    berlin = zone_of("Europe/Berlin")
+    assert zone_of("Europe/Berlin") is berlin
+    forget_zones()
+    assert zone_of("Europe/Berlin") is not berlin

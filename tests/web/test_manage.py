@@ -669,6 +669,7 @@ async def test_a_client_corrects_what_they_have_said(client: Client) -> None:
     page = await owner.open("/details")
     typed = typed_in(page)
     assert typed == {
+        "shown": typed["shown"],
         "phone": "",
         "q.who": "x",
         "q.first": "1",
@@ -689,9 +690,53 @@ async def test_a_client_corrects_what_they_have_said(client: Client) -> None:
         "age": 31.5,
     }
     again = typed_in(await owner.open("/details"))
-    assert again == {"phone": "+49 123", "q.who": "", "q.how": "Long", "q.age": "31.5", "notes": ""}
+    assert again == {
+        "shown": again["shown"],
+        "phone": "+49 123",
+        "q.who": "",
+        "q.how": "Long",
+        "q.age": "31.5",
+        "notes": "",
+    }
     assert (await owner.send("/details", None, **again)).status_code == 303
     assert (await owner.seen())["version"] == seen["version"]
+
+
+async def test_what_staff_change_meanwhile_stays_unless_the_client_changes_it_too(client: Client) -> None:
+    await client.desk.set_type(bookingQuestions=QUESTIONS)
+    owner = await owner_of(client, client_phone="+49 1111", client_notes="mine", answers={"who": "x"})
+    typed = typed_in(await owner.open("/details"))
+    answers = {"who": "staff", "first": True, "how": "Long"}
+    theirs = {"client_phone": "+49 2222", "client_notes": "staff"}
+    await client.desk.changed(owner.id, **theirs, answers=answers)
+    refused = await owner.send("/details", None, **typed | {"phone": "1", "q.how": "Short"})
+    assert refused.status_code == 400
+    answer = await owner.send("/details", None, **typed_in(refused) | {"phone": "+49 1111"})
+    assert answer.status_code == 303
+    seen = await owner.seen()
+    assert {name: seen[name] for name in theirs} == theirs
+    assert {each["id"]: each["answer"] for each in seen["answers"]} == answers | {"how": "Short"}
+
+
+@on_sqlite
+async def test_answers_to_questions_that_changed_stay_unless_they_are_touched(client: Client) -> None:
+    asked = [{"id": name, "type": "textarea", "label": name} for name in "abc"]
+    await client.desk.set_type(bookingQuestions=asked)
+    given = {"a": "one\r\ntwo", "b": "other", "c": "yes"}
+    owner = await owner_of(client, client_notes="one\r\ntwo", answers=given)
+    before = await owner.seen()
+    await client.desk.set_type(
+        bookingQuestions=[
+            {"id": "a", "type": "text", "label": "a"},
+            {"id": "b", "type": "select", "label": "b", "options": ["this"]},
+            {"id": "c", "type": "checkbox", "label": "c"},
+        ]
+    )
+    typed = typed_in(await owner.open("/details"))
+    assert [typed[f"q.{name}"] for name in "abc"] == ["onetwo", "", "1"]
+    answer = await owner.send("/details", None, **typed)
+    assert answer.status_code == 303, words_of(answer)
+    assert await owner.seen() == before
 
 
 @on_sqlite
@@ -702,10 +747,11 @@ async def test_everything_that_is_wrong_is_told_at_once_and_stays(client: Client
     ]
     await client.desk.set_type(bookingQuestions=questions)
     owner = await owner_of(client, answers={"age": 30})
+    page = await owner.open("/details")
     sent = {"phone": "12", "q.age": "", "q.mail": "no address", "notes": "x" * 10_001}
-    answer = await owner.send("/details", None, **sent)
+    answer = await owner.send("/details", None, **typed_in(page) | sent)
     assert answer.status_code == 400
-    assert typed_in(answer) == sent
+    assert typed_in(answer) == sent | {"shown": typed_in(page)["shown"]}
     problems = re.findall(r'<li><a href="#(\w+)">([^<]*)</a></li>', answer.text)
     assert [(id_, html.unescape(told).split(" – ")[0]) for id_, told in problems] == [
         ("phone", "Phone"),

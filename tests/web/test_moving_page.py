@@ -226,3 +226,16 @@ async def test_the_page_has_what_the_api_has_wherever_clocks_change(client: Clie
             expected = await free(owner, day, zone)
             assert starts_of(page) == expected, (zone, day)
             assert len(expected) >= 23
+
+
+@on_sqlite
+@pytest.mark.parametrize("start", ["9999-12-15T10:00:00Z", "9999-12-31T10:00:00Z"])
+async def test_one_that_staff_booked_at_the_end_of_the_calendar(client: Client, start: str) -> None:
+    await client.desk.set_type(location=CALL, maxDaysAhead=None)
+    owner = await owner_by_staff(client, start, check="none")
+    for zone in ("UTC", "Pacific/Kiritimati", "Pacific/Niue"):
+        for below in ("", "/move", "/cancel", "/details", "/zone", "/appointment.ics"):
+            assert (await owner.open(below, zone=zone)).status_code == 200, (zone, below)
+    moved = await owner.send("/move", start="9999-12-30T10:00:00Z")
+    assert moved.status_code == 303
+    assert (await owner.open("/move")).status_code == 200

@@ -97,6 +97,13 @@ def test_links_begin_with_the_path_below_which_the_server_is() -> None:
     assert who.here() == "/booking/sun/a%20b?lang=de"
 
 
+@pytest.mark.parametrize("path", ["//evil.example/x", "///evil.example/x"])
+@pytest.mark.parametrize("public_url", ["", "https://clinic.example/booking"])
+def test_no_path_makes_a_link_to_another_host(path: str, public_url: str) -> None:
+    who = reader("lang=de", public_url=public_url, path=path)
+    assert who.here() == urlsplit(public_url).path + "/evil.example/x?lang=de"
+
+
 def test_words_for_pages() -> None:
     who = reader("", "de-AT")
     assert who.say("Privacy") == "Datenschutz"

@@ -102,6 +102,12 @@ async def test_what_is_asked_for_is_kept_in_links_and_never_echoed_raw(browser: 
     assert 'href="/%22%3E%3Cscript%3E?lang=fr&amp;theme=dark&amp;x=%22%3E%3Cscript%3E"' in answer.text
 
 
+async def test_an_address_with_two_slashes_leads_to_no_other_host(browser: httpx.AsyncClient) -> None:
+    answer = await browser.get("http://kalends.test//evil.example/x")
+    shown(answer, 404, 'href="/evil.example/x?lang=fr"')
+    assert '"//' not in answer.text
+
+
 @pytest.fixture
 async def narrow(url: str) -> AsyncIterator[FastAPI]:
     """A server that answers five requests an hour."""

@@ -10,12 +10,25 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from kalends.core.hours import day_start
+from tests.support.clock import StoppedClock
 from tests.support.databases import everyday_on_sqlite, on_sqlite
 from tests.support.desk import at, week
 from tests.support.organizations import Org
-from tests.web.clients import NINE, Client, days_of, links_of, main_of, starts_of, times_of, words_of
+from tests.web.browsers import browser_of
+from tests.web.clients import (
+    NINE,
+    Client,
+    client_at,
+    days_of,
+    links_of,
+    main_of,
+    starts_of,
+    times_of,
+    words_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -236,6 +249,22 @@ async def test_what_is_asked_for_in_an_address_but_makes_no_sense_was_not_asked(
     assert '<h2 id="day">Thursday, 1 February 2024</h2>' in page.text
     page = await client.open(month="9998-12")
     assert page.status_code == 200
+
+
+@on_sqlite
+@pytest.mark.parametrize("now", ["0001-01-01T00:00:00Z", "9998-12-31T23:00:00Z", "9999-12-31T23:59:59Z"])
+async def test_the_calendar_ends_without_harm(app: FastAPI, clock: StoppedClock, now: str) -> None:
+    async with browser_of(app) as browser:
+        client = await client_at(app, browser, clock, sandbox=True)
+        await client.desk.set_type(location={"kind": "phone"}, maxDaysAhead=None)
+        await client.desk.add_type(slug="limited")
+        browser.headers["Test-Clock"] = now
+        for path in (client.home, client.path, f"{client.path}/zone"):
+            for query in ("", "?zone=Pacific/Kiritimati", "?zone=Pacific/Niue&month=9998-12&date=9998-12-31"):
+                assert (await browser.get(path + query)).status_code == 200, path + query
+        for query in ("?date=0001-01-01", "?month=0001-01&zone=Pacific/Kiritimati", "?date=9999-12-31"):
+            assert (await client.open(query)).status_code == 200, query
+        assert (await client.choose(now)).status_code in (400, 409)
 
 
 @on_sqlite

@@ -1,9 +1,11 @@
 """Days, clock times and zones as pages show them."""
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
+from babel.localedata import locale_identifiers
 
 from kalends.core.hours import zone_names
 from kalends.words import dates
@@ -48,6 +50,10 @@ def test_a_week_begins_on_any_day(first: int) -> None:
         ("de-AT", 1),
         ("en-AE", 1),
         ("en-EG", 6),
+        ("en-MV", 5),
+        ("en-UK", 1),
+        ("en-840", 0),
+        ("en-XK", 1),
         ("en-XX", 4),
         ("en", 4),
         ("de", 4),
@@ -55,6 +61,15 @@ def test_a_week_begins_on_any_day(first: int) -> None:
 )
 def test_the_week_of_a_region_or_else_of_the_organization(tag: str, first: int) -> None:
     assert dates.first_weekday(tag, 4) == first
+
+
+def test_weeks_begin_as_the_languages_of_the_regions_have_it() -> None:
+    for name in locale_identifiers():
+        language, _, region = name.partition("_")
+        # Babel takes the weeks of Brazil for those of every country that speaks Portuguese.
+        if language in ("en", "es", "fr", "de") and re.fullmatch("[A-Z]{2}", region):
+            tag = f"{language}-{region}"
+            assert dates.first_weekday(tag, -1) == (locale_of(tag).first_week_day + 1) % 7, tag
 
 
 @pytest.mark.parametrize(
@@ -120,6 +135,18 @@ def test_places_to_choose_from() -> None:
     assert found["Asia/Kathmandu"] == "GMT+05:45"
     assert "UTC" not in found
     assert found.keys() <= zone_names()
+
+
+def test_places_are_read_and_worded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    locale = locale_of("de-AT")
+    found = dates.places(NOON, locale)
+
+    def again(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    for name in ("core.hours.ZoneInfo", "words.dates.ZoneInfo", "words.dates.get_timezone_gmt"):
+        monkeypatch.setattr(f"kalends.{name}", again)
+    assert dates.places(NOON, locale) == found
 
 
 def test_the_ends_of_the_calendar_are_told_in_utc() -> None:

@@ -1,9 +1,14 @@
 """Which language a reader gets, by what their browser says and what the address says."""
 
+from itertools import product
+from string import ascii_uppercase
+
 import pytest
+from babel import localedata
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kalends.words.dates import first_weekday
 from kalends.words.languages import (
     LANGUAGES,
     chosen,
@@ -76,10 +81,25 @@ def test_whatever_is_sent_leads_to_a_language_that_is_written(
         ("fr-Latn-CA", "CA"),
         ("de-1996", None),
         ("de-at", "AT"),
+        ("en-uk", "GB"),
+        ("en-826", "GB"),
     ],
 )
 def test_the_region_of_a_tag(tag: str, region: str | None) -> None:
     assert region_of(tag) == region
+
+
+def test_whatever_region_is_sent_only_the_languages_that_are_written_are_read() -> None:
+    before = set(localedata._cache)  # there is nothing public that says what Babel keeps
+    for first, second in product(ascii_uppercase, repeat=2):
+        for language in LANGUAGES:
+            tag = f"{language}-{first}{second}"
+            assert locale_of(tag).language == language
+            assert locale_of(tag).first_week_day in range(7)
+            first_weekday(tag, 0)
+    read = set(localedata._cache) - before
+    assert {each.partition("_")[0] for each in read} <= {"root", *LANGUAGES}
+    assert len(read) < 300
 
 
 def test_languages_are_named_in_themselves() -> None:

@@ -25,9 +25,17 @@ def zone_names() -> frozenset[str]:
     return frozenset(available_timezones()) - _NOT_PLACES
 
 
+@lru_cache(maxsize=1024)
+def zone_of(name: str) -> ZoneInfo:
+    """Return a zone by its IANA name. ZoneInfo itself keeps a few; all of them are read from files otherwise
+    whenever somebody chooses one from a list."""
+    return ZoneInfo(name)
+
+
 def forget_zones() -> None:
     """Forget what was read of time zones: from now on, the data of another version is used."""
     ZoneInfo.clear_cache()
+    zone_of.cache_clear()
     zone_names.cache_clear()
     _pieces_of_year.cache_clear()
 

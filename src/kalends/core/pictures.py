@@ -1,5 +1,6 @@
 """Pictures: which kind they are and how large, by their first bytes. Nothing is decoded."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,10 @@ _SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """The markers of JPEG after which the size stands: the frames, of whatever coding."""
 _BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 """The markers of JPEG that nothing belongs to."""
+_MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)
+"""It may have padding before it."""
+_MOST_SEGMENTS = 500
+"""Before the size of a JPEG. No camera writes so many, and nobody waits for thousands to be read."""
 
 Size = tuple[int, int]
 
@@ -58,18 +63,16 @@ def _png(content: bytes) -> Size:
 def _jpeg(content: bytes) -> Size:
     """Read one segment after the other until that which has the size."""
     at = 2
-    while True:
-        if content[at] != 0xFF:
+    for _ in range(_MOST_SEGMENTS):
+        found = _MARKER.match(content, at)
+        if found is None:
             raise ValueError
-        marker = content[at + 1]
-        if marker == 0xFF:  # padding
-            at += 1
-        elif marker in _BARE:
-            at += 2
-        elif marker in _SIZES:
-            return _big(content, at + 7, 2), _big(content, at + 5, 2)
-        else:
-            at += 2 + max(2, _big(content, at + 2, 2))
+        at, marker = found.end(), found[1][0]
+        if marker in _SIZES:
+            return _big(content, at + 5, 2), _big(content, at + 3, 2)
+        if marker not in _BARE:
+            at += max(2, _big(content, at, 2))
+    raise ValueError
 
 
 def _webp(content: bytes) -> Size:

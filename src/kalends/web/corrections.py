@@ -1,6 +1,7 @@
 """The page on which clients correct what they have said: their number, notes and answers."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from fastapi import APIRouter
@@ -14,6 +15,7 @@ from kalends.services.booking import booking_page
 from kalends.web import problems
 from kalends.web.appointments import OwnAppointment
 from kalends.web.forms import Form, form_of, validated
+from kalends.web.kinds import Question
 from kalends.web.manage import found, own_page, path_of, said
 from kalends.web.sheets import name_of
 from kalends.web.visits import lead_to, reader_of
@@ -28,7 +30,8 @@ router = APIRouter(prefix="/manage", include_in_schema=False)
 async def ask(visit: ByLink) -> Response:
     """Show the form with what is known."""
     own = await visit.db.read(found, visit, reader_of(visit))
-    return _form(visit, own, _known(own), {})
+    known = _known(own)
+    return _form(visit, own, known, _marks(known), {})
 
 
 @router.post("/{token}/details")
@@ -45,7 +48,7 @@ async def correct(change: WritingByLink) -> Response:
         for entry in refusal.details.get("fields", ()):
             told.setdefault(name_of(entry["field"]), problems.of_field(entry, reader))
         status = problems.noted(change.request, refusal)
-        return _form(change, own, form.typed(*_known(own)), told, status=status)
+        return _form(change, own, form.typed(*_known(own)), _shown(own, form), told, status=status)
     except Conflict as refusal:
         own = await change.db.read(found, change, reader)
         status = problems.noted(change.request, refusal)
@@ -54,32 +57,47 @@ async def correct(change: WritingByLink) -> Response:
 
 
 def _known(own: OwnAppointment) -> dict[str, str]:
-    """Return what was said, by the names of the fields."""
+    """Return what was said, by the names of the fields, as a browser sends it if nobody touches it."""
     answers = {each.id: each.answer for each in own.about.answers}
-    fields = {each.field: _typed(answers.get(each.id)) for each in own.kind.questions}
-    return {"phone": own.about.client_phone or "", **fields, "notes": own.about.client_notes or ""}
+    fields = {each.field: _typed(each, answers.get(each.id)) for each in own.kind.questions}
+    notes = (own.about.client_notes or "").replace("\r\n", "\n")
+    return {"phone": own.about.client_phone or "", **fields, "notes": notes}
 
 
-def _typed(answer: str | bool | float | None) -> str:
-    """Return what has to be typed for an answer."""
-    if isinstance(answer, bool) or answer is None:
+def _typed(question: Question, answer: str | bool | float | None) -> str:
+    """Return what has to be typed for an answer. Staff may have changed the question since it was given."""
+    if isinstance(answer, bool) or answer is None or question.type == "checkbox":
         return "1" if answer else ""
-    return f"{answer:.0f}" if isinstance(answer, float) and answer.is_integer() else str(answer)
+    text = f"{answer:.0f}" if isinstance(answer, float) and answer.is_integer() else str(answer)
+    if question.type == "select":
+        return text if text in dict(question.options) else ""
+    return (
+        text.replace("\r\n", "\n")
+        if question.type == "textarea"
+        else text.replace("\r", "").replace("\n", "")
+    )
+
+
+def _marks(texts: Mapping[str, str]) -> str:
+    """Return a short mark for the text of each field. The page has those of what it shows, so that what was
+    not touched is known, even if staff change it meanwhile."""
+    return " ".join(sha256(f"{name}={text}".encode()).hexdigest()[:16] for name, text in texts.items())
+
+
+def _shown(own: OwnAppointment, form: Form) -> str:
+    """Return the marks of what the page showed; without any, those of what is known now."""
+    return form.text("shown") or _marks(_known(own))
 
 
 def _sent(own: OwnAppointment, form: Form) -> dict[str, Any]:
-    """Return what the form says, as the API takes it. Answers that stay as they are, are not sent: staff may
-    have left out some that clients have to give."""
-    known, answers = _known(own), form.answers(own.kind.type_.questions)
-    return {
-        "client_phone": form.text("phone"),
-        "client_notes": form.text("notes"),
-        "answers": {
-            each.id: answers.get(each.id)
-            for each in own.kind.questions
-            if form.text(each.field) != known[each.field]
-        },
-    }
+    """Return what the form says, as the API takes it. What was not touched is not sent: staff may have
+    changed it since, or have left out answers that clients have to give."""
+    shown = _shown(own, form).split()
+    touched = {name for name, text in form.typed(*_known(own)).items() if _marks({name: text}) not in shown}
+    fixed = {f"client_{name}": form.text(name) for name in ("phone", "notes") if name in touched}
+    answers = form.answers(own.kind.type_.questions)
+    corrected = {each.id: answers.get(each.id) for each in own.kind.questions if each.field in touched}
+    return fixed | {"answers": corrected}
 
 
 async def _wish(change: LinkChange, sent: Mapping[str, Any]) -> Correction:
@@ -95,11 +113,12 @@ def _form(
     call: LinkVisit | LinkChange,
     own: OwnAppointment,
     typed: Mapping[str, str],
+    shown: str,
     told: Mapping[str, str],
     *,
     status: int = 200,
 ) -> Response:
-    """Return the page with the form, and what is wrong in it (`told`)."""
+    """Return the page with the form, the marks of what it showed first, and what is wrong in it (`told`)."""
     if not own.can_correct:
         return own_page(call, "manage/closed.html", _TITLE, own, status=status)
     say = own.kind.reader.say
@@ -114,6 +133,7 @@ def _form(
         status=status,
         action=path_of(call, own.kind.reader, "/details"),
         typed=typed,
+        shown=shown,
         told=told,
         listed=listed,
     )

@@ -158,6 +158,7 @@ class Reader:
 
     def _address(self, path: str, query: Mapping[str, str | None]) -> str:
         sent = {name: value for name, value in query.items() if value is not None}
+        path = f"/{path.lstrip('/')}"  # two slashes would lead to another host
         return f"{self.prefix}{path}{f'?{urlencode(sent)}' if sent else ''}"
 
     @property

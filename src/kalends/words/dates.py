@@ -1,10 +1,12 @@
 """Days, clock times and zones as people read them. Local times carry their zone."""
 
-from datetime import date, datetime, timedelta, tzinfo
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale
 from babel.core import get_global
 from babel.dates import (
     format_date,
@@ -18,7 +20,7 @@ from babel.dates import (
 )
 from babel.units import format_unit
 
-from kalends.core.hours import zone_names
+from kalends.core.hours import zone_names, zone_of
 from kalends.words.languages import region_of
 
 Clock = Literal[12, 24]
@@ -27,13 +29,23 @@ _AFTERNOON, _EVENING = 12, 18
 _NO_TERRITORY = "ZZ"
 _NAMED = 2024
 """In this year, places had the offsets that Babel's names of their zones mean."""
+_SUNDAYS = """
+AG AS BD BR BS BT BW BZ CA CO DM DO ET GT GU HK HN ID IL IN IS JM JP KE KH KR LA MH MM MO MT MX MZ NI NP PA PE
+PH PK PR PT PY SA SG SV TH TT TW UM US VE VI WS YE ZA ZW
+"""
+_SATURDAYS = "AF BH DJ DZ EG IQ IR JO KW LY OM QA SD SY"
+_FIRST_WEEKDAYS: Mapping[str, int] = (
+    dict.fromkeys(_SUNDAYS.split(), 0) | {"MV": 5} | dict.fromkeys(_SATURDAYS.split(), 6)
+)
+"""As CLDR has it; everywhere else it is Monday. Babel knows it only by reading a language of each region."""
+_MONDAY = 1
 
 
 def local(instant: datetime, zone: str) -> datetime:
     """Return an instant in a zone (IANA name); in UTC if the zone has no such time, as at the first and the
     last day of the calendar."""
     try:
-        return instant.astimezone(ZoneInfo(zone))
+        return instant.astimezone(zone_of(zone))
     except OverflowError:
         return instant.astimezone(ZoneInfo("UTC"))
 
@@ -100,7 +112,7 @@ def abbreviation(when: datetime, locale: Locale) -> str:
 
 def offset(when: datetime, locale: Locale) -> str:
     """Return how far a local time is from UTC: `GMT+01:00`."""
-    return get_timezone_gmt(when, locale=locale)
+    return _offset_in_words(when.utcoffset() or timedelta(), locale)
 
 
 def zone_in_words(zone: str, now: datetime, locale: Locale) -> str:
@@ -134,7 +146,7 @@ def zone_name(when: datetime, locale: Locale) -> str:
     """Return what people call the time of `when`, or its offset if the zone's names mean other offsets:
     Babel's names stay the same when a place changes its clocks for good."""
     if not _is_as_named(when):
-        return get_timezone_gmt(when, locale=locale)
+        return offset(when, locale)
     # Daylight time is when clocks are ahead. (For Ireland, the tz database has it the other way round.)
     ahead = (when.utcoffset() or timedelta()) > _standard(when)
     return get_timezone_name(when, locale=locale, zone_variant="daylight" if ahead else "standard")
@@ -154,12 +166,14 @@ def first_weekday(tag: str, otherwise: int) -> int:
     """Return the day on which weeks begin in the region of a BCP 47 tag, 0 for Sunday … 6 for Saturday; or
     `otherwise` if it names no region. (Without one, CLDR always says Monday.)"""
     region = region_of(tag)
-    if region is None:
+    if region is None or region not in get_global("territory_currencies"):
         return otherwise
-    try:
-        return (Locale.parse(f"und_{region}").first_week_day + 1) % 7
-    except (UnknownLocaleError, ValueError):
-        return otherwise
+    return _FIRST_WEEKDAYS.get(region, _MONDAY)
+
+
+@lru_cache(maxsize=1024)
+def _offset_in_words(ahead: timedelta, locale: Locale) -> str:
+    return get_timezone_gmt(datetime(_NAMED, 1, 1, tzinfo=timezone(ahead)), locale=locale)
 
 
 def _all_year(when: datetime, locale: Locale) -> str:

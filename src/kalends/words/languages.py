@@ -3,10 +3,13 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale
+from babel.core import get_global
+from babel.localedata import locale_identifiers
 
 LANGUAGES = ("en", "es", "fr", "de", "pt")
 """What mails and pages are written in; the first is that of the sentences themselves."""
+_LOCALES = frozenset(locale_identifiers())
 _MOST_RANGES = 20
 """How many languages of a browser are looked at: nobody reads more."""
 _REGION = re.compile(r"(?:[a-z]{3}-)*(?:[a-z]{4}-)?([a-z]{2}|[0-9]{3})(?:-|$)", re.IGNORECASE)
@@ -36,21 +39,23 @@ def language_of(tag: str) -> str:
 
 
 def region_of(tag: str) -> str | None:
-    """Return the region that a BCP 47 tag names, such as GB or 419; None if it names none."""
+    """Return the region that a BCP 47 tag names, such as GB or 419; None if it names none. Other codes of a
+    country (UK, 826) become its own."""
     found = _REGION.match(tag.partition("-")[2])
-    return None if found is None else found[1].upper()
+    if found is None:
+        return None
+    region = found[1].upper()
+    known: str = get_global("territory_aliases").get(region, [region])[0]
+    return known
 
 
 def locale_of(tag: str) -> Locale:
     """Return how dates, clock times and zones are written for a BCP 47 tag: as in its country, if that
-    country's way to write the language is known, and always in the language of the text."""
+    country's way to write the language is known, and always in the language of the text. (Babel keeps all
+    that it ever read, so nobody may choose from the hundreds of other languages.)"""
     written_in, region = language_of(tag), region_of(tag)
-    if region is not None and tag.partition("-")[0].lower() == written_in:
-        try:
-            return Locale.parse(f"{written_in}_{region}")
-        except (UnknownLocaleError, ValueError):
-            pass
-    return Locale.parse(written_in)
+    is_written = tag.partition("-")[0].lower() == written_in
+    return Locale(written_in, region if is_written and f"{written_in}_{region}" in _LOCALES else None)
 
 
 def preferred(accepted: str) -> Iterator[str]:

@@ -78,6 +78,29 @@ async def test_a_second_form_of_the_same_hold_does_not_book_again(client: Client
     assert len(await client.stored()) == 2
 
 
+async def test_a_form_books_once_also_after_its_hold_has_run_out(client: Client) -> None:
+    """With the hold or without it, and whatever is typed: only a client who is told may book again."""
+    other = await client.desk.room()
+    await client.desk.set_type(calendarIds=[client.desk.org.calendar_id, other], maxOpenPerClient=9)
+    for start, minutes in ((NINE, 0), (TEN, 11)):
+        address = await client.held(start)
+        sent = typed_in(await client.browser.get(address)) | JANE
+        client.clock.forward(minutes=minutes)
+        token_of(await client.send(address, sent))
+        before = len(await client.stored())
+        client.clock.forward(minutes=11)
+        token_of(await client.send(address, sent))
+        told = await client.send(address, sent | {"notes": "By bike"})
+        assert (told.status_code, typed_in(told)["notes"]) == (409, "By bike")
+        assert "If you have booked it already" in alert_of(told)
+        assert len(await client.stored()) == before
+        meant = typed_in(told)
+        for _ in range(2):
+            token_of(await client.send(address, meant))
+        told = await client.send(address, meant | {"notes": "By bus"})
+        assert (told.status_code, len(await client.stored())) == (409, before + 1)
+
+
 async def test_who_goes_back_finds_the_time_free(client: Client) -> None:
     address = await client.held()
     [back] = [each for each in links_of(await client.browser.get(address)) if "replaces=" in each]

@@ -2,6 +2,9 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from fastapi import FastAPI
@@ -31,6 +34,13 @@ from tests.web.clients import (
 )
 
 pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def elsewhere(client: Client) -> AsyncIterator[Client]:
+    """Another person, at another network address."""
+    async with browser_of(client.desk.app, address="192.0.2.7") as browser:
+        yield replace(client, browser=browser)
 
 
 async def test_a_client_books(client: Client) -> None:
@@ -114,6 +124,39 @@ async def test_who_goes_back_finds_the_time_free(client: Client) -> None:
     third = await client.held(TEN, replaces=second.rpartition("/")[2].partition("?")[0])
     assert NINE in starts_of(await client.open(date="2024-01-25"))
     token_of(await client.fill(third, **JANE))
+
+
+async def test_who_goes_back_by_the_browser_finds_the_same_form_again(client: Client) -> None:
+    """The page from before knows nothing of the hold. One of another person is in the way as ever."""
+    address = await client.held()
+    again = await client.choose(NINE)
+    assert (again.status_code, again.headers["location"]) == (303, address)
+    async with elsewhere(client) as other:
+        answer = await other.choose(NINE)
+        assert (answer.status_code, alert_of(answer)) == (409, "09:00 has just been taken.")
+    token_of(await client.fill(address, **JANE))
+    answer = await client.choose(NINE)
+    assert (answer.status_code, alert_of(answer)) == (409, "09:00 has just been taken.")
+
+
+async def test_two_people_behind_one_address_have_a_time_each_where_two_are_free(client: Client) -> None:
+    room = await client.desk.room()
+    await client.desk.set_type(calendarIds=[client.desk.org.calendar_id, room])
+    first, second = await client.held(), await client.held()
+    assert first != second
+    assert (await client.choose(NINE)).headers["location"] == first
+    for each in (first, second):
+        token_of(await client.fill(each, **JANE))
+
+
+async def test_who_looks_at_many_times_has_the_last_ones_kept(client: Client) -> None:
+    """Going back by the browser's button, five holds are left behind; from other addresses none is taken."""
+    async with elsewhere(client) as other:
+        theirs = await other.held(at("16:00"))
+    held = [await client.held(at(f"{hour:02}:00")) for hour in range(9, 15)]
+    kept = [(await client.browser.get(each)).status_code for each in (theirs, *held)]
+    assert kept == [200, 404, 200, 200, 200, 200, 200]
+    token_of(await client.fill(held[-1], **JANE))
 
 
 async def test_no_hold_but_ones_own_looks_free(client: Client) -> None:

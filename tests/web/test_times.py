@@ -497,3 +497,10 @@ async def test_another_organizations_hold_is_not_found(client: Client, org: Org)
     held = await client.held()
     hold = held.rpartition("/")[2]
     assert (await client.browser.get(f"/{org.slug}/hold/{hold}")).status_code == 404
+
+
+@on_sqlite
+async def test_a_blank_id_is_none(client: Client) -> None:
+    for query, fields in (("", {"replaces": " "}), ("?replaces=%20", {}), ("", {"with": " "})):
+        assert (await client.choose(NINE, query, **fields)).status_code == 303
+        client.clock.forward(minutes=11)

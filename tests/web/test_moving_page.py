@@ -226,3 +226,12 @@ async def test_the_page_has_what_the_api_has_wherever_clocks_change(client: Clie
             expected = await free(owner, day, zone)
             assert starts_of(page) == expected, (zone, day)
             assert len(expected) >= 23
+
+
+async def test_an_appointment_at_the_end_of_the_calendar(client: Client) -> None:
+    for start in ("9998-12-31T23:00:00Z", "9999-11-30T10:00:00Z", "9999-12-30T10:00:00Z"):
+        owner = await owner_by_staff(client, start, check="none")
+        page = await owner.open("/move")
+        assert page.status_code == 200
+        assert "February" in words_of(page) or "January" in words_of(page)  # the first days that are free
+        assert (await owner.send("/move", start="9999-12-30T09:00:00Z")).status_code == 409

@@ -1,8 +1,9 @@
 """A month as pages show it: how much is free on each day, and when something is on one of them."""
 
+from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from kalends.core.caller import Host
 from kalends.core.errors import NotFound
@@ -15,6 +16,8 @@ from kalends.services.booking import days, holds, offers, public_types, searches
 from kalends.services.booking.searches import Search
 from kalends.services.booking.slots import MOST_SLOTS
 
+FIRST_MONTH, LAST_MONTH = date(1, 2, 1), date(9998, 12, 1)
+"""The months that are shown. Those beside them are not whole in every zone."""
 _LOOK_AHEAD = (7, 28, 92, 240)
 """The days in which the first free time is looked for, a part at a time."""
 
@@ -67,13 +70,13 @@ def first_free(tx: Tx, host: Host, type_ids: Sequence[str], now: datetime) -> di
 def found(tx: Tx, wanted: Search, zone: str, *, first: date | None, day: date | None) -> Month:
     """Return what a search finds in the month that begins on `first`, and on a `day` in it. Without a month,
     it is the one with the first free time; without a day, the first of the month with free time. Days are
-    those of `zone`, an IANA name."""
-    asked = first or month_of(wanted.now, zone)
+    those of `zone`, an IANA name. What is beyond the months that are shown, is not asked for."""
+    asked = _shown(first or month_of(wanted.now, zone))
     counted = days.found(tx, wanted, zone, _whole(asked, zone))
     ahead = counted.next_available
-    if first is None and ahead is not None and (later := month_of(ahead, zone)) > asked:
+    if first is None and ahead is not None and (later := _shown(month_of(ahead, zone))) > asked:
         asked, counted = later, days.found(tx, wanted, zone, _whole(later, zone))
-    if day is None:
+    if day is None or day.replace(day=1) != asked:
         day = next((each.date for each in counted.days if each.free), None)
     starts = () if day is None else _starts(tx, wanted, day, zone)
     return Month(asked, counted.days, counted.next_available, day, starts)
@@ -81,7 +84,7 @@ def found(tx: Tx, wanted: Search, zone: str, *, first: date | None, day: date | 
 
 def last_of(first: date) -> date:
     """Return the last day of the month that begins on `first`."""
-    return (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    return first.replace(day=monthrange(first.year, first.month)[1])
 
 
 def day_of(instant: datetime, zone: str) -> date:
@@ -92,6 +95,11 @@ def day_of(instant: datetime, zone: str) -> date:
 def month_of(instant: datetime, zone: str) -> date:
     """Return the first day of the month of an instant in a zone."""
     return day_of(instant, zone).replace(day=1)
+
+
+def _shown(first: date) -> date:
+    """Return the month that is shown for one that is wanted; each is named by its first day."""
+    return min(max(first, FIRST_MONTH), LAST_MONTH)
 
 
 def _starts(tx: Tx, wanted: Search, day: date, zone: str) -> Sequence[datetime]:

@@ -1,11 +1,13 @@
 """From a time that is kept to an appointment, and what comes after."""
 
 import asyncio
+import html
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import httpx
 import pytest
 from fastapi import FastAPI
 
@@ -337,3 +339,45 @@ async def test_looking_changes_nothing(app: FastAPI, client: Client) -> None:
     assert await client.stored() == []
     assert (await client.browser.get(held)).status_code == 200
     assert await app.state.context.database.read(links_stored, client.desk.org.id) == 0
+
+
+def in_german(answer: httpx.Response) -> str:
+    """Where the page is in German."""
+    [link] = re.findall(r'<a href="([^"]*)" lang="de"', answer.text)
+    return html.unescape(link)
+
+
+@on_sqlite
+async def test_a_form_sent_again_after_its_link_has_ended_says_booked(client: Client) -> None:
+    """And not that somebody without an address has to confirm by mail."""
+    await client.desk.set_type(contact="phone")
+    address = await client.held()
+    sent = typed_in(await client.browser.get(address)) | {"name": "Jo", "phone": "+49 30 1"}
+    token_of(await client.send(address, sent))
+    [booked] = await client.stored()
+    await client.desk.staff.post(f"/v1/calendar/appointments/{booked['id']}/manage-link")
+    answer = await client.send(address, sent)
+    assert answer.status_code == 200
+    assert words_of(answer).startswith("Booked Tax Consultation Thursday, 25 January 2024, 09:00")
+    assert "/manage/" not in answer.text
+    assert (await client.browser.get(in_german(answer))).status_code == 200
+
+
+@on_sqlite
+async def test_other_languages_of_a_form_that_was_sent_keep_its_hold(client: Client) -> None:
+    address = await client.held()
+    sent = typed_in(await client.browser.get(address)) | JANE
+    answer = await client.send(address, sent | {"instead": TEN})
+    page = await client.browser.get(in_german(answer))
+    assert page.status_code == 200
+    assert "Donnerstag, 25. Januar 2024, 10:00" in words_of(page)
+
+
+@on_sqlite
+async def test_a_browser_with_an_odd_language_books(client: Client) -> None:
+    address = await client.held()
+    sent = typed_in(await client.browser.get(address)) | JANE
+    odd = {"Accept-Language": "de-abcdefgh-abcdefgh-abcdefgh-abcdefgh, fr;q=0.5"}
+    token_of(await client.send(address, sent, **odd))
+    [booked] = await client.stored()
+    assert booked["client_language"] == "fr"

@@ -50,6 +50,8 @@ _GONE_EARLY = marked(
     "This time is no longer kept for you: it was booked or given back. If you have booked it already, you "
     "need not do it again. If not, press Book."
 )
+_DONE = {None: marked("Booked"), "client": marked("Please confirm"), "organization": marked("Requested")}
+"""What is said of a booking, by who has to confirm it."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -209,7 +211,7 @@ def _form(visit: Visit | ClientChange, sheet: Sheet, status: int, *, after: int 
         visit,
         "booking/details.html",
         About(f"{reader.say('Your details')} – {kind.name}"),
-        reader,
+        here,
         status=status,
         kind=kind,
         sheet=sheet,
@@ -220,7 +222,7 @@ def _form(visit: Visit | ClientChange, sheet: Sheet, status: int, *, after: int 
         elsewhere=elsewhere(reader, sheet.start, visit.timezone),
         seconds=max(0, round((sheet.until - visit.now).total_seconds())),
         until=reader.time(dates.local(sheet.until, kind.zone)),
-        again=None if after is None else reader.say(problems.AGAIN).format(when=reader.wait(after)),
+        again=None if after is None else problems.again(after, reader),
         action=here.here(),
         release=at(here, f"{here.path}/release", date=None).here(),
         back=at(here, kind.path, replaces=sheet.hold_id, date=when.date().isoformat()).here(),
@@ -232,19 +234,21 @@ def _form(visit: Visit | ClientChange, sheet: Sheet, status: int, *, after: int 
 
 
 def _done(change: ClientChange, sheet: Sheet, made: BookedAnswer) -> Response:
-    """Lead to the appointment. If only the mail has the link to it, or the page is part of another site's,
-    which may not show that link, say what happens next."""
+    """Lead to the appointment. If only the mail has the link to it, the link has ended since, or the page is
+    part of another site's, which may not show that link, say what happens next."""
     reader, booked = sheet.kind.reader, made.appointment
     manage = None if made.manage_token is None else f"/manage/{made.manage_token}"
     if manage is not None and not reader.is_embedded:
         return lead_to(change, reader.link(manage, booked="1"))
     when = dates.local(booked.start_time, sheet.kind.zone)
     expires = None if booked.expires_at is None else dates.local(booked.expires_at, sheet.kind.zone)
+    heading = reader.say(_DONE[booked.to_be_confirmed_by])
     return page_of(
         change,
         "booking/done.html",
-        About(reader.say("Please confirm") if manage is None else reader.say("Booked")),
-        reader,
+        About(heading),
+        at(reader, sheet.kind.path, date=None),  # the hold is gone, so this page has no address
+        heading=heading,
         kind=sheet.kind,
         booked=booked,
         day=reader.long_day(when.date()),

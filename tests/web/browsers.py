@@ -26,7 +26,11 @@ FOREIGN: list[dict[str, str]] = [
 """What goes with a form that comes from elsewhere, or from nobody knows where."""
 
 
-def browser_of(app: FastAPI, **headers: str) -> httpx.AsyncClient:
-    """A browser that speaks English and is at http://kalends.test."""
+def browser_of(app: FastAPI, *, address: str = "127.0.0.1", **headers: str) -> httpx.AsyncClient:
+    """A browser that speaks English, is at http://kalends.test, and asks from a network address."""
     sent = {"Accept": HTML, "Accept-Language": "en-GB,en;q=0.9"} | headers
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://kalends.test", headers=sent)
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app, client=(address, 123)),
+        base_url="http://kalends.test",
+        headers=sent,
+    )

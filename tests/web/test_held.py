@@ -1,8 +1,13 @@
 """From a time that is kept to an appointment, and what comes after."""
 
 import asyncio
+import html
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
+import httpx
 import pytest
 from fastapi import FastAPI
 
@@ -31,6 +36,13 @@ from tests.web.clients import (
 )
 
 pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def elsewhere(client: Client) -> AsyncIterator[Client]:
+    """Another person, at another network address."""
+    async with browser_of(client.desk.app, address="192.0.2.7") as browser:
+        yield replace(client, browser=browser)
 
 
 async def test_a_client_books(client: Client) -> None:
@@ -78,6 +90,29 @@ async def test_a_second_form_of_the_same_hold_does_not_book_again(client: Client
     assert len(await client.stored()) == 2
 
 
+async def test_a_form_books_once_also_after_its_hold_has_run_out(client: Client) -> None:
+    """With the hold or without it, and whatever is typed: only a client who is told may book again."""
+    other = await client.desk.room()
+    await client.desk.set_type(calendarIds=[client.desk.org.calendar_id, other], maxOpenPerClient=9)
+    for start, minutes in ((NINE, 0), (TEN, 11)):
+        address = await client.held(start)
+        sent = typed_in(await client.browser.get(address)) | JANE
+        client.clock.forward(minutes=minutes)
+        token_of(await client.send(address, sent))
+        before = len(await client.stored())
+        client.clock.forward(minutes=11)
+        token_of(await client.send(address, sent))
+        told = await client.send(address, sent | {"notes": "By bike"})
+        assert (told.status_code, typed_in(told)["notes"]) == (409, "By bike")
+        assert "If you have booked it already" in alert_of(told)
+        assert len(await client.stored()) == before
+        meant = typed_in(told)
+        for _ in range(2):
+            token_of(await client.send(address, meant))
+        told = await client.send(address, meant | {"notes": "By bus"})
+        assert (told.status_code, len(await client.stored())) == (409, before + 1)
+
+
 async def test_who_goes_back_finds_the_time_free(client: Client) -> None:
     address = await client.held()
     [back] = [each for each in links_of(await client.browser.get(address)) if "replaces=" in each]
@@ -91,6 +126,39 @@ async def test_who_goes_back_finds_the_time_free(client: Client) -> None:
     third = await client.held(TEN, replaces=second.rpartition("/")[2].partition("?")[0])
     assert NINE in starts_of(await client.open(date="2024-01-25"))
     token_of(await client.fill(third, **JANE))
+
+
+async def test_who_goes_back_by_the_browser_finds_the_same_form_again(client: Client) -> None:
+    """The page from before knows nothing of the hold. One of another person is in the way as ever."""
+    address = await client.held()
+    again = await client.choose(NINE)
+    assert (again.status_code, again.headers["location"]) == (303, address)
+    async with elsewhere(client) as other:
+        answer = await other.choose(NINE)
+        assert (answer.status_code, alert_of(answer)) == (409, "09:00 has just been taken.")
+    token_of(await client.fill(address, **JANE))
+    answer = await client.choose(NINE)
+    assert (answer.status_code, alert_of(answer)) == (409, "09:00 has just been taken.")
+
+
+async def test_two_people_behind_one_address_have_a_time_each_where_two_are_free(client: Client) -> None:
+    room = await client.desk.room()
+    await client.desk.set_type(calendarIds=[client.desk.org.calendar_id, room])
+    first, second = await client.held(), await client.held()
+    assert first != second
+    assert (await client.choose(NINE)).headers["location"] == first
+    for each in (first, second):
+        token_of(await client.fill(each, **JANE))
+
+
+async def test_who_looks_at_many_times_has_the_last_ones_kept(client: Client) -> None:
+    """Going back by the browser's button, five holds are left behind; from other addresses none is taken."""
+    async with elsewhere(client) as other:
+        theirs = await other.held(at("16:00"))
+    held = [await client.held(at(f"{hour:02}:00")) for hour in range(9, 15)]
+    kept = [(await client.browser.get(each)).status_code for each in (theirs, *held)]
+    assert kept == [200, 404, 200, 200, 200, 200, 200]
+    token_of(await client.fill(held[-1], **JANE))
 
 
 async def test_no_hold_but_ones_own_looks_free(client: Client) -> None:
@@ -271,3 +339,45 @@ async def test_looking_changes_nothing(app: FastAPI, client: Client) -> None:
     assert await client.stored() == []
     assert (await client.browser.get(held)).status_code == 200
     assert await app.state.context.database.read(links_stored, client.desk.org.id) == 0
+
+
+def in_german(answer: httpx.Response) -> str:
+    """Where the page is in German."""
+    [link] = re.findall(r'<a href="([^"]*)" lang="de"', answer.text)
+    return html.unescape(link)
+
+
+@on_sqlite
+async def test_a_form_sent_again_after_its_link_has_ended_says_booked(client: Client) -> None:
+    """And not that somebody without an address has to confirm by mail."""
+    await client.desk.set_type(contact="phone")
+    address = await client.held()
+    sent = typed_in(await client.browser.get(address)) | {"name": "Jo", "phone": "+49 30 1"}
+    token_of(await client.send(address, sent))
+    [booked] = await client.stored()
+    await client.desk.staff.post(f"/v1/calendar/appointments/{booked['id']}/manage-link")
+    answer = await client.send(address, sent)
+    assert answer.status_code == 200
+    assert words_of(answer).startswith("Booked Tax Consultation Thursday, 25 January 2024, 09:00")
+    assert "/manage/" not in answer.text
+    assert (await client.browser.get(in_german(answer))).status_code == 200
+
+
+@on_sqlite
+async def test_other_languages_of_a_form_that_was_sent_keep_its_hold(client: Client) -> None:
+    address = await client.held()
+    sent = typed_in(await client.browser.get(address)) | JANE
+    answer = await client.send(address, sent | {"instead": TEN})
+    page = await client.browser.get(in_german(answer))
+    assert page.status_code == 200
+    assert "Donnerstag, 25. Januar 2024, 10:00" in words_of(page)
+
+
+@on_sqlite
+async def test_a_browser_with_an_odd_language_books(client: Client) -> None:
+    address = await client.held()
+    sent = typed_in(await client.browser.get(address)) | JANE
+    odd = {"Accept-Language": "de-abcdefgh-abcdefgh-abcdefgh-abcdefgh, fr;q=0.5"}
+    token_of(await client.send(address, sent, **odd))
+    [booked] = await client.stored()
+    assert booked["client_language"] == "fr"

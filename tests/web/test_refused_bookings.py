@@ -81,8 +81,14 @@ async def test_when_a_client_has_as_much_as_one_may(client: Client) -> None:
     answer = await client.fill(await client.held(TEN), **JANE)
     assert answer.status_code == 409
     assert "as many open bookings of this kind" in alert_of(answer)
-    for hour in range(11, 17):
-        answer = await client.choose(at(f"{hour}:00"))
+    client.clock.forward(minutes=10)
+    other = await client.desk.add_type(name="Other")
+    for hour in range(11, 16):
+        await client.desk.client.post(
+            f"/v1/public/{client.desk.org.slug}/holds",
+            json={"appointment_type_id": other["id"], "start_time": at(f"{hour}:00"), "ttl_seconds": 600},
+        )
+    answer = await client.choose(at("16:00"))
     assert answer.status_code == 409
     assert "too many times are kept" in alert_of(answer)
     assert "These times are free" not in words_of(answer)
@@ -104,6 +110,7 @@ async def test_what_is_no_form_of_ours_is_refused(client: Client) -> None:
         (gone, sent | {"start": ""}, 400),
         (gone, sent | {"until": "x"}, 400),
         (address, sent | {"instead": "x"}, 400),
+        (f"{client.home}/hold/%20", sent | {"instead": TEN}, 400),
         (f"{client.home}/hold/%00", sent, 400),
     ):
         answer = await client.send(where, fields)

@@ -558,3 +558,31 @@ async def test_another_organizations_hold_is_not_found(client: Client, org: Org)
     held = await client.held()
     hold = held.rpartition("/")[2]
     assert (await client.browser.get(f"/{org.slug}/hold/{hold}")).status_code == 404
+
+
+@on_sqlite
+async def test_a_blank_id_is_none(client: Client) -> None:
+    for query, fields in (("", {"replaces": " "}), ("?replaces=%20", {}), ("", {"with": " "})):
+        assert (await client.choose(NINE, query, **fields)).status_code == 303
+        client.clock.forward(minutes=11)
+
+
+async def test_at_both_ends_of_the_calendar(client: Client) -> None:
+    client = await client_at(client.desk.app, client.browser, client.clock, sandbox=True)
+    for now in (
+        "0001-01-01T00:00:00Z",
+        "9998-12-31T23:00:00Z",
+        "9999-12-01T00:00:00Z",
+        "9999-12-31T12:00:00Z",
+    ):
+        for path, query in (
+            ("", {}),
+            ("", {"month": "9998-12"}),
+            ("", {"date": "9998-12-31", "zone": "Pacific/Kiritimati"}),
+            ("", {"month": "0001-01", "zone": "America/Los_Angeles"}),
+            ("/zone", {}),
+        ):
+            page = await client.browser.get(f"{client.path}{path}", params=query, headers={"Test-Clock": now})
+            assert page.status_code == 200, (now, path, query)
+        refused = await client.send(f"{client.path}/hold", {"start": now}, **{"Test-Clock": now})
+        assert refused.status_code == 409

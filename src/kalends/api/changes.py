@@ -83,7 +83,7 @@ class Change(Call[H]):
         self._rehearse: Callable[[str], str] = str
 
     def under(self, key: str) -> Self:
-        """Make the change once per Idempotency-Key; forms have it in a field. Raises Malformed."""
+        """Make the change once per Idempotency-Key. Raises Malformed."""
         if not re.fullmatch(_KEY, key):
             reason = "must have 1 to 255 printable ASCII characters"
             raise _wrong(wrong("Idempotency-Key", reason, "characters"))

@@ -20,7 +20,7 @@ from kalends.api.visits import ClientWriting, Visiting, for_clients
 from kalends.core import errors
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.days import DaysAnswer
-from kalends.schemas.holds import ClientHold, ClientHoldAnswer, ClientHoldCreate, Hold
+from kalends.schemas.holds import ClientHoldAnswer, ClientHoldCreate
 from kalends.schemas.public import (
     BookedAnswer,
     BookingPage,
@@ -74,7 +74,7 @@ async def hold(body: ClientHoldCreate, change: ClientWriting) -> Response:
     """Keep time while the client fills in the form. If they choose another time, send the first hold as
     `replaces`: it is no longer in the way."""
     return await change.make(
-        _shown,
+        ClientHoldAnswer.of,
         booking_page.hold,
         change.host,
         body,
@@ -86,17 +86,13 @@ async def hold(body: ClientHoldCreate, change: ClientWriting) -> Response:
 @router.get("/{slug}/holds/{id}", name="held", **public_reading(ClientHoldAnswer, errors.Moved))
 async def held(id: PathId, visit: Visiting) -> ClientHoldAnswer:
     """Show a hold that stands."""
-    return _shown(await visit.db.read(holds.get, visit.org_id, id, visit.now))
+    return ClientHoldAnswer.of(await visit.db.read(holds.get, visit.org_id, id, visit.now))
 
 
 @router.delete("/{slug}/holds/{id}", **public_deleting(Deleted, errors.Moved))
 async def release(id: PathId, change: ClientWriting) -> Response:
     """Give the time back."""
     return await change.make(Deleted.of, holds.release, change.party, id, change.now)
-
-
-def _shown(hold: Hold) -> ClientHoldAnswer:
-    return ClientHoldAnswer(hold=ClientHold.model_validate(dict(hold)))
 
 
 @router.post(

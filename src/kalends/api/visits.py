@@ -1,7 +1,7 @@
 """What handlers of the public booking API ask for: the organization with the slug in the path, or the link
 with the token in it."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, Path
@@ -38,6 +38,8 @@ class Visit(Call[Host]):
 class ClientChange(Change[Host]):
     """A change by a client, who is told why something is refused, but not what others have booked."""
 
+    _is_of_form = False
+
     @property
     def party(self) -> Party:
         """Who makes the change."""
@@ -49,9 +51,16 @@ class ClientChange(Change[Host]):
         where = digest(f"{self.org_id} {address_of(self.request.scope)}")
         return Visitor(where, self.settings.public_holds_per_address)
 
+    def for_form(self, name: str) -> Self:
+        """Make the change once for the form with this name, which no other form has. Sent with other words,
+        the form is refused with IdempotencyKeyReused. Raises Malformed."""
+        self._is_of_form = True
+        return self.under(name)
+
     def _ticket(self, key: str, fingerprint: bytes) -> Ticket:
         # Clients do not know of each other, so two may choose the same key.
-        return Ticket(self.org_id, f"client:{fingerprint.hex()}:{key}", fingerprint)
+        whose = "form" if self._is_of_form else f"client:{fingerprint.hex()}"
+        return Ticket(self.org_id, f"{whose}:{key}", fingerprint)
 
     @property
     def _suggestions(self) -> Batches[Wanted, list[str]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -92,3 +92,8 @@ class ClientHoldAnswer(OneThing):
     """One hold."""
 
     hold: ClientHold
+
+    @classmethod
+    def of(cls, hold: Hold) -> Self:
+        """Return what clients see of a hold."""
+        return cls(hold=ClientHold.model_validate(dict(hold)))

@@ -10,12 +10,12 @@ from kalends.api.visits import ClientChange, ClientWriting, Visit, Visiting
 from kalends.core.errors import Conflict, Refusal, Unbookable
 from kalends.db.database import Tx
 from kalends.schemas.fields import as_moment
-from kalends.schemas.holds import ClientHold, ClientHoldAnswer, ClientHoldCreate, Hold
+from kalends.schemas.holds import ClientHold, ClientHoldAnswer, ClientHoldCreate
 from kalends.schemas.public import ClientType
 from kalends.services.booking import booking_page, months, public_types
 from kalends.services.booking.months import Month, Wish
 from kalends.web import offers, problems
-from kalends.web.forms import form_of
+from kalends.web.forms import form_of, validated
 from kalends.web.grids import Grid, Time, asked, at, elsewhere
 from kalends.web.kinds import Kind
 from kalends.web.pages import About
@@ -27,7 +27,7 @@ from kalends.words import dates
 MOST_LOOKED_AT = 10
 """Of how many types the first free time is looked for: of more, it would take long."""
 HOLD_SECONDS = 600
-_OF_THE_CHOICE = ("month", "date", "with", "replaces", "choose")
+_OF_THE_CHOICE = ("month", "date", "with", "replaces")
 """The parameters that say what is looked at, and not who looks."""
 
 router = APIRouter(include_in_schema=False)
@@ -111,20 +111,20 @@ async def hold(name: Name, change: ClientWriting) -> Response:
 async def keep(
     change: ClientChange, kind: Kind, start: datetime, *, calendar_id: str | None, replaces: str | None
 ) -> ClientHold:
-    """Keep a time for a client. Raises what `booking_page.hold` raises, with other times if it is taken."""
-    wish = ClientHoldCreate(
-        appointment_type_id=kind.type_.id,
-        start_time=start,
-        ttl_seconds=HOLD_SECONDS,
-        calendar_id=None if (person := kind.person(calendar_id)) is None else person.id,
-        replaces=replaces,
+    """Keep a time for a client. Raises Malformed, and what `booking_page.keep` raises, with other times if it
+    is taken."""
+    sent = {
+        "appointment_type_id": kind.type_.id,
+        "start_time": start,
+        "ttl_seconds": HOLD_SECONDS,
+        "calendar_id": None if (person := kind.person(calendar_id)) is None else person.id,
+        "replaces": replaces,
+    }
+    wish = validated(ClientHoldCreate, sent)
+    answer = await change.make(
+        ClientHoldAnswer.of, booking_page.keep, change.host, wish, change.visitor, change.now
     )
-    answer = await change.make(_said, booking_page.hold, change.host, wish, change.visitor, change.now)
     return ClientHoldAnswer.model_validate_json(bytes(answer.body)).hold
-
-
-def _said(hold: Hold) -> ClientHoldAnswer:
-    return ClientHoldAnswer(hold=ClientHold.model_validate(dict(hold)))
 
 
 async def _times(

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from kalends.core.hours import stamp
 from kalends.schemas.days import Day
-from kalends.services.booking.months import Month, day_of, last_of, month_of
+from kalends.services.booking.months import FIRST_MONTH, LAST_MONTH, Month, day_of, last_of, month_of
 from kalends.web.readers import Reader
 from kalends.words import dates
 from kalends.words.sentences import marked
@@ -17,7 +17,6 @@ FOLDED = 24
 """More times than these are shown in parts that can be unfolded."""
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_LAST_YEAR = 9998
 _PARTS = {"morning": marked("Morning"), "afternoon": marked("Afternoon"), "evening": marked("Evening")}
 
 
@@ -87,6 +86,8 @@ class Grid:
     @property
     def earlier(self) -> str | None:
         """The address of the month before, unless that is over."""
+        if self.month.first <= FIRST_MONTH:
+            return None
         before = (self.month.first - timedelta(days=1)).replace(day=1)
         return self._month(before) if before >= month_of(self.now, self.zone) else None
 
@@ -156,13 +157,12 @@ class Grid:
 
     @property
     def _end(self) -> date:
-        latest = date(_LAST_YEAR, 12, 1)
         if self.horizon is None:
-            return latest
+            return LAST_MONTH
         try:
-            return min(latest, day_of(self.now, self.zone) + timedelta(days=self.horizon))
+            return min(LAST_MONTH, day_of(self.now, self.zone) + timedelta(days=self.horizon))
         except OverflowError:
-            return latest
+            return LAST_MONTH
 
 
 _OWN = marked("your appointment")
@@ -208,7 +208,7 @@ def at(reader: Reader, path: str, **query: str | None) -> Reader:
 
 
 def _date(form: re.Pattern[str], text: str) -> date | None:
-    if not form.fullmatch(text) or int(text[:4]) > _LAST_YEAR:
+    if not form.fullmatch(text) or int(text[:4]) > LAST_MONTH.year:
         return None
     try:
         return date.fromisoformat(f"{text}-01" if len(text) == 7 else text)

@@ -14,6 +14,7 @@ from kalends.api.visits import ClientChange, ClientWriting, Visit, Visiting
 from kalends.core.errors import (
     Conflict,
     HoldGone,
+    IdempotencyKeyReused,
     Malformed,
     NotFound,
     RateLimited,
@@ -34,7 +35,7 @@ from kalends.web.grids import at, elsewhere
 from kalends.web.kinds import Kind
 from kalends.web.pages import About
 from kalends.web.readers import Reader
-from kalends.web.sent import Name, id_in, start_in
+from kalends.web.sent import Name, count_in, id_in, start_in
 from kalends.web.sheets import Sheet
 from kalends.web.visits import SLUG, lead_to, must_have_pages, reader_of
 from kalends.words import dates
@@ -49,6 +50,8 @@ _GONE_EARLY = marked(
     "This time is no longer kept for you: it was booked or given back. If you have booked it already, you "
     "need not do it again. If not, press Book."
 )
+_DONE = {None: marked("Booked"), "client": marked("Please confirm"), "organization": marked("Requested")}
+"""What is said of a booking, by who has to confirm it."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -102,14 +105,11 @@ async def _booked(change: ClientChange, sheet: Sheet, form: Form) -> Response:
     """Book, and lead to the appointment; or return the form with what speaks against it."""
     reader, zone = sheet.kind.reader, sheet.kind.zone
     try:
-        try:
-            made = await _made(change, sheet, form, hold_id=sheet.hold_id)
-        except HoldGone as refusal:
-            if change.now < sheet.until:
-                spent = replace(sheet, until=change.now, alert=reader.say(_GONE_EARLY))
-                return _form(change, spent, problems.noted(change.request, refusal))
-            # It has run out while the form was filled in. Perhaps nobody else has taken the time.
-            made = await _made(change, sheet, form, hold_id=None)
+        made = await _with_hold_or_without(change, sheet, form)
+    except (HoldGone, IdempotencyKeyReused):
+        until, copy = min(sheet.until, change.now), sheet.copy + 1
+        spent = replace(sheet, until=until, copy=copy, alert=reader.say(_GONE_EARLY))
+        return _form(change, spent, problems.noted(change.request, HoldGone()))
     except NotFound as refusal:
         return _gone(change, reader, refusal)
     except Malformed as refusal:
@@ -121,9 +121,21 @@ async def _booked(change: ClientChange, sheet: Sheet, form: Form) -> Response:
     return _done(change, sheet, made)
 
 
+async def _with_hold_or_without(change: ClientChange, sheet: Sheet, form: Form) -> BookedAnswer:
+    """Book with the hold. If it has run out by its time, book without it, since perhaps nobody else has taken
+    the time. Raises HoldGone if it is gone before its time, and what `_made` raises."""
+    try:
+        return await _made(change, sheet, form, hold_id=sheet.hold_id)
+    except HoldGone:
+        if change.now < sheet.until:
+            raise
+        return await _made(change, sheet, form, hold_id=None)
+
+
 async def _made(change: ClientChange, sheet: Sheet, form: Form, *, hold_id: str | None) -> BookedAnswer:
-    """Book, with the hold or without one; once for each form and what was filled in: whoever sends it again
-    gets the first answer. Raises what `booking_page.book` raises."""
+    """Book, with the hold or without one, once for each form: a client who sends it again gets the first
+    answer. Raises IdempotencyKeyReused if it was sent with other words, and what `booking_page.book`
+    raises."""
     wish = await _wish(change, sheet.body(form, hold_id=hold_id))
 
     def said(made: tuple[Appointment, str | None]) -> BookedAnswer:
@@ -132,7 +144,7 @@ async def _made(change: ClientChange, sheet: Sheet, form: Form, *, hold_id: str 
         return BookedAnswer(appointment=shown, manage_url=None, manage_token=token)
 
     async def make() -> Response:
-        once = keeping_no_link(change.under(sheet.hold_id), BookedAnswer)
+        once = keeping_no_link(change.for_form(f"{sheet.hold_id}:{sheet.copy}"), BookedAnswer)
         return await once.make(said, booking_page.book, change.host, wish, change.visitor, change.now)
 
     context = change.context
@@ -158,7 +170,7 @@ async def _instead(change: ClientChange, sheet: Sheet, start: datetime) -> Respo
         told = problems.of_refusal(refusal, start, kind.zone, kind.reader)
         sheet = replace(sheet, alert=told, instead=alternatives(refusal, kind.zone, kind.reader))
         return _form(change, sheet, problems.noted(change.request, refusal))
-    return _form(change, replace(sheet, hold_id=made.id, start=start, until=made.expires_at), 200)
+    return _form(change, replace(sheet, hold_id=made.id, start=start, until=made.expires_at, copy=0), 200)
 
 
 def _kept(tx: Tx, visit: Visit, hold_id: str, reader: Reader) -> tuple[Hold, Kind]:
@@ -186,8 +198,8 @@ def _filled(change: ClientChange, kept: Hold | None, kind: Kind, hold_id: str, f
         until = start_in(form.text("until"), change.timezone)
     else:
         start, until = kept.start_time, kept.expires_at
-    sheet = Sheet(kind, hold_id, start, until, None if person is None else person.id)
-    return sheet.filled(form)
+    chosen = None if person is None else person.id
+    return Sheet(kind, hold_id, start, until, chosen, count_in(form.text("copy"))).filled(form)
 
 
 def _form(visit: Visit | ClientChange, sheet: Sheet, status: int, *, after: int | None = None) -> Response:
@@ -199,7 +211,7 @@ def _form(visit: Visit | ClientChange, sheet: Sheet, status: int, *, after: int 
         visit,
         "booking/details.html",
         About(f"{reader.say('Your details')} – {kind.name}"),
-        reader,
+        here,
         status=status,
         kind=kind,
         sheet=sheet,
@@ -210,7 +222,7 @@ def _form(visit: Visit | ClientChange, sheet: Sheet, status: int, *, after: int 
         elsewhere=elsewhere(reader, sheet.start, visit.timezone),
         seconds=max(0, round((sheet.until - visit.now).total_seconds())),
         until=reader.time(dates.local(sheet.until, kind.zone)),
-        again=None if after is None else reader.say(problems.AGAIN).format(when=reader.wait(after)),
+        again=None if after is None else problems.again(after, reader),
         action=here.here(),
         release=at(here, f"{here.path}/release", date=None).here(),
         back=at(here, kind.path, replaces=sheet.hold_id, date=when.date().isoformat()).here(),
@@ -222,19 +234,21 @@ def _form(visit: Visit | ClientChange, sheet: Sheet, status: int, *, after: int 
 
 
 def _done(change: ClientChange, sheet: Sheet, made: BookedAnswer) -> Response:
-    """Lead to the appointment. If only the mail has the link to it, or the page is part of another site's,
-    which may not show that link, say what happens next."""
+    """Lead to the appointment. If only the mail has the link to it, the link has ended since, or the page is
+    part of another site's, which may not show that link, say what happens next."""
     reader, booked = sheet.kind.reader, made.appointment
     manage = None if made.manage_token is None else f"/manage/{made.manage_token}"
     if manage is not None and not reader.is_embedded:
         return lead_to(change, reader.link(manage, booked="1"))
     when = dates.local(booked.start_time, sheet.kind.zone)
     expires = None if booked.expires_at is None else dates.local(booked.expires_at, sheet.kind.zone)
+    heading = reader.say(_DONE[booked.to_be_confirmed_by])
     return page_of(
         change,
         "booking/done.html",
-        About(reader.say("Please confirm") if manage is None else reader.say("Booked")),
-        reader,
+        About(heading),
+        at(reader, sheet.kind.path, date=None),  # the hold is gone, so this page has no address
+        heading=heading,
         kind=sheet.kind,
         booked=booked,
         day=reader.long_day(when.date()),

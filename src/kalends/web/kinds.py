@@ -9,6 +9,7 @@ from kalends.core.caller import Host
 from kalends.schemas.appointment_types import BookingQuestion
 from kalends.schemas.offered import QuestionTexts, TypeTexts
 from kalends.schemas.public import ClientType, PublicCalendar
+from kalends.web.forms import ANSWER
 from kalends.web.readers import Reader
 from kalends.words.sentences import marked
 
@@ -35,7 +36,7 @@ class Question:
     @property
     def field(self) -> str:
         """The name of its field in forms."""
-        return f"q.{self.id}"
+        return f"{ANSWER}{self.id}"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from kalends.web.readers import Reader
 from kalends.words import dates
 from kalends.words.sentences import marked
 
-AGAIN = marked("Please try again {when}.")
+_AGAIN = marked("Please try again {when}.")
 _REFUSALS: Mapping[str, str] = {
     "slot_taken": marked("{time} has just been taken."),
     "too_soon": marked("It is too late to book {time} online."),
@@ -53,6 +53,11 @@ def of_refusal(refusal: Refusal, start: datetime | None, zone: str, reader: Read
     sentence = reader.say(_REFUSALS.get(refusal.code, _OTHERWISE))
     time = "" if start is None else reader.time(dates.local(start, zone))
     return sentence.format(time=time)
+
+
+def again(seconds: int, reader: Reader) -> str:
+    """Return when to try again, in so many seconds."""
+    return reader.say(_AGAIN).format(when=reader.wait(seconds))
 
 
 def of_field(entry: Mapping[str, Any], reader: Reader) -> str:

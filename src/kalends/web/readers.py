@@ -22,7 +22,7 @@ Theme = Literal["light", "dark"]
 _THEMES: Mapping[str, Theme] = {"light": "light", "dark": "dark"}
 _CLOCKS: Mapping[str, Clock] = {"12": 12, "24": 24}
 _VALID: Mapping[str, Callable[[str], bool]] = {
-    "lang": lambda sent: len(sent) <= 35 and languages.known_language(sent) is not None,
+    "lang": lambda sent: len(sent) <= languages.LONGEST_TAG and languages.known_language(sent) is not None,
     "zone": lambda sent: sent in zone_names(),
     "clock": lambda sent: sent in _CLOCKS,
     "theme": lambda sent: sent in _THEMES,

@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalends.api.paths import is_for_people
+from kalends.web import problems
 from kalends.web.headers import is_personal
 from kalends.web.kept_forms import KeptForm
 from kalends.web.pages import About, render
@@ -45,7 +46,6 @@ _SENTENCES: Mapping[int | str, str] = {
     "too_late": marked("It is too late to change this online. Please get in touch with us."),
 }
 """By the code of a refusal, or else by its status."""
-_AGAIN = marked("Please try again {when}.")
 _LINKS = "/manage/"
 _NO_LINK = marked("This link is no longer valid")
 _WHY_NO_LINK = marked(
@@ -106,7 +106,7 @@ def _page(
     title, sentence = _TITLES[known], _SENTENCES.get(refusal["code"], _SENTENCES[known])
     if status == 404 and scope["path"].startswith(_LINKS):
         title, sentence = _NO_LINK, _WHY_NO_LINK
-    again = sent.get("retry-after")
+    wait = sent.get("retry-after")
     page = render(
         "refusal.html",
         reader,
@@ -116,7 +116,7 @@ def _page(
         status=status,
         sentence=reader.say(sentence),
         kept=kept,
-        again=reader.say(_AGAIN).format(when=reader.wait(int(again))) if again else None,
+        again=problems.again(int(wait), reader) if wait else None,
     )
     for name, value in sent.items():
         if name == "vary":

@@ -1,5 +1,6 @@
 """What addresses and forms of pages send besides what people type: ids and times."""
 
+import re
 from datetime import datetime
 from typing import Annotated
 
@@ -11,13 +12,19 @@ from kalends.core.hours import instant
 from kalends.schemas.fields import as_moment
 
 _LONGEST = 255
+_COUNT = re.compile(r"[0-9]{1,3}")
 Name = Annotated[str, Path(min_length=1, max_length=_LONGEST, pattern=NO_NUL)]
 """A type by its slug or id, or a hold by its id."""
 
 
 def id_in(text: str | None) -> str | None:
     """Return an id that was sent; None for what can't be one."""
-    return text if text and len(text) <= _LONGEST and "\x00" not in text else None
+    return text if text and text.strip() and len(text) <= _LONGEST and "\x00" not in text else None
+
+
+def count_in(text: str) -> int:
+    """Return a number of at most three digits that was sent; 0 for what is none."""
+    return int(text) if _COUNT.fullmatch(text) else 0
 
 
 def start_in(text: str, zone: str) -> datetime:

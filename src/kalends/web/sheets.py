@@ -26,14 +26,17 @@ _ASKED: Mapping[str, frozenset[str]] = {
 @dataclass(frozen=True, slots=True)
 class Sheet:
     """The form for a start of a type, which the hold `hold_id` keeps until `until`. `calendar_id` is whom the
-    client chose. `typed` is by the names of fields, and so are the `problems`, which are sentences. `alert`
-    is what the page says first, and `instead` the times that can be had in place of one that is taken."""
+    client chose. `copy` counts how often the page has said that the form is used up, and that another press
+    of the button books. `typed` is by the names of fields, and so are the `problems`, which are sentences.
+    `alert` is what the page says first, and `instead` the times that can be had in place of one that is
+    taken."""
 
     kind: Kind
     hold_id: str
     start: datetime
     until: datetime
     calendar_id: str | None = None
+    copy: int = 0
     typed: Mapping[str, str] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
     alert: str | None = None

@@ -10,6 +10,8 @@ from babel.localedata import locale_identifiers
 LANGUAGES = ("en", "es", "fr", "de", "pt")
 """What mails and pages are written in; the first is that of the sentences themselves."""
 _LOCALES = frozenset(locale_identifiers())
+LONGEST_TAG = 35
+"""In characters; RFC 5646 asks for no more to be kept."""
 _MOST_RANGES = 20
 """How many languages of a browser are looked at: nobody reads more."""
 _REGION = re.compile(r"(?:[a-z]{3}-)*(?:[a-z]{4}-)?([a-z]{2}|[0-9]{3})(?:-|$)", re.IGNORECASE)
@@ -65,7 +67,8 @@ def preferred(accepted: str) -> Iterator[str]:
     for position, each in enumerate(accepted.split(",")[:_MOST_RANGES]):
         tag, _, parameter = each.partition(";")
         weight = _weight(parameter)
-        if _TAG.fullmatch(tag := tag.strip()) and known_language(tag) is not None and weight > 0:
+        is_tag = len(tag := tag.strip()) <= LONGEST_TAG and _TAG.fullmatch(tag)
+        if is_tag and known_language(tag) is not None and weight > 0:
             weighed.append((-weight, position, tag))
     for _, _, tag in sorted(weighed):
         yield tag

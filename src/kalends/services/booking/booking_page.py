@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from kalends.core.caller import Host, Link, Visitor
-from kalends.core.errors import IllegalTransition, TooLate
-from kalends.core.hours import stamp
+from kalends.core.errors import IllegalTransition, TooLate, TooManyHolds, Unbookable
+from kalends.core.hours import instant, stamp
 from kalends.db.database import AnyRow, Tx
 from kalends.schemas.answers import judged, judged_again
 from kalends.schemas.appointments import Appointment, AppointmentChange, QuestionAnswer
@@ -49,6 +49,26 @@ def hold(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: date
     client_limits.of_address(tx, host, visitor, now, besides=wish.replaces)
     party = parties.client(host)
     return holds.hold(tx, party, wish, now, calendar_id=wish.calendar_id, held_from=visitor.digest)
+
+
+def keep(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: datetime) -> Hold:
+    """Keep time as `hold` does for a client who may have gone back in the browser, so that an earlier hold is
+    in the way: if the start is taken, return the hold of it that their address has; if the address has too
+    many, replace its oldest of this type. Raises what `hold` raises."""
+    theirs = (host.org_id, visitor.digest, wish.appointment_type_id, now)
+    try:
+        return hold(tx, host, wish, visitor, now)
+    except Unbookable:
+        start = instant(wish.start_time, host.timezone)
+        same = holds.oldest_from(tx, *theirs, start=start, calendar_id=wish.calendar_id)
+        if same is None:
+            raise
+        return same
+    except TooManyHolds:
+        oldest = holds.oldest_from(tx, *theirs)
+        if oldest is None:
+            raise
+        return hold(tx, host, wish.model_copy(update={"replaces": oldest.id}), visitor, now)
 
 
 def book(

@@ -72,6 +72,27 @@ def get(tx: Tx, org_id: str, hold_id: str, now: datetime) -> Hold:
     return Hold.model_validate(found._asdict())
 
 
+def oldest_from(
+    tx: Tx,
+    org_id: str,
+    held_from: bytes,
+    type_id: str,
+    now: datetime,
+    *,
+    start: datetime | None = None,
+    calendar_id: str | None = None,
+) -> Hold | None:
+    """Return the oldest hold of a type that stands and was made from an address, of which `held_from` is a
+    digest; if a `start` (UTC) or a calendar is named, only one of those."""
+    columns = appointments.c
+    wanted = [columns.held_from == held_from, columns.appointment_type_id == type_id]
+    wanted += [] if start is None else [columns.start_time == start]
+    wanted += [] if calendar_id is None else [columns.calendar_id == calendar_id]
+    oldest = select(appointments).where(*_all_standing(org_id, now), *wanted)
+    found = tx.execute(oldest.order_by(appointments.c.created_at, appointments.c.id).limit(1)).first()
+    return None if found is None else Hold.model_validate(found._asdict())
+
+
 def release(tx: Tx, party: Party, hold_id: str, now: datetime) -> str:
     """Give the time of a hold back. Returns its id. Raises NotFound, also if it has expired."""
     if not _remove(tx, party.org_id, hold_id, now):
@@ -102,7 +123,7 @@ def _give_back(
     tx: Tx, type_: OfferedType, hold_id: str, in_question: Sequence[Candidate], check: Check, now: datetime
 ) -> str | None:
     """Remove a hold, for the one that replaces it in the same transaction. Returns its id; None if there is
-    no such hold any more."""
+    no such hold now."""
     mine = select(appointments.c.calendar_id).where(*_standing(type_.org_id, hold_id, now))
     calendar_id = tx.execute(mine).scalar()
     if calendar_id is None:
@@ -131,9 +152,12 @@ def _expiry(now: datetime, ttl_seconds: int) -> datetime:
 
 
 def _standing(org_id: str, hold_id: str, now: datetime) -> tuple[Any, ...]:
+    return (*_all_standing(org_id, now), appointments.c.id == hold_id)
+
+
+def _all_standing(org_id: str, now: datetime) -> tuple[Any, ...]:
     return (
         appointments.c.org_id == org_id,
-        appointments.c.id == hold_id,
         appointments.c.is_hold,
         appointments.c.version > UNCONFIRMED,
         appointments.c.expires_at > now,

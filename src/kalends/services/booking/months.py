@@ -16,7 +16,7 @@ from kalends.services.booking import days, holds, offers, public_types, searches
 from kalends.services.booking.searches import Search
 from kalends.services.booking.slots import MOST_SLOTS
 
-_FIRST, _LAST = date(1, 2, 1), date(9999, 11, 1)
+FIRST_MONTH, LAST_MONTH = date(1, 2, 1), date(9999, 11, 1)
 """The months whose days begin and end in every zone: the calendar has no time before and after it."""
 _LOOK_AHEAD = (7, 28, 92, 240)
 """The days in which the first free time is looked for, a part at a time."""
@@ -99,7 +99,7 @@ def month_of(instant: datetime, zone: str) -> date:
 
 
 def _kept(first: date) -> date:
-    return min(max(first, _FIRST), _LAST)
+    return min(max(first, FIRST_MONTH), LAST_MONTH)
 
 
 def _starts(tx: Tx, wanted: Search, day: date, zone: str) -> Sequence[datetime]:

@@ -1,5 +1,6 @@
 """A client with the link of their appointment, without JavaScript."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,12 @@ class Owner:
         answer = await self.desk.client.get(f"{LINKS}/{self.token}{question}", params=query)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+
+def version_on(page: httpx.Response) -> str:
+    """The version of the appointment of which the forms of a page say that its client has seen it."""
+    [version] = set(re.findall(r'<input type="hidden" name="version" value="([^"]*)">', page.text))
+    return str(version)
 
 
 async def owner_of(client: Client, start: str = START, **fields: Any) -> Owner:

@@ -25,7 +25,7 @@ from tests.support.desk import APPOINTMENTS, at
 from tests.support.right_to_left import LANGUAGE, arabic, said
 from tests.web.browsers import browser_of
 from tests.web.clients import Client, alert_of, client_at, links_of, main_of, typed_in, words_of
-from tests.web.owners import Owner, owner_by_staff, owner_of
+from tests.web.owners import Owner, owner_by_staff, owner_of, version_on
 
 pytestmark = pytest.mark.anyio
 
@@ -440,6 +440,23 @@ async def test_a_client_cancels_in_two_steps(client: Client) -> None:
     assert await owner.seen() == seen
 
 
+async def test_what_was_changed_meanwhile_is_not_cancelled_unseen(client: Client) -> None:
+    owner = await owner_of(client)
+    seen = version_on(await owner.open("/cancel"))
+    await client.desk.changed(owner.id, start_time=at("11:00"))
+    answer = await owner.send("/cancel", version=seen, reason="I am ill.")
+    assert answer.status_code == 409
+    assert alert_of(answer).startswith("Your appointment was changed meanwhile.")
+    assert "Thursday, 25 January 2024, 11:00 – 12:00" in words_of(answer)
+    assert version_on(answer) == "2"
+    assert ">\nI am ill.</textarea>" in answer.text
+    stored = await owner.seen()
+    assert (stored["status"], stored["version"]) == ("confirmed", 2)
+    for _ in range(2):
+        assert (await owner.send("/cancel", version="2")).status_code == 303
+    assert (await owner.seen())["status"] == "cancelled"
+
+
 @on_sqlite
 async def test_a_reason_that_is_too_long_stays_in_the_form(client: Client) -> None:
     owner = await owner_of(client)
@@ -636,7 +653,7 @@ async def test_what_was_typed_outlives_too_many_requests(url: str, clock: Stoppe
 async def test_what_was_typed_outlives_an_outage(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     owner = await owner_of(client)
 
-    def away(*_: object) -> None:
+    def away(*_: object, **__: object) -> None:
         raise Unavailable
 
     with monkeypatch.context() as patch:

@@ -9,7 +9,7 @@ import pytest
 from tests.support.databases import on_sqlite
 from tests.support.desk import START, Desk, at, week
 from tests.web.clients import Client, alert_of, days_of, links_of, main_of, starts_of, words_of
-from tests.web.owners import Owner, owner_by_staff, owner_of
+from tests.web.owners import Owner, owner_by_staff, owner_of, version_on
 
 pytestmark = pytest.mark.anyio
 
@@ -116,6 +116,42 @@ async def test_a_time_that_is_none_of_those_offered(
         assert alert_of(answer) == said
         assert offered_of(answer) == await free(owner, "2024-01-25")
     assert (await owner.seen())["version"] == 1
+
+
+async def test_where_staff_have_put_it_meanwhile_it_stays(client: Client) -> None:
+    owner = await owner_of(client)
+    version = version_on(await owner.open("/move"))
+    await client.desk.changed(owner.id, start_time=at("11:00"))
+    answer = await owner.send("/move?date=2024-01-25", start=TEN, version=version)
+    assert answer.status_code == 409
+    assert alert_of(answer).startswith("Your appointment was changed meanwhile.")
+    assert "Thursday, 25 January 2024, 11:00 – 12:00" in words_of(answer)
+    assert offered_of(answer) == await free(owner, "2024-01-25")
+    seen = await owner.seen()
+    assert (seen["start_time"], seen["version"]) == (at("11:00"), 2)
+    # Who has looked again may move it; and if it is there already, nothing is said against it.
+    assert version_on(answer) == "2"
+    for _ in range(2):
+        sent = await owner.send("/move", start=TEN, version="2")
+        assert sent.headers["location"] == f"{owner.path}?moved=1"
+    seen = await owner.seen()
+    assert (seen["start_time"], seen["version"]) == (TEN, 3)
+
+
+@on_sqlite
+async def test_what_staff_have_cancelled_or_moved_from_reach_is_not_moved(client: Client) -> None:
+    owner = await owner_of(client)
+    for wrong in ("0", "x", "-1", "9" * 5000, "\x00"):
+        assert (await owner.send("/move", start=TEN, version=wrong)).status_code == 409
+    await client.desk.book(TEN)
+    taken = await owner.send("/move", start=TEN, version="1")
+    assert alert_of(taken) == "10:00 has just been taken."
+    assert taken.text.count('name="version" value="1"') == 2  # the times in its place, and those of the day
+    await client.desk.changed(owner.id, status="cancelled")
+    answer = await owner.send("/move", start=at("11:00"), version="1")
+    assert answer.status_code == 409
+    assert "This appointment is cancelled already." in words_of(answer)
+    assert (await owner.seen())["start_time"] == START
 
 
 @on_sqlite

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from kalends.api.visits import ByLink, LinkChange, LinkVisit, WritingByLink
-from kalends.core.errors import Conflict, Malformed, Refusal
+from kalends.core.errors import Conflict, Malformed, PreconditionFailed, Refusal
 from kalends.db.database import Tx
 from kalends.delivery import calendar_files
 from kalends.schemas.appointments import Appointment
@@ -19,6 +19,7 @@ from kalends.web.forms import Form, form_of, validated
 from kalends.web.kinds import Kind
 from kalends.web.pages import About
 from kalends.web.readers import Reader
+from kalends.web.sent import versions_in
 from kalends.web.visits import lead_to, page, reader_of
 from kalends.words.sentences import marked
 
@@ -107,10 +108,12 @@ async def cancel(change: WritingByLink) -> Response:
     """Cancel the appointment. Sent again, it changes nothing."""
     form = await form_of(change.request)
     reader = reader_of(change)
+    versions = versions_in(form.text("version"))
     try:
         wish = validated(Cancellation, form.sent("reason"))
-        await change.make(said(change), booking_page.cancel, change.by, wish, change.now)
-    except (Conflict, Malformed) as refusal:
+        cancelling = booking_page.cancel
+        await change.make(said(change), cancelling, change.by, wish, change.now, versions=versions)
+    except (Conflict, Malformed, PreconditionFailed) as refusal:
         own = await change.db.read(found, change, reader)
         return _cancelling(change, own, form, refusal)
     return lead_to(change, path_of(change, reader, cancelled="1"))
@@ -193,6 +196,7 @@ def _cancelling(
         return own_page(call, "manage/closed.html", _CANCELLING, own, status=status)
     reader = own.kind.reader
     wrong = refusal.details.get("fields", ()) if isinstance(refusal, Malformed) else ()
+    is_stale = isinstance(refusal, PreconditionFailed)
     return own_page(
         call,
         "manage/cancel.html",
@@ -202,4 +206,5 @@ def _cancelling(
         action=path_of(call, reader, "/cancel"),
         reason="" if form is None else form.text("reason"),
         problem=problems.of_field(wrong[0], reader) if wrong else None,
+        refused=problems.of_refusal(refusal, None, own.zone, reader) if is_stale else None,
     )

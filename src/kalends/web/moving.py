@@ -6,7 +6,14 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from kalends.api.visits import ByLink, LinkChange, LinkVisit, WritingByLink
-from kalends.core.errors import Conflict, IllegalTransition, RateLimited, Refusal, TooLate
+from kalends.core.errors import (
+    Conflict,
+    IllegalTransition,
+    PreconditionFailed,
+    RateLimited,
+    Refusal,
+    TooLate,
+)
 from kalends.db.database import Tx
 from kalends.schemas.public import Rescheduling
 from kalends.services.booking import booking_page, own_pages
@@ -18,7 +25,7 @@ from kalends.web.forms import form_of
 from kalends.web.grids import Grid, asked, at
 from kalends.web.manage import found, own_page, path_of, said
 from kalends.web.readers import Reader
-from kalends.web.sent import start_in
+from kalends.web.sent import start_in, versions_in
 from kalends.web.visits import lead_to, reader_of
 from kalends.words.sentences import marked
 
@@ -37,17 +44,24 @@ async def ask(visit: ByLink) -> Response:
 
 @router.post("/{token}/move")
 async def move(change: WritingByLink) -> Response:
-    """Move the appointment to the time that was chosen."""
+    """Move the appointment to the time that was chosen, if it still is as its client saw it. Sent again, it
+    changes nothing."""
     form = await form_of(change.request)
     reader = reader_of(change)
     start = start_in(form.text("start"), change.timezone)
     wish = Rescheduling(start_time=start)
+    versions = versions_in(form.text("version"))
 
     async def make() -> Response:
-        return await change.make(said(change), booking_page.reschedule, change.by, wish, change.now)
+        moving = booking_page.reschedule
+        return await change.make(said(change), moving, change.by, wish, change.now, versions=versions)
 
     try:
         await change.context.public_bookings.move(change, change.host, change.by.appointment_id, make)
+    except PreconditionFailed as refusal:
+        own = await change.db.read(found, change, reader)
+        if own.about.start_time != start or not own.can_move:
+            return await _times(change, reader, refusal, start)
     except (Conflict, RateLimited) as refusal:
         return await _times(change, reader, refusal, start)
     return lead_to(change, path_of(change, reader, moved="1"))

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from kalends.api.errors import status_of
 from kalends.api.trail import trail_of
-from kalends.core.errors import Refusal
+from kalends.core.errors import PreconditionFailed, Refusal
 from kalends.web.readers import Reader
 from kalends.words import dates
 from kalends.words.sentences import marked
@@ -25,6 +25,9 @@ _REFUSALS: Mapping[str, str] = {
         "From your network, too many times are kept at the moment. Please try again in a few minutes."
     ),
     "rate_limited": marked("At the moment we accept no more bookings online."),
+    "precondition_failed": marked(
+        "Your appointment was changed meanwhile. Please look again: this is how it stands now."
+    ),
     "unavailable": marked("Your booking could not be stored just now. Nothing that you entered is lost."),
     "outcome_unknown": marked(
         "The connection was lost at the last moment. Press Book once more: nothing is booked twice."
@@ -68,4 +71,6 @@ def of_field(entry: Mapping[str, Any], reader: Reader) -> str:
 def noted(request: Request, refusal: Refusal) -> int:
     """Note a refusal that a page tells by itself, for the log. Returns its status."""
     trail_of(request.scope).refused = refusal.code
+    if isinstance(refusal, PreconditionFailed):
+        return 409  # what was seen is told by the form, and by no header that 412 would be about
     return status_of(type(refusal))

@@ -1,6 +1,7 @@
-"""What addresses and forms of pages send besides what people type: ids and times."""
+"""What addresses and forms of pages send besides what people type: ids, times and versions."""
 
 import re
+from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from kalends.schemas.fields import as_moment
 
 _LONGEST = 255
 _COUNT = re.compile(r"[0-9]{1,3}")
+_VERSION = re.compile(r"[0-9]{1,9}")
 Name = Annotated[str, Path(min_length=1, max_length=_LONGEST, pattern=NO_NUL)]
 """A type by its slug or id, or a hold by its id."""
 
@@ -34,3 +36,11 @@ def start_in(text: str, zone: str) -> datetime:
         return instant(as_moment(text), zone)
     except ValueError as error:
         raise InvalidTime(f"The time {error}.") from None
+
+
+def versions_in(text: str) -> Collection[int] | None:
+    """Return the version of an appointment that its client saw, of those that it may have; None if the form
+    says nothing of it. What is no version is none that it has."""
+    if not text:
+        return None
+    return {int(text)} if _VERSION.fullmatch(text) else ()

@@ -1,6 +1,6 @@
 """What clients do for themselves: look, hold, book, and later cancel or move."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -140,9 +140,11 @@ def confirm(tx: Tx, link: Link, now: datetime) -> Appointment:
     )
 
 
-def cancel(tx: Tx, link: Link, wish: Cancellation, now: datetime) -> Appointment:
-    """Cancel an appointment. If it is cancelled already, nothing changes. Raises TooLate,
-    IllegalTransition."""
+def cancel(
+    tx: Tx, link: Link, wish: Cancellation, now: datetime, *, versions: Collection[int] | None = None
+) -> Appointment:
+    """Cancel an appointment. If it is cancelled already, nothing changes. Raises TooLate, IllegalTransition;
+    PreconditionFailed if its version is not among `versions`."""
     # Locked, since staff may be confirming it at this moment: then the notice for changes applies.
     row = _row(tx, link, now, locked=True)
     present = confirmations.shown(row) if row.is_hold else appointments.shown(row, now)
@@ -152,13 +154,17 @@ def cancel(tx: Tx, link: Link, wish: Cancellation, now: datetime) -> Appointment
         return confirmations.withdraw(tx, row, wish.reason, now)
     _in_time(present, link.host, now)
     cancelled = AppointmentChange(status="cancelled", cancellation_reason=wish.reason)
-    return _change(tx, link, cancelled, now)
+    return _change(tx, link, cancelled, now, versions=versions)
 
 
-def reschedule(tx: Tx, link: Link, wish: Rescheduling, now: datetime) -> Appointment:
-    """Move an appointment by every rule. Raises TooLate, IllegalTransition, Unbookable."""
+def reschedule(
+    tx: Tx, link: Link, wish: Rescheduling, now: datetime, *, versions: Collection[int] | None = None
+) -> Appointment:
+    """Move an appointment by every rule. Raises TooLate, IllegalTransition, Unbookable; PreconditionFailed if
+    its version is not among `versions`."""
     _movable(tx, link, now)
-    return _change(tx, link, AppointmentChange(start_time=wish.start_time, check="all"), now)
+    moved = AppointmentChange(start_time=wish.start_time, check="all")
+    return _change(tx, link, moved, now, versions=versions)
 
 
 def free_slots(tx: Tx, link: Link, query: SlotsByLinkQuery, now: datetime) -> str:
@@ -273,9 +279,11 @@ def _out_of_reach(host: Host, contact: str, address: Any, number: Any) -> list[W
     return found
 
 
-def _change(tx: Tx, link: Link, wish: AppointmentChange, now: datetime) -> Appointment:
+def _change(
+    tx: Tx, link: Link, wish: AppointmentChange, now: datetime, *, versions: Collection[int] | None = None
+) -> Appointment:
     party = parties.client(link.host)
-    return appointment_changes.change(tx, party, link.appointment_id, wish, now, link=link)
+    return appointment_changes.change(tx, party, link.appointment_id, wish, now, versions=versions, link=link)
 
 
 def _row(tx: Tx, link: Link, now: datetime, *, locked: bool = False) -> AnyRow:

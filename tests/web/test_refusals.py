@@ -69,7 +69,7 @@ async def test_a_method_that_a_page_does_not_know(browser: httpx.AsyncClient) ->
 
 
 async def test_a_form_that_is_too_large(browser: httpx.AsyncClient) -> None:
-    answer = await browser.post("/nothing", headers=OURS, content=b"x" * 70_000)
+    answer = await browser.post("/nothing", headers=OURS, content=b"x" * 300_000)
     shown(answer, 413, "larger than we accept")
 
 

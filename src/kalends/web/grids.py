@@ -208,9 +208,10 @@ def at(reader: Reader, path: str, **query: str | None) -> Reader:
 
 
 def _date(form: re.Pattern[str], text: str) -> date | None:
-    if not form.fullmatch(text) or int(text[:4]) > LAST_MONTH.year:
+    if not form.fullmatch(text):
         return None
     try:
-        return date.fromisoformat(f"{text}-01" if len(text) == 7 else text)
+        found = date.fromisoformat(f"{text}-01" if len(text) == 7 else text)
     except ValueError:
         return None
+    return None if found.replace(day=1) > LAST_MONTH else found

@@ -196,7 +196,7 @@ def _cancelling(
         return own_page(call, "manage/closed.html", _CANCELLING, own, status=status)
     reader = own.kind.reader
     wrong = refusal.details.get("fields", ()) if isinstance(refusal, Malformed) else ()
-    is_stale = isinstance(refusal, PreconditionFailed)
+    stale = refusal if isinstance(refusal, PreconditionFailed) else None
     return own_page(
         call,
         "manage/cancel.html",
@@ -206,5 +206,5 @@ def _cancelling(
         action=path_of(call, reader, "/cancel"),
         reason="" if form is None else form.text("reason"),
         problem=problems.of_field(wrong[0], reader) if wrong else None,
-        refused=problems.of_refusal(refusal, None, own.zone, reader) if is_stale else None,
+        refused=None if stale is None else problems.of_refusal(stale, None, own.zone, reader),
     )

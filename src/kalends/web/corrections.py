@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from kalends.api.manage import said
 from kalends.api.visits import ByLink, LinkChange, LinkVisit, WritingByLink
 from kalends.core.errors import Conflict, Malformed
 from kalends.schemas.public import Correction
@@ -16,7 +17,7 @@ from kalends.web import problems
 from kalends.web.appointments import OwnAppointment
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.kinds import Question
-from kalends.web.manage import found, own_page, path_of, said
+from kalends.web.manage import found, own_page, path_of
 from kalends.web.sheets import name_of
 from kalends.web.visits import lead_to, reader_of
 from kalends.words.sentences import marked

@@ -80,6 +80,13 @@ async def zones(visit: ByLink, to: str = "") -> Response:
     )
 
 
+@router.get("/{token}/confirm")
+async def back(visit: ByLink) -> Response:
+    """Lead to the appointment, which has the button. Whoever reads a refusal in another language comes
+    here."""
+    return lead_to(visit, path_of(visit, reader_of(visit)))
+
+
 @router.post("/{token}/confirm")
 async def confirm(change: WritingByLink) -> Response:
     """Confirm a booking that waits for it."""

@@ -735,7 +735,7 @@ async def test_what_staff_change_meanwhile_stays_unless_the_client_changes_it_to
 async def test_answers_to_questions_that_changed_stay_unless_they_are_touched(client: Client) -> None:
     asked = [{"id": name, "type": "textarea", "label": name} for name in "abc"]
     await client.desk.set_type(bookingQuestions=asked)
-    given = {"a": "one\r\ntwo", "b": "other", "c": "yes"}
+    given = {"a": "one\rtwo", "b": "other", "c": "yes"}
     owner = await owner_of(client, client_notes="one\r\ntwo", answers=given)
     before = await owner.seen()
     await client.desk.set_type(

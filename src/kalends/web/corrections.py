@@ -61,8 +61,11 @@ def _known(own: OwnAppointment) -> dict[str, str]:
     """Return what was said, by the names of the fields, as a browser sends it if nobody touches it."""
     answers = {each.id: each.answer for each in own.about.answers}
     fields = {each.field: _typed(each, answers.get(each.id)) for each in own.kind.questions}
-    notes = (own.about.client_notes or "").replace("\r\n", "\n")
-    return {"phone": own.about.client_phone or "", **fields, "notes": notes}
+    return {
+        "phone": own.about.client_phone or "",
+        **fields,
+        "notes": _sent_back(own.about.client_notes or ""),
+    }
 
 
 def _typed(question: Question, answer: str | bool | float | None) -> str:
@@ -72,11 +75,12 @@ def _typed(question: Question, answer: str | bool | float | None) -> str:
     text = f"{answer:.0f}" if isinstance(answer, float) and answer.is_integer() else str(answer)
     if question.type == "select":
         return text if text in dict(question.options) else ""
-    return (
-        text.replace("\r\n", "\n")
-        if question.type == "textarea"
-        else text.replace("\r", "").replace("\n", "")
-    )
+    return _sent_back(text, "\n" if question.type == "textarea" else "")
+
+
+def _sent_back(text: str, line_end: str = "\n") -> str:
+    """Return what browsers make of a text in a field. Fields of a single line have no `line_end`."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", line_end)
 
 
 def _marks(texts: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ from tests.support.databases import on_sqlite
 from tests.support.desk import APPOINTMENTS, at
 from tests.support.right_to_left import LANGUAGE, arabic, said
 from tests.web.browsers import browser_of
-from tests.web.clients import NINE, Client, alert_of, client_at, links_of, main_of, typed_in, words_of
+from tests.web.clients import Client, alert_of, client_at, links_of, main_of, typed_in, words_of
 from tests.web.owners import Owner, owner_by_staff, owner_of
 
 pytestmark = pytest.mark.anyio
@@ -423,7 +423,7 @@ async def test_what_was_confirmed_too_late_or_cancelled_is_not_confirmed(mailing
 async def test_a_refusal_can_be_read_in_another_language(client: Client) -> None:
     owner = await owner_of(client)
     await owner.send("/cancel")
-    wrong = {"reason": "x" * 10_001, "phone": "1", "start": NINE}
+    wrong = {"reason": "x" * 10_001, "phone": "1", "start": at("09:00")}
     for path, status in (("/confirm", 409), ("/cancel", 400), ("/details", 400), ("/move", 409)):
         answer = await owner.send(path, None, **wrong)
         assert answer.status_code == status, path

@@ -422,6 +422,22 @@ async def test_what_was_confirmed_too_late_or_cancelled_is_not_confirmed(mailing
         assert (answer.status_code, heading_of(answer)) == (404, "This link is no longer valid")
 
 
+@on_sqlite
+async def test_a_refusal_can_be_read_in_another_language(client: Client) -> None:
+    owner = await owner_of(client)
+    await owner.send("/cancel")
+    wrong = {"reason": "x" * 10_001, "phone": "1", "start": at("09:00")}
+    for path, status in (("/confirm", 409), ("/cancel", 400), ("/details", 400), ("/move", 409)):
+        answer = await owner.send(path, None, **wrong)
+        assert answer.status_code == status, path
+        languages = re.findall(r'<li><a href="([^"]*)" lang="', answer.text)
+        assert len(languages) == 5
+        for each in languages:
+            page = await client.browser.get(html.unescape(each), follow_redirects=True)
+            assert page.status_code == 200, each
+            assert f'<html lang="{each[-2:]}' in page.text
+
+
 async def test_a_client_cancels_in_two_steps(client: Client) -> None:
     owner = await owner_of(client)
     page = await owner.open("/cancel")
@@ -516,8 +532,8 @@ async def test_a_crawler_that_follows_every_link_changes_nothing(client: Client,
             continue
         seen.add(address)
         page = await client.browser.get(address)
-        assert page.status_code in (200, 303, 405), address
-        if page.headers["content-type"].startswith("text/html"):
+        assert page.status_code in (200, 303), address
+        if page.headers.get("content-type", "").startswith("text/html"):
             found = [html.unescape(each) for each in re.findall(r'(?:href|action)="(/[^"]*)"', page.text)]
             waiting += [each for each in found if each.startswith(owner.path)]
     assert {
@@ -739,7 +755,7 @@ async def test_what_staff_change_meanwhile_stays_unless_the_client_changes_it_to
 async def test_answers_to_questions_that_changed_stay_unless_they_are_touched(client: Client) -> None:
     asked = [{"id": name, "type": "textarea", "label": name} for name in "abc"]
     await client.desk.set_type(bookingQuestions=asked)
-    given = {"a": "one\r\ntwo", "b": "other", "c": "yes"}
+    given = {"a": "one\rtwo", "b": "other", "c": "yes"}
     owner = await owner_of(client, client_notes="one\r\ntwo", answers=given)
     before = await owner.seen()
     await client.desk.set_type(

@@ -45,14 +45,14 @@ async def get(visit: ByLink) -> ClientAppointmentAnswer:
 async def correct(body: Correction, change: WritingByLink) -> Response:
     """Correct the client's own phone number, notes and answers, until the appointment is over. A field that
     is not sent stays as it is."""
-    return await change.make(_shown(change), booking_page.correct, change.by, body, change.now)
+    return await change.make(said(change), booking_page.correct, change.by, body, change.now)
 
 
 @router.post("/{token}/confirm", **public_writing(ClientAppointmentAnswer, errors.IllegalTransition))
 async def confirm(body: Confirmation, change: WritingByLink) -> Response:
     """Confirm a booking that waits for it. Sent again, it changes nothing. If staff have to confirm the
     booking, too, it is still pending then."""
-    return await change.make(_shown(change), booking_page.confirm, change.by, change.now)
+    return await change.make(said(change), booking_page.confirm, change.by, change.now)
 
 
 @router.post(
@@ -60,7 +60,7 @@ async def confirm(body: Confirmation, change: WritingByLink) -> Response:
 )
 async def cancel(body: Cancellation, change: WritingByLink) -> Response:
     """Cancel the appointment. Sent again, it changes nothing."""
-    return await change.make(_shown(change), booking_page.cancel, change.by, body, change.now)
+    return await change.make(said(change), booking_page.cancel, change.by, body, change.now)
 
 
 @router.post(
@@ -78,7 +78,7 @@ async def reschedule(body: Rescheduling, change: WritingByLink) -> Response:
     it has to be confirmed again."""
 
     async def make() -> Response:
-        return await change.make(_shown(change), booking_page.reschedule, change.by, body, change.now)
+        return await change.make(said(change), booking_page.reschedule, change.by, body, change.now)
 
     moved = change.by.appointment_id
     return await change.context.public_bookings.move(change, change.host, moved, make)
@@ -105,5 +105,7 @@ async def count(query: Annotated[DaysByLinkQuery, Query()], visit: ByLink) -> Da
     return await visit.look(booking_page.free_days, visit.by, query, visit.now)
 
 
-def _shown(change: LinkChange) -> Callable[[Appointment], ClientAppointmentAnswer]:
+def said(change: LinkChange) -> Callable[[Appointment], ClientAppointmentAnswer]:
+    """Return what makes the answer to a change. It is the same on the page, since idempotency keys are common
+    to both."""
     return lambda changed: ClientAppointmentAnswer(appointment=ClientAppointment.of(changed, change.host))

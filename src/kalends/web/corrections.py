@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from kalends.api.manage import said
 from kalends.api.visits import ByLink, LinkChange, LinkVisit, WritingByLink
 from kalends.core.errors import Conflict, Malformed
 from kalends.schemas.public import Correction
@@ -16,7 +17,7 @@ from kalends.web import problems
 from kalends.web.appointments import OwnAppointment
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.kinds import Question
-from kalends.web.manage import found, own_page, path_of, said
+from kalends.web.manage import found, own_page, path_of
 from kalends.web.sheets import name_of
 from kalends.web.visits import lead_to, reader_of
 from kalends.words.sentences import marked
@@ -60,8 +61,11 @@ def _known(own: OwnAppointment) -> dict[str, str]:
     """Return what was said, by the names of the fields, as a browser sends it if nobody touches it."""
     answers = {each.id: each.answer for each in own.about.answers}
     fields = {each.field: _typed(each, answers.get(each.id)) for each in own.kind.questions}
-    notes = (own.about.client_notes or "").replace("\r\n", "\n")
-    return {"phone": own.about.client_phone or "", **fields, "notes": notes}
+    return {
+        "phone": own.about.client_phone or "",
+        **fields,
+        "notes": _sent_back(own.about.client_notes or ""),
+    }
 
 
 def _typed(question: Question, answer: str | bool | float | None) -> str:
@@ -71,11 +75,12 @@ def _typed(question: Question, answer: str | bool | float | None) -> str:
     text = f"{answer:.0f}" if isinstance(answer, float) and answer.is_integer() else str(answer)
     if question.type == "select":
         return text if text in dict(question.options) else ""
-    return (
-        text.replace("\r\n", "\n")
-        if question.type == "textarea"
-        else text.replace("\r", "").replace("\n", "")
-    )
+    return _sent_back(text, "\n" if question.type == "textarea" else "")
+
+
+def _sent_back(text: str, line_end: str = "\n") -> str:
+    """Return what browsers make of a text in a field. Fields of a single line have no `line_end`."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", line_end)
 
 
 def _marks(texts: Mapping[str, str]) -> str:

@@ -6,12 +6,12 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from kalends.api.manage import said
 from kalends.api.visits import ByLink, LinkChange, LinkVisit, WritingByLink
 from kalends.core.errors import Conflict, Malformed, PreconditionFailed, Refusal
 from kalends.db.database import Tx
 from kalends.delivery import calendar_files
-from kalends.schemas.appointments import Appointment
-from kalends.schemas.public import Cancellation, ClientAppointment, ClientAppointmentAnswer
+from kalends.schemas.public import Cancellation
 from kalends.services.booking import booking_page, own_pages, particulars
 from kalends.web import calendar_links, problems
 from kalends.web.appointments import OwnAppointment
@@ -82,6 +82,13 @@ async def zones(visit: ByLink, to: str = "", city: str = "") -> Response:
     )
 
 
+@router.get("/{token}/confirm")
+async def back(visit: ByLink) -> Response:
+    """Lead to the appointment, which has the button. Whoever reads a refusal in another language comes
+    here."""
+    return lead_to(visit, path_of(visit, reader_of(visit)))
+
+
 @router.post("/{token}/confirm")
 async def confirm(change: WritingByLink) -> Response:
     """Confirm a booking that waits for it."""
@@ -122,15 +129,6 @@ def found(tx: Tx, call: LinkVisit | LinkChange, reader: Reader) -> OwnAppointmen
     own = own_pages.of(tx, call.by, call.now)
     kind = Kind(own.type_, call.host, reader)
     return OwnAppointment(own.appointment, kind, own.is_offered, call.now)
-
-
-def said(change: LinkChange) -> Any:
-    """Return what makes the answer to a change, which is the API's: idempotency keys are common to both."""
-
-    def shown(changed: Appointment) -> ClientAppointmentAnswer:
-        return ClientAppointmentAnswer(appointment=ClientAppointment.of(changed, change.host))
-
-    return shown
 
 
 def path_of(call: LinkVisit | LinkChange, reader: Reader, below: str = "", **query: str | None) -> str:

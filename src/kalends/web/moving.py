@@ -5,6 +5,7 @@ from datetime import date, datetime
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from kalends.api.manage import said
 from kalends.api.visits import ByLink, LinkChange, LinkVisit, WritingByLink
 from kalends.core.errors import (
     Conflict,
@@ -23,7 +24,7 @@ from kalends.web.appointments import OwnAppointment
 from kalends.web.booking import alternatives
 from kalends.web.forms import form_of
 from kalends.web.grids import Grid, asked, at
-from kalends.web.manage import found, own_page, path_of, said
+from kalends.web.manage import found, own_page, path_of
 from kalends.web.readers import Reader
 from kalends.web.sent import start_in, versions_in
 from kalends.web.visits import lead_to, reader_of

@@ -95,11 +95,11 @@ async def test_refusals_are_in_the_readers_language(
 
 
 async def test_what_is_asked_for_is_kept_in_links_and_never_echoed_raw(browser: httpx.AsyncClient) -> None:
-    answer = await browser.get('/"><script>', params={"lang": "de", "theme": "dark", "x": '"><script>'})
+    answer = await browser.get('/"><script>', params={"lang": "de", "theme": "dark", "name": '"><script>'})
     shown(answer, 404, "Hier ist nichts")
     assert 'data-theme="dark"' in answer.text
     assert "<script>" not in answer.text
-    assert 'href="/%22%3E%3Cscript%3E?lang=fr&amp;theme=dark&amp;x=%22%3E%3Cscript%3E"' in answer.text
+    assert 'href="/%22%3E%3Cscript%3E?lang=fr&amp;theme=dark&amp;name=%22%3E%3Cscript%3E"' in answer.text
 
 
 async def test_an_address_with_two_slashes_leads_to_no_other_host(browser: httpx.AsyncClient) -> None:

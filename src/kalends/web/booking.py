@@ -19,7 +19,7 @@ from kalends.web.forms import form_of, validated
 from kalends.web.grids import Grid, Time, asked, at, elsewhere
 from kalends.web.kinds import Kind
 from kalends.web.pages import About
-from kalends.web.readers import Reader
+from kalends.web.readers import OF_THE_CHOICE, Reader
 from kalends.web.sent import Name, id_in, start_in
 from kalends.web.visits import SLUG, lead_to, must_have_pages, page, reader_of
 from kalends.words import dates
@@ -27,8 +27,6 @@ from kalends.words import dates
 MOST_LOOKED_AT = 10
 """Of how many types the first free time is looked for: of more, it would take long."""
 HOLD_SECONDS = 600
-_OF_THE_CHOICE = ("month", "date", "with", "replaces")
-"""The parameters that say what is looked at, and not who looks."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -164,7 +162,7 @@ async def _times(
         other=None if kind.is_in_person else at(here, f"{kind.path}/zone").here(),
         elsewhere=None if first is None else elsewhere(reader, first, visit.timezone),
         kept={key: sent for key, sent in here.query.items() if key not in ("with", "month", "date")},
-        services=at(reader, f"/{visit.host.slug}", **dict.fromkeys(_OF_THE_CHOICE)).here(),
+        services=at(reader, f"/{visit.host.slug}", **dict.fromkeys(OF_THE_CHOICE)).here(),
         refused=None if refusal is None else problems.of_refusal(refusal, refused, kind.zone, reader),
         instead=[] if refusal is None else alternatives(refusal, kind.zone, reader),
     )

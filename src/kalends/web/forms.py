@@ -20,6 +20,8 @@ M = TypeVar("M", bound=BaseModel)
 MEDIA_TYPE = "application/x-www-form-urlencoded"
 MOST_FIELDS = 200
 """A form has at most a hundred questions, and some fields of its own."""
+OWN = ("name", "email", "phone", "notes")
+"""The names of the fields for details that are no questions of a type."""
 ANSWER = "q."
 """How the names of fields begin that answer a question; its id follows."""
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")

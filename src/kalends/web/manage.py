@@ -18,13 +18,11 @@ from kalends.web.appointments import OwnAppointment
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.kinds import Kind
 from kalends.web.pages import About
-from kalends.web.readers import Reader
+from kalends.web.readers import NEWS, Reader
 from kalends.web.sent import versions_in
 from kalends.web.visits import lead_to, page, reader_of
 from kalends.words.sentences import marked
 
-NEWS = ("booked", "moved", "confirmed", "saved", "cancelled")
-"""The parameters that say what was just done, so that the page begins with it."""
 _MAILED = frozenset({"booked", "moved", "confirmed"})
 _PLAINLY = "appointment"
 _TITLES: Mapping[str, str] = {

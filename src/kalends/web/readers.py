@@ -14,6 +14,7 @@ from starlette.types import Scope
 
 from kalends.api.context import context_of
 from kalends.core.hours import zone_names
+from kalends.web.forms import ANSWER, OWN
 from kalends.words import dates, languages, prices, zones
 from kalends.words.dates import Clock
 from kalends.words.sentences import translate
@@ -29,14 +30,21 @@ _VALID: Mapping[str, Callable[[str], bool]] = {
     "embed": lambda sent: sent == "1",
 }
 """The parameters that links carry along. One with another value is as if it had not been sent."""
+OF_THE_CHOICE = ("month", "date", "with", "replaces")
+"""The parameters that say what is looked at, and not who looks."""
+NEWS = ("booked", "moved", "confirmed", "saved", "cancelled")
+"""The parameters that say what was just done."""
+_KNOWN = frozenset({*_VALID, *OF_THE_CHOICE, *OWN, *NEWS, "to"})
+_LONGEST_QUERY = 2_000
+"""In characters. A page repeats its query in dozens of links."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
     """The person for whom a page is written. `tag` is a BCP 47 tag, of a language that is written here.
-    `path` and `query` are where they are; `carried` are those parameters that every link repeats. `prefix` is
-    the path below which the server is reached. `week_start` is the organization's, 0 for Sunday … 6 for
-    Saturday."""
+    `path` is where they are, and `query` has the parameters that pages know; `carried` are those that every
+    link repeats. `prefix` is the path below which the server is reached. `week_start` is the organization's,
+    0 for Sunday … 6 for Saturday."""
 
     tag: str
     carried: Mapping[str, str]
@@ -55,7 +63,7 @@ class Reader:
         accepted = ",".join(Headers(scope=scope).getlist("accept-language"))
         tag = languages.chosen(carried.get("lang"), accepted, language or languages.LANGUAGES[0])
         prefix = urlsplit(context_of(scope).settings.public_url).path
-        return cls(tag, carried, scope["path"], dict(sent), prefix, week_start)
+        return cls(tag, carried, scope["path"], _known(sent), prefix, week_start)
 
     @property
     def language(self) -> str:
@@ -164,3 +172,14 @@ class Reader:
     @property
     def _asked_clock(self) -> Clock | None:
         return _CLOCKS.get(self.carried.get("clock", ""))
+
+
+def _known(sent: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters that pages know; the longest are left out if they don't fit into an address."""
+    known = {name: value for name, value in sent.items() if name in _KNOWN or name.startswith(ANSWER)}
+    length, fitting = 0, set()
+    for name in sorted(known, key=lambda each: len(known[each])):
+        length += len(urlencode({name: known[name]})) + 1
+        if length <= _LONGEST_QUERY:
+            fitting.add(name)
+    return {name: value for name, value in known.items() if name in fitting}

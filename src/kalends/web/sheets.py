@@ -7,12 +7,10 @@ from typing import Any
 
 from kalends.core.errors import Malformed
 from kalends.web import problems
-from kalends.web.forms import ANSWER, Form
+from kalends.web.forms import ANSWER, OWN, Form
 from kalends.web.grids import Time
 from kalends.web.kinds import Kind
 
-OWN = ("name", "email", "phone", "notes")
-"""The names of the fields that are no questions of a type."""
 _STORED = {"name": "client_name", "email": "client_email", "phone": "client_phone", "notes": "client_notes"}
 _FIELDS = {stored: name for name, stored in _STORED.items()}
 _ASKED: Mapping[str, frozenset[str]] = {

@@ -27,10 +27,12 @@ def arabic() -> Iterator[None]:
         patch.setattr(
             sentences, "catalogue", lambda language: _made() if language == LANGUAGE else known(language)
         )
+        languages.locale_of.cache_clear()
         try:
             yield
         finally:
             pages.environment.cache_clear()
+            languages.locale_of.cache_clear()
 
 
 def said(sentence: str) -> str:

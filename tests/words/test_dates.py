@@ -185,3 +185,19 @@ def test_every_language_says_how_long_and_when(language: str) -> None:
     assert "60" in dates.length(60, locale)
     assert "5" in dates.wait(300, locale)
     assert dates.short_day(DAY, locale)
+
+
+def test_a_time_of_the_day_is_put_in_words_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day may have 1,440 starts, and a page shows them all."""
+    made = []
+
+    def put_in_words(*_: object, **__: object) -> str:
+        made.append(1)
+        return "4:13"
+
+    monkeypatch.setattr(dates, "format_skeleton", put_in_words)
+    for day in range(1, 9):
+        when = datetime(2024, 1, day, 4, 13, tzinfo=UTC)
+        assert dates.clock_time(when, locale_of("es-UY"), 24) == "4:13"
+    assert len(made) == 1
+    dates._clock_face.cache_clear()

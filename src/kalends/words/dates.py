@@ -1,7 +1,7 @@
 """Days, clock times and zones as people read them. Local times carry their zone."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -76,12 +76,17 @@ def weekdays(first: int, locale: Locale) -> list[tuple[str, str]]:
 def clock_time(when: datetime, locale: Locale, clock: Clock | None = None) -> str:
     """Return a local time as a clock of 12 or of 24 hours shows it, by default as the country does. In an
     hour that the clocks repeat, it says which: `2:30 CEST`."""
-    if clock is None:
-        shown = format_time(when, "short", tzinfo=when.tzinfo, locale=locale)
-    else:
-        skeleton = "hm" if clock == 12 else "Hm"
-        shown = format_skeleton(skeleton, when, tzinfo=when.tzinfo, locale=locale)
+    shown = _clock_face(when.hour, when.minute, locale, clock)
     return f"{shown} {abbreviation(when, locale)}" if is_repeated(when) else shown
+
+
+@lru_cache(maxsize=10_000)
+def _clock_face(hour: int, minute: int, locale: Locale, clock: Clock | None) -> str:
+    """Return what a clock shows. A day may have a start every minute, and Babel takes its time for each."""
+    when = datetime(2000, 1, 1, hour, minute, tzinfo=UTC)
+    if clock is None:
+        return format_time(when, "short", locale=locale)
+    return format_skeleton("hm" if clock == 12 else "Hm", when, locale=locale)
 
 
 def has_12_hours(locale: Locale) -> bool:

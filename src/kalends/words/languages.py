@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from babel import Locale
 from babel.core import get_global
@@ -51,6 +52,7 @@ def region_of(tag: str) -> str | None:
     return known
 
 
+@lru_cache(maxsize=100)
 def locale_of(tag: str) -> Locale:
     """Return how dates, clock times and zones are written for a BCP 47 tag: as in its country, if that
     country's way to write the language is known, and always in the language of the text. (Babel keeps all

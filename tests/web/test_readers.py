@@ -134,3 +134,8 @@ def test_what_does_not_fit_into_an_address_is_left_out() -> None:
     assert len(reader(many).here()) < 2_100
     who = reader(f"name=Jane&notes={'x' * 3_000}&q.topic=Tax&zone={'x' * 3_000}&replaces=hold_1")
     assert who.here() == "/sun?name=Jane&q.topic=Tax&replaces=hold_1"
+
+
+def test_the_page_of_zones_keeps_the_city_in_its_links_to_other_languages() -> None:
+    who = reader("city=Nowhere", path="/sun/tax/zone")
+    assert who.here(lang="de") == "/sun/tax/zone?city=Nowhere&lang=de"

@@ -34,7 +34,7 @@ OF_THE_CHOICE = ("month", "date", "with", "replaces")
 """The parameters that say what is looked at, and not who looks."""
 NEWS = ("booked", "moved", "confirmed", "saved", "cancelled")
 """The parameters that say what was just done."""
-_KNOWN = frozenset({*_VALID, *OF_THE_CHOICE, *OWN, *NEWS, "to"})
+_KNOWN = frozenset({*_VALID, *OF_THE_CHOICE, *OWN, *NEWS, "to", "city"})
 _LONGEST_QUERY = 2_000
 """In characters. A page repeats its query in dozens of links."""
 

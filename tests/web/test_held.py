@@ -180,6 +180,8 @@ async def test_who_gives_a_time_back_is_led_to_the_others(client: Client) -> Non
     page = await client.browser.get(address)
     assert page.status_code == 404
     assert "This time is no longer kept" in words_of(page)
+    assert "If you have booked it, all is well." in words_of(page)
+    assert "mail" not in words_of(page)  # this server sends none
     assert client.home in links_of(page)
     assert page.headers["x-robots-tag"] == "noindex"
 

@@ -250,7 +250,10 @@ def _gone(visit: Visit | ClientChange, reader: Reader, refusal: NotFound) -> Res
     status = problems.noted(visit.request, refusal)
     about = About(reader.say("This time is no longer kept"))
     back = at(reader, f"/{visit.host.slug}", date=None, **{"with": None}).here()
-    return page_of(visit, "booking/gone.html", about, reader, status=status, back=back)
+    sends_mails = visit.settings.mail
+    return page_of(
+        visit, "booking/gone.html", about, reader, status=status, back=back, sends_mails=sends_mails
+    )
 
 
 def _after(refusal: Refusal) -> int | None:

@@ -151,6 +151,14 @@ async def test_nothing_is_promised_that_will_not_be(client: Client) -> None:
 
 
 @on_sqlite
+async def test_a_time_in_another_year_has_its_year(client: Client) -> None:
+    await client.desk.set_type(maxDaysAhead=800)
+    owner = await owner_of(client, "2025-01-23T14:00:00Z")
+    words = words_of(await owner.open())
+    assert re.search(r"You can do this online until Wed,? 22 Jan 2025, 14:00", words), words
+
+
+@on_sqlite
 async def test_what_is_in_mails_is_said_to_those_who_get_them(mailing: Client) -> None:
     owner = await owner_of(mailing)
     assert "it is in the mails about the cancellation" in words_of(await owner.open("/cancel"))

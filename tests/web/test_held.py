@@ -39,6 +39,7 @@ async def test_a_client_books(client: Client) -> None:
     words = words_of(page)
     assert "Thursday, 25 January 2024, 09:00" in words
     assert "Kept for you until 12:10" in words
+    assert 'data-left="{time} left"' in page.text
     assert "Time zone: Coordinated Universal Time (UTC)" in words
     assert page.headers["x-robots-tag"] == "noindex"
     booked = await client.fill(address, **JANE, notes="By bike\r\nor bus")

@@ -151,6 +151,14 @@ async def test_nothing_is_promised_that_will_not_be(client: Client) -> None:
 
 
 @on_sqlite
+async def test_labels_have_the_colon_of_their_language(client: Client) -> None:
+    await client.desk.set_organization(phone="+49 30 123", contact_email="hello@sun.example")
+    page = html.unescape((await (await owner_of(client)).open(lang="fr")).text)
+    assert "<p>Téléphone\u00a0: <a" in page
+    assert "<p>E-mail\u00a0: <a" in page
+
+
+@on_sqlite
 async def test_a_time_in_another_year_has_its_year(client: Client) -> None:
     await client.desk.set_type(maxDaysAhead=800)
     owner = await owner_of(client, "2025-01-23T14:00:00Z")

@@ -94,7 +94,8 @@ const features = {
         speak("over");
         return;
       }
-      left.textContent = ` · ${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+      const clock = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+      left.textContent = ` (${element.dataset.left.replace("{time}", clock)})`;
       if (seconds <= 30) speak("last");
       else if (seconds <= 120) speak("soon");
       setTimeout(tick, 1000);

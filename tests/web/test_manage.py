@@ -143,11 +143,11 @@ async def test_nothing_is_promised_that_will_not_be(client: Client) -> None:
     assert "mail" not in words_of(await owner.open("/cancel"))
     assert "We read it." in words_of(await owner.open("/cancel"))
     # Nor is it to somebody who gave an address that no mail is sent to.
-    other = await owner_of(client, at("10:00"))
-    assert KEEP in words_of(await other.open(booked="1"))
-    assert "mails" not in words_of(await other.open("/cancel"))
-    await other.send("/cancel")
-    assert KEEP not in words_of(await other.open(booked="1"))
+    second = await owner_of(client, at("10:00"))
+    assert KEEP in words_of(await second.open(booked="1"))
+    assert "mails" not in words_of(await second.open("/cancel"))
+    await second.send("/cancel")
+    assert KEEP not in words_of(await second.open(booked="1"))
 
 
 @on_sqlite

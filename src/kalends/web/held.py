@@ -94,7 +94,10 @@ async def release(hold: Name, change: ClientWriting) -> Response:
     reader = reader_of(change)
     with suppress(NotFound):  # it is given back already
         await change.make(Deleted.of, holds.release, change.party, hold, change.now)
-    back = f"/{change.host.slug}/{form.text('type')}" if id_in(form.text("type")) else f"/{change.host.slug}"
+    back = f"/{change.host.slug}"
+    with suppress(NotFound):
+        type_ = await change.db.read(public_types.bookable, change.host, id_in(form.text("type")) or "")
+        back = Kind(type_, change.host, reader).path
     return lead_to(change, at(reader, back).here())
 
 
@@ -212,7 +215,7 @@ def _form(visit: Visit | ClientChange, sheet: Sheet, status: int, *, after: int 
         until=reader.time(dates.local(sheet.until, kind.zone)),
         again=None if after is None else reader.say(problems.AGAIN).format(when=reader.wait(after)),
         action=here.here(),
-        release=at(here, f"{here.path}/release", date=None).here(),
+        release=at(here, f"{here.path}/release", date=when.date().isoformat()).here(),
         back=at(here, kind.path, replaces=sheet.hold_id, date=when.date().isoformat()).here(),
         trap=TRAP,
     )

@@ -70,9 +70,17 @@ async def test_by_keyboard_alone(app: FastAPI, clock: StoppedClock, visit: Visit
     await visitor.press("Home", "ArrowDown", "ArrowUp", "ArrowLeft")
     assert (await visitor.focused()).startswith("Sunday, 21 January")
     await visitor.press("PageDown")
-    await page.wait_for_function("() => document.activeElement.id === 'd2024-02-01'")
+    await page.wait_for_function("() => document.activeElement.id === 'd2024-02-21'")
     assert "month=2024-02" in page.url
     assert await page.inner_text("[aria-live]") == "February 2024"
+    await visitor.press("PageUp")
+    await page.wait_for_function("() => document.activeElement.id === 'd2024-01-21'")
+    await visitor.press("PageDown")
+    await page.wait_for_function("() => document.activeElement.id === 'd2024-02-21'")
+    await visitor.press("ArrowUp", "ArrowUp", "ArrowUp")
+    await page.wait_for_function("() => document.activeElement.id === 'd2024-01-31'")
+    await visitor.press("ArrowDown")  # the same weekday, a week later
+    await page.wait_for_function("() => document.activeElement.id === 'd2024-02-07'")
     await visitor.press("ArrowUp")
     await page.wait_for_function("() => document.activeElement.id === 'd2024-01-31'")
     await visitor.press("ArrowUp", "Enter")

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -51,6 +52,7 @@ async def test_a_client_books(client: Client) -> None:
     words = words_of(page)
     assert "Thursday, 25 January 2024, 09:00" in words
     assert "Kept for you until 12:10" in words
+    assert 'data-left="{time} left"' in page.text
     assert "Time zone: Coordinated Universal Time (UTC)" in words
     assert page.headers["x-robots-tag"] == "noindex"
     booked = await client.fill(address, **JANE, notes="By bike\r\nor bus")
@@ -236,19 +238,26 @@ async def test_a_time_that_was_taken_meanwhile_has_alternatives_and_nothing_type
 
 @on_sqlite
 async def test_who_gives_a_time_back_is_led_to_the_others(client: Client) -> None:
-    address = await client.held()
-    sent = typed_in(await client.browser.get(address))
+    address = await client.held(NINE, "?zone=Asia/Kathmandu")
+    page = await client.browser.get(address)
+    sent = typed_in(page)
+    [release] = re.findall(r'formaction="([^"]*/release[^"]*)"', page.text)
     for _ in range(2):
-        answer = await client.send(f"{address}/release", sent)
-        assert (answer.status_code, answer.headers["location"]) == (
-            303,
-            f"{client.home}/{client.desk.org.type_id}",
-        )
+        answer = await client.send(html.unescape(release), sent)
+        assert answer.status_code == 303
+        led = urlsplit(answer.headers["location"])
+        assert led.path == f"{client.home}/tax-consultation"
+        assert dict(parse_qsl(led.query)) == {"zone": "Asia/Kathmandu", "date": "2024-01-25"}
+    for wrong in ("", "x", "\x00"):
+        answer = await client.send(html.unescape(release), sent | {"type": wrong})
+        assert urlsplit(answer.headers["location"]).path == client.home
     assert NINE in starts_of(await client.open(date="2024-01-25"))
     page = await client.browser.get(address)
     assert page.status_code == 404
     assert "This time is no longer kept" in words_of(page)
-    assert client.home in links_of(page)
+    assert "If you have booked it, all is well." in words_of(page)
+    assert "mail" not in words_of(page)  # this server sends none
+    assert f"{client.home}?zone=Asia%2FKathmandu" in links_of(page)
     assert page.headers["x-robots-tag"] == "noindex"
 
 

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.anyio
 
 PLACE = {"kind": "address", "value": "Main Street 4\n10115 Berlin"}
 CALL = {"kind": "link", "value": "https://meet.example/sun?x=1&y=2"}
+KEEP = "Please keep the address of this page"
 QUESTIONS = [
     {"id": "who", "type": "text", "label": "Who sent you?"},
     {"id": "first", "type": "checkbox", "label": "First visit"},
@@ -136,6 +137,45 @@ async def test_nothing_is_promised_that_will_not_be(client: Client) -> None:
     for each in ("mail", "Where", "Price", "Please note", "With", "Contact", "Continue", "Reason"):
         assert each not in words, each
     assert "Phone +49 123" in words
+    assert KEEP in words
+    for other in (await owner.open(), await owner.open(moved="1")):
+        assert KEEP not in words_of(other)
+    assert "mail" not in words_of(await owner.open("/cancel"))
+    assert "We read it." in words_of(await owner.open("/cancel"))
+    # Nor is it to somebody who gave an address that no mail is sent to.
+    second = await owner_of(client, at("10:00"))
+    assert KEEP in words_of(await second.open(booked="1"))
+    assert "mails" not in words_of(await second.open("/cancel"))
+    await second.send("/cancel")
+    assert KEEP not in words_of(await second.open(booked="1"))
+
+
+@on_sqlite
+async def test_labels_have_the_colon_of_their_language(client: Client) -> None:
+    await client.desk.set_organization(phone="+49 30 123", contact_email="hello@sun.example")
+    page = html.unescape((await (await owner_of(client)).open(lang="fr")).text)
+    assert "<p>Téléphone\u00a0: <a" in page
+    assert "<p>E-mail\u00a0: <a" in page
+
+
+@on_sqlite
+async def test_a_time_in_another_year_has_its_year(client: Client) -> None:
+    await client.desk.set_type(maxDaysAhead=800)
+    owner = await owner_of(client, "2025-01-23T14:00:00Z")
+    words = words_of(await owner.open())
+    assert re.search(r"You can do this online until Wed,? 22 Jan 2025, 14:00", words), words
+
+
+@on_sqlite
+async def test_what_is_in_mails_is_said_to_those_who_get_them(mailing: Client) -> None:
+    owner = await owner_of(mailing)
+    assert "it is in the mails about the cancellation" in words_of(await owner.open("/cancel"))
+    assert KEEP not in words_of(await owner.open(booked="1"))
+    other = await owner_of(mailing, at("10:00"), client_email=None, client_phone="+49 123")
+    assert "mail" not in words_of(await other.open("/cancel"))
+    assert KEEP in words_of(await other.open(booked="1"))
+    gone = await mailing.browser.get(f"{mailing.home}/hold/hold_x")
+    assert "If you gave an e-mail address, you find what comes next in your mail." in words_of(gone)
 
 
 @on_sqlite

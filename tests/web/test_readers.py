@@ -110,6 +110,8 @@ def test_words_for_pages() -> None:
     assert who.long_day(date(2026, 12, 3)) == "Donnerstag, 3. Dezember 2026"
     assert who.month(date(2026, 1, 1)) == "Jänner 2026"
     assert who.short_day(date(2026, 12, 3)).startswith("Do")
+    assert "2026" not in who.short_day(date(2026, 12, 3), date(2026, 1, 1))
+    assert who.short_day(date(2026, 12, 3), date(2025, 12, 31)).endswith("2026")
     assert who.zone_name("Europe/Vienna", datetime(2026, 12, 3, tzinfo=UTC)) == (
         "Mitteleuropäische Zeit (Europe/Vienna)"
     )

@@ -135,8 +135,8 @@ class OwnAppointment:
 
     def moment(self, instant: datetime) -> str:
         """Return a day and time for its reader: `Thu 3 Dec, 9:00`."""
-        when = dates.local(instant, self.zone)
-        return f"{self._reader.short_day(when.date())}, {self._reader.time(when)}"
+        when, today = dates.local(instant, self.zone), dates.local(self.now, self.zone)
+        return f"{self._reader.short_day(when.date(), today.date())}, {self._reader.time(when)}"
 
     @property
     def confirm_by(self) -> str | None:

@@ -41,7 +41,8 @@ async def services(visit: Visiting) -> Response:
     if len(kinds) == 1:
         return lead_to(visit, at(reader, kinds[0].path).here())
     links = [
-        (kind, at(reader, kind.path).here(), _first_free(kind, free.get(kind.type_.id))) for kind in kinds
+        (kind, at(reader, kind.path).here(), _first_free(kind, free.get(kind.type_.id), visit.now))
+        for kind in kinds
     ]
     about = About(
         visit.host.name,
@@ -200,10 +201,10 @@ def _offered(tx: Tx, visit: Visit) -> tuple[list[ClientType], dict[str, datetime
     return offered, months.first_free(tx, visit.host, ids, visit.now)
 
 
-def _first_free(kind: Kind, start: datetime | None) -> str | None:
+def _first_free(kind: Kind, start: datetime | None, now: datetime) -> str | None:
     if start is None:
         return None
-    return kind.reader.short_day(dates.local(start, kind.zone).date())
+    return kind.reader.short_day(dates.local(start, kind.zone).date(), dates.local(now, kind.zone).date())
 
 
 def _summary(text: str) -> str:

@@ -114,7 +114,8 @@ class Grid:
         if self.month.next_available is None or self.has_free:
             return None
         when = dates.local(self.month.next_available, self.zone)
-        words = f"{self.reader.short_day(when.date())}, {self.reader.time(when)}"
+        today = day_of(self.now, self.zone)
+        words = f"{self.reader.short_day(when.date(), today)}, {self.reader.time(when)}"
         return self._day(when.date()), words
 
     @property

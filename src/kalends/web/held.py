@@ -97,7 +97,10 @@ async def release(hold: Name, change: ClientWriting) -> Response:
     reader = reader_of(change)
     with suppress(NotFound):  # it is given back already
         await change.make(Deleted.of, holds.release, change.party, hold, change.now)
-    back = f"/{change.host.slug}/{form.text('type')}" if id_in(form.text("type")) else f"/{change.host.slug}"
+    back = f"/{change.host.slug}"
+    with suppress(NotFound):
+        type_ = await change.db.read(public_types.bookable, change.host, id_in(form.text("type")) or "")
+        back = Kind(type_, change.host, reader).path
     return lead_to(change, at(reader, back).here())
 
 
@@ -224,7 +227,7 @@ def _form(visit: Visit | ClientChange, sheet: Sheet, status: int, *, after: int 
         until=reader.time(dates.local(sheet.until, kind.zone)),
         again=None if after is None else problems.again(after, reader),
         action=here.here(),
-        release=at(here, f"{here.path}/release", date=None).here(),
+        release=at(here, f"{here.path}/release", date=when.date().isoformat()).here(),
         back=at(here, kind.path, replaces=sheet.hold_id, date=when.date().isoformat()).here(),
         trap=TRAP,
     )
@@ -264,7 +267,10 @@ def _gone(visit: Visit | ClientChange, reader: Reader, refusal: NotFound) -> Res
     status = problems.noted(visit.request, refusal)
     about = About(reader.say("This time is no longer kept"))
     back = at(reader, f"/{visit.host.slug}", date=None, **{"with": None}).here()
-    return page_of(visit, "booking/gone.html", about, reader, status=status, back=back)
+    sends_mails = visit.settings.mail
+    return page_of(
+        visit, "booking/gone.html", about, reader, status=status, back=back, sends_mails=sends_mails
+    )
 
 
 def _after(refusal: Refusal) -> int | None:

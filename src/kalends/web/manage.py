@@ -161,6 +161,7 @@ def _appointment(call: LinkVisit | LinkChange, own: OwnAppointment, *, status: i
         told=told,
         next_page=own.next_page if news == "booked" and own.is_open else None,
         mailed=own.about.client_email if news in _MAILED and call.settings.mail else None,
+        is_only_here=news == "booked" and not (call.settings.mail and own.about.client_email),
         zones=None if own.kind.is_in_person else path_of(call, reader, "/zone"),
         file=path_of(call, reader, "/appointment.ics"),
         google=calendar_links.google(own),
@@ -192,7 +193,9 @@ def _cancelling(
         return own_page(call, "manage/closed.html", _CANCELLING, own, status=status)
     reader = own.kind.reader
     wrong = refusal.details.get("fields", ()) if isinstance(refusal, Malformed) else ()
-    stale = refusal if isinstance(refusal, PreconditionFailed) else None
+    refused = None
+    if isinstance(refusal, PreconditionFailed):
+        refused = problems.of_refusal(refusal, None, own.zone, reader)
     return own_page(
         call,
         "manage/cancel.html",
@@ -202,5 +205,6 @@ def _cancelling(
         action=path_of(call, reader, "/cancel"),
         reason="" if form is None else form.text("reason"),
         problem=problems.of_field(wrong[0], reader) if wrong else None,
-        refused=None if stale is None else problems.of_refusal(stale, None, own.zone, reader),
+        refused=refused,
+        is_mailed=call.settings.mail and own.about.client_email is not None,
     )

@@ -124,9 +124,10 @@ class Reader:
         """Return `Thursday, 3 December 2026`."""
         return dates.long_day(day, self.locale)
 
-    def short_day(self, day: date) -> str:
-        """Return `Thu 3 Dec`."""
-        return dates.short_day(day, self.locale)
+    def short_day(self, day: date, today: date | None = None) -> str:
+        """Return `Thu 3 Dec`; with its year, if that is not the year of `today`."""
+        with_year = today is not None and day.year != today.year
+        return dates.short_day(day, self.locale, with_year=with_year)
 
     def month(self, day: date) -> str:
         """Return `December 2026`."""

@@ -55,9 +55,9 @@ def long_day(day: date, locale: Locale) -> str:
     return format_date(day, "full", locale=locale)
 
 
-def short_day(day: date, locale: Locale) -> str:
-    """Return `Thu 3 Dec`."""
-    return format_skeleton("MMMEd", _midday(day), locale=locale)
+def short_day(day: date, locale: Locale, *, with_year: bool = False) -> str:
+    """Return `Thu 3 Dec`, or `Thu, 3 Dec 2026`."""
+    return format_skeleton("yMMMEd" if with_year else "MMMEd", _midday(day), locale=locale)
 
 
 def month(day: date, locale: Locale) -> str:

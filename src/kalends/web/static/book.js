@@ -96,7 +96,8 @@ const features = {
         speak("over");
         return;
       }
-      left.textContent = ` · ${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+      const clock = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+      left.textContent = ` (${element.dataset.left.replace("{time}", clock)})`;
       if (seconds <= 30) speak("last");
       else if (seconds <= 120) speak("soon");
       setTimeout(tick, 1000);
@@ -126,9 +127,9 @@ const features = {
       for (const each of links) each.tabIndex = each === link ? 0 : -1;
       link.focus();
     };
-    const beside = (name) => {
+    const beside = (name, pick) => {
       const link = document.getElementById(name);
-      if (link) turn(table.closest(".booking"), link.href, name === "earlier" ? "last" : "first");
+      if (link) turn(table.closest(".booking"), link.href, pick);
     };
     const next = {
       [forward]: (at) => links[at + 1],
@@ -138,6 +139,15 @@ const features = {
       Home: (at, row) => links.find((each) => place(each)[0] === row),
       End: (at, row) => links.findLast((each) => place(each)[0] === row),
     };
+    // Where the focus goes among the days of the month beside this one.
+    const picks = {
+      [forward]: (days) => days[0],
+      [back]: (days) => days.at(-1),
+      ArrowDown: (days, column) => days.find((each) => place(each)[1] === column) ?? days[0],
+      ArrowUp: (days, column) => days.findLast((each) => place(each)[1] === column) ?? days.at(-1),
+      PageDown: (days, _, number) => days.findLast((each) => Number(each.textContent) <= number) ?? days[0],
+    };
+    picks.PageUp = picks.PageDown;
     const over = { [forward]: "later", ArrowDown: "later", PageDown: "later", [back]: "earlier", ArrowUp: "earlier", PageUp: "earlier" };
     table.addEventListener("keydown", (event) => {
       const at = links.indexOf(event.target);
@@ -145,8 +155,10 @@ const features = {
       const link = next[event.key]?.(at, ...place(event.target));
       if (!link && !over[event.key]) return;
       event.preventDefault();
-      if (link) reach(link);
-      else beside(over[event.key]);
+      if (link) return reach(link);
+      const [, column] = place(event.target);
+      const number = Number(event.target.textContent);
+      beside(over[event.key], (days) => picks[event.key](days, column, number));
     });
   },
 };
@@ -160,7 +172,7 @@ const announce = (text) => { voice.textContent = text; };
 const parsed = (text) => new DOMParser().parseFromString(text, "text/html");
 
 // Load an address of the same page, and show its month and times. The focus goes to the element with the id, or
-// to the first or the last day.
+// to the day that `focus` picks.
 let turning;
 async function turn(element, href, focus, keep = true) {
   turning?.abort();
@@ -180,11 +192,12 @@ async function turn(element, href, focus, keep = true) {
     const shown = document.querySelector(".booking");
     start(shown);
     const days = [...shown.querySelectorAll(".grid a")];
-    const target = focus === "first" ? days[0] : focus === "last" ? days.at(-1) : document.getElementById(focus);
+    const picks = typeof focus === "function";
+    const target = picks ? focus(days) : document.getElementById(focus);
     const stop = target ?? shown.querySelector("#earlier, #later, .grid a");
     if (days.includes(stop)) for (const day of days) day.tabIndex = day === stop ? 0 : -1;
     stop?.focus({ preventScroll: true });
-    const chosen = focus.startsWith("d") && shown.querySelector("#day");
+    const chosen = !picks && focus.startsWith("d") && shown.querySelector("#day");
     announce((chosen || shown.querySelector("#month") || shown.querySelector("h1")).textContent);
     if (chosen) shown.querySelector(".times").scrollIntoView({ block: "nearest" });
   } catch (error) {

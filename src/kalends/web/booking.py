@@ -188,7 +188,7 @@ def _looked_at(tx: Tx, visit: Visit, name: str, reader: Reader) -> tuple[Kind, M
     person = kind.person(reader.query.get("with"))
     wish = Wish(kind.type_.id, None if person is None else person.id, id_in(reader.query.get("replaces")))
     month = months.for_clients(tx, host, wish, kind.zone, visit.now, first=first, day=day)
-    is_public = host.indexing and kind.type_ in public_types.listed(tx, host)
+    is_public = host.indexing and public_types.is_listed(tx, host, kind.type_.id)
     return kind, month, is_public
 
 

@@ -20,6 +20,8 @@ from kalends.services.booking import days, offers, slots
 from kalends.services.booking.searches import Search
 from kalends.services.setup.organizations import logo_path
 
+_LISTED = (appointment_types.c.is_active, appointment_types.c.visibility == "public")
+
 
 def page(tx: Tx, host: Host) -> BookingPage:
     """Return the organization and its types that are `listed`, as people may see them who have not booked."""
@@ -29,8 +31,13 @@ def page(tx: Tx, host: Host) -> BookingPage:
 
 def listed(tx: Tx, host: Host) -> list[ClientType]:
     """Return the active types that everybody may book, in the organization's order."""
-    public = appointment_types.c.visibility == "public"
-    return _types(tx, host.org_id, appointment_types.c.is_active, public)
+    return _types(tx, host.org_id, *_LISTED)
+
+
+def is_listed(tx: Tx, host: Host, type_id: str) -> bool:
+    """Return whether a type is among those that are `listed`."""
+    mine = (appointment_types.c.org_id == host.org_id, appointment_types.c.id == type_id)
+    return tx.execute(select(appointment_types.c.id).where(*mine, *_LISTED)).first() is not None
 
 
 def bookable(tx: Tx, host: Host, name: str) -> ClientType:

@@ -5,12 +5,15 @@ BIN := .venv/bin
 
 INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test torture snapshots lint package lock upgrade audit bench bench-list bench-slots bench-leaving bench-pages bench-pressure clean
+.PHONY: run test test-all torture snapshots lint package lock upgrade audit bench bench-list bench-slots bench-leaving bench-pages bench-pressure clean
 
 run: .venv/run   ## install and serve the demo on http://127.0.0.1:8000
 	$(BIN)/kalends serve --demo --port $(PORT)
 
-test: .venv/dev   ## install and run every test, on SQLite and on a real PostgreSQL
+test: .venv/dev   ## install and run every test, with SQLite and with a real PostgreSQL
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture and not again"
+
+test-all: .venv/dev   ## the same, and what can hardly differ between the databases on both of them
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture"
 
 torture: .venv/dev   ## the long versions: races, kill -9, database outages

@@ -43,6 +43,26 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(4, (os.cpu_count() or 1) + 1)
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `again` what is asked of a second database though that can hardly matter: above the services,
+    what PostgreSQL is asked after SQLite, unless the file says that it asks the databases themselves (`both`);
+    of races between processes, what SQLite is asked, which has one writer in any case."""
+    for item in items:
+        chosen = getattr(item, "callspec", None)
+        if chosen is None or item.get_closest_marker("both"):
+            continue
+        room = item.path.relative_to(item.config.rootpath / "tests").parts[0]
+        if _SECOND.get(room) in chosen.params.values():
+            item.add_marker(pytest.mark.again)
+
+
+_SECOND = {
+    **dict.fromkeys(("api", "contract", "house", "web", "worker"), "postgresql"),
+    "torture": "sqlite",
+}
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"

@@ -18,7 +18,7 @@ from tests.support.clock import StoppedClock
 from tests.support.desk import book_jane
 from tests.support.organizations import Org, make_org
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 PATH = "/v1/calendar/appointments"
 TYPES = "/v1/calendar/appointment-types"

@@ -13,7 +13,7 @@ from tests.support.clock import StoppedClock
 from tests.support.desk import book_jane
 from tests.support.organizations import Org, make_org, stored
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 PATH = "/v1/calendar/appointments"
 

@@ -13,7 +13,7 @@ from tests.support.clock import StoppedClock
 from tests.support.desk import BASE, Desk, at, codes, week
 from tests.support.organizations import Org, counts, stored
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.desk import APPOINTMENTS, LINKS, TYPES, Desk, open_desk
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 
 def hour(number: int) -> str:

@@ -22,7 +22,7 @@ from tests.support.databases import everyday_on_sqlite, on_sqlite
 from tests.support.desk import THURSDAY, Desk, at, week, window
 from tests.support.organizations import Org
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 FRIDAY, SATURDAY = "2024-01-26", "2024-01-27"
 ODD_ZONES = [

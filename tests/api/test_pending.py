@@ -17,7 +17,7 @@ from tests.support.clock import StoppedClock
 from tests.support.desk import BASE, Desk, at, codes, week
 from tests.support.organizations import JANE, Org, make_org
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 TEN = at("10:00")
 DEADLINE = "2024-01-20T14:00:00Z"

@@ -15,7 +15,7 @@ from tests.support.clock import StoppedClock
 from tests.support.desk import BASE, Desk, at, open_desk
 from tests.support.organizations import make_org
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 NINE, HALF_PAST, TEN, NOON = at("09:00"), at("09:30"), at("10:00"), at("12:00")
 

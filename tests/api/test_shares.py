@@ -17,7 +17,7 @@ from tests.support.clients import client_of
 from tests.support.desk import Desk, week
 from tests.support.organizations import Org
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 
 async def test_turns_come_in_order_and_places_are_given_back() -> None:

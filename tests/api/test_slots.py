@@ -12,7 +12,7 @@ from tests.support.clock import StoppedClock
 from tests.support.desk import BASE, THURSDAY, Desk, at, codes, week, window
 from tests.support.organizations import Org, make_org
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 MORNING = week("09:00-12:00")
 NINE, TEN, ELEVEN = (at(f"{hour}:00") for hour in ("09", "10", "11"))

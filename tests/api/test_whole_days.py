@@ -11,7 +11,7 @@ from tests.support.clock import StoppedClock
 from tests.support.desk import Desk, codes, week, window
 from tests.support.organizations import Org, make_org
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 DAY = 1_440
 SHORT, LONG = (

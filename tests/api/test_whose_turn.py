@@ -15,7 +15,7 @@ from tests.support.clock import StoppedClock
 from tests.support.desk import Desk, at, week
 from tests.support.organizations import JANE, Org
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 WEEKS = [f"{date(2024, 2, 5) + timedelta(weeks=n)}" for n in range(10)]
 """Ten Mondays."""

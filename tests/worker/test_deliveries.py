@@ -20,7 +20,7 @@ from tests.support.receiver import Answer, Got
 from tests.worker.signatures import documented
 from tests.worker.webhook_desk import MINUTE, SECOND, WebhookDesk
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 
 async def test_a_worker_beside_another_schema_delivers_nothing(desk: WebhookDesk) -> None:

@@ -19,7 +19,7 @@ from kalends.services.outbox.parties import operator
 from tests.support.receiver import Answer, Got
 from tests.worker.webhook_desk import WebhookDesk
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 
 class Forgetful:

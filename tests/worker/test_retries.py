@@ -12,7 +12,7 @@ from kalends.worker import Worker
 from tests.support.receiver import Answer, Got
 from tests.worker.webhook_desk import DAY, HOUR, MINUTE, SECOND, WebhookDesk
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 
 @pytest.mark.parametrize("share", [0, 1])

@@ -97,7 +97,7 @@ async def _fill_postgres(url: str, rows: int) -> None:
         f"{at} + n * {PRIME} % {rows} * interval '1 minute'",
         "lpad(n::text, 8, '0')",
     )
-    name = "appointments_no_double_booking"
+    name = "occupations_no_double_booking"
     connection = await asyncpg.connect(url)
     try:
         # Built at once, the constraint's index costs less than row by row. It refuses overlaps all the same.

@@ -309,7 +309,7 @@ def crowd_sqlite(path: Path, more: list[Crowd]) -> None:
 
 async def crowd_postgres(url: str, more: list[Crowd]) -> None:
     at, minute = f"'{_berlin(0).isoformat()}'::timestamptz", "interval '1 minute'"
-    name = "appointments_no_double_booking"
+    name = "occupations_no_double_booking"
     connection = await asyncpg.connect(url)
     try:
         # Built at once, the constraint's index costs less than row by row. It refuses overlaps all the same.

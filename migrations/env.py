@@ -24,7 +24,7 @@ def run(connection: Connection) -> None:
 
 def compared(thing: object, name: str | None, kind: str, reflected: bool, compare_to: object) -> bool:
     """The exclusion constraint is laid down by the migrations alone; PostgreSQL lists the index behind it."""
-    return not (kind == "index" and name == "appointments_no_double_booking")
+    return not (kind == "index" and name == "occupations_no_double_booking")
 
 
 async def from_settings() -> None:

@@ -46,8 +46,8 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as `again` what is asked of a second database though that can hardly matter: above the services,
-    what PostgreSQL is asked after SQLite, unless the file says that it asks the databases themselves (`both`);
-    of races between processes, what SQLite is asked, which has one writer in any case."""
+    what PostgreSQL is asked after SQLite, unless the file says that it asks the databases themselves
+    (`both`); of races between processes, what SQLite is asked, which has one writer in any case."""
     for item in items:
         chosen = getattr(item, "callspec", None)
         if chosen is None or item.get_closest_marker("both"):

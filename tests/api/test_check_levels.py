@@ -221,7 +221,7 @@ async def test_what_is_in_the_way_may_be_gone_a_moment_later(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await desk.booked(at("10:00"))
-    monkeypatch.setattr(placing, "in_the_way", lambda *_: [])
+    monkeypatch.setattr(placing, "in_the_way", lambda *_, **__: [])
     answer = refused(await desk.book(at("10:00"), check="all"), 409, "slot_taken")
     assert codes(answer["details"]) == ["conflict"]
 

@@ -8,10 +8,12 @@ import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from kalends.core.lifecycle import MAX_BUSY
+from kalends.core.lifecycle import MAX_BUSY, Taking
+from kalends.db.busy_times import keep_busy
 from kalends.db.claims import claim, in_the_way
 from kalends.db.database import Database, Tx
-from kalends.db.tables import appointments
+from kalends.db.locks import lock_calendars
+from kalends.db.tables import appointments, calendars, occupations
 from kalends.ids import new_id
 from tests.support.organizations import Org, counts
 
@@ -58,13 +60,46 @@ def event(appointment: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def occupation(values: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """The row of the time that an appointment takes."""
+    copied = ("org_id", "calendar_id", "busy_start", "busy_end", "overlap_allowed")
+    return {
+        "holder_id": values["id"],
+        "kind": "appointment",
+        "from_change": 0,
+        "to_change": 0,
+        "active": values["status"] != "cancelled",
+        "expires_at": None,
+        **{name: values[name] for name in copied},
+    } | fields
+
+
 def put(tx: Tx, values: dict[str, Any]) -> None:
     tx.execute(insert(appointments), values)
+    tx.execute(insert(occupations), occupation(values))
 
 
-def take(tx: Tx, values: dict[str, Any]) -> bool:
+def taking(values: dict[str, Any]) -> Taking:
+    return Taking(values["calendar_id"], values["busy_start"], values["busy_end"])
+
+
+def take(tx: Tx, values: dict[str, Any], *more: Taking) -> bool:
     whole = {column.name: values.get(column.name) for column in appointments.c}
-    return claim(tx, whole, event(values))
+    return claim(tx, whole, event(values), [taking(values), *more])
+
+
+def span(start: int, end: int) -> tuple[datetime, datetime]:
+    return NINE + timedelta(minutes=start), NINE + timedelta(minutes=end)
+
+
+def block(tx: Tx, org: Org, *spans: tuple[int, int], holder: str = "blk_1") -> None:
+    lock_calendars(tx, org.id, [org.calendar_id])
+    keep_busy(tx, org.id, holder, "block", org.calendar_id, [span(*each) for each in spans])
+
+
+def add_calendar(tx: Tx, org: Org, id_: str) -> None:
+    row = tx.execute(select(calendars).where(calendars.c.id == org.calendar_id)).one()._asdict()
+    tx.execute(insert(calendars), row | {"id": id_, "is_default": False})
 
 
 OVERLAPS = [(0, 60), (30, 90), (-30, 30), (-30, 90), (15, 45), (59, 60), (0, 1)]
@@ -76,7 +111,7 @@ async def test_insert_over_an_active_appointment_is_refused(
     db: Database, org: Org, start: int, end: int
 ) -> None:
     await db.write(put, row(org, 0, 60))
-    with pytest.raises(IntegrityError, match="appointments_no_double_booking"):
+    with pytest.raises(IntegrityError, match="occupations_no_double_booking"):
         await db.write(put, row(org, start, end))
     assert not await db.write_one(take, row(org, start, end))
     assert (await db.read(counts, org.id))["appointments"] == 1
@@ -111,8 +146,8 @@ async def test_other_calendars_and_organizations_do_not_block(db: Database, org:
 @pytest.mark.parametrize(
     "change",
     [
-        {"busy_start": NINE + timedelta(minutes=59), "start_time": NINE + timedelta(minutes=100)},
-        {"status": "confirmed"},
+        {"busy_start": NINE + timedelta(minutes=59)},
+        {"active": True},
         {"overlap_allowed": False},
     ],
     ids=["reschedule", "un-cancel", "no longer forced"],
@@ -123,15 +158,15 @@ async def test_update_into_an_active_appointment_is_refused(
     await db.write(put, row(org, 0, 60))
     moved = {
         "busy_start": row(org, 100, 160),
-        "status": row(org, 30, 90, status="cancelled"),
+        "active": row(org, 30, 90, status="cancelled"),
         "overlap_allowed": row(org, 30, 90, overlap_allowed=True),
     }[next(iter(change))]
     await db.write(put, moved)
 
     def alter(tx: Tx) -> None:
-        tx.execute(update(appointments).where(appointments.c.id == moved["id"]).values(**change))
+        tx.execute(update(occupations).where(occupations.c.holder_id == moved["id"]).values(**change))
 
-    with pytest.raises(IntegrityError, match="appointments_no_double_booking"):
+    with pytest.raises(IntegrityError, match="occupations_no_double_booking"):
         await db.write(alter)
 
 
@@ -142,9 +177,7 @@ async def test_update_that_keeps_clear_is_stored(db: Database, org: Org) -> None
 
     def shorten(tx: Tx) -> None:
         ends = NINE + timedelta(minutes=45)
-        tx.execute(
-            update(appointments).where(appointments.c.id == mine["id"]).values(end_time=ends, busy_end=ends)
-        )
+        tx.execute(update(occupations).where(occupations.c.holder_id == mine["id"]).values(busy_end=ends))
 
     await db.write(shorten)
     assert await db.write_one(take, row(org, 45, 60))
@@ -171,7 +204,7 @@ async def test_in_the_way_names_everything_that_overlaps(db: Database, org: Org)
     first, forced, after = row(org, 0, 60), row(org, 30, 90, overlap_allowed=True), row(org, 90, 120)
     for each in (first, forced, after, row(org, 0, 60, status="cancelled")):
         await db.write(put, each)
-    found = await db.read(in_the_way, row(org, 45, 90), NINE)
+    found = await db.read(in_the_way, org.id, taking(row(org, 45, 90)), NINE)
     assert [each.id for each in found] == [first["id"], forced["id"]]
 
 
@@ -202,3 +235,107 @@ async def test_appointments_can_be_stored_at_both_ends_of_the_calendar(db: Datab
             return tx.execute(select(appointments.c.start_time).where(appointments.c.id == id_)).scalar_one()
 
         assert await db.read(read) == first
+
+
+async def test_several_calendars_are_taken_all_or_none(db: Database, org: Org) -> None:
+    other = Taking("cal_other", *span(0, 60))
+    await db.write(add_calendar, org, "cal_other")
+    assert await db.write_one(take, row(org, 0, 60), other)
+    before = await db.read(counts, org.id)
+    # One of the two is free, in either order; then one that there is not.
+    assert not await db.write_one(take, row(org, 60, 120), other)
+    assert not await db.write_one(take, row(org, 0, 60), Taking("cal_other", *span(60, 120)))
+    assert not await db.write_one(take, row(org, 60, 120), Taking("cal_gone", *span(60, 120)))
+    assert await db.read(counts, org.id) == before
+    assert await db.write_one(take, row(org, 60, 120), Taking("cal_other", *span(60, 120)))
+
+
+async def test_several_calendars_see_what_was_forced_on_one(db: Database, org: Org) -> None:
+    await db.write(add_calendar, org, "cal_other")
+    forced = row(org, 0, 60, overlap_allowed=True, calendar_id="cal_other")
+    assert await db.write_one(take, forced)
+    assert not await db.write_one(take, row(org, 0, 60), Taking("cal_other", *span(0, 60)))
+
+
+@pytest.mark.parametrize(("start", "end"), OVERLAPS)
+async def test_nothing_is_booked_over_busy_time(db: Database, org: Org, start: int, end: int) -> None:
+    await db.write(block, org, (0, 60))
+    assert not await db.write_one(take, row(org, start, end))
+
+    def insert_over(tx: Tx) -> None:
+        tx.execute(insert(occupations), occupation(row(org, start, end), to_change=1))
+
+    with pytest.raises(IntegrityError, match="occupations_no_double_booking"):
+        await db.write(insert_over)
+
+
+async def test_busy_time_comes_over_what_was_booked_before(db: Database, org: Org) -> None:
+    old = row(org, 0, 60)
+    assert await db.write_one(take, old)
+    await db.write(block, org, (30, 90))
+    await db.write(block, org, (0, 90), holder="blk_2")
+    found = await db.read(in_the_way, org.id, taking(row(org, 0, 90)), NINE)
+    assert [each.id for each in found] == [old["id"], "blk_2", "blk_1"]
+
+    def shorten(tx: Tx, seen: int) -> None:
+        """Move it, as one who has seen so many changes."""
+        changed = {"busy_start": span(10, 60)[0], "to_change": seen}
+        tx.execute(update(occupations).where(occupations.c.holder_id == old["id"]).values(changed))
+
+    with pytest.raises(IntegrityError, match="occupations_no_double_booking"):
+        await db.write(shorten, 2)
+
+
+async def test_busy_time_that_stays_is_left_and_what_is_new_comes_with_a_change(
+    db: Database, org: Org
+) -> None:
+    def stored(tx: Tx) -> list[tuple[Any, ...]]:
+        columns = (occupations.c.busy_start, occupations.c.busy_end, occupations.c.from_change)
+        return [tuple(each) for each in tx.execute(select(*columns).order_by(occupations.c.busy_start))]
+
+    await db.write(block, org, (0, 60), (100, 160))
+    await db.write(block, org, (0, 60), (200, 260))
+    assert await db.read(stored) == [(*span(0, 60), 1), (*span(200, 260), 2)]
+    assert await db.write_one(take, row(org, 100, 160))
+    assert not await db.write_one(take, row(org, 250, 270))
+    await db.write(block, org)
+    assert await db.write_one(take, row(org, 200, 260))
+
+
+async def test_long_busy_time_is_seen_to_its_last_minute(db: Database, org: Org) -> None:
+    longest = int(MAX_BUSY / timedelta(minutes=1))
+    await db.write(block, org, (0, 3 * longest + 5))
+    for start in (0, longest - 1, longest, 2 * longest + 10, 3 * longest + 4):
+        assert not await db.write_one(take, row(org, start, start + 30))
+    assert await db.write_one(take, row(org, 3 * longest + 5, 3 * longest + 6))
+
+
+async def test_of_a_block_and_bookings_at_once_none_is_booked_over_it(db: Database, org: Org) -> None:
+    for turn in range(10):
+        start = 100 * turn
+        wishes = [row(org, start + 10 * n, start + 10 * n + 10) for n in range(8)]
+
+        async def close(start: int = start, turn: int = turn) -> None:
+            await db.write(block, org, (start, start + 80), holder=f"blk_{turn}")
+
+        await asyncio.gather(
+            *(db.write_one(take, wish) for wish in wishes[:4]),
+            close(),
+            *(db.write_one(take, wish) for wish in wishes[4:]),
+        )
+
+        def over(tx: Tx, turn: int = turn) -> list[int]:
+            """Which changes the bookings under the block have seen, after that which brought it."""
+            mine = occupations.alias()
+            of_it = (mine.c.org_id == org.id, mine.c.holder_id == f"blk_{turn}")
+            seen = select(occupations.c.to_change).where(
+                occupations.c.kind == "appointment",
+                occupations.c.calendar_id == mine.c.calendar_id,
+                occupations.c.busy_start < mine.c.busy_end,
+                occupations.c.busy_end > mine.c.busy_start,
+                occupations.c.to_change >= mine.c.from_change,
+                *of_it,
+            )
+            return list(tx.execute(seen).scalars())
+
+        assert await db.read(over) == []

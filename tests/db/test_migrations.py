@@ -28,7 +28,7 @@ def differences(tx: Tx) -> list[object]:
     """What `alembic check` would find."""
 
     def include(_thing: object, name: str | None, *_: object) -> bool:
-        return name != "appointments_no_double_booking"
+        return name != "occupations_no_double_booking"
 
     context = MigrationContext.configure(tx, opts={"compare_type": True, "include_object": include})
     return list(compare_metadata(context, metadata))
@@ -304,9 +304,16 @@ def left(tx: Tx) -> tuple[list[str], ...]:
     return tuple(sorted(set(tx.execute(select(column)).scalars())) for column in columns)
 
 
-def over(tx: Tx) -> None:
-    """Book what is booked already."""
+def over_then(tx: Tx) -> None:
+    """Book what is booked already, by the schema of before."""
     tx.execute(insert(metadata.tables["appointments"]).values(booked(2, id="apt_9")))
+
+
+def over(tx: Tx) -> None:
+    """Take the time that an appointment takes."""
+    occupations = metadata.tables["occupations"]
+    taken = tx.execute(select(occupations).where(occupations.c.holder_id == "apt_2")).one()
+    tx.execute(insert(occupations).values(taken._asdict() | {"holder_id": "apt_9"}))
 
 
 async def test_limits_for_clients_come_to_a_filled_database_and_go_again(empty_url: str) -> None:
@@ -368,7 +375,7 @@ async def test_limits_for_clients_come_to_a_filled_database_and_go_again(empty_u
             ["evt_2"],
         )
         with pytest.raises(IntegrityError):
-            await database.write(over)
+            await database.write(over_then)
         await database.migrate()
         assert await database.read(found) == ["49170123456", None, "1234567", 5, False, 200]
     finally:

@@ -14,7 +14,7 @@ from kalends.api.context import context_of
 from kalends.api.gate import PUBLIC, wrong_guess
 from kalends.api.trail import trail_of
 from kalends.core.caller import Host, Link, Visitor
-from kalends.core.errors import Moved, NotFound, Unbookable, Wanted
+from kalends.core.errors import Blocked, BusyElsewhere, Moved, NotFound, SlotTaken, Unbookable, Wanted
 from kalends.db.batches import Batches
 from kalends.ids import digest
 from kalends.services.booking import manage_links
@@ -69,9 +69,11 @@ class ClientChange(Change[Host]):
     async def _with_alternatives(self, refusal: Unbookable) -> Unbookable:
         refusal = await super()._with_alternatives(refusal)
         reasons = for_clients(refusal.details["reasons"])
-        refusal.message = reasons[0]["message"]
-        refusal.details = {**refusal.details, "reasons": reasons}
-        return refusal
+        # Why time is taken is nothing for strangers: a block, or what another calendar says.
+        shown = SlotTaken() if isinstance(refusal, Blocked | BusyElsewhere) else refusal
+        shown.message = reasons[0]["message"]
+        shown.details = {**refusal.details, "reasons": reasons}
+        return shown
 
 
 class LinkVisit(Visit):
@@ -98,7 +100,7 @@ def for_clients(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return reasons, each once, without anything about other clients, calendars or counts."""
     kept: list[dict[str, Any]] = []
     for reason in reasons:
-        code = reason["code"]
+        code = "conflict" if reason["code"] in ("blocked", "busy_elsewhere") else reason["code"]
         shown = {"code": code, "message": _SENTENCES.get(code, reason["message"])}
         if shown not in kept:
             kept.append(shown)

@@ -146,6 +146,18 @@ class SlotTaken(Unbookable):
     code = "slot_taken"
 
 
+class Blocked(Unbookable):
+    """The calendar is blocked at that time."""
+
+    code = "blocked"
+
+
+class BusyElsewhere(Unbookable):
+    """Another calendar of the same person says that they are busy at that time."""
+
+    code = "busy_elsewhere"
+
+
 class OutsideHours(Unbookable):
     """The time is outside the opening hours."""
 

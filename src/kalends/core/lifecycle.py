@@ -35,6 +35,15 @@ class Occupancy:
     busy_end: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """The time that an appointment takes of one of its calendars, in UTC, half-open, buffers included."""
+
+    calendar_id: str
+    busy_start: datetime
+    busy_end: datetime
+
+
 def occupy(start: datetime, *, length: int, buffer_before: int, buffer_after: int) -> Occupancy:
     """Return what an appointment takes that begins at `start` (a UTC instant) and lasts `length` seconds.
     Buffers are minutes.

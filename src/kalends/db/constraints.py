@@ -35,6 +35,7 @@ THINGS: Mapping[str, _Thing] = {
     "windows": _Thing("availability", "windows of availability"),
     "overrides": _Thing("override", "overrides"),
     "appointments": _Thing("appointment", "appointments or holds"),
+    "occupations": _Thing("occupation", "appointments, holds or blocks"),
     "appointment_changes": _Thing("change of the appointment", "changes of appointments"),
     "manage_links": _Thing("link", "links"),
     "events": _Thing("event", "events"),

@@ -4,8 +4,7 @@ organization's row can't refer to another's even by mistake, and the schema shar
 The exceptions are the directories that find the organization in the first place (`organizations` by
 id and slug, and the digests of API keys and of clients' links and feeds), and `zone_data`, which is about
 servers. The guarantee against double
-bookings (an exclusion constraint on PostgreSQL, triggers on SQLite) is laid down in the migrations, with the
-index of `appointments` that serves it.
+bookings (an exclusion constraint on PostgreSQL, triggers on SQLite) is laid down in the migrations.
 """
 
 from datetime import datetime
@@ -192,6 +191,7 @@ class CalendarColumns(TypedColumns):
     public_name: Named[str | None] = Column(Text)
     about: Named[str | None] = Column(Text)
     is_public: Named[bool] = Column(Boolean, server_default=false())
+    busy_changes: Named[int] = Column(BigInteger, server_default=text("0"))
     deleted_at: Named[datetime | None] = Column(UtcDateTime)
     created_at: Named[datetime] = Column(UtcDateTime)
     updated_at: Named[datetime] = Column(UtcDateTime)
@@ -364,6 +364,7 @@ class AppointmentColumns(TypedColumns):
     client_notes: Named[str | None] = Column(Text)
     internal_notes: Named[str | None] = Column(Text)
     answers: Named[list[dict[str, Any]]] = Column(JSON, server_default=text("'[]'"))
+    calendars: Named[list[dict[str, str]] | None] = Column(JSON(none_as_null=True))
     status: Named[str] = Column(Text)
     source: Named[str] = Column(Text)
     version: Named[int] = Column(Integer)
@@ -421,15 +422,6 @@ appointments = Table(
         postgresql_where=text("held_from IS NOT NULL"),
         sqlite_where=text("held_from IS NOT NULL"),
     ),
-    # The last booking or hold of a calendar: ids sort by time.
-    Index(
-        "ix_appointments_org_id_calendar_id_id",
-        "org_id",
-        "calendar_id",
-        "id",
-        postgresql_where=text("status <> 'cancelled'"),
-        sqlite_where=text("status <> 'cancelled'"),
-    ),
     # What lapses by itself, for the sweep over all organizations.
     Index(
         "ix_appointments_expires_at",
@@ -437,24 +429,71 @@ appointments = Table(
         postgresql_where=text("expires_at IS NOT NULL"),
         sqlite_where=text("expires_at IS NOT NULL"),
     ),
-    # What occupies a calendar, for questions that the constraint can't answer: what is in the way, and what
-    # staff forced past the constraint. It holds only the active rows.
-    Index(
-        "ix_appointments_org_id_calendar_id_busy_start",
-        "org_id",
-        "calendar_id",
-        "overlap_allowed",
-        "busy_start",
-        postgresql_where=text("status <> 'cancelled'"),
-        sqlite_where=text("status <> 'cancelled'"),
-    ),
 )
 """Appointments, and holds (`is_hold`): a hold is time that is kept for a client without a name yet, pending
 like an appointment that waits for its confirmation. Both lapse at `expires_at`, whether or not that has been
-stored yet (`services.booking.lapses`). A hold of version 0 is a booking whose client has not confirmed it
-by mail yet (`services.booking.confirmations`). `client_email_folded` and `client_phone_digits` are
-`client_email` and `client_phone` as they are compared (`core.contacts`). `held_from` is a digest of the
-network address from which a client holds time; null otherwise."""
+stored yet (`services.booking.lapses`). A hold of version 0 is a booking whose client has not confirmed it by
+mail yet (`services.booking.confirmations`). `calendars` lists the calendars of an appointment by the
+requirements of its type (`requirement`, `calendar_id`); null if it has `calendar_id` only.
+`client_email_folded` and `client_phone_digits` are `client_email` and `client_phone` as they are compared
+(`core.contacts`). `held_from` is a digest of the network address from which a client holds time; null
+otherwise."""
+
+
+class OccupationColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    holder_id: Named[str] = Column(Text)
+    calendar_id: Named[str] = Column(Text)
+    kind: Named[str] = Column(Text)
+    busy_start: Named[datetime] = Column(UtcDateTime)
+    busy_end: Named[datetime] = Column(UtcDateTime)
+    from_change: Named[int] = Column(BigInteger)
+    to_change: Named[int] = Column(BigInteger)
+    active: Named[bool] = Column(Boolean)
+    expires_at: Named[datetime | None] = Column(UtcDateTime)
+    overlap_allowed: Named[bool] = Column(Boolean)
+
+
+occupations = Table(
+    "occupations",
+    metadata,
+    OccupationColumns,
+    PrimaryKeyConstraint("org_id", "holder_id", "calendar_id", "busy_start"),
+    ForeignKeyConstraint(["org_id", "calendar_id"], ["calendars.org_id", "calendars.id"]),
+    CheckConstraint("kind IN ('appointment', 'block', 'source')", name="kind"),
+    CheckConstraint("busy_start < busy_end", name="times"),
+    CheckConstraint("from_change <= to_change", name="changes"),
+    # What occupies a calendar, for questions that the constraint can't answer: what is in the way, and what
+    # staff forced past the constraint.
+    Index(
+        "ix_occupations_org_id_calendar_id_busy_start",
+        "org_id",
+        "calendar_id",
+        "kind",
+        "overlap_allowed",
+        "busy_start",
+        postgresql_where=text("active"),
+        sqlite_where=text("active"),
+    ),
+    # The last booking or hold of a calendar: ids sort by time.
+    Index(
+        "ix_occupations_org_id_calendar_id_holder_id",
+        "org_id",
+        "calendar_id",
+        "holder_id",
+        postgresql_where=text("active AND kind = 'appointment'"),
+        sqlite_where=text("active AND kind = 'appointment'"),
+    ),
+)
+"""What takes time of calendars, buffers included: `holder_id` is an appointment or a hold (`kind`
+'appointment'), a block, or a source of busy times. An appointment has a row for each of its calendars, as
+long as it is kept: `active` unless it is cancelled, and no longer than until `expires_at`.
+
+Two active rows of a calendar, neither of them forced (`overlap_allowed`), exclude each other if they overlap
+in time and their ranges of changes do, too. `calendars.busy_changes` counts the changes of a calendar's busy
+times. A busy time is of the change that brought it. An appointment reaches from 0 to the last change before
+its time was taken: it excludes every other appointment, and every busy time that was known then. So busy time
+may come to lie over what was booked before, but nothing is booked over busy time."""
 
 
 class AppointmentChangeColumns(TypedColumns):

@@ -26,6 +26,7 @@ from kalends.services.booking.appointments import (
     times,
     with_fields,
 )
+from kalends.services.booking.placing import Place
 from kalends.services.outbox import mailing
 from kalends.services.outbox.parties import Party
 
@@ -66,10 +67,13 @@ def change(
     wish.must_agree(present, with_fields(row, after), zone=party.timezone)
     if after == before:
         return shown(row, now)
+    takes = None
     if type_ is not None and _takes_time(before, after):
-        after |= _placed(tx, party, type_, in_question, row, after, wish.check, now)
+        place = _placed(tx, party, type_, in_question, row, after, wish.check, now)
+        after |= _in_its_place(tx, party, type_, row, after, place, now)
+        takes = place.takes
     after |= {"version": row.version + 1, "updated_at": now}
-    if not rewrite(tx, after):
+    if not rewrite(tx, before, after, takes):
         raise placing.refused_by_the_database(after, now, moving=row.id)
     _part_with(tx, row, after["client_email"])
     changed = with_fields(row, after)
@@ -198,24 +202,36 @@ def _placed(
     after: Mapping[str, Any],
     check: Check,
     now: datetime,
-) -> dict[str, Any]:
-    """Return what changes if the appointment goes to its new time: the calendar, and until when a request has
-    to be confirmed.
+) -> Place:
+    """Return where the appointment goes with its new time.
 
-    Raises Unbookable, IllegalTransition; Conflict if the calendar that staff move it within is no longer the
-    one it is in: which one that is was read before there was a lock.
+    Raises Unbookable; Conflict if the calendar that staff move it within is no longer the one it is in: which
+    one that is was read before there was a lock.
     """
     if not party.is_client and row.calendar_id not in {each.id for each in in_question}:
         raise Conflict("A client moved the appointment to another calendar just now; please look again.")
     # What is un-cancelled takes the time it had, whatever its type asks for by now.
-    wanted = occupied(after)
-    place = placing.place(tx, type_, in_question, wanted, check, now, moving=row)
+    return placing.place(tx, type_, in_question, occupied(after), check, now, moving=row)
+
+
+def _in_its_place(
+    tx: Tx,
+    party: Party,
+    type_: OfferedType,
+    row: AnyRow,
+    after: Mapping[str, Any],
+    place: Place,
+    now: datetime,
+) -> dict[str, Any]:
+    """Return what changes with the place of the appointment: the calendar, and until when a request has to be
+    confirmed. Raises IllegalTransition."""
     placed = {"calendar_id": place.calendar_id, "overlap_allowed": place.overlap_allowed}
+    start = place.taken.start
     if party.is_client and type_.requires_confirmation:
-        return placed | pending(confirm_by(now, type_.confirm_within_hours, wanted.start))
+        return placed | pending(confirm_by(now, type_.confirm_within_hours, start))
     if after["status"] == "pending":
-        _must_lie_ahead("pending", wanted.start, now, "move it to a time that lies ahead")
-        return placed | {"expires_at": _still_until(tx, type_, row, wanted.start)}
+        _must_lie_ahead("pending", start, now, "move it to a time that lies ahead")
+        return placed | {"expires_at": _still_until(tx, type_, row, start)}
     return placed
 
 

@@ -16,7 +16,7 @@ from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointments
 from kalends.schemas.appointments import AppointmentsAnswer
 from kalends.schemas.queries import AppointmentsQuery, Cursor
-from kalends.services.booking.appointments import SHOWN, shown, status_at
+from kalends.services.booking.appointments import SHOWN, shown, status_at, takes_time_of
 
 _EVER = datetime.max.replace(tzinfo=UTC)
 _LONGEST = timedelta(minutes=MAX_DURATION_MINUTES)
@@ -97,7 +97,7 @@ def _filtered(query: AppointmentsQuery, now: datetime) -> Select[*tuple[Any, ...
     if query.appointment_type_id is not None:
         statement = statement.where(appointments.c.appointment_type_id == query.appointment_type_id)
     if query.calendar_id is not None:
-        statement = statement.where(appointments.c.calendar_id == query.calendar_id)
+        statement = statement.where(takes_time_of(query.calendar_id))
     if query.client_email is not None:
         statement = statement.where(appointments.c.client_email_folded == folded(query.client_email))
     return statement

@@ -4,13 +4,13 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, select
+from sqlalchemy import ColumnElement, and_, case, exists, or_, select
 
 from kalends.core.contacts import digits, folded
 from kalends.core.errors import NotFound
 from kalends.core.lifecycle import Occupancy, as_of
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import appointment_types, appointments
+from kalends.db.tables import appointment_types, appointments, occupations
 from kalends.ids import new_id
 from kalends.schemas.appointments import Appointment
 from kalends.services.outbox.parties import Party
@@ -49,6 +49,7 @@ def new_row(party: Party, type_id: str, calendar_id: str, taken: Occupancy, now:
         "client_notes": None,
         "internal_notes": None,
         "answers": [],
+        "calendars": None,
         "status": "confirmed",
         "source": party.source,
         "version": 1,
@@ -168,3 +169,13 @@ SHOWN = WITH_HOLDS.where(~appointments.c.is_hold)
 def status_at(now: datetime) -> Any:
     """Return the SQL expression for the status of appointments at `now` (see `core.lifecycle.as_of`)."""
     return case((appointments.c.expires_at <= now, "cancelled"), else_=appointments.c.status)
+
+
+def takes_time_of(calendar_id: str) -> ColumnElement[bool]:
+    """Return the condition of appointments that take time of a calendar, be it one of several."""
+    others = exists().where(
+        occupations.c.org_id == appointments.c.org_id,
+        occupations.c.holder_id == appointments.c.id,
+        occupations.c.calendar_id == calendar_id,
+    )
+    return or_(appointments.c.calendar_id == calendar_id, and_(appointments.c.calendars.is_not(None), others))

@@ -12,7 +12,7 @@ from kalends.core.event_types import BOOKING_ASKED
 from kalends.core.hours import instant
 from kalends.core.lifecycle import Check, confirm_by
 from kalends.core.offered import BookedType
-from kalends.db.claims import Values, claim
+from kalends.db.claims import Values, claim, claim_of_hold
 from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, calendars, type_calendars
 from kalends.schemas.answers import corrected, judged_again
@@ -89,8 +89,10 @@ def by_staff_at_once(tx: Tx, party: Party, wish: AppointmentCreate, now: datetim
     if not (type_.is_active and calendar_is_active) or type_.is_of_days:
         return None  # how long a type of days is depends on the hours
     taken = type_.occupation(instant(wish.start_time, party.timezone), type_.duration)
-    row = _row(party, type_, Place(calendar_id, taken), wish, (), now)
-    return _store(tx, party, type_, row, wish.check)
+    place = Place(calendar_id, taken)
+    row = _row(party, type_, place, wish, (), now)
+    booked, event = _told(party, type_, row, wish.check)
+    return booked if claim(tx, row, event, place.takes) else None
 
 
 def book(
@@ -114,7 +116,7 @@ def book(
     start = instant(wish.start_time, party.timezone)
     type_ = offers.type_of(tx, party.org_id, wish.appointment_type_id)
     if hold_id is not None:
-        place = holds.redeem(tx, type_, hold_id, start, calendar_id, now)
+        place = holds.redeemed(tx, type_, hold_id, start, calendar_id, now)
         if start <= now and (asked_from is not None or _waits(party, type_)):
             raise HoldGone("The time of this hold has begun, so nobody could confirm it; choose another.")
     else:
@@ -126,20 +128,22 @@ def book(
     row = _row(party, type_, place, wish, answers, now)
     if asked_from is not None:
         row = confirmations.asked(row, asked_from, now)
-    booked = _store(tx, party, type_, row, check, promised=hold_id is not None)
-    if booked is None:
+    booked, event = _told(party, type_, row, check)
+    if hold_id is not None:
+        claim_of_hold(tx, row, event, hold_id)
+    elif not claim(tx, row, event, place.takes):
         raise placing.refused_by_the_database(row, now)
     return booked
 
 
-def _store(
-    tx: Tx, party: Party, type_: BookedType, row: Values, check: Check, *, promised: bool = False
-) -> Appointment | None:
+def _told(
+    party: Party, type_: BookedType, row: Values, check: Check
+) -> tuple[Appointment, Mapping[str, Any]]:
+    """Return a new appointment as it is shown, and the event that tells of it."""
     booked = Appointment.shown(row, type_.name, type_.duration_minutes, type_.color)
     payload = AppointmentCreated(appointment=booked, actor=party.actor, check=check)
     event_type = BOOKING_ASKED if booked.version == UNCONFIRMED else "appointment.created"
-    event = events.of_appointment(event_type, payload, row["created_at"])
-    return booked if claim(tx, row, event, promised=promised) else None
+    return booked, events.of_appointment(event_type, payload, row["created_at"])
 
 
 def _waits(party: Party, type_: BookedType) -> bool:

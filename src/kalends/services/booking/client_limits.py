@@ -11,8 +11,9 @@ from kalends.core.errors import TooManyHolds, TooManyOpen
 from kalends.core.hours import shifted
 from kalends.core.lifecycle import MAX_BUSY
 from kalends.core.offered import OfferedType
-from kalends.db.claims import active_at, lock_name
+from kalends.db.claims import active_at
 from kalends.db.database import Tx
+from kalends.db.locks import lock_name
 from kalends.db.tables import appointments
 from kalends.services.booking.confirmations import UNCONFIRMED
 

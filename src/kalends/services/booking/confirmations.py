@@ -8,13 +8,12 @@ the time is never given up in between.
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import insert
 
 from kalends.core.errors import IllegalTransition, NotFound
 from kalends.core.lifecycle import confirm_by
-from kalends.db.claims import Values
+from kalends.db.claims import Values, rewrite
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import appointments
 from kalends.db.tables import events as outbox
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.events import AppointmentCreated
@@ -107,5 +106,5 @@ def withdraw(tx: Tx, row: AnyRow, reason: str | None, now: datetime) -> Appointm
 
 
 def _write(tx: Tx, row: AnyRow, after: dict[str, Any]) -> None:
-    mine = (appointments.c.org_id == row.org_id, appointments.c.id == row.id)
-    tx.execute(update(appointments).where(*mine).values(after))
+    before = fields_of(row)
+    rewrite(tx, before, before | after)

@@ -15,8 +15,9 @@ from kalends.core.errors import HoldGone, HoldMismatch, InvalidTime, NotFound, U
 from kalends.core.hours import instant, shifted
 from kalends.core.lifecycle import Check
 from kalends.core.offered import Candidate, OfferedType
-from kalends.db.claims import claim, lock_calendars
+from kalends.db.claims import claim, give_back
 from kalends.db.database import Tx
+from kalends.db.locks import lock_calendars
 from kalends.db.tables import appointments
 from kalends.ids import new_id
 from kalends.schemas.holds import ClientHoldCreate, Hold
@@ -59,7 +60,7 @@ def hold(
         raise
     row = new_row(party, type_.id, place.calendar_id, taken, now) | pending(expires_at)
     row |= {"id": new_id("hold"), "is_hold": True, "held_from": held_from}
-    if not claim(tx, row, None):
+    if not claim(tx, row, None, place.takes):
         raise placing.refused_by_the_database(row, now, moving=replaced)
     return Hold.model_validate(row)
 
@@ -100,11 +101,12 @@ def release(tx: Tx, party: Party, hold_id: str, now: datetime) -> str:
     return hold_id
 
 
-def redeem(
+def redeemed(
     tx: Tx, type_: OfferedType, hold_id: str, start: datetime, calendar_id: str | None, now: datetime
 ) -> Place:
-    """Remove a hold, for the booking that takes its place in the same transaction. The rules were checked
-    when the hold was made, and the booking takes the same time. Raises HoldGone, HoldMismatch."""
+    """Lock a hold, for the booking that takes its place in the same transaction. Returns the time that it
+    keeps. The rules were checked when the hold was made, and the booking takes the same time. Raises
+    HoldGone, HoldMismatch."""
     mine = _standing(type_.org_id, hold_id, now)
     found = tx.execute(select(appointments).where(*mine)).first()
     if found is None:
@@ -114,7 +116,7 @@ def redeem(
     ):
         raise HoldMismatch
     lock_calendars(tx, type_.org_id, [found.calendar_id])
-    if not _remove(tx, type_.org_id, hold_id, now):
+    if tx.execute(select(appointments.c.id).where(*mine).with_for_update(key_share=True)).first() is None:
         raise HoldGone  # another booking was faster
     return Place(found.calendar_id, occupied(found._asdict()))
 
@@ -136,7 +138,10 @@ def _give_back(
 def _remove(tx: Tx, org_id: str, hold_id: str, now: datetime) -> bool:
     """Remove a hold. Returns whether it stood until now."""
     mine = _standing(org_id, hold_id, now)
-    return tx.execute(delete(appointments).where(*mine).returning(appointments.c.id)).first() is not None
+    if tx.execute(delete(appointments).where(*mine).returning(appointments.c.id)).first() is None:
+        return False
+    give_back(tx, org_id, hold_id)
+    return True
 
 
 def _no_hold() -> NotFound:

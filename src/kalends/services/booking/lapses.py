@@ -9,13 +9,13 @@ one server counted as lapsed, another must not redeem or confirm afterwards. The
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, exists, or_, update
+from sqlalchemy import ColumnElement, delete, exists, or_, select
 
 from kalends.core.hours import moment
 from kalends.core.lifecycle import Occupancy, as_of
-from kalends.db.claims import NOT_CANCELLED, occupying
+from kalends.db.claims import NOT_CANCELLED, give_back, occupying, rewrite
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import appointments, organizations
+from kalends.db.tables import appointments, occupations, organizations
 from kalends.schemas.appointments import Appointment
 from kalends.services.booking import history, manage_links
 from kalends.services.booking.appointments import WITH_HOLDS, fields_of, with_fields
@@ -27,12 +27,17 @@ _MOST_AT_ONCE = 200
 
 def settle(tx: Tx, org_id: str, calendar_ids: Collection[str], taken: Occupancy, now: datetime) -> None:
     """Settle what has lapsed on these locked calendars within the time that is to be taken."""
+    holders = select(occupations.c.holder_id).where(
+        occupations.c.org_id == org_id,
+        occupations.c.calendar_id.in_(calendar_ids),
+        occupations.c.expires_at <= now,
+        *occupying(taken.busy_start, taken.busy_end),
+    )
     lapsed = (
         appointments.c.org_id == org_id,
-        appointments.c.calendar_id.in_(calendar_ids),
-        appointments.c.expires_at <= now,
+        appointments.c.id.in_(holders),
+        appointments.c.expires_at <= now,  # still, once it is locked
         NOT_CANCELLED,
-        *occupying(taken.busy_start, taken.busy_end),
     )
     _settle_where(tx, lapsed, now)
 
@@ -68,14 +73,10 @@ def sweep(tx: Tx, now: datetime) -> int:
 def settle_one(tx: Tx, row: AnyRow, now: datetime) -> Appointment:
     """Store that a locked row of SHOWN has lapsed. Returns the appointment as it is now."""
     after = {**as_of(dict(row._mapping), now), "updated_at": now}
-    tx.execute(
-        update(appointments)
-        .where(appointments.c.org_id == row.org_id, appointments.c.id == row.id)
-        .values({column.name: after[column.name] for column in appointments.c})
-    )
+    before = fields_of(row)
+    rewrite(tx, before, {name: after[name] for name in before})
     settled = with_fields(row, after)
-    before = with_fields(row, fields_of(row))
-    history.record(tx, parties.system(row.org_id), before, settled, "none", now)
+    history.record(tx, parties.system(row.org_id), with_fields(row, before), settled, "none", now)
     return settled
 
 
@@ -103,5 +104,6 @@ def _settle(tx: Tx, lapsed: Sequence[AnyRow], now: datetime) -> None:
                 manage_links.drop(tx, row.org_id, row.id)
             mine = (appointments.c.org_id == row.org_id, appointments.c.id == row.id)
             tx.execute(delete(appointments).where(*mine))
+            give_back(tx, row.org_id, row.id)
         else:
             settle_one(tx, row, now)

@@ -19,18 +19,20 @@ from kalends.core.hours import (
     day_number,
     moment,
     seconds,
+    shifted,
 )
 from kalends.core.intervals import Intervals
 from kalends.core.lifecycle import MAX_BUSY, Occupancy
 from kalends.core.offered import Candidate, OfferedType
 from kalends.core.rules import Calendar, span_of_periods
 from kalends.core.slots import Offer
-from kalends.db.claims import active_at, occupying
+from kalends.db.claims import active_at, booked_at, kept_at, occupying
 from kalends.db.database import Tx
 from kalends.db.tables import (
     appointment_types,
     appointments,
     calendars,
+    occupations,
     organizations,
     overrides,
     schedules,
@@ -228,17 +230,18 @@ def _busy(
     """Return when each calendar is busy within `[start, end)`; those that are free are left out."""
     rows = tx.execute(
         select(
-            appointments.c.calendar_id,
-            all_in_seconds(tx, appointments.c.busy_start),
-            all_in_seconds(tx, appointments.c.busy_end),
+            occupations.c.calendar_id,
+            all_in_seconds(tx, occupations.c.busy_start),
+            all_in_seconds(tx, occupations.c.busy_end),
         )
         .where(
-            appointments.c.org_id == org_id,
-            appointments.c.calendar_id.in_(calendar_ids),
+            occupations.c.org_id == org_id,
+            occupations.c.calendar_id.in_(calendar_ids),
             *occupying(moment(start), moment(end)),
-            *_counting(now, moving),
+            *kept_at(now),
+            *(() if moving is None else (occupations.c.holder_id != moving,)),
         )
-        .group_by(appointments.c.calendar_id)
+        .group_by(occupations.c.calendar_id)
     )
     return {calendar_id: list(zip(begins, ends, strict=True)) for calendar_id, begins, ends in rows}
 
@@ -254,7 +257,8 @@ def _booked(
         appointments.c.appointment_type_id == type_.id,
         appointments.c.start_time >= moment(span[0]),
         appointments.c.start_time < moment(span[1]),
-        *_counting(now, moving),
+        *active_at(now),
+        *(() if moving is None else (appointments.c.id != moving,)),
     )
     return tx.execute(starts).scalar() or ()
 
@@ -264,15 +268,22 @@ def in_week(
 ) -> Mapping[str, int]:
     """Return how many active appointments start within the instants of a week, by calendar."""
     counted = (
-        select(appointments.c.calendar_id, func.count().label("booked"))
+        select(occupations.c.calendar_id, func.count().label("booked"))
+        .join_from(
+            occupations,
+            appointments,
+            and_(appointments.c.org_id == occupations.c.org_id, appointments.c.id == occupations.c.holder_id),
+        )
         .where(
-            appointments.c.org_id == org_id,
-            appointments.c.calendar_id.in_(calendar_ids),
+            occupations.c.org_id == org_id,
+            occupations.c.calendar_id.in_(calendar_ids),
+            # What starts in the week is busy then, or soon: so the index is entered at the times.
+            *occupying(shifted(moment(week[0]), -MAX_BUSY), shifted(moment(week[1]), MAX_BUSY)),
+            *booked_at(now),
             appointments.c.start_time >= moment(week[0]),
             appointments.c.start_time < moment(week[1]),
-            *active_at(now),
         )
-        .group_by(appointments.c.calendar_id)
+        .group_by(occupations.c.calendar_id)
     )
     return dict.fromkeys(calendar_ids, 0) | {row.calendar_id: row.booked for row in tx.execute(counted)}
 
@@ -282,25 +293,19 @@ def last_booked(tx: Tx, org_id: str, calendar_ids: Collection[str], now: datetim
     when they were made. It is blank for a calendar that has none. A hold counts as later than any
     appointment."""
     latest = (
-        select(appointments.c.id)
+        select(occupations.c.holder_id)
         .where(
-            appointments.c.org_id == calendars.c.org_id,
-            appointments.c.calendar_id == calendars.c.id,
-            *active_at(now),
+            occupations.c.org_id == calendars.c.org_id,
+            occupations.c.calendar_id == calendars.c.id,
+            *booked_at(now),
         )
-        .order_by(appointments.c.id.desc())
+        .order_by(occupations.c.holder_id.desc())
         .limit(1)
         .scalar_subquery()
     )
     mine = (calendars.c.org_id == org_id, calendars.c.id.in_(calendar_ids))
     rows = tx.execute(select(calendars.c.id, latest.label("latest")).where(*mine))
     return {row.id: row.latest or "" for row in rows}
-
-
-def _counting(now: datetime, moving: str | None) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions of what keeps a calendar busy and counts for caps, the appointment `moving`
-    aside."""
-    return active_at(now) if moving is None else (*active_at(now), appointments.c.id != moving)
 
 
 def _hours(start: str, end: str) -> tuple[int, int]:

@@ -7,13 +7,14 @@ from typing import Any
 
 from kalends.core.errors import ScopeMissing, SlotTaken, Unbookable, Wanted
 from kalends.core.hours import seconds, stamp
-from kalends.core.lifecycle import Check, Occupancy
+from kalends.core.lifecycle import Check, Occupancy, Taking
 from kalends.core.offered import Candidate, OfferedType
 from kalends.core.rules import Reason, week_of
 from kalends.core.slots import Verdict
 from kalends.db.aside import aside
-from kalends.db.claims import in_the_way, lock_calendars, lock_type
+from kalends.db.claims import in_the_way
 from kalends.db.database import AnyRow, Overtaken, Tx
+from kalends.db.locks import lock_calendars, lock_type
 from kalends.services.booking import lapses, offers
 from kalends.services.booking.appointments import occupied
 from kalends.services.outbox.parties import Party
@@ -23,6 +24,8 @@ _REFUSALS: Mapping[str, type[Unbookable]] = {
     **{refusal.code: refusal for refusal in Unbookable.__subclasses__()},
 }
 """By the codes of reasons."""
+_TAKEN = {"conflict", "blocked", "busy_elsewhere"}
+"""The codes of reasons that the time is taken. Staff may force a booking over them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,11 @@ class Place:
     calendar_id: str
     taken: Occupancy
     overlap_allowed: bool = False
+
+    @property
+    def takes(self) -> Sequence[Taking]:
+        """The time that it takes of each calendar."""
+        return [Taking(self.calendar_id, self.taken.busy_start, self.taken.busy_end)]
 
 
 def place(
@@ -65,7 +73,7 @@ def place(
     verdict = judge(tx, type_, in_question, taken, check, now, moving=moved)
     if verdict.free:
         return Place(_chosen(tx, type_, verdict.free, taken, now, moving), taken)
-    if check == "none" and all(reason.code == "conflict" for reason in verdict.reasons):
+    if check == "none" and all(reason.code in _TAKEN for reason in verdict.reasons):
         open_ = [each.id for each in in_question if each.is_active or moving is not None]
         return Place(_chosen(tx, type_, open_, taken, now, moving), taken, overlap_allowed=True)
     named = in_question[0].id if len(in_question) == 1 else None
@@ -183,32 +191,36 @@ def _conflicts(
     tx: Tx, type_: OfferedType, calendar_id: str, taken: Occupancy, now: datetime, moving: str | None
 ) -> list[Reason]:
     """Return what keeps a calendar busy at that time."""
-    row = {
-        "org_id": type_.org_id,
-        "calendar_id": calendar_id,
-        "busy_start": taken.busy_start,
-        "busy_end": taken.busy_end,
-        "id": moving or "",
-    }
-    return [
-        Reason(
-            "conflict",
-            f"{'A hold' if other.is_hold else f'Appointment {other.id}'} keeps the calendar busy "
-            f"from {stamp(other.busy_start)} to {stamp(other.busy_end)}, buffers included.",
-            {
-                "calendar_id": calendar_id,
-                # Anybody who knows a hold's id can use the hold, so the id stays secret.
-                **(
-                    {"held_until": stamp(other.expires_at)} if other.is_hold else {"appointment_id": other.id}
-                ),
-                "start_time": stamp(other.start_time),
-                "end_time": stamp(other.end_time),
-                "busy_start": stamp(other.busy_start),
-                "busy_end": stamp(other.busy_end),
-            },
+    wanted = Taking(calendar_id, taken.busy_start, taken.busy_end)
+    found = in_the_way(tx, type_.org_id, wanted, now, besides=moving or "")
+    return [_conflict(calendar_id, other) for other in found]
+
+
+def _conflict(calendar_id: str, other: AnyRow) -> Reason:
+    """Return the reason against time that something else takes."""
+    busy = f"from {stamp(other.busy_start)} to {stamp(other.busy_end)}"
+    details = {"busy_start": stamp(other.busy_start), "busy_end": stamp(other.busy_end)}
+    if other.kind == "block":
+        sentence = f"The calendar is blocked {busy}."
+        return Reason("blocked", sentence, {"calendar_id": calendar_id, "block_id": other.id, **details})
+    if other.kind == "source":
+        sentence = f"Another calendar that is kept in step says that it is busy {busy}."
+        return Reason(
+            "busy_elsewhere", sentence, {"calendar_id": calendar_id, "source_id": other.id, **details}
         )
-        for other in in_the_way(tx, row, now)
-    ]
+    return Reason(
+        "conflict",
+        f"{'A hold' if other.is_hold else f'Appointment {other.id}'} keeps the calendar busy "
+        f"{busy}, buffers included.",
+        {
+            "calendar_id": calendar_id,
+            # Anybody who knows a hold's id can use the hold, so the id stays secret.
+            **({"held_until": stamp(other.expires_at)} if other.is_hold else {"appointment_id": other.id}),
+            "start_time": stamp(other.start_time),
+            "end_time": stamp(other.end_time),
+            **details,
+        },
+    )
 
 
 def _chosen(

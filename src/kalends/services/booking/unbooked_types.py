@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import exists, select
 
 from kalends.core.errors import InUse
-from kalends.db.claims import lock_settings, lock_type
 from kalends.db.database import Tx
+from kalends.db.locks import lock_settings, lock_type
 from kalends.db.tables import appointments
 from kalends.services.booking import lapses
 from kalends.services.outbox.parties import Party

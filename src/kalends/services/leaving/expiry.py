@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, delete, exists, literal, select, tuple_
 
+from kalends.db.claims import give_back
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointments, idempotency_keys, manage_links, organizations, zone_data
 from kalends.ids import first_id_of
@@ -104,15 +105,10 @@ def forget_holds(tx: Tx, now: datetime) -> int:
         .limit(_MOST_AT_ONCE)
     )
     rows = tx.execute(some).all()
-    if rows:
-        tx.execute(
-            delete(appointments).where(
-                appointments.c.org_id == bindparam("org"),
-                appointments.c.id == bindparam("hold"),
-                appointments.c.is_hold,
-            ),
-            [{"org": row.org_id, "hold": row.id} for row in rows],
-        )
+    for row in rows:
+        mine = (appointments.c.org_id == row.org_id, appointments.c.id == row.id, appointments.c.is_hold)
+        if tx.execute(delete(appointments).where(*mine).returning(appointments.c.id)).first() is not None:
+            give_back(tx, row.org_id, row.id)
     return len(rows)
 
 

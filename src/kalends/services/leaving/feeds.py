@@ -20,7 +20,7 @@ from kalends.schemas.appointments import Appointment
 from kalends.schemas.feeds import Feed, FeedCreate
 from kalends.schemas.offered import Location
 from kalends.schemas.wire import Deleted
-from kalends.services.booking.appointments import SHOWN, shown
+from kalends.services.booking.appointments import SHOWN, shown, takes_time_of
 from kalends.services.booking.particulars import place_of
 from kalends.services.outbox import events, makers
 from kalends.services.outbox.parties import Party
@@ -149,7 +149,7 @@ def _within(link: FeedLink, now: datetime) -> list[ColumnElement[bool]]:
         appointments.c.start_time < moment((today + AHEAD_DAYS + 1) * DAY),
     ]
     if link.calendar_id is not None:
-        wanted.append(appointments.c.calendar_id == link.calendar_id)
+        wanted.append(takes_time_of(link.calendar_id))
     return wanted
 
 

@@ -7,8 +7,8 @@ from sqlalchemy import and_, delete, func, insert, select, update
 
 from kalends.core.errors import AlreadyExists, NotFound
 from kalends.core.slugs import free_slug
-from kalends.db.claims import lock_settings
 from kalends.db.database import Tx
+from kalends.db.locks import lock_settings
 from kalends.db.tables import appointment_types, schedules, type_calendars, windows
 from kalends.ids import new_id
 from kalends.schemas.appointment_types import (

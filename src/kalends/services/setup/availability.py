@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 
 from kalends.core.errors import NotFound
-from kalends.db.claims import lock_settings
 from kalends.db.database import Tx
+from kalends.db.locks import lock_settings
 from kalends.db.tables import appointment_types, windows
 from kalends.ids import new_id
 from kalends.schemas.hours import AvailabilitiesAnswer, Availability, AvailabilityAnswer, AvailabilityCreate

@@ -6,9 +6,12 @@ from typing import Any
 from sqlalchemy import delete, exists, insert, select, update
 
 from kalends.core.errors import Conflict, InUse, NotFound
-from kalends.db.claims import active_at, lock_calendars, lock_settings
+from kalends.core.hours import shifted
+from kalends.core.lifecycle import MAX_BUSY
+from kalends.db.claims import booked_at
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import appointment_types, appointments, calendars, type_calendars
+from kalends.db.locks import lock_calendars, lock_settings
+from kalends.db.tables import appointment_types, calendars, occupations, type_calendars
 from kalends.ids import new_id
 from kalends.schemas.calendars import Calendar, CalendarAnswer, CalendarChange, CalendarCreate
 from kalends.schemas.wire import Deleted
@@ -84,10 +87,11 @@ def remove(tx: Tx, party: Party, calendar_id: str, now: datetime) -> str:
     if row.is_default:
         raise Conflict("The default calendar can't be deleted; every organization needs one.")
     ahead = exists().where(
-        appointments.c.org_id == org_id,
-        appointments.c.calendar_id == calendar_id,
-        appointments.c.busy_end > now,
-        *active_at(now),
+        occupations.c.org_id == org_id,
+        occupations.c.calendar_id == calendar_id,
+        occupations.c.busy_start > shifted(now, -MAX_BUSY),  # so that the index is entered at the times
+        occupations.c.busy_end > now,
+        *booked_at(now),
     )
     if tx.execute(select(ahead)).scalar():
         raise InUse("Appointments lie ahead in this calendar; move or cancel them first.")

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 
 from kalends.core.errors import Malformed, NotFound
-from kalends.db.claims import lock_settings
 from kalends.db.database import AnyRow, Tx
+from kalends.db.locks import lock_settings
 from kalends.db.tables import organizations, overrides
 from kalends.db.verbs import insert_new
 from kalends.ids import new_id

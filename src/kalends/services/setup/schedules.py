@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import delete, exists, insert, select, update
 
 from kalends.core.errors import InUse, NotFound
-from kalends.db.claims import lock_settings
 from kalends.db.database import AnyRow, Tx
+from kalends.db.locks import lock_settings
 from kalends.db.tables import appointment_types, calendars, organizations, overrides, schedules, windows
 from kalends.ids import new_id
 from kalends.schemas.hours import (

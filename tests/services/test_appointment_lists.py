@@ -14,6 +14,7 @@ from kalends.db.opening import open_database
 from kalends.db.tables import appointments
 from kalends.schemas.queries import AppointmentsQuery, Cursor
 from kalends.services.booking import appointment_lists
+from tests.support.occupations import take_time
 from tests.support.organizations import Org, make_org
 from tests.support.plans import plan
 
@@ -53,6 +54,7 @@ def fill(tx: Tx, org: Org, rows: int, longer: int = 0) -> None:
         }
 
     tx.execute(insert(appointments), [row(n) for n in range(rows)])
+    take_time(tx, org.id)
 
 
 def analyze(tx: Tx) -> None:

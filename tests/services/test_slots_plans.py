@@ -57,30 +57,36 @@ def last_booked(tx: Tx, org: Org) -> Any:
 
 
 # What the databases must say of a plan: the index, and by which bounds it is entered and left.
-BY_BUSY = ["ix_appointments_org_id_calendar_id_busy_start ", r"\bcalendar_id ?=", r"\boverlap_allowed ?="]
+BY_BUSY = ["ix_occupations_org_id_calendar_id_busy_start ", r"\bcalendar_id ?=", r"\boverlap_allowed ?="]
 BY_BUSY += [r"\bbusy_start ?>", r"\bbusy_start ?<"]
 BY_START = ["ix_appointments_org_id_start_time_id ", r"\bstart_time ?>", r"\bstart_time ?<"]
-BY_ID = ["ix_appointments_org_id_calendar_id_id ", r"\borg_id ?=", r"\bcalendar_id ?="]
+BY_ID = ["ix_occupations_org_id_calendar_id_holder_id ", r"\borg_id ?=", r"\bcalendar_id ?="]
 PLANS: dict[Ask, list[str]] = {
     busy: BY_BUSY,
     busy_but_for_one: BY_BUSY,
     busy_of_ten: BY_BUSY,
     booked: BY_START,
     booked_but_for_one: BY_START,
-    in_week: BY_START,
-    in_week_of_ten: BY_START,
+    in_week: BY_BUSY,
+    in_week_of_ten: BY_BUSY,
     last_booked: BY_ID,
 }
 ACCESS = re.compile(
-    r".*(?:SEARCH appointments |Scan (?:Backward )?using |Bitmap Index Scan on |Index Cond: ).*"
+    r".*(?:SEARCH (?:appointments|occupations) |Scan (?:Backward )?using |Bitmap Index Scan on "
+    r"|Index Cond: ).*"
 )
-BAD = re.compile(r"SCAN appointments\b|Seq Scan on appointments\b")
+ASKED = re.compile(r"FROM (?:appointments|occupations) ")
+BAD = re.compile(r"(?:SCAN|Seq Scan on) (?:appointments|occupations)\b")
 SORTED = re.compile(r"TEMP B-TREE|Sort")
 
 
 def plan_of(tx: Tx, org: Org, ask: Ask) -> str:
     """How the database goes about the question."""
-    return plan(tx, lambda: ask(tx, org), lambda statement: "FROM appointments " in statement)
+    return plan(
+        tx,
+        lambda: ask(tx, org),
+        lambda statement: re.search("FROM (appointments|occupations) ", statement) is not None,
+    )
 
 
 async def test_what_keeps_calendars_busy_is_read_along_an_index(empty_url: str) -> None:

@@ -103,6 +103,7 @@ def upgrade() -> None:
         "calendars", sa.Column("busy_changes", sa.BigInteger(), server_default=sa.text("0"), nullable=False)
     )
     op.add_column("appointments", sa.Column("calendars", sa.JSON(none_as_null=True), nullable=True))
+    op.add_column("appointments", sa.Column("own_minutes", sa.Integer(), nullable=True))
     op.create_table(
         "occupations",
         sa.Column("org_id", sa.Text(), nullable=False),
@@ -171,6 +172,7 @@ def downgrade() -> None:
         for when, event in _FORMER_TRIGGERS.items():
             op.execute(_FORMER_TRIGGER.format(when=when, event=event))
     op.drop_table("occupations")
+    op.drop_column("appointments", "own_minutes")
     op.drop_column("appointments", "calendars")
     op.drop_column("calendars", "busy_changes")
 

@@ -178,8 +178,6 @@ async def test_an_end_that_follows_from_the_new_start_may_be_sent_with_it(
     """As calendar widgets do when something is dragged."""
     method, path, _, own = await by_id(client, org)
     moved = {"start_time": "2024-01-26T10:00:00Z", "end_time": "2024-01-26T11:00:00Z"}
-    odd = moved | {"end_time": "2024-01-26T11:07:00Z"}
-    refused(await client.request(method, path, json=odd), 400, "invalid_request")
     response = await client.request(method, path, json=moved)
     assert response.status_code == 200, response.text
     assert (await shown(client, own))["end_time"] == moved["end_time"]
@@ -221,10 +219,6 @@ async def test_another_value_is_set_or_refused_by_name(
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("end_time", "2024-01-25T16:00:00Z"),
-        ("duration_minutes", 90),
-        ("calendar_id", "cal_other"),
-        ("appointment_type_id", "type_other"),
         ("id", "apt_other"),
         ("org_id", "org_other"),
         ("source", "booking_page"),
@@ -254,8 +248,8 @@ async def test_an_appointments_patch_says_what_it_cannot_do(
 
 async def test_every_name_that_cannot_be_set_is_told_at_once(client: httpx.AsyncClient, org: Org) -> None:
     _, path, _, _ = await by_id(client, org)
-    answer = refused(await client.patch(path, json={"end_time": None, "source": "x"}), 400, "invalid_request")
-    assert [each["field"] for each in answer["details"]["fields"]] == ["end_time", "source"]
+    answer = refused(await client.patch(path, json={"org_id": None, "source": "x"}), 400, "invalid_request")
+    assert [each["field"] for each in answer["details"]["fields"]] == ["org_id", "source"]
 
 
 @pytest.mark.parametrize(

@@ -117,8 +117,9 @@ class Conflict(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What somebody wanted to book: a type, a start (UTC), perhaps a calendar; `moving` is the appointment
-    that would be moved there, so its own time does not count."""
+    """What somebody wanted to book: a type, a start (UTC), perhaps a calendar, and a length in minutes if it
+    is not the type's; `moving` is the appointment that would be moved there, so its own time does not
+    count."""
 
     org_id: str
     appointment_type_id: str
@@ -126,6 +127,7 @@ class Wanted:
     now: datetime
     calendar_id: str | None = None
     moving: str | None = None
+    minutes: int | None = None
 
 
 class Unbookable(Conflict):

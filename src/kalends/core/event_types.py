@@ -6,6 +6,7 @@ APPOINTMENT_EVENTS = (
     "appointment.created",
     "appointment.confirmed",
     "appointment.rescheduled",
+    "appointment.reassigned",
     "appointment.updated",
     "appointment.completed",
     "appointment.no_show",

@@ -84,6 +84,14 @@ class OfferedType(BookedType):
         for by now, one that waits to be confirmed can't begin this very second."""
         return replace(self, requires_confirmation=True) if status == "pending" else self
 
+    def lasting(self, minutes: int | None) -> Self:
+        """Return the type as it is for an appointment that staff gave a length of its own, if they did. It
+        begins when others of the type do."""
+        if minutes in (None, self.duration_minutes):
+            return self
+        interval = self.slot_interval_minutes or self.duration_minutes
+        return replace(self, duration_minutes=minutes, slot_interval_minutes=interval)
+
     def odd(self, schedule: Schedule, start: int, end: int) -> Sequence[tuple[Intervals, int]]:
         """Return the starts in `[start, end)` from which its days are calendar days of 23 or 25 hours, by how
         long it lasts there, in seconds (`core.hours.odd_days`)."""

@@ -365,6 +365,7 @@ class AppointmentColumns(TypedColumns):
     internal_notes: Named[str | None] = Column(Text)
     answers: Named[list[dict[str, Any]]] = Column(JSON, server_default=text("'[]'"))
     calendars: Named[list[dict[str, str]] | None] = Column(JSON(none_as_null=True))
+    own_minutes: Named[int | None] = Column(Integer)
     status: Named[str] = Column(Text)
     source: Named[str] = Column(Text)
     version: Named[int] = Column(Integer)
@@ -434,10 +435,10 @@ appointments = Table(
 like an appointment that waits for its confirmation. Both lapse at `expires_at`, whether or not that has been
 stored yet (`services.booking.lapses`). A hold of version 0 is a booking whose client has not confirmed it by
 mail yet (`services.booking.confirmations`). `calendars` lists the calendars of an appointment by the
-requirements of its type (`requirement`, `calendar_id`); null if it has `calendar_id` only.
-`client_email_folded` and `client_phone_digits` are `client_email` and `client_phone` as they are compared
-(`core.contacts`). `held_from` is a digest of the network address from which a client holds time; null
-otherwise."""
+requirements of its type (`requirement`, `calendar_id`); null if it has `calendar_id` only. `own_minutes` is
+how long it lasts, if staff gave it another length than its type's. `client_email_folded` and
+`client_phone_digits` are `client_email` and `client_phone` as they are compared (`core.contacts`).
+`held_from` is a digest of the network address from which a client holds time; null otherwise."""
 
 
 class OccupationColumns(TypedColumns):

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from kalends.core.lifecycle import MAX_BUFFER_MINUTES, MAX_DURATION_MINUTES
-from kalends.schemas.fields import WHOLE, Id, Label, Name, Notes
+from kalends.core.lifecycle import MAX_BUFFER_MINUTES
+from kalends.schemas.fields import WHOLE, Duration, Id, Label, Name, Notes
 from kalends.schemas.links import WebAddress
 from kalends.schemas.offered import Location, Price, Texts
 from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
@@ -22,7 +22,6 @@ _OPEN = (
     "cancelled and not over yet; null: no limit."
 )
 
-Duration = Annotated[int, Field(ge=1, le=MAX_DURATION_MINUTES, description="1 minute to 7 days."), WHOLE]
 Buffer = Annotated[int, Field(ge=0, le=MAX_BUFFER_MINUTES, description="0 to 24 hours."), WHOLE]
 Count = Annotated[int, Field(ge=1, le=_MOST), WHOLE]
 CountFromZero = Annotated[int, Field(ge=0, le=_MOST), WHOLE]

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic_core import PydanticCustomError
 
 from kalends.core.lifecycle import Check, Source, Status
-from kalends.schemas.fields import Email, Id, Language, Moment, Name, Notes, Phone, Zone
+from kalends.schemas.fields import Duration, Email, Id, Language, Moment, Name, Notes, Phone, Zone
 from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
 
@@ -62,10 +62,6 @@ Answers = Annotated[
 
 _BY_STATUS = "it follows from the status; send status"
 _WHY_NOT = {
-    "appointment_type_id": "book the appointment of the other type, and cancel this one",
-    "calendar_id": "book the appointment in the other calendar, and cancel this one",
-    "end_time": "it follows from the start and the type's duration; send start_time to move the appointment",
-    "duration_minutes": "it is the type's; send start_time to move the appointment",
     "hold_id": "a hold is for booking; send start_time to move the appointment",
     "confirmed_at": _BY_STATUS,
     "completed_at": _BY_STATUS,
@@ -149,12 +145,27 @@ class AppointmentChange(Change):
 
     @classmethod
     def known(cls) -> Sequence[type[BaseModel] | str]:
-        return (Appointment, AppointmentCreate, "duration_minutes", "appointment")
+        return (Appointment, AppointmentCreate, "appointment")
 
     status: Status = Field(default=UNSENT, description="Each status sets its own timestamp.")
+    appointment_type_id: Id = Field(
+        default=UNSENT,
+        description="Makes it an appointment of another type, with that type's duration. It stays in its "
+        "calendar if that serves the type.",
+    )
+    calendar_id: Id = Field(default=UNSENT, description="Gives the appointment to another calendar.")
     start_time: Moment = Field(
         default=UNSENT,
-        description="Moves the appointment. Its id stays; its end follows from the type's present duration.",
+        description="Moves the appointment. Its id stays; its end follows from the type's present duration, "
+        "or from the length that the appointment was given.",
+    )
+    end_time: Moment = Field(
+        default=UNSENT,
+        description="Gives the appointment another length. Its present end is no wish, so that a whole "
+        "answer can be sent back with another start.",
+    )
+    duration_minutes: Duration | None = Field(
+        default=UNSENT, description="The same in minutes: 1 minute to 7 days."
     )
     client_name: Name = UNSENT
     client_email: Email = Field(

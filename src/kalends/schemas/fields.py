@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from kalends.core.contacts import plain_address, plain_phone
 from kalends.core.hours import zone_names
+from kalends.core.lifecycle import MAX_DURATION_MINUTES
 from kalends.core.text import INVISIBLE, LONGEST_NAME, in_lines, is_blank, one_line
 
 # What JSON Schema can say of these fields; the validators below say it with better sentences.
@@ -96,6 +97,7 @@ def _language(value: str) -> str:
 
 
 WHOLE = BeforeValidator(_whole)
+Duration = Annotated[int, Field(ge=1, le=MAX_DURATION_MINUTES, description="1 minute to 7 days."), WHOLE]
 """JSON has one kind of number: 60.0 is an integer, by JSON Schema and to JavaScript."""
 
 ONE_LINE = BeforeValidator(_one_line)

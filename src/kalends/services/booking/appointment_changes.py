@@ -1,20 +1,22 @@
 """Changing appointments: their time, their status, their details."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from kalends.core.caller import Link
 from kalends.core.contacts import is_replaced
 from kalends.core.errors import Conflict, IllegalTransition, PreconditionFailed
-from kalends.core.hours import instant, stamp
-from kalends.core.lifecycle import Check, Status, confirm_by, transition
+from kalends.core.hours import MINUTE, instant, seconds, stamp
+from kalends.core.lifecycle import MAX_DURATION_MINUTES, Check, Status, confirm_by, transition
 from kalends.core.offered import Candidate, OfferedType
 from kalends.db.claims import rewrite
 from kalends.db.database import AnyRow, Tx
 from kalends.schemas.answers import corrected
 from kalends.schemas.appointment_types import BookingQuestion
 from kalends.schemas.appointments import Appointment, AppointmentChange, QuestionAnswer
+from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.services.booking import history, lapses, manage_links, offers, placing
 from kalends.services.booking.appointments import (
     details,
@@ -46,39 +48,59 @@ def change(
     confirmed again. Another e-mail address ends every link of the appointment: whoever reads the former
     address may be a stranger.
 
-    Raises ScopeMissing if the check is waived without `admin`; NotFound, also if the `link` by which it is
-    changed has ended; PreconditionFailed if its version is not among `versions`; Malformed for another value
-    of what can't be changed, and for wrong answers to the type's questions; IllegalTransition; InvalidTime;
-    Unbookable if it would be moved or un-cancelled to a time that can't be had; Conflict for a cancellation
-    reason without a cancellation, and if a client moves it to another calendar at the same moment as staff.
+    Raises ScopeMissing if the check is waived without `admin`; NotFound, also for an unknown type or
+    calendar, and if the `link` by which it is changed has ended; PreconditionFailed if its version is not
+    among `versions`; Malformed for another value of what can't be changed, for two lengths, and for wrong
+    answers to the type's questions; IllegalTransition; InvalidTime; Unbookable if it would take time that
+    can't be had; Conflict for a cancellation reason without a cancellation, and if somebody else gave it to
+    another calendar at the same moment.
     """
     placing.must_be_allowed(party, wish.check, "Changing")
-    type_, in_question = _lock_time(tx, party, appointment_id, wish)
+    going = _lock_time(tx, party, appointment_id, wish)
     row, present = _locked(tx, party.org_id, appointment_id, now, link)
     if versions is not None and row.version not in versions:
         raise PreconditionFailed(version=row.version)
     if party.is_client and _is_so_already(wish, row):
         return shown(row, now)
     before = fields_of(row)
-    after = _after(before, wish, _questions(tx, row, type_, wish), now)
-    if type_ is not None and (start := _new_start(row, wish, party)) is not None:
-        after |= times(placing.occupation(tx, type_, start))
+    after = _after(before, wish, _questions(tx, row, going, wish), now)
+    if going is not None:
+        going, retimed = _retimed(tx, party, going, row, wish)
+        after |= retimed
     _must_be_sound(before, after, now)
-    wish.must_agree(present, with_fields(row, after), zone=party.timezone)
-    if after == before:
+    changed = _shown(row, after, going)
+    wish.must_agree(present, changed, zone=party.timezone)
+    takes_time = going is not None and _takes_time(before, after, going)
+    if after == before and not takes_time:
         return shown(row, now)
     takes = None
-    if type_ is not None and _takes_time(before, after):
-        place = _placed(tx, party, type_, in_question, row, after, wish.check, now)
-        after |= _in_its_place(tx, party, type_, row, after, place, now)
+    if going is not None and takes_time:
+        place = _placed(tx, party, going, row, after, wish.check, now)
+        after |= _in_its_place(tx, party, going.type_, row, after, place, now)
         takes = place.takes
     after |= {"version": row.version + 1, "updated_at": now}
     if not rewrite(tx, before, after, takes):
         raise placing.refused_by_the_database(after, now, moving=row.id)
     _part_with(tx, row, after["client_email"])
-    changed = with_fields(row, after)
+    changed = _shown(row, after, going)
     history.record(tx, party, with_fields(row, before), changed, wish.check, now)
     return changed
+
+
+@dataclass(frozen=True, slots=True)
+class _Going:
+    """Where an appointment may go: its type, the new one if it gets another, the calendars in question, and
+    the one that it leaves, as it was before there was a lock. `own` is the type as it is for the length that
+    the appointment is to have."""
+
+    type_: OfferedType
+    in_question: Sequence[Candidate]
+    from_calendar: str
+    own: OfferedType
+
+
+_OF_TIME = {"appointment_type_id", "calendar_id", "start_time", "end_time", "duration_minutes"}
+"""The fields of a change that say what time the appointment takes."""
 
 
 def must_be_movable(status: Status) -> None:
@@ -87,19 +109,30 @@ def must_be_movable(status: Status) -> None:
         raise IllegalTransition(f"An appointment that is {status} can't be moved.", status=status, allowed=[])
 
 
-def _lock_time(
-    tx: Tx, party: Party, appointment_id: str, wish: AppointmentChange
-) -> tuple[OfferedType | None, Sequence[Candidate]]:
-    """Lock the calendars to which an appointment may be moved, if it is moved or perhaps un-cancelled.
-    Returns its type and those calendars, or None and no calendars."""
-    if "start_time" not in wish.sent() and wish.status != "confirmed":
-        return None, ()
+def _lock_time(tx: Tx, party: Party, appointment_id: str, wish: AppointmentChange) -> _Going | None:
+    """Lock the calendars to which an appointment may go, if it is to take other time or is perhaps
+    un-cancelled. Returns None if neither."""
+    if wish.sent().keys().isdisjoint(_OF_TIME) and wish.status != "confirmed":
+        return None
     # Everybody takes these locks in one order, and the appointment's own comes last.
     row = row_of(tx, party.org_id, appointment_id)
-    type_ = offers.type_of(tx, party.org_id, row.appointment_type_id)
-    in_question = offers.calendars_for_moving(tx, type_, row.calendar_id, by_client=party.is_client)
-    placing.lock(tx, type_, [each.id for each in in_question], wish.check)
-    return type_, in_question
+    type_ = offers.type_of(tx, party.org_id, wish.appointment_type_id or row.appointment_type_id)
+    in_question = _in_question(tx, party, type_, row, wish.calendar_id)
+    placing.lock(tx, type_, [row.calendar_id, *(each.id for each in in_question)], wish.check)
+    return _Going(type_, in_question, row.calendar_id, type_)
+
+
+def _in_question(
+    tx: Tx, party: Party, type_: OfferedType, row: AnyRow, calendar_id: str | None
+) -> Sequence[Candidate]:
+    """Return the calendars to which an appointment may go: the one that is named, or as
+    `calendars_for_moving` says. If it becomes one of a type that its own calendar does not serve, any that
+    serves it."""
+    if calendar_id not in (None, row.calendar_id):
+        return offers.calendars_of(tx, type_, calendar_id)
+    found = offers.calendars_for_moving(tx, type_, row.calendar_id, by_client=party.is_client)
+    stays = type_.id == row.appointment_type_id or calendar_id is not None
+    return found if stays or all(each.serves for each in found) else offers.calendars_of(tx, type_)
 
 
 def _locked(
@@ -129,12 +162,13 @@ def _is_so_already(wish: AppointmentChange, row: AnyRow) -> bool:
 
 
 def _questions(
-    tx: Tx, row: AnyRow, type_: OfferedType | None, wish: AppointmentChange
+    tx: Tx, row: AnyRow, going: _Going | None, wish: AppointmentChange
 ) -> Sequence[BookingQuestion]:
     """Return the questions of the appointment's type, if answers are changed."""
     if "answers" not in wish.sent():
         return ()
-    return offers.questions_of(type_ or offers.type_of(tx, row.org_id, row.appointment_type_id))
+    type_ = offers.type_of(tx, row.org_id, row.appointment_type_id) if going is None else going.type_
+    return offers.questions_of(type_)
 
 
 def _after(
@@ -156,13 +190,44 @@ def _after(
     return after
 
 
-def _new_start(row: AnyRow, wish: AppointmentChange, party: Party) -> datetime | None:
-    """Return the start it is moved to; None if it stays where it is, with the duration it has. Raises
-    InvalidTime."""
-    if "start_time" not in wish.sent():
-        return None
-    start = instant(wish.start_time, party.timezone)
-    return None if start == row.start_time else start
+def _retimed(
+    tx: Tx, party: Party, going: _Going, row: AnyRow, wish: AppointmentChange
+) -> tuple[_Going, dict[str, Any]]:
+    """Return where it goes with the length that it is to have, and what changes of the appointment with its
+    type, its start, its length, and, if it is cancelled and takes no time, its calendar. Raises InvalidTime,
+    Malformed for two lengths."""
+    type_ = going.type_
+    start = row.start_time if wish.start_time is None else instant(wish.start_time, party.timezone)
+    minutes = _wished_minutes(party, row, wish, start)
+    stays = start == row.start_time and type_.id == row.appointment_type_id
+    if minutes is None and type_.id == row.appointment_type_id:
+        minutes = row.own_minutes
+    elif timedelta(minutes=minutes or 0) != row.end_time - row.start_time:
+        stays = False
+    going = replace(going, own=type_.lasting(minutes))
+    retimed: dict[str, Any] = {}
+    if row.status == "cancelled" and wish.calendar_id is not None:
+        retimed["calendar_id"] = wish.calendar_id
+    if not stays:
+        own = None if minutes == type_.duration_minutes else minutes
+        retimed |= {"appointment_type_id": type_.id, "own_minutes": own}
+        retimed |= times(placing.occupation(tx, going.own, start))
+    return going, retimed
+
+
+def _wished_minutes(party: Party, row: AnyRow, wish: AppointmentChange, start: datetime) -> int | None:
+    """Return the length that is asked for, in minutes; None if none is. The present end is no wish."""
+    found = set() if wish.duration_minutes is None else {wish.duration_minutes}
+    if wish.end_time is not None and (end := instant(wish.end_time, party.timezone)) != row.end_time:
+        minutes, odd = divmod(seconds(end) - seconds(start), MINUTE)
+        if odd or not 1 <= minutes <= MAX_DURATION_MINUTES:
+            raise malformed(
+                [wrong("end_time", "must be 1 minute to 7 days after the start, in whole minutes", "invalid")]
+            )
+        found.add(minutes)
+    if len(found) > 1:
+        raise malformed([wrong("duration_minutes", "is not the length that end_time gives", "invalid")])
+    return next(iter(found), None)
 
 
 def _must_be_sound(before: Mapping[str, Any], after: Mapping[str, Any], now: datetime) -> None:
@@ -186,18 +251,19 @@ def _must_lie_ahead(status: Status, start: datetime, now: datetime, instead: str
         )
 
 
-def _takes_time(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Return whether the change takes time of a calendar that the appointment did not have before, or moves
-    its start."""
-    moved = any(before[field] != after[field] for field in ("start_time", "busy_start", "busy_end"))
+def _takes_time(before: Mapping[str, Any], after: Mapping[str, Any], going: _Going) -> bool:
+    """Return whether the change takes time that the appointment did not have before, or makes it one of
+    another type."""
+    fields = ("start_time", "busy_start", "busy_end", "appointment_type_id")
+    moved = any(before[field] != after[field] for field in fields)
+    moved = moved or going.from_calendar not in {each.id for each in going.in_question}
     return after["status"] != "cancelled" and (moved or before["status"] == "cancelled")
 
 
 def _placed(
     tx: Tx,
     party: Party,
-    type_: OfferedType,
-    in_question: Sequence[Candidate],
+    going: _Going,
     row: AnyRow,
     after: Mapping[str, Any],
     check: Check,
@@ -208,10 +274,10 @@ def _placed(
     Raises Unbookable; Conflict if the calendar that staff move it within is no longer the one it is in: which
     one that is was read before there was a lock.
     """
-    if not party.is_client and row.calendar_id not in {each.id for each in in_question}:
-        raise Conflict("A client moved the appointment to another calendar just now; please look again.")
+    if not party.is_client and row.calendar_id != going.from_calendar:
+        raise Conflict("Somebody moved the appointment to another calendar just now; please look again.")
     # What is un-cancelled takes the time it had, whatever its type asks for by now.
-    return placing.place(tx, type_, in_question, occupied(after), check, now, moving=row)
+    return placing.place(tx, going.own, going.in_question, occupied(after), check, now, moving=row)
 
 
 def _in_its_place(
@@ -243,6 +309,14 @@ def _still_until(tx: Tx, type_: OfferedType, row: AnyRow, start: datetime) -> da
         return min(until, start)
     asked = history.asked_at(tx, row)
     return max(confirm_by(asked, type_.confirm_within_hours, start), min(until, start))
+
+
+def _shown(row: AnyRow, after: Mapping[str, Any], going: _Going | None) -> Appointment:
+    """Return the wire form of the appointment as it is after the change, which may be one of another type."""
+    if going is None or going.type_.id == row.appointment_type_id:
+        return with_fields(row, after)
+    type_ = going.type_
+    return Appointment.shown(after, type_.name, type_.duration_minutes, type_.color)
 
 
 def _part_with(tx: Tx, row: AnyRow, address: str | None) -> None:

@@ -50,6 +50,7 @@ def new_row(party: Party, type_id: str, calendar_id: str, taken: Occupancy, now:
         "internal_notes": None,
         "answers": [],
         "calendars": None,
+        "own_minutes": None,
         "status": "confirmed",
         "source": party.source,
         "version": 1,
@@ -121,6 +122,12 @@ def find(
     if locked:
         statement = statement.with_for_update(of=appointments, key_share=True)
     return tx.execute(statement).first()
+
+
+def own_minutes(tx: Tx, org_id: str, appointment_id: str) -> int | None:
+    """Return how long an appointment lasts, if staff gave it another length than its type's."""
+    mine = (appointments.c.org_id == org_id, appointments.c.id == appointment_id)
+    return tx.execute(select(appointments.c.own_minutes).where(*mine)).scalar()
 
 
 def locked(tx: Tx, org_id: str, ids: Collection[str], now: datetime) -> list[Appointment]:

@@ -70,14 +70,18 @@ def place(
     moved = None if moving is None else str(moving.id)
     if moving is not None:
         type_ = type_.for_moving(moving.status)
-    verdict = judge(tx, type_, in_question, taken, check, now, moving=moved)
+    if check == "all":
+        verdict = judge(tx, type_, in_question, taken, now, moving=moved)
+    else:
+        verdict = _judge_by_bookings(tx, type_, in_question, taken, now, moving)
     if verdict.free:
         return Place(_chosen(tx, type_, verdict.free, taken, now, moving), taken)
     if check == "none" and all(reason.code in _TAKEN for reason in verdict.reasons):
-        open_ = [each.id for each in in_question if each.is_active or moving is not None]
+        open_ = [each.id for each in _open(in_question, moving)]
         return Place(_chosen(tx, type_, open_, taken, now, moving), taken, overlap_allowed=True)
     named = in_question[0].id if len(in_question) == 1 else None
-    raise refusal(verdict.reasons, Wanted(type_.org_id, type_.id, taken.start, now, named, moved), taken)
+    wanted = Wanted(type_.org_id, type_.id, taken.start, now, named, moved, type_.duration_minutes)
+    raise refusal(verdict.reasons, wanted, taken)
 
 
 def must_be_allowed(party: Party, check: Check, purpose: str) -> None:
@@ -104,38 +108,54 @@ def judge(
     type_: OfferedType,
     in_question: Sequence[Candidate],
     taken: Occupancy,
-    check: Check,
     now: datetime,
     *,
     moving: str | None = None,
 ) -> Verdict:
-    """Return which of the calendars are free, by every rule (check `all`) or by what is booked (any other
-    check), or else why none is."""
-    if check == "all":
-        start = seconds(taken.start)
-        offer = offers.offer(tx, type_, in_question, start, start + 1, now, moving=moving, taking=taken)
-        found = aside(tx, offer.verdict, start)
-        conflicts = [
-            each
-            for reason in found.reasons
-            # What was in the way may be gone a moment later: then the reason stands as it is.
-            for each in (
-                (
-                    reason.code == "conflict"
-                    and _conflicts(tx, type_, reason.details["calendar_id"], taken, now, moving)
-                )
-                or [reason]
+    """Return which of the calendars are free, by every rule, or else why none is. What the appointment or
+    hold `moving` takes is free."""
+    start = seconds(taken.start)
+    offer = offers.offer(tx, type_, in_question, start, start + 1, now, moving=moving, taking=taken)
+    found = aside(tx, offer.verdict, start)
+    conflicts = [
+        each
+        for reason in found.reasons
+        # What was in the way may be gone a moment later: then the reason stands as it is.
+        for each in (
+            (
+                reason.code == "conflict"
+                and _conflicts(tx, type_, reason.details["calendar_id"], taken, now, moving)
             )
-        ]
-        return Verdict(found.free, conflicts)
-    if moving is None and (reasons := _inactive(type_, in_question)):
+            or [reason]
+        )
+    ]
+    return Verdict(found.free, conflicts)
+
+
+def _judge_by_bookings(
+    tx: Tx,
+    type_: OfferedType,
+    in_question: Sequence[Candidate],
+    taken: Occupancy,
+    now: datetime,
+    moving: AnyRow | None,
+) -> Verdict:
+    """Return which of the calendars are free by what takes their time, or else why none is."""
+    open_ = _open(in_question, moving)
+    if reasons := _inactive(type_, in_question, open_, moving):
         return Verdict([], reasons)
-    active = [each for each in in_question if each.is_active or moving is not None]
-    against = {each.id: _conflicts(tx, type_, each.id, taken, now, moving) for each in active}
+    moved = None if moving is None else moving.id
+    against = {each.id: _conflicts(tx, type_, each.id, taken, now, moved) for each in open_}
     return Verdict(
-        [id_ for id_, found_ in against.items() if not found_],
-        [reason for found_ in against.values() for reason in found_],
+        [id_ for id_, found in against.items() if not found],
+        [reason for found in against.values() for reason in found],
     )
+
+
+def _open(in_question: Sequence[Candidate], moving: AnyRow | None) -> Sequence[Candidate]:
+    """Return the calendars that can be booked. An appointment may be moved within one that is not active."""
+    own = None if moving is None else moving.calendar_id
+    return [each for each in in_question if each.is_active or each.id == own]
 
 
 def listed(reason: Reason) -> dict[str, Any]:
@@ -171,11 +191,18 @@ def refusal(reasons: Sequence[Reason], wanted: Wanted, taken: Occupancy) -> Unbo
     return _REFUSALS[first.code](sentence, wanted=wanted, reasons=[listed(reason) for reason in reasons])
 
 
-def _inactive(type_: OfferedType, in_question: Sequence[Candidate]) -> list[Reason]:
-    if not type_.is_active:
+def _inactive(
+    type_: OfferedType,
+    in_question: Sequence[Candidate],
+    open_: Sequence[Candidate],
+    moving: AnyRow | None,
+) -> list[Reason]:
+    """Return why nothing can be booked at any time. What is of a type already may be moved though that is not
+    active by now."""
+    if not type_.is_active and (moving is None or moving.appointment_type_id != type_.id):
         sentence = f"The appointment type '{type_.name}' is not active, so it can't be booked."
         return [Reason("type_inactive", sentence)]
-    if any(each.is_active for each in in_question):
+    if open_:
         return []
     return [
         Reason(

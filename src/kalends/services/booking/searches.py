@@ -56,6 +56,7 @@ def by_staff(tx: Tx, org_id: str, query: SlotsQuery | DaysQuery | ExplainQuery, 
 def to_move(tx: Tx, present: Appointment, now: datetime, *, by_client: bool) -> Search:
     """Return the search for time to which an appointment that is not cancelled could be moved."""
     type_ = offers.type_of(tx, present.org_id, present.appointment_type_id)
+    type_ = type_.lasting(appointments.own_minutes(tx, present.org_id, present.id))
     in_question = offers.calendars_for_moving(tx, type_, present.calendar_id, by_client=by_client)
     return Search(type_.for_moving(present.status), in_question, now, present.id)
 
@@ -63,7 +64,7 @@ def to_move(tx: Tx, present: Appointment, now: datetime, *, by_client: bool) -> 
 def again(tx: Tx, wanted: Wanted) -> Search:
     """Return the search for what can be had instead of what was refused. Raises NotFound if any of it was
     deleted a moment ago."""
-    type_ = offers.type_of(tx, wanted.org_id, wanted.appointment_type_id)
+    type_ = offers.type_of(tx, wanted.org_id, wanted.appointment_type_id).lasting(wanted.minutes)
     if wanted.moving is not None:  # an appointment, or a hold that was to be replaced
         row = appointments.find(tx, wanted.org_id, wanted.moving)
         type_ = type_ if row is None else type_.for_moving(row.status)

@@ -113,7 +113,7 @@ def explained(tx: Tx, wanted: Search, timezone: str, query: ExplainByLinkQuery) 
     Raises InvalidTime."""
     start, type_ = instant(query.start_time, timezone), wanted.type_
     taken = placing.occupation(tx, type_, start)
-    verdict = placing.judge(tx, type_, wanted.in_question, taken, "all", wanted.now, moving=wanted.moving)
+    verdict = placing.judge(tx, type_, wanted.in_question, taken, wanted.now, moving=wanted.moving)
     return Explanation(
         bookable=bool(verdict.free),
         reasons=[placing.listed(reason) for reason in verdict.reasons],

@@ -69,9 +69,9 @@ def _occasion(event_type: str, then: Appointment, previous: dict[str, Any], by: 
     match event_type.removeprefix("appointment."):
         case "created" | "confirmed":
             return "requested" if then.status == "pending" else "confirmed"
-        case "rescheduled" if _is_second(then, previous):
+        case kind if _is_second(kind, then, previous):
             return None
-        case "rescheduled" | "updated" if stands and _has_new_reader(then, previous):
+        case "rescheduled" | "reassigned" | "updated" if stands and _has_new_reader(then, previous):
             return "requested" if then.status == "pending" else "confirmed"
         case "updated" if then.status == "cancelled" and _has_new_reader(then, previous):
             # Only a stranger may have been told of it.
@@ -85,9 +85,13 @@ def _occasion(event_type: str, then: Appointment, previous: dict[str, Any], by: 
             return None
 
 
-def _is_second(then: Appointment, previous: dict[str, Any]) -> bool:
-    """Return whether a move is the second event of its change: the change of status was told already."""
-    return "status" in previous and then.status != "pending"
+def _is_second(kind: str, then: Appointment, previous: dict[str, Any]) -> bool:
+    """Return whether an event is not the first of its change: a change of status is told first, and a move
+    before another calendar."""
+    if kind not in ("rescheduled", "reassigned"):
+        return False
+    moved = kind == "reassigned" and not previous.keys().isdisjoint({"start_time", "end_time"})
+    return moved or ("status" in previous and then.status != "pending")
 
 
 def _has_new_reader(then: Appointment, previous: dict[str, Any]) -> bool:
@@ -109,7 +113,7 @@ def _farewell(
     address = previous.get("client_email")
     if not is_replaced(address, then.client_email) or not is_replaced(address, present.client_email):
         return None
-    if delivery.type == "appointment.rescheduled" and _is_second(then, previous):
+    if _is_second(delivery.type.removeprefix("appointment."), then, previous):
         return None
     known = _last_told(tx, org_id, delivery, then.id, address)
     if known is None or known.end_time <= now:

@@ -18,7 +18,8 @@ CLIENT, FORMER, STAFF, REMINDER = "client", "former", "staff", "reminder"
 _BOOKED = frozenset({"appointment.created", "appointment.confirmed", "appointment.rescheduled"})
 _MAILED = {
     CLIENT: _BOOKED
-    | {BOOKING_ASKED, "appointment.cancelled", "appointment.updated"},  # another address, perhaps
+    # Another address, perhaps.
+    | {BOOKING_ASKED, "appointment.cancelled", "appointment.updated", "appointment.reassigned"},
     FORMER: frozenset(APPOINTMENT_EVENTS) - {"appointment.created"},  # likewise
     STAFF: _BOOKED | {"appointment.cancelled"},
     REMINDER: _BOOKED,

@@ -1,6 +1,8 @@
 """Time that appointments take which were inserted as rows, past the services."""
 
-from sqlalchemy import insert, literal, literal_column, select
+from typing import Any
+
+from sqlalchemy import Select, insert, literal, literal_column, select
 
 from kalends.db.database import Tx
 from kalends.db.tables import appointments, occupations
@@ -8,7 +10,7 @@ from kalends.db.tables import appointments, occupations
 
 def take_time(tx: Tx, org_id: str) -> None:
     """Insert the occupations of all appointments of an organization that has none yet."""
-    time = select(
+    time: Select[*tuple[Any, ...]] = select(
         appointments.c.org_id,
         appointments.c.id,
         appointments.c.calendar_id,

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from kalends.core.contacts import plain_address, plain_phone
 from kalends.core.hours import zone_names
+from kalends.core.lifecycle import MAX_DURATION_MINUTES
 from kalends.core.text import INVISIBLE, LONGEST_NAME, in_lines, is_blank, one_line
 
 # What JSON Schema can say of these fields; the validators below say it with better sentences.
@@ -98,6 +99,8 @@ def _language(value: str) -> str:
 WHOLE = BeforeValidator(_whole)
 """JSON has one kind of number: 60.0 is an integer, by JSON Schema and to JavaScript."""
 
+Duration = Annotated[int, Field(ge=1, le=MAX_DURATION_MINUTES, description="1 minute to 7 days."), WHOLE]
+
 ONE_LINE = BeforeValidator(_one_line)
 """For a field of one line: line breaks and invisible characters are folded before validation."""
 IN_LINES = BeforeValidator(_in_lines)
@@ -113,6 +116,12 @@ Id = Annotated[
 Name = Annotated[
     str,
     Field(min_length=1, max_length=LONGEST_NAME, json_schema_extra={"pattern": _VISIBLE}),
+    AfterValidator(_no_nul),
+    ONE_LINE,
+]
+ShortName = Annotated[
+    str,
+    Field(min_length=1, max_length=60, json_schema_extra={"pattern": _VISIBLE}),
     AfterValidator(_no_nul),
     ONE_LINE,
 ]

@@ -26,9 +26,9 @@ async def check_books(url: str, org: Org, acknowledged: Sequence[str]) -> int:
 
 
 def check_times(tx: Tx, org_id: str, now: datetime | None = None) -> list[str]:
-    """Assert that no two active appointments or holds take one calendar at one time, that none was booked over
-    busy time that was known, and that each takes all its calendars and nothing else takes any; the ids of all
-    appointments, cancelled ones included. What has lapsed at `now` is not active, written down or not;
+    """Assert that no two active appointments or holds take one calendar at one time, that none was booked
+    over busy time that was known, and that each takes all its calendars and nothing else takes any; the ids
+    of all appointments, cancelled ones included. What has lapsed at `now` is not active, written down or not;
     without `now`, nothing has lapsed."""
     stored = tx.execute(select(appointments).where(appointments.c.org_id == org_id)).all()
     taken = tx.execute(
@@ -68,7 +68,9 @@ def _check_wholeness(stored: Sequence[AnyRow], taken: Sequence[AnyRow]) -> None:
         if active or row.is_hold:
             assert sorted(each.calendar_id for each in mine) == sorted(wanted), f"half an appointment: {row}"
         assert {each.active for each in mine} <= {active}, f"it is taken, or not: {row}, {mine}"
-        assert {each.expires_at for each in mine if active} <= {row.expires_at}, f"for how long: {row}, {mine}"
+        assert {each.expires_at for each in mine if active} <= {row.expires_at}, (
+            f"for how long: {row}, {mine}"
+        )
 
 
 def check_histories(tx: Tx, org_id: str) -> Counter[str]:

@@ -160,13 +160,12 @@ class Crowd:
         """Give an appointment another calendar, another length, or another type."""
         if not self.ids:
             return
-        wish = chance.choice(
-            [
-                {"calendar_id": chance.choice(self.calendars)},
-                {"duration_minutes": chance.choice([30, 60, 90])},
-                {"appointment_type_id": chance.choice(self.types)},
-            ]
-        )
+        wishes: list[dict[str, Any]] = [
+            {"calendar_id": chance.choice(self.calendars)},
+            {"duration_minutes": chance.choice([30, 60, 90])},
+            {"appointment_type_id": chance.choice(self.types)},
+        ]
+        wish = chance.choice(wishes)
         path = f"/v1/calendar/appointments/{chance.choice(self.ids[-30:])}"
         await self._ask(self.house.staff("reassigning", path, wish, "PATCH"), seat)
 

@@ -10,8 +10,8 @@ from pydantic_core import PydanticCustomError
 from kalends.core.lifecycle import Check, Source, Status
 from kalends.core.requirements import CALENDAR
 from kalends.schemas.fields import Duration, Email, Id, Language, Moment, Name, Notes, Phone, Zone
-from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
+from kalends.schemas.wrong_fields import malformed, wrong
 
 
 class Actor(Answer):
@@ -78,7 +78,7 @@ _WHY_NOT = {
 
 def _named_once(ids: list[str]) -> list[str]:
     if len(set(ids)) < len(ids):
-        raise PydanticCustomError("named_twice", "must name each calendar once")
+        raise PydanticCustomError("unique", "must name each calendar once")
     return ids
 
 

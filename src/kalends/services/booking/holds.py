@@ -22,7 +22,7 @@ from kalends.db.tables import appointments
 from kalends.ids import new_id
 from kalends.schemas.holds import ClientHoldCreate, Hold
 from kalends.services.booking import offers, placing
-from kalends.services.booking.appointments import new_row, occupied, pending
+from kalends.services.booking.appointments import new_row, pending
 from kalends.services.booking.confirmations import UNCONFIRMED
 from kalends.services.booking.placing import Place
 from kalends.services.outbox.parties import Party

@@ -63,17 +63,17 @@ def place(
     *,
     moving: AnyRow | None = None,
 ) -> Place:
-    """Find calendars for a booking that takes this time, or for an appointment that is `moving` there. For each
-    requirement these are the ones that are pinned, then the appointment's own if they are free, then those
-    with the fewest appointments in that week; of equals the one that was booked longest ago; of those never
-    booked the oldest.
+    """Find calendars for a booking that takes this time, or for an appointment that is `moving` there. For
+    each requirement these are the ones that are pinned, then the appointment's own if they are free, then
+    those with the fewest appointments in that week; of equals the one that was booked longest ago; of those
+    never booked the oldest.
 
     Raises Unbookable with every reason; Overtaken if one of the calendars was deleted before it was locked.
     """
     ids = ids_of(in_question)
     own = () if moving is None else own_calendars(moving)
     # What is in a calendar that is out of service may be moved within it.
-    if lock(tx, type_, ids, check).difference(own):
+    if lock(tx, type_, ids, check) - set(own):
         raise Overtaken
     lapses.settle(tx, type_.org_id, ids, _envelope(in_question, taken), now)
     start = seconds(taken.start)
@@ -108,7 +108,7 @@ def place_of(row: AnyRow) -> Place:
     """Return where an appointment or a hold is."""
     named = row.calendars or [{"requirement": CALENDAR, "calendar_id": row.calendar_id}]
     chosen = [(Need(name=each["requirement"]), [each["calendar_id"]]) for each in named]
-    return Place(chosen, occupied(row._mapping), row.overlap_allowed)
+    return Place(chosen, occupied(row._asdict()), row.overlap_allowed)
 
 
 def own_calendars(row: AnyRow) -> Sequence[str]:
@@ -144,8 +144,8 @@ def judge(
     *,
     moving: str | None = None,
 ) -> Verdict:
-    """Return which calendars are free for each requirement, by every rule, or else why it can't be booked. What
-    the appointment or hold `moving` takes is free."""
+    """Return which calendars are free for each requirement, by every rule, or else why it can't be booked.
+    What the appointment or hold `moving` takes is free."""
     start = seconds(taken.start)
     offer = offers.offer(tx, type_, in_question, start, start + 1, now, moving=moving, taking=taken)
     found = aside(tx, offer.verdict, start)
@@ -187,17 +187,17 @@ def _judge_by_bookings(
         }
         ids = [id_ for id_, found in against.items() if not found]
         free.append(ids)
-        if not requirement.is_met(ids):
+        if not requirement.need.is_met(ids, requirement.pinned):
             found = [reason for of_one in against.values() for reason in of_one]
-            if not requirement.is_met(list(against)):
+            if not requirement.need.is_met(against, requirement.pinned):
                 found += _closed(requirement, against)
-            reasons += [requirement.naming(each, len(in_question)) for each in found]
+            reasons += [requirement.need.naming(each, len(in_question)) for each in found]
     return Verdict([] if reasons else free, reasons)
 
 
 def _open(requirement: RequirementInQuestion, own: Sequence[str]) -> Sequence[Candidate]:
-    """Return the calendars that can be booked. An appointment may be moved within its own ones, though they are
-    not active."""
+    """Return the calendars that can be booked. An appointment may be moved within its own ones, though they
+    are not active."""
     return [each for each in requirement.candidates if each.is_active or each.id in own]
 
 

@@ -1,14 +1,15 @@
 """Finding a calendar that can take a time, under the locks that keep it so."""
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from kalends.core.errors import ScopeMissing, SlotTaken, Unbookable, Wanted
 from kalends.core.hours import seconds, stamp
 from kalends.core.lifecycle import Check, Occupancy, Taking
-from kalends.core.offered import Candidate, OfferedType
+from kalends.core.offered import Candidate, OfferedType, RequirementInQuestion
+from kalends.core.requirements import Need
 from kalends.core.rules import Reason, week_of
 from kalends.core.slots import Verdict
 from kalends.db.aside import aside
@@ -71,11 +72,12 @@ def place(
     if moving is not None:
         type_ = type_.for_moving(moving.status)
     if check == "all":
-        verdict = judge(tx, type_, in_question, taken, now, moving=moved)
+        first = RequirementInQuestion(type_.needs[0], in_question)
+        verdict = judge(tx, type_, [first], taken, now, moving=moved)
     else:
         verdict = _judge_by_bookings(tx, type_, in_question, taken, now, moving)
     if verdict.free:
-        return Place(_chosen(tx, type_, verdict.free, taken, now, moving), taken)
+        return Place(_chosen(tx, type_, verdict.free[0], taken, now, moving), taken)
     if check == "none" and all(reason.code in _TAKEN for reason in verdict.reasons):
         open_ = [each.id for each in _open(in_question, moving)]
         return Place(_chosen(tx, type_, open_, taken, now, moving), taken, overlap_allowed=True)
@@ -106,30 +108,45 @@ def occupation(tx: Tx, type_: OfferedType, start: datetime) -> Occupancy:
 def judge(
     tx: Tx,
     type_: OfferedType,
-    in_question: Sequence[Candidate],
+    in_question: Sequence[RequirementInQuestion],
     taken: Occupancy,
     now: datetime,
     *,
     moving: str | None = None,
 ) -> Verdict:
-    """Return which of the calendars are free, by every rule, or else why none is. What the appointment or
-    hold `moving` takes is free."""
+    """Return which calendars of each requirement are free, by every rule, or else why the time can't be
+    booked. What the appointment or hold `moving` takes is free."""
     start = seconds(taken.start)
     offer = offers.offer(tx, type_, in_question, start, start + 1, now, moving=moving, taking=taken)
     found = aside(tx, offer.verdict, start)
-    conflicts = [
-        each
-        for reason in found.reasons
-        # What was in the way may be gone a moment later: then the reason stands as it is.
-        for each in (
-            (
-                reason.code == "conflict"
-                and _conflicts(tx, type_, reason.details["calendar_id"], taken, now, moving)
-            )
-            or [reason]
-        )
-    ]
-    return Verdict(found.free, conflicts)
+    needs = {each.id: requirement.need for requirement in in_question for each in requirement.candidates}
+    return Verdict(
+        found.free,
+        [
+            each
+            for reason in found.reasons
+            for each in _in_detail(tx, type_, reason, needs, taken, now, moving)
+        ],
+    )
+
+
+def _in_detail(
+    tx: Tx,
+    type_: OfferedType,
+    reason: Reason,
+    needs: Mapping[str, Need],
+    taken: Occupancy,
+    now: datetime,
+    moving: str | None,
+) -> Sequence[Reason]:
+    """Return a reason as it is told: if a calendar is busy, what keeps it so. `needs` are those that the
+    calendars would fill."""
+    if reason.code != "conflict":
+        return [reason]
+    id_ = reason.details["calendar_id"]
+    found = _conflicts(tx, type_, needs[id_].takes(taken, id_), now, moving)
+    # What was in the way may be gone a moment later: then the reason stands as it is.
+    return [replace(each, details={**each.details, **reason.details}) for each in found] or [reason]
 
 
 def _judge_by_bookings(
@@ -144,12 +161,10 @@ def _judge_by_bookings(
     open_ = _open(in_question, moving)
     if reasons := _inactive(type_, in_question, open_, moving):
         return Verdict([], reasons)
-    moved = None if moving is None else moving.id
-    against = {each.id: _conflicts(tx, type_, each.id, taken, now, moved) for each in open_}
-    return Verdict(
-        [id_ for id_, found in against.items() if not found],
-        [reason for found in against.values() for reason in found],
-    )
+    moved, need = None if moving is None else moving.id, type_.needs[0]
+    against = {each.id: _conflicts(tx, type_, need.takes(taken, each.id), now, moved) for each in open_}
+    free = [id_ for id_, found in against.items() if not found]
+    return Verdict([free] if free else [], [reason for found in against.values() for reason in found])
 
 
 def _open(in_question: Sequence[Candidate], moving: AnyRow | None) -> Sequence[Candidate]:
@@ -214,13 +229,10 @@ def _inactive(
     ] or [Reason("calendar_not_serving", "No calendar serves this type.")]
 
 
-def _conflicts(
-    tx: Tx, type_: OfferedType, calendar_id: str, taken: Occupancy, now: datetime, moving: str | None
-) -> list[Reason]:
-    """Return what keeps a calendar busy at that time."""
-    wanted = Taking(calendar_id, taken.busy_start, taken.busy_end)
+def _conflicts(tx: Tx, type_: OfferedType, wanted: Taking, now: datetime, moving: str | None) -> list[Reason]:
+    """Return what takes some of this time of a calendar."""
     found = in_the_way(tx, type_.org_id, wanted, now, besides=moving or "")
-    return [_conflict(calendar_id, other) for other in found]
+    return [_conflict(wanted.calendar_id, other) for other in found]
 
 
 def _conflict(calendar_id: str, other: AnyRow) -> Reason:

@@ -97,7 +97,6 @@ def _language(value: str) -> str:
 
 
 WHOLE = BeforeValidator(_whole)
-Duration = Annotated[int, Field(ge=1, le=MAX_DURATION_MINUTES, description="1 minute to 7 days."), WHOLE]
 """JSON has one kind of number: 60.0 is an integer, by JSON Schema and to JavaScript."""
 
 Duration = Annotated[int, Field(ge=1, le=MAX_DURATION_MINUTES, description="1 minute to 7 days."), WHOLE]

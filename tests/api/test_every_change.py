@@ -40,6 +40,7 @@ WISHES: dict[str, dict[str, Any]] = {
     "public.hold": {"start_time": AT.format(12)},
     "public.book": {"start_time": AT.format(15)},  # which a lapsed request had
     "manage.reschedule": {"start_time": AT.format(13)},
+    "sources.create": {"url": "https://93.184.215.14/other.ics"},
     "webhooks.create": HOOK,
     "webhooks.change_one": {"active": True, "name": "Books"},
 }

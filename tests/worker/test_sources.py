@@ -274,6 +274,24 @@ async def test_the_mail_of_a_clash_is_not_sent_if_the_appointment_moves_on(scene
     await scene.say(busy(TWO))
     await scene.p.change(start_time="2024-01-26T14:00:00Z")
     assert told(await scene.p.mails(), DESK) == []
+    await scene.p.book(start_time="2024-01-27T14:00:00Z")
+    await scene.say(busy(("2024-01-27T00:00:00Z", "2024-01-28T00:00:00Z")))
+    await scene.say(busy())
+    assert len(await scene.happened("calendar.clash")) == 2
+    assert told(await scene.p.mails(), DESK) == [], "it has gone again"
+
+
+async def test_what_was_held_before_it_came_clashes_once_it_is_booked(scene: Scene) -> None:
+    hold = await scene.p.desk.held(TWO[0], ttl_seconds=900)
+    await scene.add()
+    await scene.say(busy(TWO, state="1"))
+    assert await scene.happened("calendar.clash") == []
+    booked = await scene.p.book(hold_id=hold["id"])
+    forced = await scene.p.book(check="none")
+    for said in (Unchanged(), busy(TWO), Unchanged()):
+        await scene.say(said)
+    [clash] = await scene.happened("calendar.clash")
+    assert clash["appointment"]["id"] == booked["id"] != forced["id"], "staff know what they force"
 
 
 # When it fails.

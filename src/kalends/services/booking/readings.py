@@ -4,32 +4,27 @@ A worker leases a source, so no other reads it meanwhile; a lease that is not gi
 was read takes its calendar's time in place of what was read before. A reading that fails changes no time.
 """
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, or_, select, update
 
-from kalends.core.event_types import CLASH
-from kalends.core.hours import DAY, moment, seconds, shifted, stamp
-from kalends.core.intervals import Intervals, Span
+from kalends.core.hours import DAY, moment, seconds, shifted
+from kalends.core.intervals import NEVER, Intervals
+from kalends.core.lifecycle import MAX_BUSY
 from kalends.core.sources import MOST_DAYS_AHEAD, Reading, SourceAddress, Unchanged
 from kalends.core.text import storable
 from kalends.db.busy_times import keep_busy
-from kalends.db.claims import booked_at, occupying
 from kalends.db.database import AnyRow, Tx
 from kalends.db.locks import lock_calendars
-from kalends.db.tables import appointments, calendars, occupations, organizations, schedules, sources
-from kalends.db.verbs import in_seconds
+from kalends.db.tables import appointments, calendars, organizations, schedules, sources
 from kalends.ids import new_id
-from kalends.services.booking.appointments import SHOWN
-from kalends.services.booking.appointments import shown as appointment_of
-from kalends.services.outbox import events, parties
+from kalends.services.booking import clashes
+from kalends.services.outbox import parties
 from kalends.services.setup import source_secrets
 from kalends.services.setup import sources as sources_
-from kalends.services.setup.calendars import get as calendar_of
 from kalends.vault import CLEAR, Vault
 
 LENGTH = timedelta(minutes=2)
@@ -122,16 +117,24 @@ def keep(tx: Tx, turn: Turn, read: Reading | Unchanged, done: Task, now: datetim
     row = _held(tx, turn)
     if row is None:
         return
+    new = NEVER
     changed: dict[str, Any] = {}
     if isinstance(read, Reading):
-        before = _known(tx, turn)
+        new = Intervals(read.busy) - clashes.busy_times(tx, turn.org_id, turn.source_id)
         spans = [(moment(start), moment(end)) for start, end in read.busy]
         keep_busy(tx, turn.org_id, turn.source_id, "source", turn.calendar_id, spans)
-        _tell_clashes(tx, turn, read.busy, Intervals(read.busy) - before, now)
         state = None if read.state is None else f"{_read_for(done.window, done.zone)}\n{read.state}"
         changed = {"state": state, "events": read.events}
-    changed |= {"last_success_at": now, "failing_since": None, "failing_told": False, "failures": 0}
-    _record(tx, turn, row, now, rest, changed | {"error": None})
+    since = row.last_success_at or now
+    clashes.tell(tx, turn.org_id, turn.calendar_id, turn.source_id, new, since, now)
+    well = {
+        "last_success_at": now,
+        "failing_since": None,
+        "failing_told": False,
+        "failures": 0,
+        "error": None,
+    }
+    _record(tx, turn, row, now, rest, changed | well)
     if row.failing_told:
         _tell(tx, turn, "source.recovered", now)
 
@@ -159,58 +162,6 @@ def failing(tx: Tx) -> int:
     return tx.execute(wanted).scalar_one()
 
 
-def _tell_clashes(tx: Tx, turn: Turn, busy: Sequence[Span], new: Intervals, now: datetime) -> None:
-    """Tell once of each appointment ahead and each busy time that lies over it, if it did not before."""
-    fresh = list(new)
-    if not fresh:
-        return
-    rows = tx.execute(
-        SHOWN.add_columns(
-            in_seconds(tx, occupations.c.busy_start).label("taken_from"),
-            in_seconds(tx, occupations.c.busy_end).label("taken_to"),
-        )
-        .join(
-            occupations,
-            (occupations.c.org_id == appointments.c.org_id) & (occupations.c.holder_id == appointments.c.id),
-        )
-        .where(
-            occupations.c.org_id == turn.org_id,
-            occupations.c.calendar_id == turn.calendar_id,
-            *booked_at(now),
-            *occupying(max(now, moment(fresh[0][0])), moment(fresh[-1][1])),
-            appointments.c.status.in_(("pending", "confirmed")),
-        )
-        .order_by(occupations.c.busy_start)
-    ).all()
-    found = [
-        (row, span)
-        for row in rows
-        for span in _touching(busy, (row.taken_from, row.taken_to))
-        if any(_touching(fresh, (max(span[0], row.taken_from), min(span[1], row.taken_to))))
-    ]
-    if not found:
-        return
-    calendar = calendar_of(tx, turn.org_id, turn.calendar_id).model_dump(mode="json")
-    for row, (start, end) in found:
-        appointment = appointment_of(row, now)
-        content = {
-            "calendar": calendar,
-            "source_id": turn.source_id,
-            "appointment": appointment.model_dump(mode="json"),
-            "busy": {"start_time": stamp(moment(start)), "end_time": stamp(moment(end))},
-        }
-        events.tell(tx, parties.system(turn.org_id), CLASH, content, appointment.id, now)
-
-
-def _touching(spans: Sequence[Span], other: Span) -> Iterator[Span]:
-    """Return those of sorted, disjoint spans that overlap another one."""
-    start, end = other
-    for index in range(bisect_right(spans, start, key=lambda span: span[1]), len(spans)):
-        if spans[index][0] >= end:
-            return
-        yield spans[index]
-
-
 def _tell(tx: Tx, turn: Turn, event_type: str, now: datetime) -> None:
     source = sources_.get(tx, turn.org_id, turn.calendar_id, turn.source_id)
     sources_.tell(tx, parties.system(turn.org_id), event_type, source, now)
@@ -227,21 +178,12 @@ def _held(tx: Tx, turn: Turn) -> AnyRow | None:
     return tx.execute(select(sources).where(*_still_held(turn)).with_for_update(key_share=True)).first()
 
 
-def _known(tx: Tx, turn: Turn) -> Intervals:
-    rows = tx.execute(
-        select(in_seconds(tx, occupations.c.busy_start), in_seconds(tx, occupations.c.busy_end)).where(
-            occupations.c.org_id == turn.org_id, occupations.c.holder_id == turn.source_id
-        )
-    )
-    return Intervals((start, end) for start, end in rows)
-
-
 def _own(tx: Tx, org_id: str, window: tuple[datetime, datetime]) -> frozenset[str]:
     """Return the ids of the appointments in a window, cancelled ones too: an old copy of one blocks
     nothing."""
     wanted = select(appointments.c.id).where(
         appointments.c.org_id == org_id,
-        appointments.c.start_time >= shifted(window[0], -timedelta(days=8)),
+        appointments.c.start_time >= shifted(window[0], -MAX_BUSY),
         ~appointments.c.is_hold,
     )
     return frozenset(tx.execute(wanted).scalars())

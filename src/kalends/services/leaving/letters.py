@@ -16,7 +16,7 @@ from kalends.db.tables import appointment_types, deliveries, events, organizatio
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.letters import Clash, Letter, Occasion
 from kalends.schemas.public import changeable_until
-from kalends.services.booking import manage_links, particulars
+from kalends.services.booking import clashes, manage_links, particulars
 from kalends.services.booking.appointments import DEFAULT_LANGUAGE
 from kalends.services.booking.confirmations import UNCONFIRMED
 from kalends.services.outbox import mailing
@@ -217,9 +217,9 @@ def _clash(
     present: Appointment,
     now: datetime,
 ) -> Letter | None:
-    """Return a letter that a calendar is busy elsewhere during an appointment that still stands there."""
-    stands = present.status in ("pending", "confirmed") and present.end_time > now
-    if not stands or (present.start_time, present.calendar_id) != (then.start_time, then.calendar_id):
+    """Return a letter that a calendar is busy elsewhere during an appointment; None if it no longer is."""
+    stands = clashes.stands(tx, org_id, then.id, payload["calendar"]["id"], payload["source_id"])
+    if not stands or present.start_time != then.start_time or present.end_time <= now:
         return None
     start, end = (datetime.fromisoformat(payload["busy"][name]) for name in ("start_time", "end_time"))
     clash = Clash(payload["calendar"]["name"], start, end)

@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("free_timed_events", sa.Boolean(), nullable=False),
         sa.Column("state", sa.Text(), nullable=True),
         sa.Column("events", sa.Integer(), nullable=True),
+        sa.Column("unreadable", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("last_success_at", UtcDateTime(), nullable=True),
         sa.Column("failing_since", UtcDateTime(), nullable=True),
         sa.Column("failing_told", sa.Boolean(), nullable=False),

@@ -19,7 +19,7 @@ from kalends.delivery.mail import Postman
 from kalends.delivery.webhooks import Poster
 from kalends.metrics import Metrics
 from kalends.pace import Pace
-from kalends.reader import Reader
+from kalends.scout import Scout
 from kalends.services.booking import lapses, readings
 from kalends.services.leaving import expiry, leases, webhook_secrets
 from kalends.services.outbox import event_order, event_pages
@@ -51,12 +51,12 @@ class Worker:
         courier: Courier,
         *,
         events_kept: timedelta,
-        reader: Reader | None = None,
+        scout: Scout | None = None,
         vault: Vault = CLEAR,
         pace: Pace | None = None,
     ) -> None:
         self.courier = courier
-        self.reader = reader
+        self.scout = scout
         self._database = database
         self._clock = clock
         self._pace = pace or Pace()
@@ -74,8 +74,8 @@ class Worker:
                 rounds.create_task(_again_and_again(self.forget, FORGETTING_SECONDS))
         finally:
             await self.courier.stop()
-            if self.reader is not None:
-                await self.reader.stop()
+            if self.scout is not None:
+                await self.scout.stop()
 
     async def take_events(self) -> None:
         """Number what has happened, and begin to deliver to the receivers that are due.
@@ -94,13 +94,13 @@ class Worker:
 
     async def read_sources(self) -> None:
         """Begin to read the sources that are due. Raises SchemaOutdated as `take_events` does."""
-        reader = self.reader
-        if reader is None or (most := reader.places) <= 0:
+        scout = self.scout
+        if scout is None or (most := scout.places) <= 0:
             return
         if await self._database.read(readings.is_due, self._clock.now()):
             await self._database.read(migrating.check)
             for turn in await self._database.write(readings.lease, self._clock.now(), most):
-                reader.begin(turn)
+                scout.begin(turn)
 
     async def settle_lapses(self) -> int:
         """Record what has lapsed, until nothing is left. Returns how much there was."""

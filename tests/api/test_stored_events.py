@@ -166,7 +166,7 @@ async def what_is_no_change(p: Practice) -> None:
 
 async def calendars_elsewhere(p: Practice) -> None:
     elsewhere = Elsewhere(busy(("2024-02-01T10:30:00Z", "2024-02-01T12:00:00Z")))
-    p.worker.reader = elsewhere.reader(p.db, p.clock)
+    p.worker.scout = elsewhere.scout(p.db, p.clock)
     await p.book(start_time="2024-02-01T10:00:00Z")
     path = f"{CALENDAR}/calendars/{p.desk.org.calendar_id}/sources"
     wish = {"kind": "caldav", "url": f"{ELSEWHERE}/weber/work", "username": "weber", "password": "secret"}

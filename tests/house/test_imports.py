@@ -25,7 +25,7 @@ KNOWN_IN = {
         "web",
         "worker",
         "courier",
-        "reader",
+        "scout",
         "zone_watch",
         "clock",
     },

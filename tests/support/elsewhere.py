@@ -9,7 +9,7 @@ from kalends.clock import Clock
 from kalends.core.hours import seconds
 from kalends.core.sources import Reading, SourceAddress, Unchanged
 from kalends.db.database import Database
-from kalends.reader import Reader
+from kalends.scout import Scout
 
 EVERY = timedelta(minutes=5)
 
@@ -49,9 +49,9 @@ class Elsewhere:
             raise self.said
         return self.said
 
-    def reader(self, db: Database, clock: Clock, **seams: Any) -> Reader:
+    def scout(self, db: Database, clock: Clock, **seams: Any) -> Scout:
         """Something that reads them, as a worker has it. Nothing is left to chance."""
-        return Reader(db, clock, self.read, every=EVERY, chance=lambda: 0, **seams)
+        return Scout(db, clock, self.read, every=EVERY, chance=lambda: 0, **seams)
 
 
 def busy(*spans: tuple[str, str], state: str | None = None) -> Reading:

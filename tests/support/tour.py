@@ -77,9 +77,9 @@ class Tour:
 
     async def read_sources(self) -> None:
         """Let the worker read what is due."""
-        assert self.worker.reader is not None
+        assert self.worker.scout is not None
         await self.worker.read_sources()
-        await self.worker.reader.finish()
+        await self.worker.scout.finish()
 
     async def ask(self, operation: str, body: Any = None, /, **more: Any) -> Any:
         """Ask for what must be answered; the answer. `query` and `headers` have their names, what else is
@@ -205,8 +205,8 @@ async def tour(url: str) -> AsyncIterator[Tour]:
         opened.push_async_callback(poster.close)
         db: Database = app.state.context.database
         elsewhere, courier = Elsewhere(), Courier(db, clock, poster, None)
-        reader = elsewhere.reader(db, clock)
-        worker = Worker(db, clock, courier, events_kept=timedelta(days=30), reader=reader)
+        scout = elsewhere.scout(db, clock)
+        worker = Worker(db, clock, courier, events_kept=timedelta(days=30), scout=scout)
         yield Tour(app, clients, clock, worker, elsewhere)
 
 

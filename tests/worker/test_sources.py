@@ -5,7 +5,8 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from sqlalchemy import select
 from kalends.core.sources import Reading, SourceTrouble, Unchanged
 from kalends.db.database import Tx
 from kalends.db.tables import events, occupations, sources
-from kalends.reader import DEFECT, Reader
+from kalends.scout import DEFECT, Scout
 from kalends.services.booking import readings
 from kalends.telemetry import configure
 from kalends.worker import Worker
@@ -69,16 +70,16 @@ class Scene:
         return self.elsewhere.asked[-1].state
 
     @property
-    def reader(self) -> Reader:
-        assert self.p.worker.reader is not None
-        return self.p.worker.reader
+    def scout(self) -> Scout:
+        assert self.p.worker.scout is not None
+        return self.p.worker.scout
 
     async def turn(self, worker: Worker | None = None) -> int:
         """Read what is due; how much that was."""
         before, worker = len(self.elsewhere.asked), worker or self.p.worker
         await worker.read_sources()
-        assert worker.reader is not None
-        await worker.reader.finish()
+        assert worker.scout is not None
+        await worker.scout.finish()
         return len(self.elsewhere.asked) - before
 
     async def say(self, said: Reading | Unchanged | Exception) -> None:
@@ -90,8 +91,8 @@ class Scene:
     def another(self, **seams: Any) -> Worker:
         """Another worker, in another process."""
         p = self.p
-        reader = self.elsewhere.reader(p.db, p.clock, **seams)
-        return Worker(p.db, p.clock, p.worker.courier, events_kept=timedelta(days=30), reader=reader)
+        scout = self.elsewhere.scout(p.db, p.clock, **seams)
+        return Worker(p.db, p.clock, p.worker.courier, events_kept=timedelta(days=30), scout=scout)
 
     async def busy(self) -> list[tuple[str, str]]:
         """What is kept of the sources."""
@@ -121,9 +122,9 @@ class Scene:
 async def scene(opening: Opening) -> AsyncIterator[Scene]:
     async with opening() as p:
         scene = Scene(p, Elsewhere())
-        p.worker.reader = scene.elsewhere.reader(p.db, p.clock)
+        p.worker.scout = scene.elsewhere.scout(p.db, p.clock)
         yield scene
-        await p.worker.reader.stop()
+        await p.worker.scout.stop()
 
 
 async def test_a_new_source_is_read_at_once_and_nothing_is_booked_over_what_it_says(scene: Scene) -> None:
@@ -151,7 +152,9 @@ async def test_what_is_asked_is_the_address_the_window_and_the_calendars_zone(sc
     assert (address.kind, address.url, address.free_timed_events) == ("caldav", URL, True)
     assert (address.username, address.password) == ("weber", "s3cret")
     assert (asked.state, asked.zone) == (None, "UTC")
-    assert asked.window == (datetime(2024, 1, 19, tzinfo=UTC), datetime(2025, 2, 22, tzinfo=UTC))
+    start, end = asked.window
+    assert timedelta(days=1) <= scene.p.clock.at - start < timedelta(days=2)
+    assert end - start == timedelta(days=400)
     schedule = await scene.p.desk.make("schedules", "schedule", name="There", timezone="Asia/Tokyo")
     await scene.p.desk.set_calendar(scene.p.desk.org.calendar_id, schedule_id=schedule["id"])
     scene.p.clock.forward(minutes=5)
@@ -171,7 +174,18 @@ async def test_what_was_read_replaces_what_was_read_before(scene: Scene) -> None
     assert (await scene.p.desk.book(TWO[0])).status_code == 200
 
 
-async def test_the_state_is_given_back_until_the_day_or_the_zone_changes(scene: Scene) -> None:
+async def test_the_window_moves_on_once_a_day(scene: Scene) -> None:
+    await scene.add()
+    for _ in range(48):
+        await scene.turn()
+        scene.p.clock.forward(hours=1)
+    starts = [asked.window[0] for asked in scene.elsewhere.asked]
+    assert len(starts) == 48
+    assert len(set(starts)) in (2, 3)
+    assert {later - former for former, later in pairwise(starts)} == {timedelta(), timedelta(days=1)}
+
+
+async def test_the_state_is_given_back_and_what_is_unchanged_stays(scene: Scene) -> None:
     await scene.add()
     await scene.say(busy(LUNCH, state='"1"\nmore'))
     await scene.say(Unchanged())
@@ -179,16 +193,23 @@ async def test_the_state_is_given_back_until_the_day_or_the_zone_changes(scene: 
     assert await scene.busy() == [LUNCH]
     shown = await scene.shown()
     assert (shown["events"], shown["last_success_at"]) == (1, "2024-01-20T12:10:00Z")
-    await scene.say(Unchanged())
+    await scene.say(SourceTrouble("It is down."))
+    await scene.say(busy(LUNCH))
     assert scene.state == '"1"\nmore'
-    await scene.p.desk.set_organization(timezone="Europe/Berlin")
-    await scene.say(busy(LUNCH, state='"2"'))
-    assert not scene.state, "days and floating times are other ones now"
-    scene.p.clock.forward(hours=12)
     await scene.say(busy(LUNCH))
-    assert not scene.state, "there is a further day at the end"
-    await scene.say(busy(LUNCH))
-    assert not scene.state, "it said none"
+    assert scene.state is None, "it said none"
+
+
+async def test_what_can_not_be_read_of_it_is_shown_until_it_can(scene: Scene) -> None:
+    await scene.add()
+    assert (await scene.shown())["unreadable"] == []
+    sentences = ["An event without a beginning can't be read."]
+    await scene.say(Reading([], 3, None, sentences))
+    assert (await scene.shown())["unreadable"] == sentences
+    await scene.say(Unchanged())
+    assert (await scene.shown())["unreadable"] == sentences
+    await scene.say(busy())
+    assert (await scene.shown())["unreadable"] == []
 
 
 async def test_our_own_appointments_are_known_by_their_uids(scene: Scene) -> None:
@@ -399,7 +420,7 @@ async def test_one_worker_reads_it_and_another_takes_over_if_that_dies(scene: Sc
     shown = await scene.shown()
     scene.elsewhere.said = busy(LUNCH)
     go.set()
-    await scene.reader.finish()
+    await scene.scout.finish()
     assert await scene.busy() == [TWO], "what comes too late undoes nothing"
     assert await scene.shown() == shown
 
@@ -517,8 +538,8 @@ async def test_many_sources_are_read_at_once_and_none_twice(scene: Scene) -> Non
         await scene.add()
     other = scene.another()
     await asyncio.gather(scene.p.worker.read_sources(), other.read_sources())
-    assert other.reader is not None
-    await asyncio.gather(scene.reader.finish(), other.reader.finish())
+    assert other.scout is not None
+    await asyncio.gather(scene.scout.finish(), other.scout.finish())
     assert len(scene.elsewhere.asked) == 5
 
     def leased(tx: Tx) -> set[str | None]:

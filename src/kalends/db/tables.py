@@ -755,6 +755,7 @@ class SourceColumns(TypedColumns):
     free_timed_events: Named[bool] = Column(Boolean)
     state: Named[str | None] = Column(Text)
     events: Named[int | None] = Column(Integer)
+    unreadable: Named[list[str]] = Column(JSON, server_default=text("'[]'"))
     last_success_at: Named[datetime | None] = Column(UtcDateTime)
     failing_since: Named[datetime | None] = Column(UtcDateTime)
     failing_told: Named[bool] = Column(Boolean)

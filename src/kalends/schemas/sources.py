@@ -102,6 +102,9 @@ class Source(Answer):
     events: int | None = Field(
         description="How many events the last successful reading found; null before the first one."
     )
+    unreadable: list[str] = Field(
+        description="About its events that can't be read, and so don't block: a sentence each, at most some."
+    )
     last_success_at: datetime | None = Field(description="When it was last read: its times are as of then.")
     failing_since: datetime | None = Field(
         description="Since when every reading has failed. The times of the last successful one stay busy."

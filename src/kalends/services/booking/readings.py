@@ -20,7 +20,7 @@ from kalends.db.busy_times import keep_busy
 from kalends.db.database import AnyRow, Tx
 from kalends.db.locks import lock_calendars
 from kalends.db.tables import appointments, calendars, organizations, schedules, sources
-from kalends.ids import new_id
+from kalends.ids import digest, new_id
 from kalends.services.booking import clashes
 from kalends.services.outbox import parties
 from kalends.services.setup import source_secrets
@@ -96,20 +96,13 @@ def task(tx: Tx, turn: Turn, now: datetime, vault: Vault = CLEAR) -> Task | None
     ).first()
     if row is None:
         return None
-    window = _window(now)
     url, password = source_secrets.opened(row, vault)
-    known, _, state = (row.state or "").partition("\n")
-    return Task(
-        SourceAddress(row.kind, url, row.username, password, row.free_timed_events),
-        # What has not changed since has to be read again for another window, and for another zone.
-        state if known == _read_for(window, row.zone) else None,
-        window,
-        row.zone,
-        _own(tx, turn.org_id, window),
-    )
+    address = SourceAddress(row.kind, url, row.username, password, row.free_timed_events)
+    window = _window(turn, now)
+    return Task(address, row.state, window, row.zone, _own(tx, turn.org_id, window))
 
 
-def keep(tx: Tx, turn: Turn, read: Reading | Unchanged, done: Task, now: datetime, rest: timedelta) -> None:
+def keep(tx: Tx, turn: Turn, read: Reading | Unchanged, now: datetime, rest: timedelta) -> None:
     """Make what was read the busy times of the source, and tell what clashes with appointments now. It is
     read again after a `rest`. If another worker has taken over, or the source was deleted, nothing
     changes."""
@@ -123,8 +116,7 @@ def keep(tx: Tx, turn: Turn, read: Reading | Unchanged, done: Task, now: datetim
         new = Intervals(read.busy) - clashes.busy_times(tx, turn.org_id, turn.source_id)
         spans = [(moment(start), moment(end)) for start, end in read.busy]
         keep_busy(tx, turn.org_id, turn.source_id, "source", turn.calendar_id, spans)
-        state = None if read.state is None else f"{_read_for(done.window, done.zone)}\n{read.state}"
-        changed = {"state": state, "events": read.events}
+        changed = {"state": read.state, "events": read.events, "unreadable": list(read.unreadable)}
     since = row.last_success_at or now
     clashes.tell(tx, turn.org_id, turn.calendar_id, turn.source_id, new, since, now)
     well = {
@@ -189,15 +181,12 @@ def _own(tx: Tx, org_id: str, window: tuple[datetime, datetime]) -> frozenset[st
     return frozenset(tx.execute(wanted).scalars())
 
 
-def _window(now: datetime) -> tuple[datetime, datetime]:
-    """Return from when to when busy times are kept. It is made of whole days, so the passing of an hour
-    changes none."""
-    yesterday = seconds(now) // DAY - 1
-    return moment(yesterday * DAY), moment((yesterday + MOST_DAYS_AHEAD) * DAY)
-
-
-def _read_for(window: tuple[datetime, datetime], zone: str) -> str:
-    return f"{window[0]:%Y-%m-%d} {zone}"
+def _window(turn: Turn, now: datetime) -> tuple[datetime, datetime]:
+    """Return from when to when busy times are kept. It moves on once a day, and each source's at another
+    time: then the whole calendar is read again, for what is new at the end."""
+    shift = int.from_bytes(digest(turn.source_id)[:4]) % DAY
+    yesterday = ((seconds(now) + shift) // DAY - 1) * DAY - shift
+    return moment(yesterday), moment(yesterday + MOST_DAYS_AHEAD * DAY)
 
 
 def _waiting(now: datetime) -> tuple[Any, ...]:

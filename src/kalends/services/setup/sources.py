@@ -52,6 +52,7 @@ def create(
         "free_timed_events": wish.free_timed_events,
         "state": None,
         "events": None,
+        "unreadable": [],
         "last_success_at": None,
         "failing_since": None,
         "failing_told": False,

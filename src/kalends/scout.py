@@ -15,7 +15,7 @@ from kalends.delivery.calendar_files import uid_of
 from kalends.metrics import Metrics
 from kalends.pace import Pace
 from kalends.services.booking import readings
-from kalends.services.booking.readings import Task, Turn
+from kalends.services.booking.readings import Turn
 from kalends.storing import stored
 from kalends.telemetry import DEFECTS, Outages
 from kalends.vault import CLEAR, SealedError, Vault
@@ -37,7 +37,7 @@ Read = Callable[
 """Reads a source: its address, what is known of it, the window, the zone, and which UIDs are our own."""
 
 
-class Reader:
+class Scout:
     """Reads sources that were leased, each in a task of its own."""
 
     def __init__(
@@ -122,11 +122,11 @@ class Reader:
         except TimeoutError:
             await self._fail(turn, f"It could not be read within {ATTEMPT_SECONDS} seconds.")
         else:
-            await self._keep(turn, task, read)
+            await self._keep(turn, read)
 
-    async def _keep(self, turn: Turn, task: Task, read: Reading | Unchanged) -> None:
+    async def _keep(self, turn: Turn, read: Reading | Unchanged) -> None:
         rest = next_reading(self._every, 0, self._chance())
-        await stored(self._database.write(readings.keep, turn, read, task, self._clock.now(), rest))
+        await stored(self._database.write(readings.keep, turn, read, self._clock.now(), rest))
         self._sources.works(turn.source_id, **_which(turn))
         self._count("read" if isinstance(read, Reading) else "unchanged")
 

@@ -13,7 +13,7 @@ from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.core.addresses import is_public
 from kalends.db.database import Tx
-from kalends.delivery.addresses import resolve
+from kalends.network import resolve
 from kalends.schemas.fields import Id
 from kalends.schemas.webhooks import (
     DeletedAnswer,

@@ -22,12 +22,12 @@ from kalends.vault import CLEAR, SealedError, Vault
 
 MOST_SOURCES = 20
 """How many sources one worker reads at once. Each waits for its own server only."""
-MOST_WHILE_BUSY = 2
+MOST_WHILE_BUSY = 5
 """The same within a server that is busy: there they wait for CPU time, and each other."""
 READING_SECONDS = 0.02
 """CPU time per source that is taken, read and recorded, on the event loop; measured, rounded up."""
-ATTEMPT_SECONDS = 90
-"""How long an attempt may take in all, so that it ends within the lease."""
+ATTEMPT_SECONDS = 300
+"""How long an attempt may take in all, so that it ends within the lease. Most of it is waiting for a turn."""
 DEFECT = "It could not be read because of a defect of Kalends: the operator's log has the details."
 
 Read = Callable[

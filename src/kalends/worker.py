@@ -8,6 +8,7 @@ other has taken.
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 from kalends.clock import Clock
@@ -19,6 +20,8 @@ from kalends.delivery.mail import Postman
 from kalends.delivery.webhooks import Poster
 from kalends.metrics import Metrics
 from kalends.pace import Pace
+from kalends.reading.fetching import Reader
+from kalends.reading.sources import read
 from kalends.scout import Scout
 from kalends.services.booking import lapses, readings
 from kalends.services.leaving import expiry, leases, webhook_secrets
@@ -189,10 +192,14 @@ async def work(
     postman = Postman(settings) if settings.mail else None
     pace, vault, kept = pace or Pace(), settings.vault, timedelta(days=settings.events_kept_days)
     courier = Courier(database, clock, poster, postman, vault=vault, metrics=metrics, pace=pace)
+    reader = Reader(allow_private=settings.sources_allow_private)
+    ask, every = partial(read, reader), timedelta(minutes=settings.sources_minutes)
+    scout = Scout(database, clock, ask, every=every, vault=vault, metrics=metrics, pace=pace)
     try:
-        await Worker(database, clock, courier, events_kept=kept, vault=vault, pace=pace).run()
+        await Worker(database, clock, courier, scout=scout, events_kept=kept, vault=vault, pace=pace).run()
     finally:
         await poster.close()
+        await reader.close()
         if postman is not None:
             await postman.close()
 

@@ -16,7 +16,7 @@ KNOWN_IN = {
     "alembic": {"db"},
     "asyncpg": {"db"},
     "fastapi": {"api", "web", "app"},
-    "httpx": {"delivery"},
+    "httpx": {"delivery", "reading", "network"},
     "kalends.clock": {
         "cli",
         "serving",
@@ -38,6 +38,7 @@ KNOWN_IN = {
 BESIDES = {
     "core": ["asyncio", "dateutil", "pydantic", "socket", "structlog", "typeid"],
     "delivery": ["kalends.db.database"],
+    "reading": ["kalends.db.database"],
 }
 """What a room may not import besides."""
 

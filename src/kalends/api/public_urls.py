@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from kalends.core.addresses import is_public
-from kalends.delivery.addresses import resolve
+from kalends.network import resolve
 from kalends.schemas.wrong_fields import malformed, wrong
 
 

@@ -31,12 +31,14 @@ class SourceAddress:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What was read of a source: the spans of time that are `busy`, sorted and disjoint, in seconds since
-    1970, all within the window; of how many `events` they were made (each instance of a series counts); and
-    the `state`, which the next read is given, so that it can tell that nothing has changed."""
+    1970, all within the window; how many `events` there are in it (each instance of a series counts); and
+    the `state`, which the next read is given, so that it can tell that nothing has changed. `unreadable` has
+    a sentence for staff about each event that can't be read, and so does not block: some of them, if many."""
 
     busy: Sequence[Span]
     events: int
     state: str | None
+    unreadable: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from kalends.services.setup import source_secrets
 from kalends.services.setup import sources as sources_
 from kalends.vault import CLEAR, Vault
 
-LENGTH = timedelta(minutes=2)
+LENGTH = timedelta(minutes=6)
 """How long a lease lasts if the worker dies."""
 TOLD_AFTER = timedelta(hours=1)
 """For how long a source must have failed until an event tells it."""

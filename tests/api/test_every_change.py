@@ -45,7 +45,10 @@ WISHES: dict[str, dict[str, Any]] = {
     "webhooks.change_one": {"active": True, "name": "Books"},
 }
 """What is asked besides the document's examples."""
-LAST = ("manage.cancel", "appointments.manage_link", "schedules.delete", "availability.replace")
+LAST = (
+    *("manage.cancel", "appointments.manage_link"),
+    *("calendars.delete", "schedules.delete", "availability.replace"),
+)
 """After which something of the house is good for nothing, or gone."""
 CHANGES = sorted(
     (each for each in OPERATIONS if each[0] != "GET"),

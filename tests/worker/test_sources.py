@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +16,8 @@ from sqlalchemy import select
 from kalends.core.sources import Reading, SourceTrouble, Unchanged
 from kalends.db.database import Tx
 from kalends.db.tables import events, occupations, sources
+from kalends.reading.fetching import Reader
+from kalends.reading.sources import read
 from kalends.scout import DEFECT, Scout
 from kalends.services.booking import readings
 from kalends.telemetry import configure
@@ -25,6 +28,7 @@ from tests.support.desk import book_jane
 from tests.support.elsewhere import EVERY, Elsewhere, busy
 from tests.support.organizations import make_org
 from tests.support.practice import DESK, Opening, Practice
+from tests.support.receiver import Got, Receiver
 from tests.worker.mails import told
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both]
@@ -120,7 +124,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(opening: Opening) -> AsyncIterator[Scene]:
-    async with opening() as p:
+    async with opening(sources_allow_private=True) as p:
         scene = Scene(p, Elsewhere())
         p.worker.scout = scene.elsewhere.scout(p.db, p.clock)
         yield scene
@@ -546,3 +550,57 @@ async def test_many_sources_are_read_at_once_and_none_twice(scene: Scene) -> Non
         return set(tx.execute(select(sources.c.leased_by)).scalars())
 
     assert await scene.p.db.read(leased) == {None}
+
+
+# Read as they are read in the end.
+
+FILE = """BEGIN:VCALENDAR
+VERSION:2.0
+PRODID:-//Somebody//Else//EN
+BEGIN:VEVENT
+UID:1@elsewhere
+DTSTAMP:20240101T000000Z
+DTSTART:20240125T140000Z
+DTEND:20240125T150000Z
+RRULE:FREQ=DAILY;COUNT=2
+SUMMARY:Dentist
+END:VEVENT
+BEGIN:VEVENT
+UID:{own}@kalends
+DTSTAMP:20240101T000000Z
+DTSTART:20240125T100000Z
+DTEND:20240125T110000Z
+END:VEVENT
+END:VCALENDAR
+"""
+
+
+async def test_a_real_file_is_read_from_a_real_server(scene: Scene) -> None:
+    own = await scene.p.book(start_time="2024-01-25T10:00:00Z")
+    served = FILE.format(own=own["id"]).replace("\n", "\r\n").encode()
+    reader = Reader(allow_private=True)
+
+    def answer(got: Got) -> bytes | int:
+        if got.headers.get("if-none-match") == '"1"':
+            return 304
+        head = f'HTTP/1.1 200 OK\r\nETag: "1"\r\nContent-Length: {len(served)}\r\n\r\n'
+        return head.encode() + served
+
+    async with Receiver(answer) as server:
+        await scene.add(url=server.url("/private/basic.ics"))
+        scene.p.worker.scout = Scout(scene.p.db, scene.p.clock, partial(read, reader), every=EVERY)
+        for _ in range(2):
+            await scene.p.read_sources()
+            scene.p.clock.forward(minutes=6)
+            assert await scene.busy() == [TWO, ("2024-01-26T14:00:00Z", "2024-01-26T15:00:00Z")]
+            shown = await scene.shown()
+            assert (shown["error"], shown["events"], shown["unreadable"]) == (None, 3, [])
+        assert len(server.got) == 2
+        await server.close()
+        await scene.p.read_sources()
+        shown = await scene.shown()
+        assert shown["failing_since"] == "2024-01-20T12:12:00Z"
+        assert "basic.ics" not in shown["error"]
+        assert len(await scene.busy()) == 2
+    await reader.close()
+    assert await scene.happened("calendar.clash") == []

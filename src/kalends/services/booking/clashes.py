@@ -34,7 +34,7 @@ def tell(
     """Tell of each appointment ahead and of each busy time of a source that lies over it, if some of that is
     `new`, or if the appointment was made of a hold `since` the last time."""
     fresh = list(new)
-    made = and_(appointments.c.created_at > since, ~appointments.c.overlap_allowed)
+    made = and_(appointments.c.created_at >= since, ~appointments.c.overlap_allowed)
     hull = and_(*occupying(moment(fresh[0][0]), moment(fresh[-1][1]))) if fresh else None
     rows = tx.execute(
         SHOWN.add_columns(
@@ -60,7 +60,7 @@ def tell(
         (row, span)
         for row in rows
         for span in _over(busy, row.taken_from, row.taken_to)
-        if (row.created_at > since and not row.overlap_allowed) or _some(fresh, span, row)
+        if (row.created_at >= since and not row.overlap_allowed) or _some(fresh, span, row)
     ]
     if not found:
         return

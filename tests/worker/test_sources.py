@@ -4,134 +4,46 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from kalends.core.sources import Reading, SourceTrouble, Unchanged
 from kalends.db.database import Tx
-from kalends.db.tables import events, occupations, sources
+from kalends.db.tables import sources
 from kalends.reading.fetching import Reader
 from kalends.reading.sources import read
 from kalends.scout import DEFECT, Scout
 from kalends.services.booking import readings
 from kalends.telemetry import configure
-from kalends.worker import Worker
 from tests.support.answers import answered
 from tests.support.clients import client_of
 from tests.support.desk import book_jane
 from tests.support.elsewhere import EVERY, Elsewhere, busy
 from tests.support.organizations import make_org
-from tests.support.practice import DESK, Opening, Practice
+from tests.support.practice import DESK, Opening
 from tests.support.receiver import Got, Receiver
 from tests.worker.mails import told
+from tests.worker.source_desk import HALF_PAST_TWO, LUNCH, TWO, URL, SourceDesk
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
-URL = "https://93.184.215.14/private-8c1f0e44/basic.ics"
-LUNCH = ("2024-01-25T12:00:00Z", "2024-01-25T13:00:00Z")
-TWO = ("2024-01-25T14:00:00Z", "2024-01-25T15:00:00Z")
-"""When the reference's own example begins and ends."""
-HALF_PAST_TWO = ("2024-01-25T14:30:00Z", "2024-01-25T15:30:00Z")
-
-
-@dataclass
-class Scene:
-    """A practice whose calendar has a source, and what that says."""
-
-    p: Practice
-    elsewhere: Elsewhere
-    id: str = ""
-    """Of the source that was made last."""
-
-    @property
-    def path(self) -> str:
-        return f"/v1/calendar/calendars/{self.p.desk.org.calendar_id}/sources"
-
-    async def add(self, **fields: Any) -> dict[str, Any]:
-        wish = {"kind": "ics", "url": URL} | fields
-        made = answered(await self.p.desk.staff.post(self.path, json=wish), "source")
-        self.id = made["id"]
-        return made
-
-    async def shown(self) -> dict[str, Any]:
-        return answered(await self.p.desk.staff.get(f"{self.path}/{self.id}"), "source")
-
-    async def refresh(self) -> dict[str, Any]:
-        return answered(await self.p.desk.staff.post(f"{self.path}/{self.id}/refresh"), "source")
-
-    async def delete(self) -> None:
-        assert (await self.p.desk.staff.delete(f"{self.path}/{self.id}")).status_code == 200
-
-    @property
-    def state(self) -> str | None:
-        """What the last reading was given of the one before."""
-        return self.elsewhere.asked[-1].state
-
-    @property
-    def scout(self) -> Scout:
-        assert self.p.worker.scout is not None
-        return self.p.worker.scout
-
-    async def turn(self, worker: Worker | None = None) -> int:
-        """Read what is due; how much that was."""
-        before, worker = len(self.elsewhere.asked), worker or self.p.worker
-        await worker.read_sources()
-        assert worker.scout is not None
-        await worker.scout.finish()
-        return len(self.elsewhere.asked) - before
-
-    async def say(self, said: Reading | Unchanged | Exception) -> None:
-        """Let the source say something, and the worker read it when it is due."""
-        self.elsewhere.said = said
-        self.p.clock.forward(minutes=5)
-        assert await self.turn() == 1
-
-    def another(self, **seams: Any) -> Worker:
-        """Another worker, in another process."""
-        p = self.p
-        scout = self.elsewhere.scout(p.db, p.clock, **seams)
-        return Worker(p.db, p.clock, p.worker.courier, events_kept=timedelta(days=30), scout=scout)
-
-    async def busy(self) -> list[tuple[str, str]]:
-        """What is kept of the sources."""
-
-        def find(tx: Tx) -> list[tuple[str, str]]:
-            rows = tx.execute(
-                select(occupations.c.busy_start, occupations.c.busy_end)
-                .where(occupations.c.org_id == self.p.desk.org.id, occupations.c.kind == "source")
-                .order_by(occupations.c.busy_start)
-            )
-            return [(f"{start:%FT%TZ}", f"{end:%FT%TZ}") for start, end in rows]
-
-        return await self.p.db.read(find)
-
-    async def happened(self, *types: str) -> list[dict[str, Any]]:
-        """What was told by events of these types, in their order."""
-
-        def find(tx: Tx) -> list[dict[str, Any]]:
-            mine = events.c.org_id == self.p.desk.org.id, events.c.type.in_(types)
-            rows = tx.execute(select(events.c.type, events.c.payload).where(*mine).order_by(events.c.id))
-            return [{"type": row.type} | json.loads(row.payload) for row in rows]
-
-        return await self.p.db.read(find)
-
 
 @pytest.fixture
-async def scene(opening: Opening) -> AsyncIterator[Scene]:
+async def scene(opening: Opening) -> AsyncIterator[SourceDesk]:
     async with opening(sources_allow_private=True) as p:
-        scene = Scene(p, Elsewhere())
+        scene = SourceDesk(p, Elsewhere())
         p.worker.scout = scene.elsewhere.scout(p.db, p.clock)
         yield scene
         await p.worker.scout.stop()
 
 
-async def test_a_new_source_is_read_at_once_and_nothing_is_booked_over_what_it_says(scene: Scene) -> None:
+async def test_a_new_source_is_read_at_once_and_nothing_is_booked_over_it(
+    scene: SourceDesk,
+) -> None:
     scene.elsewhere.said = busy(LUNCH, TWO)
     made = await scene.add()
     assert (made["events"], made["last_success_at"], made["next_at"]) == (None, None, "2024-01-20T12:00:00Z")
@@ -148,7 +60,7 @@ async def test_a_new_source_is_read_at_once_and_nothing_is_booked_over_what_it_s
     assert (await scene.p.desk.book("2024-01-25T13:00:00Z")).status_code == 200
 
 
-async def test_what_is_asked_is_the_address_the_window_and_the_calendars_zone(scene: Scene) -> None:
+async def test_what_is_asked_is_the_address_the_window_and_the_calendars_zone(scene: SourceDesk) -> None:
     await scene.add(kind="caldav", username="weber", password="s3cret", free_timed_events=True)
     await scene.turn()
     [asked] = scene.elsewhere.asked
@@ -166,7 +78,7 @@ async def test_what_is_asked_is_the_address_the_window_and_the_calendars_zone(sc
     assert scene.elsewhere.asked[-1].zone == "Asia/Tokyo"
 
 
-async def test_what_was_read_replaces_what_was_read_before(scene: Scene) -> None:
+async def test_what_was_read_replaces_what_was_read_before(scene: SourceDesk) -> None:
     await scene.add()
     await scene.say(busy(LUNCH, TWO))
     await scene.say(busy(TWO, ("2024-01-26T09:00:00Z", "2024-01-26T17:00:00Z")))
@@ -178,7 +90,7 @@ async def test_what_was_read_replaces_what_was_read_before(scene: Scene) -> None
     assert (await scene.p.desk.book(TWO[0])).status_code == 200
 
 
-async def test_the_window_moves_on_once_a_day(scene: Scene) -> None:
+async def test_the_window_moves_on_once_a_day(scene: SourceDesk) -> None:
     await scene.add()
     for _ in range(48):
         await scene.turn()
@@ -189,7 +101,7 @@ async def test_the_window_moves_on_once_a_day(scene: Scene) -> None:
     assert {later - former for former, later in pairwise(starts)} == {timedelta(), timedelta(days=1)}
 
 
-async def test_the_state_is_given_back_and_what_is_unchanged_stays(scene: Scene) -> None:
+async def test_the_state_is_given_back_and_what_is_unchanged_stays(scene: SourceDesk) -> None:
     await scene.add()
     await scene.say(busy(LUNCH, state='"1"\nmore'))
     await scene.say(Unchanged())
@@ -204,7 +116,7 @@ async def test_the_state_is_given_back_and_what_is_unchanged_stays(scene: Scene)
     assert scene.state is None, "it said none"
 
 
-async def test_what_can_not_be_read_of_it_is_shown_until_it_can(scene: Scene) -> None:
+async def test_what_can_not_be_read_of_it_is_shown_until_it_can(scene: SourceDesk) -> None:
     await scene.add()
     assert (await scene.shown())["unreadable"] == []
     sentences = ["An event without a beginning can't be read."]
@@ -216,7 +128,7 @@ async def test_what_can_not_be_read_of_it_is_shown_until_it_can(scene: Scene) ->
     assert (await scene.shown())["unreadable"] == []
 
 
-async def test_our_own_appointments_are_known_by_their_uids(scene: Scene) -> None:
+async def test_our_own_appointments_are_known_by_their_uids(scene: SourceDesk) -> None:
     other = await make_org(scene.p.db, scene.p.clock.now())
     mine = await scene.p.book()
     gone = await scene.p.book(start_time="2024-01-26T14:00:00Z")
@@ -233,7 +145,7 @@ async def test_our_own_appointments_are_known_by_their_uids(scene: Scene) -> Non
 # What clashes.
 
 
-async def test_what_comes_over_an_appointment_is_told_once_and_changes_nothing(scene: Scene) -> None:
+async def test_what_comes_over_an_appointment_is_told_once_and_changes_nothing(scene: SourceDesk) -> None:
     booked = await scene.p.ask()
     await scene.p.mails()
     await scene.add()
@@ -263,7 +175,9 @@ async def test_what_comes_over_an_appointment_is_told_once_and_changes_nothing(s
     ]
 
 
-async def test_nothing_clashes_beside_an_appointment_or_with_what_is_over_or_cancelled(scene: Scene) -> None:
+async def test_nothing_clashes_beside_an_appointment_or_with_what_is_over(
+    scene: SourceDesk,
+) -> None:
     await scene.p.book()
     await scene.p.book(start_time="2024-01-26T14:00:00Z")
     await scene.p.change(status="cancelled", cancellation_reason="Ill")
@@ -279,7 +193,7 @@ async def test_nothing_clashes_beside_an_appointment_or_with_what_is_over_or_can
     assert await scene.happened("calendar.clash") == []
 
 
-async def test_each_appointment_and_each_busy_time_is_told(scene: Scene) -> None:
+async def test_each_appointment_and_each_busy_time_is_told(scene: SourceDesk) -> None:
     first = await scene.p.book()
     second = await scene.p.book(start_time="2024-01-25T15:00:00Z")
     await scene.add()
@@ -293,7 +207,7 @@ async def test_each_appointment_and_each_busy_time_is_told(scene: Scene) -> None
     ]
 
 
-async def test_the_mail_of_a_clash_is_not_sent_if_the_appointment_moves_on(scene: Scene) -> None:
+async def test_the_mail_of_a_clash_is_not_sent_if_the_appointment_moves_on(scene: SourceDesk) -> None:
     await scene.p.book()
     await scene.add()
     await scene.say(busy(TWO))
@@ -306,7 +220,7 @@ async def test_the_mail_of_a_clash_is_not_sent_if_the_appointment_moves_on(scene
     assert told(await scene.p.mails(), DESK) == [], "it has gone again"
 
 
-async def test_what_was_held_before_it_came_clashes_once_it_is_booked(scene: Scene) -> None:
+async def test_what_was_held_before_it_came_clashes_once_it_is_booked(scene: SourceDesk) -> None:
     hold = await scene.p.desk.held(TWO[0], ttl_seconds=900)
     await scene.add()
     await scene.say(busy(TWO, state="1"))
@@ -323,7 +237,7 @@ async def test_what_was_held_before_it_came_clashes_once_it_is_booked(scene: Sce
 
 
 async def test_a_source_that_fails_keeps_its_times_and_says_so(
-    scene: Scene, capsys: pytest.CaptureFixture[str]
+    scene: SourceDesk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure("info")
     await scene.add()
@@ -346,7 +260,7 @@ async def test_a_source_that_fails_keeps_its_times_and_says_so(
     assert [each["source_id"] for each in told if each["event"] == "a source can be read again"] == [scene.id]
 
 
-async def test_it_is_asked_less_and_less_often_and_told_once_after_an_hour(scene: Scene) -> None:
+async def test_it_is_asked_less_and_less_often_and_told_once_after_an_hour(scene: SourceDesk) -> None:
     await scene.add()
     scene.elsewhere.said = SourceTrouble("No.")
     waits, began = [], scene.p.clock.at
@@ -373,7 +287,7 @@ async def test_it_is_asked_less_and_less_often_and_told_once_after_an_hour(scene
     assert types == ["source.failing", "source.recovered"], "a short failure is no news"
 
 
-async def test_a_server_that_asks_to_be_left_alone_is(scene: Scene) -> None:
+async def test_a_server_that_asks_to_be_left_alone_is(scene: SourceDesk) -> None:
     await scene.add()
     scene.elsewhere.said = SourceTrouble("Too many requests.", retry_after=7_200)
     await scene.turn()
@@ -381,7 +295,7 @@ async def test_a_server_that_asks_to_be_left_alone_is(scene: Scene) -> None:
 
 
 async def test_a_defect_is_logged_and_changes_no_time(
-    scene: Scene, capsys: pytest.CaptureFixture[str]
+    scene: SourceDesk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure("info")
     await scene.add()
@@ -394,7 +308,7 @@ async def test_a_defect_is_logged_and_changes_no_time(
     assert await scene.busy() == []
 
 
-async def test_what_can_not_be_stored_of_an_error_is_replaced(scene: Scene) -> None:
+async def test_what_can_not_be_stored_of_an_error_is_replaced(scene: SourceDesk) -> None:
     await scene.add()
     await scene.say(SourceTrouble("It says \x00\ud800."))
     assert (await scene.shown())["error"] == "It says \ufffd?."
@@ -403,7 +317,7 @@ async def test_what_can_not_be_stored_of_an_error_is_replaced(scene: Scene) -> N
 # Who reads it.
 
 
-async def test_one_worker_reads_it_and_another_takes_over_if_that_dies(scene: Scene) -> None:
+async def test_one_worker_reads_it_and_another_takes_over_if_that_dies(scene: SourceDesk) -> None:
     await scene.add()
     go, began = asyncio.Event(), asyncio.Event()
 
@@ -429,7 +343,7 @@ async def test_one_worker_reads_it_and_another_takes_over_if_that_dies(scene: Sc
     assert await scene.shown() == shown
 
 
-async def test_a_worker_that_is_stopped_gives_it_back(scene: Scene) -> None:
+async def test_a_worker_that_is_stopped_gives_it_back(scene: SourceDesk) -> None:
     await scene.add()
     scene.elsewhere.before = asyncio.Event().wait  # type: ignore[assignment]
     running = asyncio.create_task(scene.p.worker.run())
@@ -443,7 +357,7 @@ async def test_a_worker_that_is_stopped_gives_it_back(scene: Scene) -> None:
     assert await scene.turn(scene.another()) == 1, "another goes on at once"
 
 
-async def test_what_is_deleted_while_it_is_read_stays_deleted(scene: Scene) -> None:
+async def test_what_is_deleted_while_it_is_read_stays_deleted(scene: SourceDesk) -> None:
     await scene.add()
     scene.elsewhere.before, scene.elsewhere.said = scene.delete, busy(TWO)
     assert await scene.turn() == 1
@@ -455,7 +369,7 @@ async def test_what_is_deleted_while_it_is_read_stays_deleted(scene: Scene) -> N
     assert await scene.turn() == 0
 
 
-async def test_a_deleted_source_takes_its_times_along_and_no_others(scene: Scene) -> None:
+async def test_a_deleted_source_takes_its_times_along_and_no_others(scene: SourceDesk) -> None:
     await scene.add()
     await scene.say(busy(TWO))
     first = scene.id
@@ -470,7 +384,7 @@ async def test_a_deleted_source_takes_its_times_along_and_no_others(scene: Scene
     assert (await scene.p.desk.book(TWO[0])).status_code == 200
 
 
-async def test_the_sources_of_a_deleted_calendar_go_with_it(scene: Scene) -> None:
+async def test_the_sources_of_a_deleted_calendar_go_with_it(scene: SourceDesk) -> None:
     room = await scene.p.desk.room()
     path = f"/v1/calendar/calendars/{room}"
     made = answered(
@@ -490,7 +404,7 @@ async def test_the_sources_of_a_deleted_calendar_go_with_it(scene: Scene) -> Non
 # When somebody asks for it.
 
 
-async def test_refresh_makes_it_due_but_not_within_ten_seconds(scene: Scene) -> None:
+async def test_refresh_makes_it_due_but_not_within_ten_seconds(scene: SourceDesk) -> None:
     await scene.add()
     assert (await scene.refresh())["next_at"] == "2024-01-20T12:00:00Z"
     await scene.turn()
@@ -505,7 +419,7 @@ async def test_refresh_makes_it_due_but_not_within_ten_seconds(scene: Scene) -> 
     assert (await scene.shown())["next_at"] == "2024-01-20T12:06:10Z"
 
 
-async def test_a_refresh_while_it_is_read_is_not_lost(scene: Scene) -> None:
+async def test_a_refresh_while_it_is_read_is_not_lost(scene: SourceDesk) -> None:
     await scene.add()
 
     async def refresh() -> None:
@@ -523,7 +437,7 @@ async def test_a_refresh_while_it_is_read_is_not_lost(scene: Scene) -> None:
 # Whatever happens at the same time.
 
 
-async def test_no_booking_lands_on_busy_time_that_was_known_when_it_was_made(scene: Scene) -> None:
+async def test_no_booking_lands_on_busy_time_that_was_known_when_it_was_made(scene: SourceDesk) -> None:
     await scene.add()
     starts = [f"2024-02-{day:02}T{hour:02}:00:00Z" for day in range(1, 5) for hour in (9, 11, 13, 15)]
     scene.elsewhere.said = busy(*((start, start.replace(":00:00Z", ":30:00Z")) for start in starts))
@@ -537,7 +451,7 @@ async def test_no_booking_lands_on_busy_time_that_was_known_when_it_was_made(sce
         assert (await scene.p.desk.book(start)).status_code == 409
 
 
-async def test_many_sources_are_read_at_once_and_none_twice(scene: Scene) -> None:
+async def test_many_sources_are_read_at_once_and_none_twice(scene: SourceDesk) -> None:
     for _ in range(5):
         await scene.add()
     other = scene.another()
@@ -575,7 +489,7 @@ END:VCALENDAR
 """
 
 
-async def test_a_real_file_is_read_from_a_real_server(scene: Scene) -> None:
+async def test_a_real_file_is_read_from_a_real_server(scene: SourceDesk) -> None:
     own = await scene.p.book(start_time="2024-01-25T10:00:00Z")
     served = FILE.format(own=own["id"]).replace("\n", "\r\n").encode()
     reader = Reader(allow_private=True)

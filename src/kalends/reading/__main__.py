@@ -8,15 +8,15 @@ import sys
 from dataclasses import asdict
 
 from kalends.core.sources import SourceTrouble
-from kalends.reading.aside import CPU_SECONDS, MEMORY_BYTES
+from kalends.reading.aside import MEMORY_BYTES
 from kalends.reading.events import MOST_UNREADABLE, Question, search
 from kalends.reading.multistatus import calendar_files
 
 
 def main() -> None:
     """Answer one question."""
-    _limit()
     asked = json.loads(sys.stdin.buffer.readline())
+    _limit(asked["cpu_seconds"])
     body = sys.stdin.buffer.read()
     try:
         # What is no UTF-8 is in a title: names and times of iCalendar are ASCII.
@@ -29,10 +29,10 @@ def main() -> None:
         json.dump(asdict(found), sys.stdout)
 
 
-def _limit() -> None:
+def _limit(cpu_seconds: int) -> None:
     """Go after everything else on the machine, and end where it takes too much."""
     os.nice(10)
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
     with contextlib.suppress(ValueError, OSError):  # macOS knows no such limit
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
 

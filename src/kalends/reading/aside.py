@@ -17,13 +17,16 @@ from typing import Any
 from kalends.core.sources import SourceKind, SourceTrouble
 from kalends.reading.events import Found, Question
 
-CPU_SECONDS = 30
+CPU_SECONDS = 20
 MEMORY_BYTES = 1 << 30
 WAIT_SECONDS = 120
 """How long to wait for the process: it goes after everything else on the machine."""
+_TOO_MUCH = "The calendar can't be worked out: it is too large, or an event in it recurs without end."
 
 
-async def search(kind: SourceKind, body: bytes, question: Question) -> Found:
+async def search(
+    kind: SourceKind, body: bytes, question: Question, *, cpu_seconds: int = CPU_SECONDS
+) -> Found:
     """Return the busy times in what a server answered.
 
     Raises SourceTrouble if that is no calendar, or if it takes too much time or memory.
@@ -36,7 +39,7 @@ async def search(kind: SourceKind, body: bytes, question: Question) -> Found:
         env=_environment(),
     )
     try:
-        asked = json.dumps({"kind": kind, "question": asdict(question)}).encode()
+        asked = json.dumps({"kind": kind, "question": asdict(question), "cpu_seconds": cpu_seconds}).encode()
         async with asyncio.timeout(WAIT_SECONDS):
             told, errors = await process.communicate(asked + b"\n" + body)
     except TimeoutError:
@@ -48,9 +51,6 @@ async def search(kind: SourceKind, body: bytes, question: Question) -> Found:
     if process.returncode:
         raise SourceTrouble(_TOO_MUCH) from RuntimeError(errors.decode(errors="replace")[-2_000:])
     return await asyncio.to_thread(_found, told)
-
-
-_TOO_MUCH = "The calendar takes too long to work out: an event may recur without end."
 
 
 def _environment() -> dict[str, str]:

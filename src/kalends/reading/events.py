@@ -16,7 +16,7 @@ from recurring_ical_events import CalendarQuery
 from kalends.core.hours import day_start, moment, seconds, shifted, zone_names
 from kalends.core.intervals import Span
 from kalends.core.sources import SourceTrouble
-from kalends.reading.sieve import sieved
+from kalends.reading.sieve import CUT_OFF, sieved
 
 MOST_INSTANCES = 10_000
 MOST_UNREADABLE = 10
@@ -46,7 +46,7 @@ class Question:
 class Found:
     """What a calendar holds: the busy times of each event, by its UID, and which events can't be read."""
 
-    busy: dict[str, list[Span]] = field(default_factory=lambda: defaultdict(list))
+    busy: dict[str, list[Span]] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
     instances: int = 0
 
@@ -63,9 +63,10 @@ def search(files: Sequence[str], question: Question) -> Found:
         place = _zone_of(calendar, question.zone)
         for uid, events in _series(calendar):
             try:
-                found.busy[uid] += _busy(events, question, place, found)
+                if spans := _busy(events, question, place, found):
+                    found.busy.setdefault(uid, []).extend(spans)
                 read = True
-            except SourceTrouble:
+            except (SourceTrouble, MemoryError):
                 raise
             except Exception as error:  # noqa: BLE001 - what strangers wrote is wrong in every way
                 if not all(_is_free(event) for event in events):
@@ -77,9 +78,11 @@ def search(files: Sequence[str], question: Question) -> Found:
 
 def _calendars(file: str, question: Question) -> Iterator[Calendar]:
     """Parse a file, in which there may be several calendars."""
-    text = file.strip().lstrip("\ufeff")
+    text = file.strip("\ufeff \t\r\n")
     if not text[:40].upper().startswith("BEGIN:VCALENDAR"):
         raise SourceTrouble(_not_a_calendar(text))
+    if not text[-40:].upper().endswith("END:VCALENDAR"):
+        raise SourceTrouble(CUT_OFF)
     for calendar in sieved(text, *(at.date() for at in question.around)):
         # A zone that one calendar spells out is not another's, even if they call it the same.
         tzp.use_default()
@@ -121,7 +124,7 @@ def _busy(events: Sequence[Event], question: Question, place: ZoneInfo, found: F
         _mend(event)
     series = Calendar()
     series.subcomponents.extend(events)
-    spans = []
+    spans: list[Span] = []
     for event in CalendarQuery(series).between(*question.around):
         found.instances += 1
         if found.instances > MOST_INSTANCES:

@@ -10,6 +10,7 @@ from datetime import date
 
 from kalends.core.sources import SourceTrouble
 
+CUT_OFF = "The calendar is cut off: it does not end as it began."
 _LINE_END = re.compile(r"\r\n?")
 _FOLD = re.compile(r"\n[ \t]")
 _NAME = re.compile(r"[A-Za-z0-9-]+")
@@ -54,7 +55,7 @@ def _parts(lines: Sequence[str]) -> Iterator[Sequence[str]]:
             yield part
             part = []
     if inside:
-        raise SourceTrouble("The calendar is cut off: it does not end with END:VCALENDAR.")
+        raise SourceTrouble(CUT_OFF)
 
 
 def _parted(line: str) -> tuple[str, str]:

@@ -26,7 +26,7 @@ from tests.support.elsewhere import EVERY, Elsewhere, busy
 from tests.support.organizations import make_org
 from tests.support.practice import DESK, Opening
 from tests.support.receiver import Got, Receiver
-from tests.worker.mails import told
+from tests.worker.mails import JANE, told
 from tests.worker.source_desk import HALF_PAST_TWO, LUNCH, TWO, URL, SourceDesk
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both]
@@ -146,6 +146,7 @@ async def test_our_own_appointments_are_known_by_their_uids(scene: SourceDesk) -
 
 
 async def test_what_comes_over_an_appointment_is_told_once_and_changes_nothing(scene: SourceDesk) -> None:
+    await scene.p.desk.set_calendar(scene.p.desk.org.calendar_id, name="Weber <1>")
     booked = await scene.p.ask()
     await scene.p.mails()
     await scene.add()
@@ -158,9 +159,16 @@ async def test_what_comes_over_an_appointment_is_told_once_and_changes_nothing(s
     assert clash["actor"]["kind"] == "system"
     [mail] = await scene.p.mails()
     assert told([mail], DESK) == ["Busy elsewhere"]
-    text = mail.part("text/plain")
-    assert "Thursday, January 25, 2024, 2:30\u202fPM" in text
-    assert "The appointment stands." in text
+    day, zone = "Thursday, January 25, 2024", "PM (Coordinated Universal Time, UTC)"
+    assert mail.part("text/plain") == (
+        "Weber <1> is busy elsewhere at the time of this appointment. The appointment stands.\n\n"
+        f"What: Tax Consultation\nWhen: {day}, 2:00\u202f{zone}\n"
+        f"Busy from: {day}, 2:30\u202f{zone}\nBusy until: {day}, 3:30\u202f{zone}\n"
+        f"Client: Jane Doe\nE-mail: {JANE}\nPhone: +1234567890\nAppointment: {booked['id']}\n"
+    )
+    html = mail.part("text/html")
+    assert "Weber &lt;1&gt; is busy elsewhere" in html
+    assert f"<td>Busy until</td><td>{day}, 3:30\u202f{zone}</td>" in html
     assert (await scene.p.desk.get(booked["id"]))["status"] == "confirmed"
     await scene.say(busy(LUNCH, HALF_PAST_TWO))
     await scene.say(busy(HALF_PAST_TWO))

@@ -199,7 +199,6 @@ async def test_a_server_that_is_not_there(server: Receiver, reader: Reader) -> N
 
 async def test_the_event_loop_is_not_held_up(server: Receiver, reader: Reader) -> None:
     many = calendar(*(event(*HOUR, "RRULE:FREQ=DAILY;COUNT=5", uid=str(number)) for number in range(1_000)))
-    server.answer = lambda _got: answer(many)
     longest = 0.0
 
     async def tick() -> None:
@@ -209,8 +208,11 @@ async def test_the_event_loop_is_not_held_up(server: Receiver, reader: Reader) -
             await asyncio.sleep(0.001)
             longest = max(longest, time.thread_time() - before)
 
+    server.answer = lambda _got: answer(FILE)
+    await ask_anew(reader, address_of(server))  # what is loaded once is loaded
+    server.answer = lambda _got: answer(many)
     ticking = asyncio.create_task(tick())
     found = await ask_anew(reader, address_of(server))
     ticking.cancel()
     assert found.events == 5_000
-    assert longest < 0.1
+    assert longest < 0.03

@@ -62,6 +62,14 @@ async def test_the_server_is_asked_whether_anything_has_changed(server: Receiver
     assert not isinstance(await ask(reader, address_of(server), "garbage"), Unchanged)
 
 
+async def test_marks_that_cant_be_sent_back_are_not(server: Receiver, reader: Reader) -> None:
+    for mark in ('"é"', '"%s"' % ("x" * 2_000)):
+        server.answer = lambda _got, mark=mark: answer(FILE, ETag=mark)  # type: ignore[misc]
+        first = await ask_anew(reader, address_of(server))
+        assert await ask(reader, address_of(server), first.state) == Unchanged()
+        assert "if-none-match" not in server.got[-1].headers
+
+
 async def test_the_same_content_is_unchanged_whenever_it_was_written(
     server: Receiver, reader: Reader
 ) -> None:

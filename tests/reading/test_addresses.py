@@ -1,16 +1,20 @@
 """Where requests go, and who is told the password."""
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpcore
 import pytest
+import trustme
 
 from kalends import network
 from kalends.core.sources import SourceAddress, SourceTrouble
 from kalends.reading.fetching import Reader, web_url
 from tests.reading.asking import answer, ask, ask_anew
 from tests.reading.calendars import calendar
+from tests.support.certificates import certified
 from tests.support.receiver import Receiver
 
 pytestmark = pytest.mark.anyio
@@ -19,6 +23,9 @@ NAMES = {
     "calendar.example": ["93.184.216.34"],
     "elsewhere.example": ["93.184.216.35"],
     "inside.example": ["10.0.0.1"],
+    "caldav.icloud.com": ["93.184.216.36"],
+    "p1-caldav.icloud.com": ["93.184.216.37"],
+    "noticloud.com": ["93.184.216.38"],
     "127.1": ["127.0.0.1"],
     "mixed.example": ["10.0.0.1", "93.184.216.34"],
 }
@@ -27,6 +34,12 @@ NAMES = {
 @pytest.fixture
 async def careful(server: Receiver, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Reader]:
     """A reader that connects to public addresses only, all of which lead to the server."""
+    authority = trustme.CA()
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    tls = await asyncio.start_server(server._serve, "127.0.0.1", ssl=certified(authority, *NAMES))
+    encrypted = tls.sockets[0].getsockname()[1]
+    monkeypatch.setattr(network, "_authorities", lambda: trusting)
     connect = httpcore.AnyIOBackend.connect_tcp
 
     async def resolve(host: str, _port: int) -> list[str]:
@@ -36,15 +49,16 @@ async def careful(server: Receiver, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
             raise OSError(f"{host} is unknown")
         return NAMES[host]
 
-    async def lead(self: Any, host: str, _port: int, *args: Any, **kw: Any) -> Any:
+    async def lead(self: Any, host: str, port: int, *args: Any, **kw: Any) -> Any:
         assert host.startswith("93.184.216.")
-        return await connect(self, "127.0.0.1", server.port, *args, **kw)
+        return await connect(self, "127.0.0.1", encrypted if port == 443 else server.port, *args, **kw)
 
     monkeypatch.setattr(network, "resolve", resolve)
     monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", lead)
     reader = Reader(allow_private=False, timeout_seconds=20)
     yield reader
     await reader.close()
+    tls.close()
 
 
 def at(url: str) -> SourceAddress:
@@ -90,6 +104,23 @@ async def test_the_password_goes_to_the_origin_of_the_source_only(server: Receiv
         "calendar.example",
     ]
     assert told == [True, True, False, False, True]
+
+
+async def test_the_servers_of_one_house_are_told_the_password(server: Receiver, careful: Reader) -> None:
+    hops = ["https://p1-caldav.icloud.com/", "https://noticloud.com/", "https://calendar.example/"]
+    redirecting(server, *hops)
+    await ask_anew(careful, at("https://caldav.icloud.com/"))
+    assert ["authorization" in got.headers for got in server.got] == [True, True, False, False]
+
+
+async def test_encryption_is_begun_but_not_given_up(server: Receiver, careful: Reader) -> None:
+    redirecting(server, "https://calendar.example/")
+    await ask_anew(careful, at("http://calendar.example/"))
+    assert ["authorization" in got.headers for got in server.got] == [True, False]
+    redirecting(server, "http://calendar.example/")
+    with pytest.raises(SourceTrouble, match="redirects to an address that is not encrypted"):
+        await ask(careful, at("webcal://calendar.example/"))
+    assert len(server.got) == 3
 
 
 async def test_five_redirects_are_followed(server: Receiver, careful: Reader) -> None:

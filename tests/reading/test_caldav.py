@@ -218,6 +218,20 @@ async def test_no_caldav_server(server: Receiver, reader: Reader, status: str) -
     assert [got.path for got in server.got[2:]] == ["/somewhere/"]
 
 
+@pytest.mark.parametrize(
+    "href", ["http://[", "file:///etc/passwd", "mailto:jane@example.com", "//", "x" * 100]
+)
+async def test_an_account_that_leads_nowhere(server: Receiver, reader: Reader, href: str) -> None:
+    """A server may name any address as the home of its calendars."""
+    told = (
+        "<response><href>/</href><propstat><prop><resourcetype><collection/></resourcetype>"
+        f"<C:calendar-home-set><href>{href}</href></C:calendar-home-set></prop></propstat></response>"
+    )
+    server.answer = lambda _got: answer(MULTISTATUS.format(told), "207 Multi-Status")
+    with pytest.raises(SourceTrouble):
+        await ask(reader, SourceAddress("caldav", server.url("/")))
+
+
 async def test_two_reads_at_a_time(server: Receiver, reader: Reader) -> None:
     address = reporting(server, event_of(f"<C:calendar-data>{calendar(event(*HOUR))}</C:calendar-data>"))
     found = await asyncio.gather(*(ask_anew(reader, address) for _ in range(4)))

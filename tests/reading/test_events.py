@@ -258,6 +258,7 @@ def test_an_event_that_cant_be_read_is_named_and_the_others_count(wrong: tuple[s
         (calendar(event(*HOUR))[:-20], "cut off"),
         (calendar(event(*HOUR))[:120], "cut off"),
         ("BEGIN:VCALENDAR\r\n", "cut off"),
+        (calendar("BEGIN:VFREEBUSY\r\nEND:VFREEBUSY"), "VFREEBUSY"),
         (calendar(event(*HOUR).replace("END:VEVENT", "END:VTODO")), "ends what did not begin"),
         (calendar() + "and more\r\n" + calendar(), "before its begin or after its end"),
     ],

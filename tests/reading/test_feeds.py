@@ -62,6 +62,14 @@ async def test_the_server_is_asked_whether_anything_has_changed(server: Receiver
     assert not isinstance(await ask(reader, address_of(server), "garbage"), Unchanged)
 
 
+async def test_marks_that_cant_be_sent_back_are_not(server: Receiver, reader: Reader) -> None:
+    for mark in ('"é"', '"%s"' % ("x" * 2_000)):
+        server.answer = lambda _got, mark=mark: answer(FILE, ETag=mark)  # type: ignore[misc]
+        first = await ask_anew(reader, address_of(server))
+        assert await ask(reader, address_of(server), first.state) == Unchanged()
+        assert "if-none-match" not in server.got[-1].headers
+
+
 async def test_the_same_content_is_unchanged_whenever_it_was_written(
     server: Receiver, reader: Reader
 ) -> None:
@@ -199,7 +207,6 @@ async def test_a_server_that_is_not_there(server: Receiver, reader: Reader) -> N
 
 async def test_the_event_loop_is_not_held_up(server: Receiver, reader: Reader) -> None:
     many = calendar(*(event(*HOUR, "RRULE:FREQ=DAILY;COUNT=5", uid=str(number)) for number in range(1_000)))
-    server.answer = lambda _got: answer(many)
     longest = 0.0
 
     async def tick() -> None:
@@ -209,8 +216,11 @@ async def test_the_event_loop_is_not_held_up(server: Receiver, reader: Reader) -
             await asyncio.sleep(0.001)
             longest = max(longest, time.thread_time() - before)
 
+    server.answer = lambda _got: answer(FILE)
+    await ask_anew(reader, address_of(server))  # what is loaded once is loaded
+    server.answer = lambda _got: answer(many)
     ticking = asyncio.create_task(tick())
     found = await ask_anew(reader, address_of(server))
     ticking.cancel()
     assert found.events == 5_000
-    assert longest < 0.1
+    assert longest < 0.03

@@ -8,9 +8,10 @@ import sys
 from dataclasses import asdict
 
 from kalends.core.sources import SourceTrouble
-from kalends.reading.aside import MEMORY_BYTES
 from kalends.reading.events import MOST_UNREADABLE, Question, search
 from kalends.reading.multistatus import calendar_files
+
+MEMORY_BYTES = 1 << 30
 
 
 def main() -> None:

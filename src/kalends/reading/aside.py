@@ -1,8 +1,7 @@
 """Searching a calendar in a process of its own, which ends when it takes too much time or memory.
 
-A calendar is what strangers wrote: an hour of expanding `BYMONTH=2;BYMONTHDAY=30` can't be interrupted in a
-thread, and it would hold up the event loop all the while. Besides, the process does not have the server's
-secrets.
+A rule that never comes true is expanded for hours, and can't be interrupted in a thread. Besides, what
+strangers wrote is parsed without the server's settings at hand.
 """
 
 import asyncio
@@ -18,7 +17,6 @@ from kalends.core.sources import SourceKind, SourceTrouble
 from kalends.reading.events import Found, Question
 
 CPU_SECONDS = 20
-MEMORY_BYTES = 1 << 30
 WAIT_SECONDS = 120
 """How long to wait for the process: it goes after everything else on the machine."""
 _TOO_MUCH = "The calendar can't be worked out: it is too large, or an event in it recurs without end."

@@ -126,14 +126,14 @@ def _busy(events: Sequence[Event], question: Question, place: ZoneInfo, found: F
     series.subcomponents.extend(events)
     spans: list[Span] = []
     for event in CalendarQuery(series).between(*question.around):
+        begins = event.decoded("DTSTART")
+        first, last = _span(begins, event.decoded("DTEND"), question.zone, place)
+        if max(first, start) >= min(last, end):
+            continue
         found.instances += 1
         if found.instances > MOST_INSTANCES:
             raise SourceTrouble(f"The calendar has more than {MOST_INSTANCES:,} events in the time ahead.")
-        begins = event.decoded("DTSTART")
-        if _is_free(event) or (question.free_timed_events and isinstance(begins, datetime)):
-            continue
-        first, last = _span(begins, event.decoded("DTEND"), question.zone, place)
-        if max(first, start) < min(last, end):
+        if not _is_free(event) and not (question.free_timed_events and isinstance(begins, datetime)):
             spans.append((max(first, start), min(last, end)))
     return spans
 

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, replace
 
 from kalends.core.sources import SourceAddress, Unchanged
-from kalends.reading.fetching import Reader
+from kalends.reading.fetching import Answer, Reader
 from kalends.reading.states import State
 from kalends.reading.troubles import refusal
+
+_LONGEST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +30,11 @@ async def fetch(reader: Reader, address: SourceAddress, state: State) -> Fetched
         return Unchanged()
     if answer.status != 200:
         raise refusal(answer.status, answer.headers, by_name=address.username is not None)
-    marks = replace(state, etag=answer.headers.get("etag"), modified=answer.headers.get("last-modified"))
-    return Fetched(answer.body, marks)
+    etag, modified = _mark(answer, "etag"), _mark(answer, "last-modified")
+    return Fetched(answer.body, replace(state, etag=etag, modified=modified))
+
+
+def _mark(answer: Answer, name: str) -> str | None:
+    """Return a header if it can be sent back."""
+    value = answer.headers.get(name)
+    return value if value is not None and value.isascii() and len(value) < _LONGEST else None

@@ -103,13 +103,23 @@ class Reader:
         auth: httpx.BasicAuth | None,
     ) -> Answer:
         sent = {"User-Agent": "Kalends", "Accept-Encoding": "gzip", **headers}
+        request = self._client.build_request(method, url, headers=sent, content=body)
         try:
-            async with self._client.stream(method, url, headers=sent, content=body, auth=auth) as answer:
-                return Answer(url, answer.status_code, answer.headers, await _read(answer))
+            try:
+                return await self._send(request, auth)
+            except httpx.RemoteProtocolError:  # a connection that was kept open may just have been closed
+                return await self._send(request, auth)
         except PrivateAddressError as error:
             raise SourceTrouble(f"{_sentence(error)}.") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError) as error:
             raise SourceTrouble(f"{url.host} can't be read: {_sentence(error)}.") from error
+
+    async def _send(self, request: httpx.Request, auth: httpx.BasicAuth | None) -> Answer:
+        answer = await self._client.send(request, auth=auth, stream=True)
+        try:
+            return Answer(request.url, answer.status_code, answer.headers, await _read(answer))
+        finally:
+            await answer.aclose()
 
 
 def web_url(url: str | httpx.URL) -> httpx.URL:

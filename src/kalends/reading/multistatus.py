@@ -32,7 +32,7 @@ class Resource:
         """Return the first URL that a property holds; None if it has none."""
         found = self.properties.get(name)
         href = "" if found is None else (found.findtext(f"{DAV}href") or "").strip()
-        return urljoin(self.href, href) if href else None
+        return _joined(self.href, href) if href else None
 
     def has(self, name: str, value: str) -> bool:
         """Return whether a property holds an element."""
@@ -70,8 +70,15 @@ def _resource(response: Element, url: str) -> Resource:
     for part in response.findall(f"{DAV}propstat"):
         if _status(part) in (200, None):
             properties |= {each.tag: each for each in part.findall(f"{DAV}prop/*")}
-    href = urljoin(url, (response.findtext(f"{DAV}href") or "").strip())
+    href = _joined(url, (response.findtext(f"{DAV}href") or "").strip())
     return Resource(href, properties, _status(response))
+
+
+def _joined(url: str, href: str) -> str:
+    try:
+        return urljoin(url, href)
+    except ValueError:
+        raise SourceTrouble("The server tells an address that is none.") from None
 
 
 def _status(element: Element) -> int | None:

@@ -70,6 +70,10 @@ def _what_matters(part: Sequence[str], first: date, last: date) -> Sequence[str]
     name, value = _parted(part[0])
     if value == "VTIMEZONE" or name in _OF_CALENDARS:
         return part
+    if value == "VFREEBUSY":
+        raise SourceTrouble(
+            "The address tells only when somebody is busy (VFREEBUSY). Enter their calendar's."
+        )
     if value != "VEVENT":
         return ()
     alone = (inner[0] for inner in _parts(part[1:-1]) if len(inner) == 1)

@@ -28,6 +28,7 @@ READING_SECONDS = 0.02
 """CPU time per source that is taken, read and recorded, on the event loop; measured, rounded up."""
 ATTEMPT_SECONDS = 300
 """How long an attempt may take in all, so that it ends within the lease. Most of it is waiting for a turn."""
+ADVICE = "Its last known times stay busy. Staff see this in GET /v1/calendar/calendars/{id}/sources."
 DEFECT = "It could not be read because of a defect of Kalends: the operator's log has the details."
 
 Read = Callable[
@@ -138,7 +139,7 @@ class Scout:
             return next_reading(self._every, failures, chance, wait)
 
         await stored(self._database.write(readings.fail, turn, why, self._clock.now(), rest))
-        self._sources.fails(turn.source_id, why, **_which(turn))
+        self._sources.fails(turn.source_id, f"{why} {ADVICE}", **_which(turn))
         self._count("failed")
 
     def _count(self, result: str) -> None:

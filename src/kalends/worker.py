@@ -123,7 +123,7 @@ class Worker:
                 after = await self._some(None, webhook_secrets.seal_anew, self._vault, name, after, now)
             after = ""
             while after is not None:
-                after = await self._some(None, source_secrets.seal_anew, self._vault, name, after)
+                after = await self._some(None, source_secrets.reseal, self._vault, name, after)
         for unit in (expiry.forget_answers, expiry.forget_holds, webhook_secrets.forget_old):
             while await self._some(0, unit, now):
                 pass

@@ -58,6 +58,7 @@ async def test_a_source_is_made_shown_listed_and_deleted(
         "username": None,
         "free_timed_events": False,
         "events": None,
+        "unreadable": [],
         "last_success_at": None,
         "failing_since": None,
         "error": None,

@@ -16,7 +16,7 @@ from kalends.db.database import Tx
 from kalends.db.tables import sources
 from kalends.reading.fetching import Reader
 from kalends.reading.sources import read
-from kalends.scout import DEFECT, Scout
+from kalends.scout import ADVICE, DEFECT, Scout
 from kalends.services.booking import readings
 from kalends.telemetry import configure
 from tests.support.answers import answered
@@ -259,7 +259,8 @@ async def test_a_source_that_fails_keeps_its_times_and_says_so(
     assert (await scene.p.desk.book(TWO[0])).status_code == 409
     told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     [line] = [each for each in told if each["event"] == "a source can't be read"]
-    assert (line["cause"], line["source_id"]) == ("The server answers 404: check the address.", scene.id)
+    assert line["cause"] == f"The server answers 404: check the address. {ADVICE}"
+    assert line["source_id"] == scene.id
     assert "private-8c1f0e44" not in str(told)
     await scene.say(busy(TWO))
     shown = await scene.shown()

@@ -33,7 +33,7 @@ def sealed(org_id: str, source_id: str, vault: Vault, url: str, password: str | 
     }
 
 
-def seal_anew(tx: Tx, vault: Vault, name: str, after: str) -> str | None:
+def reseal(tx: Tx, vault: Vault, name: str, after: str) -> str | None:
     """Seal what is stored of some sources with the present key, if it is stored under another key's `name`,
     or in clear, and their ids come `after` one. Returns the last of these ids; None if no sources are left.
 

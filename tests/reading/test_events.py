@@ -228,6 +228,9 @@ def test_line_ends_marks_and_letters_of_all_kinds() -> None:
     "wrong",
     [
         ("DTSTART:tomorrow",),
+        ("DTSTART:PT1H",),
+        ("DTSTART:120000",),
+        ("DTSTART;VALUE=PERIOD:20260310T080000Z/PT1H",),
         ("SUMMARY:without a start",),
         (*HOUR, "RRULE:FREQ=SOMETIMES"),
         (*HOUR, "RRULE:FREQ=SECONDLY"),

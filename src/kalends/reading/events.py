@@ -204,7 +204,8 @@ def _second(at: date, place: ZoneInfo) -> int:
 def _name(uid: str, events: Sequence[Event], error: Exception) -> str:
     """Name an event that can't be read so that its owner finds it, without telling what it is about."""
     start = events[0].get("DTSTART")
-    which = f"The event of {start.dt:%Y-%m-%d}" if isinstance(start, vDDDTypes) else f"The event {uid[:80]}"
+    day = start.dt if isinstance(start, vDDDTypes) else None
+    which = f"The event of {day:%Y-%m-%d}" if isinstance(day, date) else f"The event {uid[:80]}"
     return f"{which} can't be read: {_told(error)}."
 
 

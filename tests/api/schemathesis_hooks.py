@@ -26,9 +26,14 @@ STARTS = itertools.cycle(
 
 @schemathesis.hook
 def filter_body(_context: Any, body: Any) -> bool:
-    """The ids of booking questions are unique, and each calendar is named once."""
+    """The ids of booking questions and the names of requirements are unique, and each calendar is named
+    once."""
     if not isinstance(body, dict):
         return True
+    needs = [each for each in _list(body, "requirements") if isinstance(each, dict)]
+    needed = [id_ for each in needs for id_ in _list(each, "calendarIds")]
+    if not (_once([each.get("name") for each in needs]) and _once(needed)):
+        return False
     questions, calendars = _list(body, "bookingQuestions"), _list(body, "calendarIds")
     return _once([each.get("id") for each in questions if isinstance(each, dict)]) and _once(calendars)
 
@@ -105,7 +110,32 @@ def _mean_what_the_schema_says(body: dict[str, Any]) -> None:
             body[name] = "nobody"
     if _is_one_repeated(calendars := _list(body, "calendarIds")):
         body["calendarIds"] = [f"{id_}{number}" for number, id_ in enumerate(calendars)]
+    _need_what_can_be_needed(body)
     if _is_one_repeated(questions := _list(body, "bookingQuestions")):
         body["bookingQuestions"] = [
             {**question, "id": f"{question['id']}{number}"} for number, question in enumerate(questions)
         ]
+
+
+def _need_what_can_be_needed(body: dict[str, Any]) -> None:
+    """Number what names requirements and their calendars, count no more of them than there are, and let
+    `calendarIds` be those of the first."""
+    needs = _list(body, "requirements")
+    if not all(isinstance(each, dict) and isinstance(each.get("calendarIds"), list) for each in needs):
+        return
+    if len(needs) > 1 and _is_one_repeated(needs):
+        needs = [
+            each | {"name": str(n), "calendarIds": [f"{id_}{n}" for id_ in each["calendarIds"]]}
+            for n, each in enumerate(needs)
+        ]
+    for n, each in enumerate(needs):
+        ids = each["calendarIds"]
+        if _is_one_repeated(ids):
+            ids = [f"{id_}{number}" for number, id_ in enumerate(ids)]
+        count = each.get("count", 1)
+        fits = not ids or count not in range(1, 11) or count <= len(ids)
+        needs[n] = each | {"calendarIds": ids} | ({} if fits else {"count": 1})
+    if needs:
+        body["requirements"] = needs
+        if all(isinstance(id_, str) for id_ in _list(body, "calendarIds")):
+            body["calendarIds"] = needs[0]["calendarIds"]

@@ -42,6 +42,10 @@ async def test_create_fills_in_the_documented_defaults(client: httpx.AsyncClient
         "reminderHours": 24,
         "bookingQuestions": [],
         "calendarIds": [org.calendar_id],
+        "requirements": [
+            {"name": "calendar", "calendarIds": [org.calendar_id], "count": 1}
+            | {"offsetMinutes": None, "durationMinutes": None}
+        ],
         "scheduleId": None,
         "scheduleName": None,
         "slug": "review",

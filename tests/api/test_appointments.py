@@ -25,6 +25,7 @@ async def test_create_answers_as_documented(client: httpx.AsyncClient, org: Org)
         "org_id": org.id,
         "appointment_type_id": org.type_id,
         "calendar_id": org.calendar_id,
+        "calendars": [{"requirement": "calendar", "calendar_id": org.calendar_id}],
         "start_time": "2024-01-25T14:00:00Z",
         "end_time": "2024-01-25T15:00:00Z",
         "client_name": "Jane Doe",

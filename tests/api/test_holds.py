@@ -71,6 +71,7 @@ async def test_a_hold_is_answered_as_documented(desk: Desk, db: Database) -> Non
         "org_id": desk.org.id,
         "appointment_type_id": desk.org.type_id,
         "calendar_id": desk.org.calendar_id,
+        "calendars": [{"requirement": "calendar", "calendar_id": desk.org.calendar_id}],
         "start_time": TEN,
         "end_time": at("11:00"),
         "expires_at": "2024-01-20T12:05:00Z",

@@ -361,7 +361,8 @@ async def _calendars_add_up(practice: PlannedDesk, law: Law) -> None:
     desk, bounds = practice.desk, (stamp(practice.plan.start), stamp(practice.plan.end))
     slots = await desk.slots(*bounds)
     for id_ in practice.calendars:
-        mine = [slot | {"calendar_ids": [id_]} for slot in slots if id_ in slot["calendar_ids"]]
+        alone = {"calendar_ids": [id_], "choices": [{"requirement": "calendar", "calendar_ids": [id_]}]}
+        mine = [slot | alone for slot in slots if id_ in slot["calendar_ids"]]
         assert await desk.slots(*bounds, calendar_id=id_) == mine
     could = {at(slot["start_time"]): slot["calendar_ids"] for slot in slots}
     most = max(map(len, could.values()), default=0)

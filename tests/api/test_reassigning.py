@@ -37,13 +37,14 @@ async def test_another_calendar_takes_it_over(page: Desk) -> None:
     changed = await change(page, booked, calendar_id=room)
     assert changed == booked | {
         "calendar_id": room,
+        "calendars": [{"requirement": "calendar", "calendar_id": room}],
         "version": 2,
         "updated_at": changed["updated_at"],
     }
     event = await last_event(page)
     assert (event["type"], event["data"]["previous"]) == (
         "appointment.reassigned",
-        {"calendar_id": booked["calendar_id"]},
+        {name: booked[name] for name in ("calendar_id", "calendars")},
     )
     # The time it had is free, and the time it has is not.
     again = await page.booked(at("14:00"), calendar_id=booked["calendar_id"])

@@ -50,6 +50,9 @@ async def test_an_answer_has_5000_slots_and_says_where_to_go_on(desk: Desk, quer
     assert (starts[0], starts[-1]) == (f"{FIRST}T00:00:00Z", f"{LAST}T23:59:00Z")
     assert starts == sorted(set(starts))
     assert all(slot.pop("calendar_ids") == [desk.org.calendar_id] for page in staffs for slot in page)
+    assert all(
+        [len(each["calendar_ids"]) for each in slot.pop("choices")] == [1] for page in staffs for slot in page
+    )
     assert clients == staffs
 
 

@@ -34,15 +34,14 @@ def told(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 async def test_a_search_answers_every_start_in_order(desk: Desk) -> None:
     mine = [desk.org.calendar_id]
+    free = {"calendar_ids": mine, "choices": [{"requirement": "calendar", "calendar_ids": mine}]}
     assert (await desk.search("2024-01-25", "2024-01-26T10:30:00Z")).json() == {
         "slots": [
-            {"start_time": NINE, "end_time": TEN, "calendar_ids": mine},
-            {"start_time": TEN, "end_time": ELEVEN, "calendar_ids": mine},
-            {"start_time": ELEVEN, "end_time": at("12:00"), "calendar_ids": mine},
-            {"start_time": at("09:00", "2024-01-26"), "end_time": at("10:00", "2024-01-26")}
-            | {"calendar_ids": mine},
-            {"start_time": at("10:00", "2024-01-26"), "end_time": at("11:00", "2024-01-26")}
-            | {"calendar_ids": mine},
+            {"start_time": NINE, "end_time": TEN} | free,
+            {"start_time": TEN, "end_time": ELEVEN} | free,
+            {"start_time": ELEVEN, "end_time": at("12:00")} | free,
+            {"start_time": at("09:00", "2024-01-26"), "end_time": at("10:00", "2024-01-26")} | free,
+            {"start_time": at("10:00", "2024-01-26"), "end_time": at("11:00", "2024-01-26")} | free,
         ],
         "timezone": "UTC",
     }

@@ -174,4 +174,4 @@ def _local(slot: Slot, zone: str) -> Slot:
 
 
 def _without_calendars(slot: Slot) -> Slot:
-    return {name: value for name, value in slot.items() if name != "calendar_ids"}
+    return {name: value for name, value in slot.items() if name not in ("calendar_ids", "choices")}

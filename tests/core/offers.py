@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from kalends.core.intervals import Intervals
+from kalends.core.requirements import Need, Requirement
 from kalends.core.rules import Calendar, Period, Reason, Terms
 from kalends.core.slots import Offer
 from tests.core.slow import HOUR, MINUTE, at, daily, wall_of
@@ -33,11 +34,15 @@ def between(*texts: str) -> Intervals:
 
 
 def an_offer(
-    *calendars: Calendar, booked: Sequence[str] = (), now: str = "2024-06-01T00:00Z", **terms: Any
+    *calendars: Calendar,
+    requirements: Sequence[Requirement] = (),
+    booked: Sequence[str] = (),
+    now: str = "2024-06-01T00:00Z",
+    **terms: Any,
 ) -> Offer:
     return Offer(
         terms=replace(TERMS, **terms),
-        calendars=calendars or (FREE,),
+        requirements=requirements or [Requirement(Need(), calendars or (FREE,))],
         booked=[at(each) for each in booked],
         now=at(now),
     )

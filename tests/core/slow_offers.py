@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Hashable
 from datetime import timedelta
 
+from kalends.core.requirements import Requirement
 from kalends.core.rules import Calendar, Period
 from kalends.core.slots import Offer
 from tests.core.offers import PERIODS
@@ -17,7 +18,12 @@ class SlowOffer:
         self.offer, self.terms = offer, offer.terms
         self.zone = self.terms.schedule.zone
         self.hours = SlowHours(self.terms.schedule)
-        self.own = {each.id: SlowHours(each.schedule) for each in offer.calendars if each.schedule}
+        self.own = {
+            each.id: SlowHours(each.schedule)
+            for requirement in offer.requirements
+            for each in requirement.calendars
+            if each.schedule
+        }
         self._lengths: dict[int, int] = {}
         self.booked = {
             period: Counter(self.period_of(period, each) for each in offer.booked) for period in PERIODS
@@ -47,7 +53,7 @@ class SlowOffer:
             today = day_of(self.zone, self.offer.now)
             if (day_of(self.zone, start) - today).days > terms.max_days_ahead:
                 codes.append("too_far_ahead")
-        if not self.is_open(self.hours, start):
+        if not self.is_open(self.hours, start, self.length(start)):
             codes.append("outside_hours")
         codes += [
             "limit_reached"
@@ -58,18 +64,20 @@ class SlowOffer:
             codes.append("off_grid")
         return codes
 
-    def against_on(self, calendar: Calendar, start: int) -> list[str]:
-        """And what a calendar has against it."""
+    def against_on(self, requirement: Requirement, calendar: Calendar, start: int) -> list[str]:
+        """And what a calendar of a requirement has against it."""
         codes = []
+        begin = start + requirement.need.offset
+        length = requirement.need.length or self.length(start)
         if not calendar.is_active:
             codes.append("calendar_inactive")
         if not calendar.serves:
             codes.append("calendar_not_serving")
-        if calendar.schedule and not self.is_open(self.own[calendar.id], start):
+        if calendar.schedule and not self.is_open(self.own[calendar.id], begin, length):
             codes.append("outside_hours")
-        begin = start - self.terms.buffer_before
-        end = start + self.length(start) + self.terms.buffer_after
-        if any(begin < until and since < end for since, until in calendar.busy):
+        busy_begin = begin - self.terms.buffer_before
+        busy_end = begin + length + self.terms.buffer_after
+        if any(busy_begin < until and since < busy_end for since, until in calendar.busy):
             codes.append("conflict")
         return codes
 
@@ -85,8 +93,8 @@ class SlowOffer:
             return start != counted_from
         return (start - counted_from) % self.terms.interval != 0
 
-    def is_open(self, hours: SlowHours, start: int) -> bool:
-        minutes = range(start - start % MINUTE, start + self.length(start), MINUTE)
+    def is_open(self, hours: SlowHours, start: int, length: int) -> bool:
+        minutes = range(start - start % MINUTE, start + length, MINUTE)
         return all(hours.is_open(each) for each in minutes)
 
     def length(self, start: int) -> int:
@@ -94,7 +102,16 @@ class SlowOffer:
             self._lengths[start] = lasting(self.hours, self.terms.duration, start)
         return self._lengths[start]
 
-    def free(self, start: int) -> list[str]:
+    def free(self, start: int) -> list[list[str]]:
+        """The calendars of each requirement that could take a start; none if it can't be booked."""
         if self.is_off_grid(start) is not False or self.against(start):
             return []
-        return [each.id for each in self.offer.calendars if not self.against_on(each, start)]
+        free = [self.free_of(each, start) for each in self.offer.requirements]
+        enough = map(self.is_enough, self.offer.requirements, free)
+        return free if all(enough) else []
+
+    def free_of(self, requirement: Requirement, start: int) -> list[str]:
+        return [each.id for each in requirement.calendars if not self.against_on(requirement, each, start)]
+
+    def is_enough(self, requirement: Requirement, free: list[str]) -> bool:
+        return len(free) >= requirement.need.count and set(requirement.pinned) <= set(free)

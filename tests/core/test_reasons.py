@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kalends.core.hours import Override, day_number
+from kalends.core.requirements import Need, Requirement
 from kalends.core.rules import Calendar
 from kalends.core.slots import Offer
 from tests.core.offers import (
@@ -267,7 +268,7 @@ def test_what_a_calendar_has_against_a_start(
 
 
 def test_no_calendar_at_all() -> None:
-    offer = replace(an_offer(), calendars=[])
+    offer = an_offer(requirements=[Requirement(Need(), [])])
     reason = the_only_reason(offer, "2024-06-03T09:00Z")
     assert (reason.code, reason.details) == ("calendar_not_serving", {})
     assert codes(offer, "2024-06-03T03:00Z") == ["outside_hours", "calendar_not_serving"]
@@ -324,7 +325,7 @@ def test_calendars_are_not_blamed_where_one_of_them_is_free() -> None:
     offer = an_offer(replace(FREE, serves=False), replace(FREE, id="b"))
     assert codes(offer, "2024-06-03T09:30Z") == ["off_grid"]
     assert codes(offer, "2024-06-03T09:00Z") == []
-    assert offer.verdict(at("2024-06-03T09:00Z")).free == ["b"]
+    assert offer.verdict(at("2024-06-03T09:00Z")).free == [["b"]]
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Etc/GMT+12", "Etc/GMT-14"])
@@ -348,7 +349,7 @@ def test_all_of_an_appointment_lies_within_the_years_1_to_9999(
         terms=replace(
             TERMS, schedule=around, max_days_ahead=1_000_000, caps=dict.fromkeys(PERIODS, 2), **terms
         ),
-        calendars=[replace(FREE, schedule=around)],
+        requirements=[Requirement(Need(), [replace(FREE, schedule=around)])],
         booked=[midnight + DAY // 2],
         now=max(FIRST, midnight - DAY),
     )

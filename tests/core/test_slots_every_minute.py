@@ -1,7 +1,7 @@
 """Free time agrees with what is slow and obvious."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kalends.core.hours import odd_days
 from kalends.core.intervals import Intervals
+from kalends.core.requirements import Need, Requirement
 from kalends.core.rules import Calendar, Period, Terms
 from kalends.core.slots import Offer
 from tests.core.offers import PERIODS
@@ -35,7 +36,7 @@ _busy = st.lists(
     max_size=4,
 )
 _places = st.sampled_from([None, None, "UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
-_ids = st.sampled_from(["a", "za", "zab"])
+_ids = st.sampled_from(["a", "za", "zab", "zabc"])
 _what_fails = st.sampled_from([*[""] * 12, "type", "calendar", "serving", "all calendars"])
 _caps: st.SearchStrategy[Mapping[Period, int]] = st.one_of(
     st.just({}), st.dictionaries(st.sampled_from(PERIODS), st.integers(1, 4), min_size=1)
@@ -50,6 +51,35 @@ _week_start = st.integers(0, 6)
 _some_days = st.sampled_from([1, 1, 1, 2, 3])
 _long_steps = st.sampled_from([60, 90, 360, 720, 1_440, 1_440, 1_440, 2_880])
 _mostly = st.sampled_from([True, True, True, False])
+
+
+_some_requirements = st.sampled_from([1, 1, 2, 3])
+_counts = st.sampled_from([1, 1, 1, 2, 3])
+_offsets = st.sampled_from([0, 0, 0, -90, -15, 5, 20, 60])
+_own_lengths = st.sampled_from([None, None, 1, 10, 30, 75, 26 * 60])
+
+
+def _requirements(draw: st.DrawFn, calendars: Sequence[Calendar]) -> Sequence[Requirement]:
+    """The calendars as one plain requirement, or dealt out to requirements of any kind: so many of them, at
+    another time, perhaps with some that must be among them."""
+    if draw(_mostly):
+        return [Requirement(Need(), calendars)]
+    dealt: list[list[Calendar]] = [[] for _ in range(draw(_some_requirements))]
+    for number, each in enumerate(calendars):
+        dealt[number % len(dealt)].append(each)
+    return [
+        Requirement(
+            Need(
+                name=name,
+                count=draw(_counts),
+                offset=draw(_offsets) * MINUTE,
+                length=None if (minutes := draw(_own_lengths)) is None else minutes * MINUTE,
+            ),
+            some,
+            pinned=[] if draw(_mostly) else [each.id for each in some[:1]],
+        )
+        for name, some in zip(("calendar", "room", "nurse"), dealt, strict=False)
+    ]
 
 
 def _a_calendar(draw: st.DrawFn, id_: str, near: int) -> Calendar:
@@ -112,7 +142,7 @@ def _searches(draw: st.DrawFn, longest: int, *, of_days: bool = False) -> tuple[
         )
     offer = Offer(
         terms,
-        calendars=[] if what_fails == "all calendars" else calendars,
+        requirements=_requirements(draw, [] if what_fails == "all calendars" else calendars),
         booked=[near + each * MINUTE for each in draw(_bookings)],
         now=near + now * MINUTE + draw(_odd),
     )
@@ -164,13 +194,18 @@ def test_a_start_is_listed_or_there_are_reasons(examples: int) -> None:
             assert verdict.free == listed.get(each, [])
             assert bool(verdict.reasons) != bool(verdict.free)
 
-            of_the_type = [(code, None) for code in slow.against(each)]
-            of_each = {one.id: slow.against_on(one, each) for one in offer.calendars}
-            of_calendars = [(code, id_) for id_, codes in of_each.items() for code in codes]
-            expected = of_the_type + (of_calendars if all(of_each.values()) else [])
-            if not offer.calendars:
-                expected.append(("calendar_not_serving", None))
-            assert [(one.code, one.details.get("calendar_id")) for one in verdict.reasons] == expected
+            of_the_type = [(code, None, None) for code in slow.against(each)]
+            named = len(offer.requirements) > 1 or offer.requirements[0].need.name != "calendar"
+            expected = of_the_type + [
+                (code, id_, one.need.name if named else None)
+                for one in offer.requirements
+                if not slow.is_enough(one, slow.free_of(one, each))
+                for code, id_ in _against(slow, one, each)
+            ]
+            assert [
+                (one.code, one.details.get("calendar_id"), one.details.get("requirement"))
+                for one in verdict.reasons
+            ] == expected
             told.update(one.code for one in verdict.reasons)
         fruitful += bool(listed)
 
@@ -179,7 +214,17 @@ def test_a_start_is_listed_or_there_are_reasons(examples: int) -> None:
     assert len(told) > 5
 
 
-@pytest.mark.parametrize("examples", [80, pytest.param(6_000, marks=pytest.mark.torture)])
+def _against(slow: SlowOffer, requirement: Requirement, start: int) -> Sequence[tuple[str, str | None]]:
+    if not requirement.calendars:
+        return [("calendar_not_serving", None)]
+    return [
+        (code, each.id)
+        for each in requirement.calendars
+        for code in slow.against_on(requirement, each, start)
+    ]
+
+
+@pytest.mark.parametrize("examples", [120, pytest.param(6_000, marks=pytest.mark.torture)])
 def test_search_and_verdict_agree_with_every_minute_about_whole_days(examples: int) -> None:
     lengths: Counter[int] = Counter()
 

@@ -291,7 +291,8 @@ async def test_busy_time_that_stays_is_left_and_what_is_new_comes_with_a_change(
 ) -> None:
     def stored(tx: Tx) -> list[tuple[Any, ...]]:
         columns = (occupations.c.busy_start, occupations.c.busy_end, occupations.c.from_change)
-        return [tuple(each) for each in tx.execute(select(*columns).order_by(occupations.c.busy_start))]
+        mine = select(*columns).where(occupations.c.org_id == org.id)
+        return [tuple(each) for each in tx.execute(mine.order_by(occupations.c.busy_start))]
 
     await db.write(block, org, (0, 60), (100, 160))
     await db.write(block, org, (0, 60), (200, 260))

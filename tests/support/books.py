@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select
 from kalends.core.lifecycle import TRANSITIONS
 from kalends.db.database import AnyRow, Tx
 from kalends.db.opening import open_database
-from kalends.db.tables import appointment_changes, appointments, events
+from kalends.db.tables import appointment_changes, appointments, events, occupations
 from tests.support.organizations import Org
 
 
@@ -26,20 +26,51 @@ async def check_books(url: str, org: Org, acknowledged: Sequence[str]) -> int:
 
 
 def check_times(tx: Tx, org_id: str, now: datetime | None = None) -> list[str]:
-    """Assert that no two active appointments or holds are at one time on one calendar; the ids of all
-    appointments, cancelled ones included. What has lapsed at `now` is not active, written down or not;
+    """Assert that no two active appointments or holds take one calendar at one time, that none was booked
+    over busy time that was known, and that each takes all its calendars and nothing else takes any; the ids
+    of all appointments, cancelled ones included. What has lapsed at `now` is not active, written down or not;
     without `now`, nothing has lapsed."""
-    stored = tx.execute(
-        select(appointments).where(appointments.c.org_id == org_id).order_by(appointments.c.busy_start)
+    stored = tx.execute(select(appointments).where(appointments.c.org_id == org_id)).all()
+    taken = tx.execute(
+        select(occupations).where(occupations.c.org_id == org_id).order_by(occupations.c.busy_start)
     ).all()
+    _check_wholeness(stored, taken)
     last: dict[str, AnyRow] = {}
-    for row in stored:
-        if row.status == "cancelled" or (now is not None and row.expires_at and row.expires_at <= now):
+    busy: dict[str, list[AnyRow]] = defaultdict(list)
+    for row in taken:
+        if not row.active or (now is not None and row.expires_at and row.expires_at <= now):
+            continue
+        if row.kind != "appointment":
+            busy[row.calendar_id].append(row)
             continue
         before = last.get(row.calendar_id)
         assert before is None or before.busy_end <= row.busy_start, f"two at one time: {before}, {row}"
         last[row.calendar_id] = row
+    for row in taken:
+        if row.kind == "appointment" and row.active and not row.overlap_allowed:
+            for other in busy[row.calendar_id]:
+                apart = other.busy_end <= row.busy_start or row.busy_end <= other.busy_start
+                assert apart or other.from_change > row.to_change, f"booked over busy time: {row}, {other}"
     return [row.id for row in stored if not row.is_hold]
+
+
+def _check_wholeness(stored: Sequence[AnyRow], taken: Sequence[AnyRow]) -> None:
+    """Assert that the time that is taken is that of the appointments, whole."""
+    of_holder: Mapping[str, list[AnyRow]] = defaultdict(list)
+    for row in taken:
+        if row.kind == "appointment":
+            of_holder[row.holder_id].append(row)
+    assert of_holder.keys() <= {row.id for row in stored}, "time is taken for nobody"
+    for row in stored:
+        mine = of_holder[row.id]
+        wanted = [each["calendar_id"] for each in row.calendars or ()] or [row.calendar_id]
+        active = row.status != "cancelled"
+        if active or row.is_hold:
+            assert sorted(each.calendar_id for each in mine) == sorted(wanted), f"half an appointment: {row}"
+        assert {each.active for each in mine} <= {active}, f"it is taken, or not: {row}, {mine}"
+        assert {each.expires_at for each in mine if active} <= {row.expires_at}, (
+            f"for how long: {row}, {mine}"
+        )
 
 
 def check_histories(tx: Tx, org_id: str) -> Counter[str]:
@@ -86,7 +117,8 @@ def check_histories(tx: Tx, org_id: str) -> Counter[str]:
 def _types(after: Mapping[str, Any]) -> list[str]:
     """The events that tell of a change."""
     types = [f"appointment.{after['status']}"] if after.get("status", "pending") != "pending" else []
-    types += ["appointment.rescheduled"] if "start_time" in after else []
+    types += ["appointment.rescheduled"] if {"start_time", "end_time"} & after.keys() else []
+    types += ["appointment.reassigned"] if "calendars" in after else []
     return types or ["appointment.updated"]
 
 
@@ -99,7 +131,7 @@ def _check_change(before: Mapping[str, Any], after: Mapping[str, Any], by: str) 
     if "status" in after and not moved_by_client:
         assert after["status"] in TRANSITIONS[before["status"]], f"no such way: {where}"
     if "calendar_id" in after:
-        assert moved_by_client, f"an appointment stays in its calendar, but where clients move it: {where}"
+        assert moved_by_client or by == "api_key", f"it changed its calendar by itself: {where}"
 
 
 def _check(tx: Tx, org_id: str, acknowledged: Sequence[str]) -> int:

@@ -16,7 +16,7 @@ from kalends.clock import SystemClock
 from kalends.core.hours import stamp
 from kalends.db.database import Database, Tx
 from kalends.db.opening import open_database
-from kalends.db.tables import appointments
+from kalends.db.tables import appointments, occupations
 from tests.support.books import check_histories, check_times
 from tests.support.desk import week
 from tests.support.load import PATH
@@ -225,8 +225,12 @@ def _active(tx: Tx, org_id: str, start: datetime, end: datetime, now: datetime) 
 
 def _lapse(tx: Tx, org_id: str, id_: str, at: datetime) -> int:
     """How many were still pending."""
-    return tx.execute(
+    pending = tx.execute(
         update(appointments)
         .where(appointments.c.org_id == org_id, appointments.c.id == id_, appointments.c.status == "pending")
         .values(expires_at=at)
     ).rowcount
+    if pending:
+        mine = (occupations.c.org_id == org_id, occupations.c.holder_id == id_)
+        tx.execute(update(occupations).where(*mine).values(expires_at=at))
+    return pending

@@ -34,7 +34,7 @@ def test_whatever_is_moved_at_once_nobody_waits_in_a_ring(
         served = Served(empty_url, server.port, log)
         asyncio.run(_bustle(served, seconds))
         assert not served.complaints()
-    assert asyncio.run(_deadlocks(empty_url)) == 0
+    assert asyncio.run(deadlocks(empty_url)) == 0
 
 
 async def _bustle(served: Served, seconds: float) -> None:
@@ -178,7 +178,7 @@ class Bustle:
                     self.lapsed += await self.house.lapse(waiting[0], SystemClock().now())
 
 
-async def _deadlocks(url: str) -> int:
+async def deadlocks(url: str) -> int:
     """How often PostgreSQL had to break a ring, whatever became of the request."""
     if url.startswith("sqlite"):
         return 0

@@ -8,6 +8,7 @@ from kalends.api.changes import Writing
 from kalends.api.errors import OUT_OF_SERVICE, TIMES, UNBOOKABLE, deleting, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
+from kalends.schemas.appointments import pinned
 from kalends.schemas.holds import HoldAnswer, HoldCreate
 from kalends.schemas.wire import Deleted
 from kalends.services.booking import holds
@@ -25,7 +26,7 @@ async def create(body: HoldCreate, change: Writing) -> Response:
         change.party,
         body,
         change.now,
-        calendar_id=body.calendar_id,
+        pins=pinned(body.calendar_id, body.calendar_ids),
         check=body.check,
     )
 

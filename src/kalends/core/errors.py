@@ -9,7 +9,7 @@
     ├── Conflict ── InUse, IllegalTransition, AlreadyExists, HoldGone, HoldMismatch, TooLate, TooManyOpen,
     │   │           TooManyHolds
     │   └── Unbookable ── SlotTaken, OutsideHours, OffGrid, TooSoon, TooFarAhead, LimitReached, TypeInactive,
-    │                     CalendarInactive, CalendarNotServing
+    │                     CalendarInactive, CalendarNotServing, Blocked, BusyElsewhere
     ├── PreconditionFailed
     ├── CursorExpired
     ├── IdempotencyKeyReused
@@ -20,7 +20,7 @@ A refusal knows its stable `code`, a sentence a person can act on, and details f
 What it becomes in HTTP is decided in `api/errors.py`, and nowhere else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Self
@@ -117,15 +117,15 @@ class Conflict(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What somebody wanted to book: a type, a start (UTC), perhaps a calendar, and a length in minutes if it
-    is not the type's; `moving` is the appointment that would be moved there, so its own time does not
-    count."""
+    """What somebody wanted to book: a type, a start (UTC), perhaps some of the calendars, and a length in
+    minutes if it is not the type's; `moving` is the appointment that would be moved there, so its own time
+    does not count."""
 
     org_id: str
     appointment_type_id: str
     start: datetime
     now: datetime
-    calendar_id: str | None = None
+    calendar_ids: Sequence[str] = ()
     moving: str | None = None
     minutes: int | None = None
 

@@ -5,7 +5,7 @@ wall clock if it holds wall-clock times (see `core.hours`).
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
 Span = tuple[int, int]
@@ -92,9 +92,32 @@ class Intervals:
             [(start, end - length + 1) for start, end in self._spans if end - start >= length]
         )
 
+    def moved(self, by: int) -> "Intervals":
+        """Return the set so many seconds later."""
+        return Intervals._of([(start + by, end + by) for start, end in self._spans])
+
     def grown(self, *, before: int, after: int) -> "Intervals":
         """Return the set with every span made longer at its ends, by so many seconds."""
         return Intervals._of(_merged([(start - before, end + after) for start, end in self._spans]))
+
+
+def in_so_many(count: int, sets: Sequence[Intervals]) -> Intervals:
+    """Return what is in `count` of some sets or in more, by one sweep over all of them."""
+    if count == 1:
+        return sets[0] if len(sets) == 1 else Intervals(span for each in sets for span in each)
+    # Where one span ends and another begins, the beginning comes first, so that what touches is one span.
+    edges = sorted(
+        (at, leaves) for each in sets for span in each for at, leaves in zip(span, (False, True), strict=True)
+    )
+    found: list[Span] = []
+    within = since = 0
+    for at, leaves in edges:
+        if leaves and within == count:
+            found.append((since, at))
+        within += -1 if leaves else 1
+        if not leaves and within == count:
+            since = at
+    return Intervals(found)
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:

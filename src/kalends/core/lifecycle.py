@@ -55,11 +55,15 @@ def occupy(start: datetime, *, length: int, buffer_before: int, buffer_after: in
     end = shifted(start, lasting)
     taken = Occupancy(start, end, busy_start=shifted(start, -before), busy_end=shifted(end, after))
     if taken.busy_end - taken.busy_start < before + lasting + after:  # an end of the calendar cut it off
-        raise InvalidTime(
-            "start_time is so near the end of the calendar (years 1 to 9999) that the appointment "
-            "would not fit."
-        )
+        raise cut_off()
     return taken
+
+
+def cut_off() -> InvalidTime:
+    """Return the refusal of a time of which an end of the calendar cuts something off."""
+    return InvalidTime(
+        "start_time is so near the end of the calendar (years 1 to 9999) that the appointment would not fit."
+    )
 
 
 TRANSITIONS: Mapping[Status, tuple[Status, ...]] = MappingProxyType(

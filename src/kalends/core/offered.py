@@ -1,6 +1,6 @@
 """What is offered: an appointment type, and the calendars in question for a booking of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
@@ -8,6 +8,7 @@ from typing import Any, Self
 from kalends.core.hours import DAY, MINUTE, Schedule, odd_days, seconds
 from kalends.core.intervals import Intervals
 from kalends.core.lifecycle import Occupancy, Status, occupy
+from kalends.core.requirements import Need
 from kalends.core.rules import Period, Terms
 
 
@@ -26,6 +27,12 @@ class BookedType:
     buffer_after_minutes: int
     requires_confirmation: bool
     confirm_within_hours: int | None
+    requirements: Sequence[Mapping[str, Any]]
+
+    @property
+    def needs(self) -> Sequence[Need]:
+        """What it needs at once: its requirements, or if it has none of its own, one calendar."""
+        return [_need(each) for each in self.requirements] or [Need()]
 
     @property
     def duration(self) -> int:
@@ -123,7 +130,8 @@ class OfferedType(BookedType):
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A calendar in question for a booking. `schedule_id` and `schedule_timezone` are of its own hours, if it
-    has any; `serves` tells whether it serves the type, and `is_public` whether clients may choose it."""
+    has any; `serves` tells whether it serves the type, `requirement` which one of its requirements, by number
+    (the first if it serves none), and `is_public` whether clients may choose it."""
 
     id: str
     name: str
@@ -132,6 +140,46 @@ class Candidate:
     schedule_id: str | None
     schedule_timezone: str | None
     serves: bool
+    requirement: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequirementInQuestion:
+    """A need of a type, and the calendars in question for it, the oldest first. Those that are `pinned` are
+    to be among the chosen."""
+
+    need: Need
+    candidates: Sequence[Candidate]
+    pinned: Collection[str] = ()
+
+
+def ids_of(in_question: Sequence[RequirementInQuestion]) -> Sequence[str]:
+    """Return the ids of all calendars in question."""
+    return [each.id for requirement in in_question for each in requirement.candidates]
+
+
+def required(
+    needs: Sequence[Need], pinned: Sequence[Candidate], serving: Sequence[Candidate] = ()
+) -> Sequence[RequirementInQuestion]:
+    """Return what is in question for each need: of those serving it any, but if enough are pinned, these
+    alone."""
+    found = []
+    for number, need in enumerate(needs):
+        named = [each for each in pinned if each.requirement == number]
+        ids = {each.id for each in named}
+        others = [each for each in serving if each.requirement == number and each.id not in ids]
+        found.append(RequirementInQuestion(need, named if len(named) >= need.count else named + others, ids))
+    return found
+
+
+def _need(stored: Mapping[str, Any]) -> Need:
+    offset, duration = stored["offset_minutes"], stored["duration_minutes"]
+    return Need(
+        name=stored["name"],
+        count=stored["count"],
+        offset=(offset or 0) * MINUTE,
+        length=None if duration is None else duration * MINUTE,
+    )
 
 
 def _lengths_of(taking: Occupancy) -> tuple[int, int, int]:

@@ -104,8 +104,11 @@ class Rule:
     against: Callable[[int], Reason]
 
 
-def of_type(terms: Terms, open_: Hours, booked: Sequence[int], now: int, start: int, end: int) -> list[Rule]:
-    """Return the rules of a type for starts in `[start, end)`, the graver first. `open_` are its hours;
+def of_type(
+    terms: Terms, open_: Hours, within: Intervals, booked: Sequence[int], now: int, start: int, end: int
+) -> list[Rule]:
+    """Return the rules of a type for starts in `[start, end)`, the graver first. `open_` are its hours, and
+    `within` the starts from which all that an appointment takes lies in time that can be represented;
     `booked` are the starts of its active appointments in every day, week and month that the range touches."""
     zone = terms.schedule.zone
     rules = [
@@ -114,7 +117,7 @@ def of_type(terms: Terms, open_: Hours, booked: Sequence[int], now: int, start: 
         ),
         _notice(terms, now),
         Rule(
-            terms.fitting(open_.open.starts) & terms.fitting(lambda length: _representable(terms, length)),
+            terms.fitting(open_.open.starts) & within,
             lambda _: Reason("outside_hours", "It is outside the opening hours.", {"timezone": zone}),
         ),
     ]
@@ -169,11 +172,11 @@ def of_calendar(terms: Terms, calendar: Calendar, start: int, end: int) -> list[
     return rules
 
 
-def _representable(terms: Terms, length: int) -> Intervals:
+def representable(terms: Terms) -> Intervals:
     """Return the starts from which all of an appointment, buffers included, lies within the years 1 to
     9999."""
-    last = LAST_SECOND - length - terms.buffer_after
-    return Intervals([(FIRST_SECOND + terms.buffer_before, last + 1)])
+    first, last = FIRST_SECOND + terms.buffer_before, LAST_SECOND - terms.buffer_after
+    return terms.fitting(lambda length: Intervals([(first, last - length + 1)]))
 
 
 def _notice(terms: Terms, now: int) -> Rule:

@@ -244,6 +244,7 @@ class AppointmentTypeColumns(TypedColumns):
     redirect_url: Named[str | None] = Column(Text)
     texts: Named[dict[str, Any]] = Column(JSON, server_default=text("'{}'"))
     clients_choose: Named[bool] = Column(Boolean, server_default=false())
+    requirements: Named[list[dict[str, Any]]] = Column(JSON, server_default=text("'[]'"))
     is_active: Named[bool] = Column(Boolean)
     sort_order: Named[int] = Column(Integer)
     created_at: Named[datetime] = Column(UtcDateTime)
@@ -262,7 +263,8 @@ appointment_types = Table(
     CheckConstraint("buffer_after_minutes BETWEEN 0 AND 1440", name="buffer_after_minutes"),
     Index("uq_appointment_types_org_id_slug", "org_id", "slug", unique=True),
 )
-"""`slug` names a type in the addresses of pages. `texts` has translations by language."""
+"""`slug` names a type in the addresses of pages. `texts` has translations by language. `requirements` lists
+what it needs at once (`name`, `count`, `offset_minutes`, `duration_minutes`); if empty, one calendar."""
 
 
 class TypeCalendarColumns(TypedColumns):
@@ -270,6 +272,7 @@ class TypeCalendarColumns(TypedColumns):
     appointment_type_id: Named[str] = Column(Text)
     position: Named[int] = Column(Integer)
     calendar_id: Named[str] = Column(Text)
+    requirement: Named[int] = Column(Integer, server_default=text("0"))
 
 
 type_calendars = Table(
@@ -283,7 +286,8 @@ type_calendars = Table(
     ),
     ForeignKeyConstraint(["org_id", "calendar_id"], ["calendars.org_id", "calendars.id"]),
 )
-"""Which calendars serve a type; the first one, at position 0, unless a booking says otherwise."""
+"""Which calendars serve a type, in their order, and which of its requirements each fills, by its place among
+them."""
 
 
 class WindowColumns(TypedColumns):

@@ -12,6 +12,7 @@ from kalends.core.lifecycle import MAX_BUFFER_MINUTES
 from kalends.schemas.fields import WHOLE, Duration, Id, Label, Name, Notes
 from kalends.schemas.links import WebAddress
 from kalends.schemas.offered import Location, Price, Texts
+from kalends.schemas.requirements import MOST_REQUIREMENTS, Requirement
 from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
 _MOST = 1_000_000
@@ -116,9 +117,15 @@ class AppointmentTypeChange(Change):
     schedule_id: Id | None = Field(
         default=UNSENT, description="A named schedule that gives the availability."
     )
-    calendar_ids: Annotated[list[Id], Field(min_length=1, max_length=100)] = Field(
+    calendar_ids: Annotated[list[Id], Field(max_length=100)] = Field(
         default=UNSENT,
-        description="The calendars that serve it, each once; the default calendar if left out.",
+        description="The calendars that serve it, each once; the default calendar if left out. If it has "
+        "`requirements`, those of the first; others, sent alone, make it a type that needs one of these.",
+    )
+    requirements: Annotated[list[Requirement], Field(min_length=1, max_length=MOST_REQUIREMENTS)] = Field(
+        default=UNSENT,
+        description="What it needs at once, such as a person and a room. Each has a name of its own, and "
+        "each calendar is in one of them. `calendarIds` alone is short for one that needs one calendar.",
     )
     slug: TypeSlug = Field(default=UNSENT, description=_SLUG)
     location: Location | None = Field(default=UNSENT, description="Where it takes place; null: not said.")
@@ -143,6 +150,20 @@ class AppointmentTypeChange(Change):
             raise PydanticCustomError("unique", "bookingQuestions must have unique ids")
         if len(set(self.calendar_ids or ())) < len(self.calendar_ids or ()):
             raise PydanticCustomError("unique", "calendarIds must name each calendar once")
+        names = [each.name for each in self.requirements or ()]
+        if len(set(names)) < len(names):
+            raise PydanticCustomError("unique", "requirements must have unique names")
+        ids = [id_ for each in self.requirements or () for id_ in each.calendar_ids]
+        if len(set(ids)) < len(ids):
+            raise PydanticCustomError("unique", "requirements must name each calendar once")
+        return self
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if self.requirements and self.calendar_ids not in (None, self.requirements[0].calendar_ids):
+            raise PydanticCustomError(
+                "invalid", "calendarIds must be those of the first of the requirements, or be left out"
+            )
         return self
 
 
@@ -213,6 +234,7 @@ class AppointmentType(Answer):
     reminder_hours: int | None
     booking_questions: list[BookingQuestion]
     calendar_ids: list[str]
+    requirements: list[Requirement]
     schedule_id: str | None
     schedule_name: str | None
     slug: str

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from kalends.core.lifecycle import Check, Source, Status
+from kalends.core.requirements import CALENDAR
 from kalends.schemas.fields import Duration, Email, Id, Language, Moment, Name, Notes, Phone, Zone
 from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
+from kalends.schemas.wrong_fields import malformed, wrong
 
 
 class Actor(Answer):
@@ -68,9 +70,28 @@ _WHY_NOT = {
     "cancelled_at": _BY_STATUS,
     "no_show_at": _BY_STATUS,
     "overlap_allowed": "it follows from the check",
+    "calendars": "send calendar_ids",
     "appointment_type": "change the type itself",
     "appointment": "send its fields themselves",
 }
+
+
+def _named_once(ids: list[str]) -> list[str]:
+    if len(set(ids)) < len(ids):
+        raise PydanticCustomError("unique", "must name each calendar once")
+    return ids
+
+
+CalendarIds = Annotated[list[Id], Field(min_length=1, max_length=100), AfterValidator(_named_once)]
+
+
+def pinned(calendar_id: str | None, calendar_ids: Sequence[str] | None) -> Sequence[str]:
+    """Return the calendars that were chosen, by either field. Raises Malformed if they contradict."""
+    if calendar_id is None or calendar_ids is None:
+        return calendar_ids or (() if calendar_id is None else (calendar_id,))
+    if calendar_id not in calendar_ids:
+        raise malformed([wrong("calendar_id", "must be one of calendar_ids", "invalid")])
+    return calendar_ids
 
 
 class Booking(Request):
@@ -119,6 +140,11 @@ class AppointmentCreate(Booking):
         description="Whose time is booked. If left out, the free calendar of the type with the fewest "
         "appointments in that week; among equals, the one that was booked longest ago.",
     )
+    calendar_ids: CalendarIds | None = Field(
+        default=None,
+        description="The same for a type that needs several calendars: those that are to be among them. The "
+        "others are chosen.",
+    )
     check: Check = Field(
         default="conflicts",
         description="`conflicts` refuses to overlap another active appointment of the calendar; `all` checks "
@@ -153,7 +179,12 @@ class AppointmentChange(Change):
         description="Makes it an appointment of another type, with that type's duration. It stays in its "
         "calendar if that serves the type.",
     )
-    calendar_id: Id = Field(default=UNSENT, description="Gives the appointment to another calendar.")
+    calendar_id: Id = Field(
+        default=UNSENT,
+        description="Gives the appointment to another calendar. If the type needs several, those of other "
+        "requirements stay.",
+    )
+    calendar_ids: CalendarIds = Field(default=UNSENT, description="The same for several calendars at once.")
     start_time: Moment = Field(
         default=UNSENT,
         description="Moves the appointment. Its id stays; its end follows from the type's present duration, "
@@ -220,13 +251,29 @@ class QuestionAnswer(Answer):
     answer: str | bool | float | int
 
 
+class TakenCalendar(Answer):
+    """A calendar that an appointment takes, and the requirement of its type that the calendar fills."""
+
+    requirement: str
+    calendar_id: str
+
+
+def taken_calendars(row: Mapping[str, Any]) -> list[TakenCalendar]:
+    """Return the calendars of a row of `appointments`, the first one first."""
+    short = [{"requirement": CALENDAR, "calendar_id": row["calendar_id"]}]
+    return [TakenCalendar.model_construct(**each) for each in row["calendars"] or short]
+
+
 class Appointment(Answer):
     """An appointment as the API and its events show it. Times are UTC; every field is always present."""
 
     id: str
     org_id: str
     appointment_type_id: str
-    calendar_id: str
+    calendar_id: str = Field(description="The first of its calendars.")
+    calendars: list[TakenCalendar] = Field(
+        default=[], description="All its calendars, and which requirement of the type each fills."
+    )
     start_time: datetime
     end_time: datetime
     client_name: str
@@ -264,6 +311,7 @@ class Appointment(Answer):
         )
         # What comes from our own database was validated when it was stored.
         fields = {name: row[name] for name in cls.model_fields if name != "appointment_type"}
+        fields["calendars"] = taken_calendars(row)
         fields["answers"] = [QuestionAnswer.model_construct(**each) for each in row["answers"]]
         return cls.model_construct(**fields, appointment_type=summary)
 

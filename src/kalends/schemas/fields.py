@@ -97,8 +97,10 @@ def _language(value: str) -> str:
 
 
 WHOLE = BeforeValidator(_whole)
-Duration = Annotated[int, Field(ge=1, le=MAX_DURATION_MINUTES, description="1 minute to 7 days."), WHOLE]
 """JSON has one kind of number: 60.0 is an integer, by JSON Schema and to JavaScript."""
+
+
+Duration = Annotated[int, Field(ge=1, le=MAX_DURATION_MINUTES, description="1 minute to 7 days."), WHOLE]
 
 ONE_LINE = BeforeValidator(_one_line)
 """For a field of one line: line breaks and invisible characters are folded before validation."""
@@ -115,6 +117,12 @@ Id = Annotated[
 Name = Annotated[
     str,
     Field(min_length=1, max_length=LONGEST_NAME, json_schema_extra={"pattern": _VISIBLE}),
+    AfterValidator(_no_nul),
+    ONE_LINE,
+]
+ShortName = Annotated[
+    str,
+    Field(min_length=1, max_length=60, json_schema_extra={"pattern": _VISIBLE}),
     AfterValidator(_no_nul),
     ONE_LINE,
 ]

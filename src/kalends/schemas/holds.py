@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kalends.schemas.appointments import CalendarIds, TakenCalendar, taken_calendars
 from kalends.schemas.fields import WHOLE, Id, Moment
 from kalends.schemas.wire import Answer, OneThing, Request
 
@@ -58,6 +59,9 @@ class HoldCreate(ClientHoldCreate):
     calendar_id: Id | None = Field(
         default=None, description="Whose time; if left out, chosen as for a booking."
     )
+    calendar_ids: CalendarIds | None = Field(
+        default=None, description="As for a booking, if the type needs several calendars."
+    )
     check: Literal["all", "conflicts"] = Field(
         default="conflicts",
         description="As for a booking. A booking that uses the hold is not checked again.",
@@ -79,7 +83,13 @@ class Hold(ClientHold):
 
     org_id: str
     calendar_id: str
+    calendars: list[TakenCalendar]
     created_at: datetime
+
+    @classmethod
+    def shown(cls, row: Mapping[str, Any]) -> Self:
+        """Return the wire form of a row of `appointments` that is a hold."""
+        return cls.model_validate({**row, "calendars": taken_calendars(row)})
 
 
 class HoldAnswer(OneThing):

@@ -28,10 +28,19 @@ class ClientSlot(TypedDict):
     local_end_time: NotRequired[Annotated[str, _LOCAL]]
 
 
+class Choice(TypedDict):
+    """The calendars that could fill a requirement, oldest first."""
+
+    requirement: str
+    calendar_ids: list[str]
+
+
 class Slot(ClientSlot):
-    """A start that can be booked, and the calendars that could take it, oldest first."""
+    """A start that can be booked, and the calendars that could take it, oldest first: `calendar_ids` has
+    those of the type's first requirement, `choices` those of each."""
 
     calendar_ids: list[str]
+    choices: list[Choice]
 
 
 class SlotsAnswer(Answer):

@@ -10,12 +10,12 @@ from kalends.core.contacts import is_replaced
 from kalends.core.errors import Conflict, IllegalTransition, PreconditionFailed
 from kalends.core.hours import MINUTE, instant, seconds, stamp
 from kalends.core.lifecycle import MAX_DURATION_MINUTES, Check, Status, confirm_by, transition
-from kalends.core.offered import Candidate, OfferedType
+from kalends.core.offered import OfferedType, RequirementInQuestion, ids_of
 from kalends.db.claims import rewrite
 from kalends.db.database import AnyRow, Tx
 from kalends.schemas.answers import corrected
 from kalends.schemas.appointment_types import BookingQuestion
-from kalends.schemas.appointments import Appointment, AppointmentChange, QuestionAnswer
+from kalends.schemas.appointments import Appointment, AppointmentChange, QuestionAnswer, pinned
 from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.services.booking import history, lapses, manage_links, offers, placing
 from kalends.services.booking.appointments import (
@@ -28,7 +28,7 @@ from kalends.services.booking.appointments import (
     times,
     with_fields,
 )
-from kalends.services.booking.placing import Place
+from kalends.services.booking.placing import Place, calendar_columns
 from kalends.services.outbox import mailing
 from kalends.services.outbox.parties import Party
 
@@ -89,13 +89,14 @@ def change(
 
 @dataclass(frozen=True, slots=True)
 class _Going:
-    """Where an appointment may go: its type, the new one if it gets another, the calendars in question, and
-    the one that it leaves, as it was before there was a lock. `own` is the type as it is for the length that
-    the appointment is to have."""
+    """Where an appointment may go: its type, the new one if it gets another, the calendars in question, those
+    that it has, as it was before there was a lock, and whether it is to have another one. `own` is the type
+    as it is for the length that the appointment is to have."""
 
     type_: OfferedType
-    in_question: Sequence[Candidate]
-    from_calendar: str
+    in_question: Sequence[RequirementInQuestion]
+    from_calendars: Sequence[str]
+    is_elsewhere: bool
     own: OfferedType
 
 
@@ -117,22 +118,13 @@ def _lock_time(tx: Tx, party: Party, appointment_id: str, wish: AppointmentChang
     # Everybody takes these locks in one order, and the appointment's own comes last.
     row = row_of(tx, party.org_id, appointment_id)
     type_ = offers.type_of(tx, party.org_id, wish.appointment_type_id or row.appointment_type_id)
-    in_question = _in_question(tx, party, type_, row, wish.calendar_id)
-    placing.lock(tx, type_, [row.calendar_id, *(each.id for each in in_question)], wish.check)
-    return _Going(type_, in_question, row.calendar_id, type_)
-
-
-def _in_question(
-    tx: Tx, party: Party, type_: OfferedType, row: AnyRow, calendar_id: str | None
-) -> Sequence[Candidate]:
-    """Return the calendars to which an appointment may go: the one that is named, or as
-    `calendars_for_moving` says. If it becomes one of a type that its own calendar does not serve, any that
-    serves it."""
-    if calendar_id not in (None, row.calendar_id):
-        return offers.calendars_of(tx, type_, calendar_id)
-    found = offers.calendars_for_moving(tx, type_, row.calendar_id, by_client=party.is_client)
-    stays = type_.id == row.appointment_type_id or calendar_id is not None
-    return found if stays or all(each.serves for each in found) else offers.calendars_of(tx, type_)
+    own, pins = placing.own_calendars(row), pinned(wish.calendar_id, wish.calendar_ids)
+    if type_.id == row.appointment_type_id and set(pins) <= set(own):
+        in_question = offers.requirements_for_moving(tx, type_, own, by_client=party.is_client)
+    else:
+        in_question = offers.requirements_around(tx, type_, pins, own)
+    placing.lock(tx, type_, [*own, *ids_of(in_question)], wish.check)
+    return _Going(type_, in_question, own, not set(pins) <= set(own), type_)
 
 
 def _locked(
@@ -206,13 +198,21 @@ def _retimed(
         stays = False
     going = replace(going, own=type_.lasting(minutes))
     retimed: dict[str, Any] = {}
-    if row.status == "cancelled" and wish.calendar_id is not None:
-        retimed["calendar_id"] = wish.calendar_id
+    if row.status == "cancelled" and going.is_elsewhere:
+        retimed |= _first_in(going.in_question)
     if not stays:
         own = None if minutes == type_.duration_minutes else minutes
         retimed |= {"appointment_type_id": type_.id, "own_minutes": own}
         retimed |= times(placing.occupation(tx, going.own, start))
     return going, retimed
+
+
+def _first_in(in_question: Sequence[RequirementInQuestion]) -> dict[str, Any]:
+    """Return the calendars of what is cancelled and is to have others: it takes none of their time."""
+    chosen = [
+        (each.need, [calendar.id for calendar in each.candidates][: each.need.count]) for each in in_question
+    ]
+    return calendar_columns(chosen)
 
 
 def _wished_minutes(party: Party, row: AnyRow, wish: AppointmentChange, start: datetime) -> int | None:
@@ -256,7 +256,7 @@ def _takes_time(before: Mapping[str, Any], after: Mapping[str, Any], going: _Goi
     another type."""
     fields = ("start_time", "busy_start", "busy_end", "appointment_type_id")
     moved = any(before[field] != after[field] for field in fields)
-    moved = moved or going.from_calendar not in {each.id for each in going.in_question}
+    moved = moved or going.is_elsewhere
     return after["status"] != "cancelled" and (moved or before["status"] == "cancelled")
 
 
@@ -274,7 +274,7 @@ def _placed(
     Raises Unbookable; Conflict if the calendar that staff move it within is no longer the one it is in: which
     one that is was read before there was a lock.
     """
-    if not party.is_client and row.calendar_id != going.from_calendar:
+    if not party.is_client and placing.own_calendars(row) != going.from_calendars:
         raise Conflict("Somebody moved the appointment to another calendar just now; please look again.")
     # What is un-cancelled takes the time it had, whatever its type asks for by now.
     return placing.place(tx, going.own, going.in_question, occupied(after), check, now, moving=row)
@@ -291,7 +291,7 @@ def _in_its_place(
 ) -> dict[str, Any]:
     """Return what changes with the place of the appointment: the calendar, and until when a request has to be
     confirmed. Raises IllegalTransition."""
-    placed = {"calendar_id": place.calendar_id, "overlap_allowed": place.overlap_allowed}
+    placed = place.columns
     start = place.taken.start
     if party.is_client and type_.requires_confirmation:
         return placed | pending(confirm_by(now, type_.confirm_within_hours, start))

@@ -26,16 +26,14 @@ _DETAILS = (
 )
 
 
-def new_row(party: Party, type_id: str, calendar_id: str, taken: Occupancy, now: datetime) -> dict[str, Any]:
-    """Return a whole new row of `appointments`: a confirmed appointment of nobody in particular. Callers
-    override what is different."""
+def new_row(party: Party, type_id: str, taken: Occupancy, now: datetime) -> dict[str, Any]:
+    """Return a new row of `appointments`, whole but for the calendars (`Place.columns`): a confirmed
+    appointment of nobody in particular. Callers override what is different."""
     return {
         "org_id": party.org_id,
         "id": new_id("apt"),
         "appointment_type_id": type_id,
-        "calendar_id": calendar_id,
         **times(taken),
-        "overlap_allowed": False,
         "is_hold": False,
         "expires_at": None,
         "held_from": None,
@@ -49,7 +47,6 @@ def new_row(party: Party, type_id: str, calendar_id: str, taken: Occupancy, now:
         "client_notes": None,
         "internal_notes": None,
         "answers": [],
-        "calendars": None,
         "own_minutes": None,
         "status": "confirmed",
         "source": party.source,

@@ -9,7 +9,7 @@ from kalends.core.errors import IllegalTransition, TooLate, TooManyHolds, Unbook
 from kalends.core.hours import instant, stamp
 from kalends.db.database import AnyRow, Tx
 from kalends.schemas.answers import judged, judged_again
-from kalends.schemas.appointments import Appointment, AppointmentChange, QuestionAnswer
+from kalends.schemas.appointments import Appointment, AppointmentChange, QuestionAnswer, pinned
 from kalends.schemas.days import DaysAnswer
 from kalends.schemas.holds import ClientHoldCreate, Hold
 from kalends.schemas.public import (
@@ -48,7 +48,7 @@ def hold(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: date
     public_types.offered(tx, host, wish.appointment_type_id, wish.calendar_id)
     client_limits.of_address(tx, host, visitor, now, besides=wish.replaces)
     party = parties.client(host)
-    return holds.hold(tx, party, wish, now, calendar_id=wish.calendar_id, held_from=visitor.digest)
+    return holds.hold(tx, party, wish, now, pins=pinned(wish.calendar_id, None), held_from=visitor.digest)
 
 
 def keep(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: datetime) -> Hold:
@@ -97,7 +97,7 @@ def book(
         wish,
         answers,
         now,
-        calendar_id=wish.calendar_id,
+        pins=pinned(wish.calendar_id, None),
         hold_id=wish.hold_id,
         asked_from=asked_from,
     )

@@ -12,11 +12,12 @@ from kalends.core.event_types import BOOKING_ASKED
 from kalends.core.hours import instant
 from kalends.core.lifecycle import Check, confirm_by
 from kalends.core.offered import BookedType
+from kalends.core.requirements import Need
 from kalends.db.claims import Values, claim, claim_of_hold
 from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, calendars, type_calendars
 from kalends.schemas.answers import corrected, judged_again
-from kalends.schemas.appointments import Appointment, AppointmentCreate, Booking, QuestionAnswer
+from kalends.schemas.appointments import Appointment, AppointmentCreate, Booking, QuestionAnswer, pinned
 from kalends.schemas.events import AppointmentCreated
 from kalends.schemas.wrong_fields import WrongField
 from kalends.services.booking import confirmations, holds, manage_links, offers, placing
@@ -45,7 +46,7 @@ def by_staff(tx: Tx, party: Party, wish: AppointmentCreate, now: datetime) -> Ap
         answers,
         now,
         check=wish.check,
-        calendar_id=wish.calendar_id,
+        pins=pinned(wish.calendar_id, wish.calendar_ids),
         hold_id=wish.hold_id,
     )
 
@@ -75,7 +76,7 @@ def by_staff_at_once(tx: Tx, party: Party, wish: AppointmentCreate, now: datetim
 
     Raises InvalidTime.
     """
-    if wish.check != "conflicts" or wish.hold_id is not None or wish.answers:
+    if wish.check != "conflicts" or wish.hold_id is not None or wish.answers or wish.calendar_ids:
         return None
     wanted = {"org": party.org_id, "type": wish.appointment_type_id}
     if wish.calendar_id is None:
@@ -86,10 +87,10 @@ def by_staff_at_once(tx: Tx, party: Party, wish: AppointmentCreate, now: datetim
         return None
     calendar_id, calendar_is_active, *columns = found[0]
     type_ = BookedType(*columns)
-    if not (type_.is_active and calendar_is_active) or type_.is_of_days:
+    if not (type_.is_active and calendar_is_active) or type_.is_of_days or type_.requirements:
         return None  # how long a type of days is depends on the hours
     taken = type_.occupation(instant(wish.start_time, party.timezone), type_.duration)
-    place = Place(calendar_id, taken)
+    place = Place([(Need(), [calendar_id])], taken)
     row = _row(party, type_, place, wish, (), now)
     booked, event = _told(party, type_, row, wish.check)
     return booked if claim(tx, row, event, place.takes) else None
@@ -103,7 +104,7 @@ def book(
     now: datetime,
     *,
     check: Check = "all",
-    calendar_id: str | None = None,
+    pins: Sequence[str] = (),
     hold_id: str | None = None,
     asked_from: bytes | None = None,
 ) -> Appointment:
@@ -116,11 +117,11 @@ def book(
     start = instant(wish.start_time, party.timezone)
     type_ = offers.type_of(tx, party.org_id, wish.appointment_type_id)
     if hold_id is not None:
-        place = holds.redeemed(tx, type_, hold_id, start, calendar_id, now)
+        place = holds.redeemed(tx, type_, hold_id, start, pins, now)
         if start <= now and (asked_from is not None or _waits(party, type_)):
             raise HoldGone("The time of this hold has begun, so nobody could confirm it; choose another.")
     else:
-        in_question = offers.calendars_of(tx, type_, calendar_id)
+        in_question = offers.requirements_of(tx, type_, pins)
         taken = placing.occupation(tx, type_, start)
         place = placing.place(tx, type_, in_question, taken, check, now)
         if start <= now and asked_from is not None:
@@ -159,8 +160,8 @@ def _row(
     answers: Sequence[QuestionAnswer],
     now: datetime,
 ) -> dict[str, Any]:
-    row = new_row(party, type_.id, place.calendar_id, place.taken, now) | details(dict(wish))
-    row |= {"overlap_allowed": place.overlap_allowed, "answers": [each.model_dump() for each in answers]}
+    row = new_row(party, type_.id, place.taken, now) | place.columns | details(dict(wish))
+    row |= {"answers": [each.model_dump() for each in answers]}
     if _waits(party, type_):
         row |= pending(confirm_by(now, type_.confirm_within_hours, place.taken.start))
     return row

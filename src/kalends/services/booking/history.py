@@ -40,7 +40,7 @@ def record(
     payload = AppointmentChanged(appointment=after, previous=previous, actor=party.actor, check=check)
     names: list[str] = [after.status] if "status" in changed and after.status != "pending" else []
     names += ["rescheduled"] if not changed.keys().isdisjoint({"start_time", "end_time"}) else []
-    names += ["reassigned"] if "calendar_id" in changed else []
+    names += ["reassigned"] if "calendars" in changed else []
     tx.execute(
         insert(outbox),
         [events.of_appointment(f"appointment.{name}", payload, now) for name in names or ["updated"]],

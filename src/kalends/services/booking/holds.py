@@ -14,7 +14,7 @@ from sqlalchemy import delete, select
 from kalends.core.errors import HoldGone, HoldMismatch, InvalidTime, NotFound, Unbookable
 from kalends.core.hours import instant, shifted
 from kalends.core.lifecycle import Check
-from kalends.core.offered import Candidate, OfferedType
+from kalends.core.offered import OfferedType, RequirementInQuestion, ids_of
 from kalends.db.claims import claim, give_back
 from kalends.db.database import Tx
 from kalends.db.locks import lock_calendars
@@ -22,7 +22,7 @@ from kalends.db.tables import appointments
 from kalends.ids import new_id
 from kalends.schemas.holds import ClientHoldCreate, Hold
 from kalends.services.booking import offers, placing
-from kalends.services.booking.appointments import new_row, occupied, pending
+from kalends.services.booking.appointments import new_row, pending
 from kalends.services.booking.confirmations import UNCONFIRMED
 from kalends.services.booking.placing import Place
 from kalends.services.outbox.parties import Party
@@ -34,7 +34,7 @@ def hold(
     wish: ClientHoldCreate,
     now: datetime,
     *,
-    calendar_id: str | None = None,
+    pins: Sequence[str] = (),
     check: Check = "all",
     held_from: bytes | None = None,
 ) -> Hold:
@@ -46,7 +46,7 @@ def hold(
     """
     start = instant(wish.start_time, party.timezone)
     type_ = offers.type_of(tx, party.org_id, wish.appointment_type_id)
-    in_question = offers.calendars_of(tx, type_, calendar_id)
+    in_question = offers.requirements_of(tx, type_, pins)
     taken = placing.occupation(tx, type_, start)
     expires_at = _expiry(now, wish.ttl_seconds)
     replaced = (
@@ -58,11 +58,11 @@ def hold(
         if replaced and refusal.wanted is not None:  # it stands again when other times are looked for
             refusal.wanted = replace(refusal.wanted, moving=replaced)
         raise
-    row = new_row(party, type_.id, place.calendar_id, taken, now) | pending(expires_at)
+    row = new_row(party, type_.id, taken, now) | place.columns | pending(expires_at)
     row |= {"id": new_id("hold"), "is_hold": True, "held_from": held_from}
     if not claim(tx, row, None, place.takes):
         raise placing.refused_by_the_database(row, now, moving=replaced)
-    return Hold.model_validate(row)
+    return Hold.shown(row)
 
 
 def get(tx: Tx, org_id: str, hold_id: str, now: datetime) -> Hold:
@@ -70,7 +70,7 @@ def get(tx: Tx, org_id: str, hold_id: str, now: datetime) -> Hold:
     found = tx.execute(select(appointments).where(*_standing(org_id, hold_id, now))).first()
     if found is None:
         raise _no_hold()
-    return Hold.model_validate(found._asdict())
+    return Hold.shown(found._asdict())
 
 
 def oldest_from(
@@ -91,7 +91,7 @@ def oldest_from(
     wanted += [] if calendar_id is None else [columns.calendar_id == calendar_id]
     oldest = select(appointments).where(*_all_standing(org_id, now), *wanted)
     found = tx.execute(oldest.order_by(appointments.c.created_at, appointments.c.id).limit(1)).first()
-    return None if found is None else Hold.model_validate(found._asdict())
+    return None if found is None else Hold.shown(found._asdict())
 
 
 def release(tx: Tx, party: Party, hold_id: str, now: datetime) -> str:
@@ -102,7 +102,7 @@ def release(tx: Tx, party: Party, hold_id: str, now: datetime) -> str:
 
 
 def redeemed(
-    tx: Tx, type_: OfferedType, hold_id: str, start: datetime, calendar_id: str | None, now: datetime
+    tx: Tx, type_: OfferedType, hold_id: str, start: datetime, pins: Sequence[str], now: datetime
 ) -> Place:
     """Lock a hold, for the booking that takes its place in the same transaction. Returns the time that it
     keeps. The rules were checked when the hold was made, and the booking takes the same time. Raises
@@ -112,26 +112,30 @@ def redeemed(
     if found is None:
         raise HoldGone
     if (found.appointment_type_id, found.start_time) != (type_.id, start) or (
-        calendar_id is not None and calendar_id != found.calendar_id
+        set(pins) - set(placing.own_calendars(found))
     ):
         raise HoldMismatch
-    lock_calendars(tx, type_.org_id, [found.calendar_id])
+    lock_calendars(tx, type_.org_id, placing.own_calendars(found))
     if tx.execute(select(appointments.c.id).where(*mine).with_for_update(key_share=True)).first() is None:
         raise HoldGone  # another booking was faster
-    return Place(found.calendar_id, occupied(found._asdict()))
+    return placing.place_of(found)
 
 
 def _give_back(
-    tx: Tx, type_: OfferedType, hold_id: str, in_question: Sequence[Candidate], check: Check, now: datetime
+    tx: Tx,
+    type_: OfferedType,
+    hold_id: str,
+    in_question: Sequence[RequirementInQuestion],
+    check: Check,
+    now: datetime,
 ) -> str | None:
     """Remove a hold, for the one that replaces it in the same transaction. Returns its id; None if there is
     no such hold now."""
-    mine = select(appointments.c.calendar_id).where(*_standing(type_.org_id, hold_id, now))
-    calendar_id = tx.execute(mine).scalar()
-    if calendar_id is None:
+    found = tx.execute(select(appointments).where(*_standing(type_.org_id, hold_id, now))).first()
+    if found is None:
         return None
     # All at once and before its row, since everybody takes these locks in one order.
-    placing.lock(tx, type_, [calendar_id, *(each.id for each in in_question)], check)
+    placing.lock(tx, type_, [*placing.own_calendars(found), *ids_of(in_question)], check)
     return hold_id if _remove(tx, type_.org_id, hold_id, now) else None
 
 

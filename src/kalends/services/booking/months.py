@@ -12,7 +12,7 @@ from kalends.db.aside import aside
 from kalends.db.database import Tx
 from kalends.schemas.days import Day
 from kalends.schemas.queries import DaysByLinkQuery
-from kalends.services.booking import days, holds, offers, public_types, searches
+from kalends.services.booking import days, holds, public_types, searches
 from kalends.services.booking.searches import Search
 from kalends.services.booking.slots import MOST_SLOTS
 
@@ -51,7 +51,7 @@ def for_clients(
     """Return a month for clients who want to book, as `found` does. Raises what `public_types.offered`
     raises."""
     type_ = public_types.offered(tx, host, wish.type_id, wish.calendar_id)
-    in_question = offers.calendars_of(tx, type_, wish.calendar_id)
+    in_question = searches.in_question(tx, type_, wish.calendar_id)
     ours = _standing(tx, host, wish.replaces, now)
     return found(tx, Search(type_, in_question, now, ours), zone, first=first, day=day)
 
@@ -61,7 +61,7 @@ def first_free(tx: Tx, host: Host, type_ids: Sequence[str], now: datetime) -> di
     free = {}
     for id_ in type_ids:
         type_ = public_types.offered(tx, host, id_)
-        search = Search(type_, offers.calendars_of(tx, type_, None), now)
+        search = Search(type_, searches.in_question(tx, type_), now)
         for start in searches.following(tx, search, seconds(now), 1, _LOOK_AHEAD):
             free[id_] = moment(start)
     return free

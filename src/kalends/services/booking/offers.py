@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 
 from kalends.core.errors import NotFound
 from kalends.core.hours import (
@@ -23,7 +23,8 @@ from kalends.core.hours import (
 )
 from kalends.core.intervals import Intervals
 from kalends.core.lifecycle import MAX_BUSY, Occupancy
-from kalends.core.offered import Candidate, OfferedType
+from kalends.core.offered import Candidate, OfferedType, RequirementInQuestion, required
+from kalends.core.requirements import Need, Requirement
 from kalends.core.rules import Calendar, span_of_periods
 from kalends.core.slots import Offer
 from kalends.db.claims import active_at, booked_at, kept_at, occupying
@@ -42,6 +43,7 @@ from kalends.db.tables import (
 from kalends.db.verbs import all_in_seconds
 from kalends.schemas.appointment_types import BookingQuestion
 from kalends.schemas.fields import Id
+from kalends.schemas.wrong_fields import malformed, wrong
 
 _SLACK = int(MAX_BUSY.total_seconds())
 _ID: TypeAdapter[str] = TypeAdapter(Id, config=ConfigDict(str_strip_whitespace=True, strict=True))
@@ -75,15 +77,54 @@ def questions_asked(tx: Tx, org_id: str, type_id: Any) -> list[BookingQuestion]:
     return [] if type_ is None else questions_of(type_)
 
 
-def calendars_of(tx: Tx, type_: OfferedType, calendar_id: str | None = None) -> Sequence[Candidate]:
-    """Return the calendars in question, the oldest first: those that serve the type, or the one that is
-    named, whether it does or not. Raises NotFound if there is none by that name."""
-    if calendar_id is None:
-        return _candidates(tx, _SERVING, type_)
-    found = _candidates(tx, _NAMED, type_, calendar_id)
-    if not found:
+def requirements_of(
+    tx: Tx, type_: OfferedType, pinned_ids: Collection[str] = ()
+) -> Sequence[RequirementInQuestion]:
+    """Return what a type needs, with the calendars in question: those that serve it. Calendars that are
+    pinned are to be among the chosen, whether they serve it or not; one that does not counts for the first
+    requirement. Raises NotFound if there is none by such a name, Malformed if more are pinned than a
+    requirement needs."""
+    return _around(tx, type_, _named(tx, type_, pinned_ids))
+
+
+def requirements_around(
+    tx: Tx, type_: OfferedType, pinned_ids: Collection[str], present: Sequence[str]
+) -> Sequence[RequirementInQuestion]:
+    """Return what an appointment needs that has the calendars `present`, and is to have those that are
+    pinned: in place of others of their requirements. Of those that it has, the ones that serve the type stay.
+    Raises what `requirements_of` raises."""
+    pinned = _named(tx, type_, pinned_ids)
+    own = _candidates(tx, _OWN, type_, set(present).difference(pinned_ids))
+    staying = [
+        each for number, need in enumerate(type_.needs) for each in _staying(number, need, pinned, own)
+    ]
+    return _around(tx, type_, [*pinned, *staying])
+
+
+def _staying(
+    number: int, need: Need, pinned: Sequence[Candidate], own: Sequence[Candidate]
+) -> Sequence[Candidate]:
+    """Return those of an appointment's own calendars that go on filling a requirement."""
+    free = need.count - sum(each.requirement == number for each in pinned)
+    return [each for each in own if each.serves and each.requirement == number][: max(free, 0)]
+
+
+def _named(tx: Tx, type_: OfferedType, ids: Collection[str]) -> Sequence[Candidate]:
+    """Return the calendars that are pinned. Raises NotFound if there is none by such a name, Malformed if
+    more are pinned than a requirement needs."""
+    pinned = _candidates(tx, _NAMED, type_, ids) if ids else ()
+    if len(pinned) < len(set(ids)):
         raise no_calendar()
-    return found
+    for number, need in enumerate(type_.needs):
+        if sum(each.requirement == number for each in pinned) > need.count:
+            reason = f"names more calendars than {need.count} for '{need.name}'"
+            raise malformed([wrong("calendar_ids", reason, "too_long")])
+    return pinned
+
+
+def calendar_named(tx: Tx, type_: OfferedType, calendar_id: str) -> Candidate:
+    """Return a calendar, whether it serves the type or not. Raises NotFound."""
+    return _named(tx, type_, [calendar_id])[0]
 
 
 def no_type() -> NotFound:
@@ -96,25 +137,32 @@ def no_calendar() -> NotFound:
     return NotFound("There is no calendar with this id.", field="calendar_id")
 
 
-def calendars_for_moving(
-    tx: Tx, type_: OfferedType, calendar_id: str, *, by_client: bool
-) -> Sequence[Candidate]:
-    """Return the calendars to which an appointment of `calendar_id` may be moved: staff move it within its
-    own, which may be out of service by now. A client takes any that serves the type, but where clients choose
-    a person, they stay with theirs as long as that serves the type."""
+def requirements_for_moving(
+    tx: Tx, type_: OfferedType, calendar_ids: Sequence[str], *, by_client: bool
+) -> Sequence[RequirementInQuestion]:
+    """Return what an appointment in `calendar_ids` needs to be moved: staff move it within its own, which may
+    be out of service by now. A client takes any that serve the type, but where clients choose a person, they
+    stay with theirs as long as that serves the type."""
+    if by_client and not type_.clients_choose:
+        return _around(tx, type_, ())
+    own = _candidates(tx, _OWN, type_, calendar_ids)
     if by_client:
-        serving = _candidates(tx, _SERVING, type_)
-        theirs = [each for each in serving if each.id == calendar_id and each.is_active]
-        return theirs if type_.clients_choose and theirs else serving
-    return _candidates(tx, _OWN, type_, calendar_id)
+        own = [each for each in own if each.serves and each.is_active and each.requirement == 0]
+    return _around(tx, type_, own)
+
+
+def _around(tx: Tx, type_: OfferedType, pinned: Sequence[Candidate]) -> Sequence[RequirementInQuestion]:
+    """Return what is in question for each need of a type. What is pinned may be enough for all."""
+    alone = required(type_.needs, pinned)
+    if all(len(each.candidates) >= each.need.count for each in alone):
+        return alone
+    return required(type_.needs, pinned, _candidates(tx, _SERVING, type_))
 
 
 def _candidates(
-    tx: Tx, statement: Select[*tuple[Any, ...]], type_: OfferedType, calendar_id: str | None = None
+    tx: Tx, statement: Select[*tuple[Any, ...]], type_: OfferedType, named: Collection[str] = ()
 ) -> Sequence[Candidate]:
-    wanted = {"org": type_.org_id, "type": type_.id}
-    if calendar_id is not None:
-        wanted["calendar"] = calendar_id
+    wanted = {"org": type_.org_id, "type": type_.id, "calendars": list(named)}
     return [Candidate(**row._mapping) for row in tx.execute(statement, wanted)]
 
 
@@ -127,7 +175,7 @@ def counted(type_: OfferedType, start: int, end: int) -> tuple[int, int] | None:
 def offer(
     tx: Tx,
     type_: OfferedType,
-    in_question: Sequence[Candidate],
+    in_question: Sequence[RequirementInQuestion],
     start: int,
     end: int,
     now: datetime,
@@ -138,28 +186,32 @@ def offer(
     """Return the offer of a type on some calendars, good for starts in `[start, end)`, in seconds since 1970.
     What the appointment `moving` takes does not count. `taking` is what an appointment takes, if that is not
     what the type asks for now."""
+    candidates = [each for requirement in in_question for each in requirement.candidates]
     wanted = {type_.followed_id: type_.followed_timezone}
     wanted |= {
         each.schedule_id: each.schedule_timezone
-        for each in in_question
+        for each in candidates
         if each.schedule_id and each.schedule_timezone
     }
-    known = _schedules(tx, type_, wanted, start, end)
+    offsets = [0, *(each.need.offset for each in in_question)]
+    known = _schedules(tx, type_, wanted, start + min(offsets), end + max(offsets))
     terms = type_.terms(known[type_.followed_id], start, end, taking)
-    needed = (start - terms.buffer_before, end + terms.longest + terms.buffer_after)
-    busy = _busy(tx, type_.org_id, [each.id for each in in_question], *needed, now, moving)
+    reaches = [each.need.reach(terms) for each in in_question]
+    needed = (start + min(reach[0] for reach in reaches), end + max(reach[1] for reach in reaches))
+    busy = _busy(tx, type_.org_id, [each.id for each in candidates], *needed, now, moving)
+
+    def calendar(candidate: Candidate) -> Calendar:
+        return Calendar(
+            id=candidate.id,
+            is_active=candidate.is_active,
+            serves=candidate.serves,
+            schedule=known[candidate.schedule_id] if candidate.schedule_id else None,
+            busy=Intervals(busy.get(candidate.id, ())),
+        )
+
     return Offer(
         terms,
-        [
-            Calendar(
-                id=each.id,
-                is_active=each.is_active,
-                serves=each.serves,
-                schedule=known[each.schedule_id] if each.schedule_id else None,
-                busy=Intervals(busy.get(each.id, ())),
-            )
-            for each in in_question
-        ],
+        [Requirement(each.need, [*map(calendar, each.candidates)], each.pinned) for each in in_question],
         _booked(tx, type_, counted(type_, start, end), now, moving),
         seconds(now),
     )
@@ -339,34 +391,33 @@ _TYPE = (
     )
     .where(appointment_types.c.org_id == bindparam("org"), appointment_types.c.id == bindparam("type"))
 )
-_SERVES = and_(
-    type_calendars.c.org_id == calendars.c.org_id,
-    type_calendars.c.calendar_id == calendars.c.id,
-    type_calendars.c.appointment_type_id == bindparam("type"),
-)
-
-
-def _calendars(serves: Any) -> Select[*tuple[Any, ...]]:
-    return (
-        select(
-            calendars.c.id,
-            calendars.c.name,
-            calendars.c.is_active,
-            calendars.c.is_public,
-            calendars.c.schedule_id,
-            schedules.c.timezone.label("schedule_timezone"),
-            serves.label("serves"),
-        )
-        .outerjoin_from(
-            calendars,
+_IN_QUESTION = (
+    select(
+        calendars.c.id,
+        calendars.c.name,
+        calendars.c.is_active,
+        calendars.c.is_public,
+        calendars.c.schedule_id,
+        schedules.c.timezone.label("schedule_timezone"),
+        type_calendars.c.calendar_id.is_not(None).label("serves"),
+        func.coalesce(type_calendars.c.requirement, 0).label("requirement"),
+    )
+    .select_from(
+        calendars.outerjoin(
             schedules,
             and_(schedules.c.org_id == calendars.c.org_id, schedules.c.id == calendars.c.schedule_id),
+        ).outerjoin(
+            type_calendars,
+            and_(
+                type_calendars.c.org_id == calendars.c.org_id,
+                type_calendars.c.calendar_id == calendars.c.id,
+                type_calendars.c.appointment_type_id == bindparam("type"),
+            ),
         )
-        .where(calendars.c.org_id == bindparam("org"))
-        .order_by(calendars.c.created_at, calendars.c.id)
     )
-
-
-_SERVING = _calendars(true()).join(type_calendars, _SERVES).where(calendars.c.deleted_at.is_(None))
-_OWN = _calendars(exists().where(_SERVES)).where(calendars.c.id == bindparam("calendar"))
+    .where(calendars.c.org_id == bindparam("org"))
+    .order_by(calendars.c.created_at, calendars.c.id)
+)
+_OWN = _IN_QUESTION.where(calendars.c.id.in_(bindparam("calendars", expanding=True)))
 _NAMED = _OWN.where(calendars.c.deleted_at.is_(None))
+_SERVING = _IN_QUESTION.where(type_calendars.c.calendar_id.is_not(None), calendars.c.deleted_at.is_(None))

@@ -1,14 +1,15 @@
 """Finding a calendar that can take a time, under the locks that keep it so."""
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from kalends.core.errors import ScopeMissing, SlotTaken, Unbookable, Wanted
 from kalends.core.hours import seconds, stamp
 from kalends.core.lifecycle import Check, Occupancy, Taking
-from kalends.core.offered import Candidate, OfferedType
+from kalends.core.offered import Candidate, OfferedType, RequirementInQuestion, ids_of
+from kalends.core.requirements import CALENDAR, Need, takes
 from kalends.core.rules import Reason, week_of
 from kalends.core.slots import Verdict
 from kalends.db.aside import aside
@@ -28,60 +29,91 @@ _TAKEN = {"conflict", "blocked", "busy_elsewhere"}
 """The codes of reasons that the time is taken. Staff may force a booking over them."""
 
 
+Chosen = Sequence[tuple[Need, Sequence[str]]]
+"""The calendars that were chosen for each need of a type."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a booking goes; `overlap_allowed` if it is forced over others."""
+    """Where a booking goes: the calendars that were chosen for each need of its type, and its time;
+    `overlap_allowed` if it is forced over others."""
 
-    calendar_id: str
+    chosen: Chosen
     taken: Occupancy
     overlap_allowed: bool = False
 
     @property
     def takes(self) -> Sequence[Taking]:
         """The time that it takes of each calendar."""
-        return [Taking(self.calendar_id, self.taken.busy_start, self.taken.busy_end)]
+        return takes(self.taken, self.chosen)
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns of an appointment that say which calendars it takes."""
+        return {**calendar_columns(self.chosen), "overlap_allowed": self.overlap_allowed}
 
 
 def place(
     tx: Tx,
     type_: OfferedType,
-    in_question: Sequence[Candidate],
+    in_question: Sequence[RequirementInQuestion],
     taken: Occupancy,
     check: Check,
     now: datetime,
     *,
     moving: AnyRow | None = None,
 ) -> Place:
-    """Find a calendar for a booking that takes this time, or for an appointment that is `moving` there. An
-    appointment stays in its own calendar if that is free. Otherwise it is the free one with the fewest
-    appointments in that week; of equals the one that was booked longest ago; of those never booked the
-    oldest.
+    """Find calendars for a booking that takes this time, or for an appointment that is `moving` there. For
+    each requirement these are the ones that are pinned, then the appointment's own if they are free, then
+    those with the fewest appointments in that week; of equals the one that was booked longest ago; of those
+    never booked the oldest.
 
     Raises Unbookable with every reason; Overtaken if one of the calendars was deleted before it was locked.
     """
-    ids = [each.id for each in in_question]
+    ids = ids_of(in_question)
+    own = () if moving is None else own_calendars(moving)
     # What is in a calendar that is out of service may be moved within it.
-    if lock(tx, type_, ids, check) - {None if moving is None else moving.calendar_id}:
+    if lock(tx, type_, ids, check) - set(own):
         raise Overtaken
-    lapses.settle(tx, type_.org_id, ids, taken, now)
+    lapses.settle(tx, type_.org_id, ids, _envelope(in_question, taken), now)
     start = seconds(taken.start)
     if check == "all" and (counted := offers.counted(type_, start, start + 1)):
         lapses.settle_counted(tx, type_.org_id, type_.id, counted, now)
-    moved = None if moving is None else str(moving.id)
     if moving is not None:
         type_ = type_.for_moving(moving.status)
+    moved = None if moving is None else str(moving.id)
     if check == "all":
         verdict = judge(tx, type_, in_question, taken, now, moving=moved)
     else:
         verdict = _judge_by_bookings(tx, type_, in_question, taken, now, moving)
     if verdict.free:
-        return Place(_chosen(tx, type_, verdict.free, taken, now, moving), taken)
+        return Place(_chosen(tx, type_, in_question, verdict.free, taken, now, own), taken)
+    open_ = [[each.id for each in _open(requirement, own)] for requirement in in_question]
     if check == "none" and all(reason.code in _TAKEN for reason in verdict.reasons):
-        open_ = [each.id for each in _open(in_question, moving)]
-        return Place(_chosen(tx, type_, open_, taken, now, moving), taken, overlap_allowed=True)
-    named = in_question[0].id if len(in_question) == 1 else None
-    wanted = Wanted(type_.org_id, type_.id, taken.start, now, named, moved, type_.duration_minutes)
+        return Place(_chosen(tx, type_, in_question, open_, taken, now, own), taken, overlap_allowed=True)
+    pins = tuple(id_ for requirement in in_question for id_ in requirement.pinned)
+    wanted = Wanted(type_.org_id, type_.id, taken.start, now, pins, moved, type_.duration_minutes)
     raise refusal(verdict.reasons, wanted, taken)
+
+
+def calendar_columns(chosen: Chosen) -> dict[str, Any]:
+    """Return the columns of an appointment that say which calendars it has. Of one calendar that needs no
+    name, one column says it."""
+    named = [{"requirement": need.name, "calendar_id": id_} for need, ids in chosen for id_ in ids]
+    is_short = len(named) == 1 and named[0]["requirement"] == CALENDAR
+    return {"calendar_id": named[0]["calendar_id"], "calendars": None if is_short else named}
+
+
+def place_of(row: AnyRow) -> Place:
+    """Return where an appointment or a hold is."""
+    named = row.calendars or [{"requirement": CALENDAR, "calendar_id": row.calendar_id}]
+    chosen = [(Need(name=each["requirement"]), [each["calendar_id"]]) for each in named]
+    return Place(chosen, occupied(row._asdict()), row.overlap_allowed)
+
+
+def own_calendars(row: AnyRow) -> Sequence[str]:
+    """Return the calendars of an appointment, the first one first."""
+    return [each["calendar_id"] for each in row.calendars or ()] or [row.calendar_id]
 
 
 def must_be_allowed(party: Party, check: Check, purpose: str) -> None:
@@ -106,56 +138,90 @@ def occupation(tx: Tx, type_: OfferedType, start: datetime) -> Occupancy:
 def judge(
     tx: Tx,
     type_: OfferedType,
-    in_question: Sequence[Candidate],
+    in_question: Sequence[RequirementInQuestion],
     taken: Occupancy,
     now: datetime,
     *,
     moving: str | None = None,
 ) -> Verdict:
-    """Return which of the calendars are free, by every rule, or else why none is. What the appointment or
-    hold `moving` takes is free."""
+    """Return which calendars are free for each requirement, by every rule, or else why it can't be booked.
+    What the appointment or hold `moving` takes is free."""
     start = seconds(taken.start)
     offer = offers.offer(tx, type_, in_question, start, start + 1, now, moving=moving, taking=taken)
     found = aside(tx, offer.verdict, start)
-    conflicts = [
-        each
-        for reason in found.reasons
-        # What was in the way may be gone a moment later: then the reason stands as it is.
-        for each in (
-            (
-                reason.code == "conflict"
-                and _conflicts(tx, type_, reason.details["calendar_id"], taken, now, moving)
-            )
-            or [reason]
-        )
-    ]
-    return Verdict(found.free, conflicts)
+    needs = {each.id: requirement.need for requirement in in_question for each in requirement.candidates}
+
+    def what_is_there(reason: Reason) -> Sequence[Reason]:
+        """Name what is in the way. It may be gone a moment later: then the reason stands as it is."""
+        if reason.code != "conflict":
+            return [reason]
+        calendar_id = reason.details["calendar_id"]
+        taking = needs[calendar_id].takes(taken, calendar_id)
+        named = {name: value for name, value in reason.details.items() if name == "requirement"}
+        conflicts = _conflicts(tx, type_, taking, now, moving)
+        return [replace(each, details={**each.details, **named}) for each in conflicts] or [reason]
+
+    return Verdict(found.free, [each for reason in found.reasons for each in what_is_there(reason)])
 
 
 def _judge_by_bookings(
     tx: Tx,
     type_: OfferedType,
-    in_question: Sequence[Candidate],
+    in_question: Sequence[RequirementInQuestion],
     taken: Occupancy,
     now: datetime,
     moving: AnyRow | None,
 ) -> Verdict:
-    """Return which of the calendars are free by what takes their time, or else why none is."""
-    open_ = _open(in_question, moving)
-    if reasons := _inactive(type_, in_question, open_, moving):
-        return Verdict([], reasons)
+    """Return which calendars are free for each requirement by what takes their time, or else why it can't be
+    booked."""
+    if not type_.is_active and (moving is None or moving.appointment_type_id != type_.id):
+        sentence = f"The appointment type '{type_.name}' is not active, so it can't be booked."
+        return Verdict([], [Reason("type_inactive", sentence)])
+    own = () if moving is None else own_calendars(moving)
     moved = None if moving is None else moving.id
-    against = {each.id: _conflicts(tx, type_, each.id, taken, now, moved) for each in open_}
-    return Verdict(
-        [id_ for id_, found in against.items() if not found],
-        [reason for found in against.values() for reason in found],
+    free, reasons = [], []
+    for requirement in in_question:
+        against = {
+            each.id: _conflicts(tx, type_, requirement.need.takes(taken, each.id), now, moved)
+            for each in _open(requirement, own)
+        }
+        ids = [id_ for id_, found in against.items() if not found]
+        free.append(ids)
+        if not requirement.need.is_met(ids, requirement.pinned):
+            found = [reason for of_one in against.values() for reason in of_one]
+            if not requirement.need.is_met(against, requirement.pinned):
+                found += _closed(requirement, against)
+            reasons += [requirement.need.naming(each, len(in_question)) for each in found]
+    return Verdict([] if reasons else free, reasons)
+
+
+def _open(requirement: RequirementInQuestion, own: Sequence[str]) -> Sequence[Candidate]:
+    """Return the calendars that can be booked. An appointment may be moved within its own ones, though they
+    are not active."""
+    return [each for each in requirement.candidates if each.is_active or each.id in own]
+
+
+def _closed(requirement: RequirementInQuestion, open_: Container[str]) -> Sequence[Reason]:
+    """Return why the other calendars of a requirement can't be booked at any time."""
+    return [
+        Reason(
+            "calendar_inactive",
+            f"The calendar '{each.name}' is not active, so it can't be booked.",
+            {"calendar_id": each.id},
+        )
+        for each in requirement.candidates
+        if each.id not in open_
+    ] or [Reason("calendar_not_serving", "No calendar serves this type.")]
+
+
+def _envelope(in_question: Sequence[RequirementInQuestion], taken: Occupancy) -> Occupancy:
+    """Return a time that has all that is taken of any calendar."""
+    spans = [requirement.need.takes(taken, "") for requirement in in_question]
+    return replace(
+        taken,
+        busy_start=min(each.busy_start for each in spans),
+        busy_end=max(each.busy_end for each in spans),
     )
-
-
-def _open(in_question: Sequence[Candidate], moving: AnyRow | None) -> Sequence[Candidate]:
-    """Return the calendars that can be booked. An appointment may be moved within one that is not active."""
-    own = None if moving is None else moving.calendar_id
-    return [each for each in in_question if each.is_active or each.id == own]
 
 
 def listed(reason: Reason) -> dict[str, Any]:
@@ -169,7 +235,8 @@ def refused_by_the_database(
     """Return the refusal for a row that the database's constraint rejected. Under the locks this happens only
     if something wrote without them, and that may be gone by now."""
     taken = occupied(row)
-    wanted = Wanted(row["org_id"], row["appointment_type_id"], taken.start, now, row["calendar_id"], moving)
+    pins = (row["calendar_id"],)
+    wanted = Wanted(row["org_id"], row["appointment_type_id"], taken.start, now, pins, moving)
     return refusal([Reason("conflict", "The time was taken a moment ago.")], wanted, taken)
 
 
@@ -191,36 +258,12 @@ def refusal(reasons: Sequence[Reason], wanted: Wanted, taken: Occupancy) -> Unbo
     return _REFUSALS[first.code](sentence, wanted=wanted, reasons=[listed(reason) for reason in reasons])
 
 
-def _inactive(
-    type_: OfferedType,
-    in_question: Sequence[Candidate],
-    open_: Sequence[Candidate],
-    moving: AnyRow | None,
-) -> list[Reason]:
-    """Return why nothing can be booked at any time. What is of a type already may be moved though that is not
-    active by now."""
-    if not type_.is_active and (moving is None or moving.appointment_type_id != type_.id):
-        sentence = f"The appointment type '{type_.name}' is not active, so it can't be booked."
-        return [Reason("type_inactive", sentence)]
-    if open_:
-        return []
-    return [
-        Reason(
-            "calendar_inactive",
-            f"The calendar '{each.name}' is not active, so it can't be booked.",
-            {"calendar_id": each.id},
-        )
-        for each in in_question
-    ] or [Reason("calendar_not_serving", "No calendar serves this type.")]
-
-
 def _conflicts(
-    tx: Tx, type_: OfferedType, calendar_id: str, taken: Occupancy, now: datetime, moving: str | None
-) -> list[Reason]:
-    """Return what keeps a calendar busy at that time."""
-    wanted = Taking(calendar_id, taken.busy_start, taken.busy_end)
-    found = in_the_way(tx, type_.org_id, wanted, now, besides=moving or "")
-    return [_conflict(calendar_id, other) for other in found]
+    tx: Tx, type_: OfferedType, taking: Taking, now: datetime, moving: str | None
+) -> Sequence[Reason]:
+    """Return what takes some of this time of a calendar."""
+    found = in_the_way(tx, type_.org_id, taking, now, besides=moving or "")
+    return [_conflict(taking.calendar_id, other) for other in found]
 
 
 def _conflict(calendar_id: str, other: AnyRow) -> Reason:
@@ -251,17 +294,38 @@ def _conflict(calendar_id: str, other: AnyRow) -> Reason:
 
 
 def _chosen(
-    tx: Tx, type_: OfferedType, free: Sequence[str], taken: Occupancy, now: datetime, moving: AnyRow | None
-) -> str:
-    if moving is not None and moving.calendar_id in free:
-        return str(moving.calendar_id)
-    if len(free) == 1:
-        return free[0]
+    tx: Tx,
+    type_: OfferedType,
+    in_question: Sequence[RequirementInQuestion],
+    free: Sequence[Sequence[str]],
+    taken: Occupancy,
+    now: datetime,
+    own: Sequence[str],
+) -> Chosen:
+    """Return so many of the free calendars for each requirement as it needs."""
+    chosen = []
+    for requirement, ids in zip(in_question, free, strict=True):
+        first = [id_ for id_ in ids if id_ in requirement.pinned]
+        first += [id_ for id_ in ids if id_ in own and id_ not in first]
+        others = [id_ for id_ in ids if id_ not in first]
+        missing = requirement.need.count - len(first)
+        if 0 < missing < len(others):
+            others = _whose_turn(tx, type_, others, missing, taken, now)
+        chosen.append((requirement.need, (first + others)[: requirement.need.count]))
+    return chosen
+
+
+def _whose_turn(
+    tx: Tx, type_: OfferedType, ids: Sequence[str], most: int, taken: Occupancy, now: datetime
+) -> list[str]:
+    """Return so many of these calendars whose turn it is. If a count decides, nothing else is looked up."""
     week = week_of(type_.followed_timezone, type_.week_start, seconds(taken.start))
-    counts = offers.in_week(tx, type_.org_id, free, week, now)
-    fewest = min(counts.values())
-    equals = [id_ for id_ in free if counts[id_] == fewest]
-    if len(equals) == 1:
-        return equals[0]
+    counts = offers.in_week(tx, type_.org_id, ids, week, now)
+    ordered = sorted(ids, key=lambda id_: counts[id_])
+    last_in, first_out = counts[ordered[most - 1]], counts[ordered[most]]
+    if last_in < first_out:
+        return ordered[:most]
+    equals = [id_ for id_ in ordered if counts[id_] == last_in]
     last = offers.last_booked(tx, type_.org_id, equals, now)
-    return min(equals, key=lambda id_: last[id_])  # the oldest of those never booked: they come in that order
+    # Of those never booked, the oldest: they come in that order.
+    return sorted(ordered, key=lambda id_: (counts[id_], last.get(id_, "")))[:most]

@@ -16,7 +16,7 @@ from kalends.schemas.public import BookingHost, BookingPage, ClientType, PublicC
 from kalends.schemas.queries import ClientDaysQuery, ClientExplainQuery, ClientSlotsQuery
 from kalends.schemas.slots import Explanation
 from kalends.schemas.wrong_fields import malformed, wrong
-from kalends.services.booking import days, offers, slots
+from kalends.services.booking import days, offers, searches, slots
 from kalends.services.booking.searches import Search
 from kalends.services.setup.organizations import logo_path
 
@@ -71,8 +71,8 @@ def offered(tx: Tx, host: Host, type_id: str, calendar_id: str | None = None) ->
         return type_
     if not type_.clients_choose:
         raise malformed([wrong("calendar_id", "can't be chosen for this type", "read_only")])
-    [calendar] = offers.calendars_of(tx, type_, calendar_id)
-    if not (calendar.is_public and calendar.serves):
+    calendar = offers.calendar_named(tx, type_, calendar_id)
+    if not (calendar.is_public and calendar.serves and calendar.requirement == 0):
         raise offers.no_calendar()
     return type_
 
@@ -99,7 +99,7 @@ def _search(
     tx: Tx, host: Host, query: ClientSlotsQuery | ClientDaysQuery | ClientExplainQuery, now: datetime
 ) -> Search:
     type_ = offered(tx, host, query.appointment_type_id, query.calendar_id)
-    return Search(type_, offers.calendars_of(tx, type_, query.calendar_id), now)
+    return Search(type_, searches.in_question(tx, type_, query.calendar_id), now)
 
 
 def _shown(host: Host) -> BookingHost:
@@ -123,7 +123,7 @@ def _types(tx: Tx, org_id: str, *which: ColumnElement[bool]) -> list[ClientType]
 
 
 def _choices(tx: Tx, org_id: str, type_ids: Collection[str]) -> Mapping[str, list[PublicCalendar]]:
-    """Return the public calendars of types, in each type's order."""
+    """Return the public calendars of types, in each type's order: those of its first requirement."""
     if not type_ids:
         return {}
     found: dict[str, list[PublicCalendar]] = {}
@@ -139,6 +139,7 @@ def _choices(tx: Tx, org_id: str, type_ids: Collection[str]) -> Mapping[str, lis
         .where(
             type_calendars.c.org_id == org_id,
             type_calendars.c.appointment_type_id.in_(type_ids),
+            type_calendars.c.requirement == 0,
             calendars.c.is_public,
             calendars.c.is_active,
             calendars.c.deleted_at.is_(None),

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from kalends.core.errors import IllegalTransition, Malformed, NotFound, Wanted
 from kalends.core.hours import DAY, HOUR, seconds
-from kalends.core.offered import Candidate, OfferedType
+from kalends.core.offered import OfferedType, RequirementInQuestion
 from kalends.core.slots import Offer
 from kalends.db.aside import aside
 from kalends.db.database import Tx
@@ -19,13 +19,21 @@ from kalends.services.booking import appointments, offers
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A type, the calendars in question, the present, and the id of the appointment that is `moving`, if any:
-    what that takes is free for it."""
+    """A type, what it needs with the calendars in question, the present, and the id of the appointment that
+    is `moving`, if any: what that takes is free for it."""
 
     type_: OfferedType
-    in_question: Sequence[Candidate]
+    in_question: Sequence[RequirementInQuestion]
     now: datetime
     moving: str | None = None
+
+
+def in_question(
+    tx: Tx, type_: OfferedType, calendar_id: str | None = None
+) -> Sequence[RequirementInQuestion]:
+    """Return what a type needs, with the calendars in question. One that is named is to be among those of its
+    requirement; the other requirements are not restricted. Raises NotFound if there is none by that name."""
+    return offers.requirements_of(tx, type_, () if calendar_id is None else [calendar_id])
 
 
 def by_staff(tx: Tx, org_id: str, query: SlotsQuery | DaysQuery | ExplainQuery, now: datetime) -> Search:
@@ -36,7 +44,7 @@ def by_staff(tx: Tx, org_id: str, query: SlotsQuery | DaysQuery | ExplainQuery, 
     or in another calendar; IllegalTransition if it is cancelled.
     """
     type_ = offers.type_of(tx, org_id, query.appointment_type_id)
-    asked = Search(type_, offers.calendars_of(tx, type_, query.calendar_id), now)
+    asked = Search(type_, in_question(tx, type_, query.calendar_id), now)
     if query.moving is None:
         return asked
     row = appointments.find(tx, org_id, query.moving)
@@ -45,7 +53,7 @@ def by_staff(tx: Tx, org_id: str, query: SlotsQuery | DaysQuery | ExplainQuery, 
     present = appointments.shown(row, now)
     if present.appointment_type_id != asked.type_.id:
         raise _misfit("moving", "is an appointment of another type")
-    if query.calendar_id not in (None, present.calendar_id):
+    if query.calendar_id not in (None, *(each.calendar_id for each in present.calendars)):
         raise _misfit("calendar_id", "is not the calendar of the appointment, which is moved within its own")
     if present.status == "cancelled":
         sentence = "An appointment that is cancelled takes no time that it could be moved from."
@@ -57,8 +65,9 @@ def to_move(tx: Tx, present: Appointment, now: datetime, *, by_client: bool) -> 
     """Return the search for time to which an appointment that is not cancelled could be moved."""
     type_ = offers.type_of(tx, present.org_id, present.appointment_type_id)
     type_ = type_.lasting(appointments.own_minutes(tx, present.org_id, present.id))
-    in_question = offers.calendars_for_moving(tx, type_, present.calendar_id, by_client=by_client)
-    return Search(type_.for_moving(present.status), in_question, now, present.id)
+    own = [each.calendar_id for each in present.calendars]
+    required = offers.requirements_for_moving(tx, type_, own, by_client=by_client)
+    return Search(type_.for_moving(present.status), required, now, present.id)
 
 
 def again(tx: Tx, wanted: Wanted) -> Search:
@@ -68,7 +77,8 @@ def again(tx: Tx, wanted: Wanted) -> Search:
     if wanted.moving is not None:  # an appointment, or a hold that was to be replaced
         row = appointments.find(tx, wanted.org_id, wanted.moving)
         type_ = type_ if row is None else type_.for_moving(row.status)
-    return Search(type_, offers.calendars_of(tx, type_, wanted.calendar_id), wanted.now, wanted.moving)
+    required = offers.requirements_of(tx, type_, wanted.calendar_ids)
+    return Search(type_, required, wanted.now, wanted.moving)
 
 
 def offer(tx: Tx, search: Search, start: int, end: int) -> Offer:

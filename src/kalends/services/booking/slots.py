@@ -9,7 +9,7 @@ from kalends.core.slots import Offer
 from kalends.db.aside import aside
 from kalends.db.database import Tx
 from kalends.schemas.queries import ExplainByLinkQuery, ExplainQuery, SlotsByLinkQuery, SlotsQuery
-from kalends.schemas.slots import ClientSlot, ClientSlotsAnswer, Explanation, Slot, SlotsAnswer
+from kalends.schemas.slots import Choice, ClientSlot, ClientSlotsAnswer, Explanation, Slot, SlotsAnswer
 from kalends.schemas.wire import UNSENT
 from kalends.services.booking import placing, searches
 from kalends.services.booking.searches import Search
@@ -18,7 +18,7 @@ MOST_DAYS = 92
 MOST_SLOTS = 5_000
 """Of one answer."""
 MOST_NAMED = 100_000
-"""Names of calendars in one answer: if many calendars could take each slot, it has fewer slots."""
+"""Calendars of the slots of one answer: if many could take each, it has fewer slots."""
 _SUGGESTIONS = 5
 _LOOK_AHEAD = (7, 28, 57)
 """The days in which other starts are looked for, a part at a time: most often the first part has enough."""
@@ -58,12 +58,21 @@ def found(tx: Tx, wanted: Search, timezone: str, query: SlotsByLinkQuery, *, nam
 
 
 def _named(offer: Offer, start: int, end: int, timezone: str, asked: str | None) -> str:
-    most = min(MOST_SLOTS, MOST_NAMED // max(1, len(offer.calendars)))
+    most = min(MOST_SLOTS, MOST_NAMED // max(1, sum(len(each.calendars) for each in offer.requirements)))
     found = offer.search(start, end, most + 1)
     slots, following = _page(offer, list(found), most, asked)
-    named: list[Slot] = [{**slot, "calendar_ids": list(found[at])} for at, slot in slots]
+    names = [each.need.name for each in offer.requirements]
+    named = [_naming(slot, names, found[at]) for at, slot in slots]
     answer = SlotsAnswer.model_construct(slots=named, timezone=asked or timezone, next=following or UNSENT)
     return answer.model_dump_json(exclude_none=True)
+
+
+def _naming(slot: ClientSlot, names: Sequence[str], free: Sequence[Sequence[str]]) -> Slot:
+    """Return a slot with the calendars that could take it, by requirement."""
+    choices: list[Choice] = [
+        {"requirement": name, "calendar_ids": list(ids)} for name, ids in zip(names, free, strict=True)
+    ]
+    return {**slot, "calendar_ids": list(free[0]), "choices": choices}
 
 
 def _nameless(offer: Offer, start: int, end: int, timezone: str, asked: str | None) -> str:

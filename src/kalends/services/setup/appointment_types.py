@@ -1,5 +1,6 @@
 """Use cases of appointment types."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -7,7 +8,7 @@ from sqlalchemy import and_, delete, func, insert, select, update
 
 from kalends.core.errors import AlreadyExists, NotFound
 from kalends.core.slugs import free_slug
-from kalends.db.database import Tx
+from kalends.db.database import AnyRow, Tx
 from kalends.db.locks import lock_settings
 from kalends.db.tables import appointment_types, schedules, type_calendars, windows
 from kalends.ids import new_id
@@ -17,7 +18,9 @@ from kalends.schemas.appointment_types import (
     AppointmentTypeChange,
     AppointmentTypeCreate,
 )
+from kalends.schemas.requirements import Requirement, all_filled, all_stored
 from kalends.schemas.wire import Deleted
+from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.services.outbox import events, mailing
 from kalends.services.outbox.parties import Party
 from kalends.services.setup import calendars
@@ -36,7 +39,9 @@ def create(
     last = tx.execute(
         select(func.max(appointment_types.c.sort_order)).where(appointment_types.c.org_id == org_id)
     ).scalar()
-    row = wish.model_dump(exclude={"calendar_ids"}, by_alias=False) | {
+    requirements = _wished(wish) or [Requirement.plain([calendars.default_id(tx, org_id)])]
+    row = wish.model_dump(exclude=_NEEDS, by_alias=False) | {
+        "requirements": all_stored(requirements),
         "org_id": org_id,
         "id": type_id,
         "slug": _slug(tx, org_id, wish.slug) or free_slug(wish.name, _taken(tx, org_id)),
@@ -46,7 +51,7 @@ def create(
     }
     _check(tx, org_id, wish)
     tx.execute(insert(appointment_types), row)
-    _serve(tx, org_id, type_id, wish.calendar_ids or [calendars.default_id(tx, org_id)])
+    _serve(tx, org_id, type_id, requirements)
     type_ = get(tx, org_id, type_id)
     events.tell(tx, party, "appointment_type.created", AppointmentTypeAnswer.of(type_), type_id, now)
     return type_
@@ -77,17 +82,20 @@ def change(tx: Tx, party: Party, type_id: str, wish: AppointmentTypeChange, now:
     """
     org_id = party.org_id
     lock_settings(tx, org_id)
-    wish.must_agree(get(tx, org_id, type_id))
+    present = get(tx, org_id, type_id)
+    wish.must_agree(present)
+    requirements = _wished(wish, present)
     _check(tx, org_id, wish)
     _slug(tx, org_id, wish.slug, besides=type_id)
-    sent = wish.model_dump(include=wish.model_fields_set - {"id", "calendar_ids"}, by_alias=False)
+    sent = wish.model_dump(include=wish.model_fields_set - {"id"} - _NEEDS, by_alias=False)
+    if requirements is not None:
+        sent["requirements"] = all_stored(requirements)
+        _serve(tx, org_id, type_id, requirements)
     tx.execute(
         update(appointment_types)
         .where(appointment_types.c.org_id == org_id, appointment_types.c.id == type_id)
         .values(**sent, updated_at=now)
     )
-    if "calendar_ids" in wish.model_fields_set:
-        _serve(tx, org_id, type_id, wish.calendar_ids)
     if "reminder_hours" in sent:
         mailing.recheck_reminders(tx, org_id)
     type_ = get(tx, org_id, type_id)
@@ -111,8 +119,10 @@ def remove(tx: Tx, party: Party, type_id: str, now: datetime) -> None:
 def _check(tx: Tx, org_id: str, wish: AppointmentTypeChange) -> None:
     if wish.schedule_id is not None:
         named(tx, org_id, wish.schedule_id, field="scheduleId")
-    if wish.calendar_ids is not None and not calendars.known(tx, org_id, wish.calendar_ids):
-        raise NotFound("There is no calendar with this id.", field="calendarIds")
+    needed = [id_ for each in wish.requirements or () for id_ in each.calendar_ids]
+    for field, ids in (("requirements", needed), ("calendarIds", wish.calendar_ids or [])):
+        if not calendars.known(tx, org_id, ids):
+            raise NotFound("There is no calendar with this id.", field=field)
 
 
 def _slug(tx: Tx, org_id: str, wanted: str | None, *, besides: str = "") -> str | None:
@@ -133,14 +143,40 @@ _RESERVED = frozenset({"hold", "logo", "theme", "appointments"})
 """Names with another meaning below an organization's slug."""
 
 
-def _serve(tx: Tx, org_id: str, type_id: str, calendar_ids: list[str]) -> None:
+_NEEDS = {"calendar_ids", "requirements"}
+"""The fields that say what a type needs."""
+
+
+def _wished(
+    wish: AppointmentTypeChange, present: AppointmentType | None = None
+) -> Sequence[Requirement] | None:
+    """Return what a type is to need; None if nothing is said of that, or no more than `present` says already.
+    Raises Malformed if it would need one of no calendars."""
+    if wish.requirements:
+        return wish.requirements
+    if wish.calendar_ids is None or (present is not None and wish.calendar_ids == present.calendar_ids):
+        return None
+    if not wish.calendar_ids:
+        raise malformed([wrong("calendarIds", "must have at least 1", "too_short")])
+    return [Requirement.plain(wish.calendar_ids)]
+
+
+def _serve(tx: Tx, org_id: str, type_id: str, requirements: Sequence[Requirement]) -> None:
     present = (type_calendars.c.org_id == org_id, type_calendars.c.appointment_type_id == type_id)
     tx.execute(delete(type_calendars).where(*present))
+    dealt = [(number, id_) for number, each in enumerate(requirements) for id_ in each.calendar_ids]
     rows = [
-        {"org_id": org_id, "appointment_type_id": type_id, "position": position, "calendar_id": calendar_id}
-        for position, calendar_id in enumerate(calendar_ids)
+        {
+            "org_id": org_id,
+            "appointment_type_id": type_id,
+            "position": position,
+            "calendar_id": calendar_id,
+            "requirement": requirement,
+        }
+        for position, (requirement, calendar_id) in enumerate(dealt)
     ]
-    tx.execute(insert(type_calendars), rows)
+    if rows:
+        tx.execute(insert(type_calendars), rows)
 
 
 def _shown(tx: Tx, org_id: str, *wanted: Any) -> list[AppointmentType]:
@@ -157,11 +193,16 @@ def _shown(tx: Tx, org_id: str, *wanted: Any) -> list[AppointmentType]:
         .where(*wanted)
         .order_by(appointment_types.c.sort_order, appointment_types.c.id)
     ).all()
-    serving: dict[str, list[str]] = {row.id: [] for row in rows}
+    serving: dict[str, list[tuple[int, str]]] = {row.id: [] for row in rows}
     for served in tx.execute(
         select(type_calendars)
         .where(type_calendars.c.org_id == org_id, type_calendars.c.appointment_type_id.in_(serving))
         .order_by(type_calendars.c.position)
     ):
-        serving[served.appointment_type_id].append(served.calendar_id)
-    return [AppointmentType.model_validate({**row._mapping, "calendar_ids": serving[row.id]}) for row in rows]
+        serving[served.appointment_type_id].append((served.requirement, served.calendar_id))
+    return [_type(row, all_filled(row.requirements, serving[row.id])) for row in rows]
+
+
+def _type(row: AnyRow, requirements: Sequence[Requirement]) -> AppointmentType:
+    needed = {"requirements": requirements, "calendar_ids": requirements[0].calendar_ids}
+    return AppointmentType.model_validate({**row._mapping, **needed})

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 
 from kalends.core.errors import Conflict, InUse, NotFound
 from kalends.core.hours import shifted
@@ -77,8 +77,8 @@ def change(tx: Tx, party: Party, calendar_id: str, wish: CalendarChange, now: da
 def remove(tx: Tx, party: Party, calendar_id: str, now: datetime) -> str:
     """Take a calendar out of service; its past stays readable. Returns its id.
 
-    Raises NotFound; Conflict for the default one; InUse if appointments lie ahead, or if a type has no other
-    calendar.
+    Raises NotFound; Conflict for the default one; InUse if appointments lie ahead, or if a type would have
+    too few calendars without it.
     """
     org_id = party.org_id
     lock_settings(tx, org_id)
@@ -95,27 +95,8 @@ def remove(tx: Tx, party: Party, calendar_id: str, now: datetime) -> str:
     )
     if tx.execute(select(ahead)).scalar():
         raise InUse("Appointments lie ahead in this calendar; move or cancel them first.")
+    _must_leave_enough(tx, org_id, calendar_id)
     served = (type_calendars.c.org_id == org_id, type_calendars.c.calendar_id == calendar_id)
-    others = type_calendars.alias()
-    alone = (
-        select(appointment_types.c.name)
-        .join_from(
-            type_calendars,
-            appointment_types,
-            (appointment_types.c.org_id == type_calendars.c.org_id)
-            & (appointment_types.c.id == type_calendars.c.appointment_type_id),
-        )
-        .where(
-            *served,
-            ~exists().where(
-                others.c.org_id == org_id,
-                others.c.appointment_type_id == type_calendars.c.appointment_type_id,
-                others.c.calendar_id != calendar_id,
-            ),
-        )
-    )
-    if (name := tx.execute(alone).scalar()) is not None:
-        raise InUse(f"The appointment type '{name}' has no other calendar; give it one first.")
     tx.execute(delete(type_calendars).where(*served))
     sources.remove_all(tx, party, calendar_id, now)
     tx.execute(
@@ -139,6 +120,40 @@ def default_id(tx: Tx, org_id: str) -> str:
     """Return the id of the organization's default calendar."""
     default = select(calendars.c.id).where(calendars.c.org_id == org_id, calendars.c.is_default)
     return tx.execute(default).scalar_one()
+
+
+def _must_leave_enough(tx: Tx, org_id: str, calendar_id: str) -> None:
+    """Raise InUse if a requirement of a type would have too few calendars without this one."""
+    served, others = type_calendars, type_calendars.alias()
+    rest = select(func.count()).where(
+        others.c.org_id == org_id,
+        others.c.appointment_type_id == served.c.appointment_type_id,
+        others.c.requirement == served.c.requirement,
+        others.c.calendar_id != calendar_id,
+    )
+    found = (
+        select(
+            *(appointment_types.c.name, appointment_types.c.requirements),
+            *(served.c.requirement, rest.scalar_subquery().label("rest")),
+        )
+        .join_from(
+            served,
+            appointment_types,
+            (appointment_types.c.org_id == served.c.org_id)
+            & (appointment_types.c.id == served.c.appointment_type_id),
+        )
+        .where(served.c.org_id == org_id, served.c.calendar_id == calendar_id)
+        .order_by(appointment_types.c.sort_order, appointment_types.c.id)
+    )
+    for type_ in tx.execute(found):
+        if not type_.requirements and not type_.rest:
+            raise InUse(f"The appointment type '{type_.name}' has no other calendar; give it one first.")
+        needed = type_.requirements[type_.requirement] if type_.requirements else {"count": 1}
+        if type_.rest < needed["count"]:
+            raise InUse(
+                f"The appointment type '{type_.name}' would have too few calendars for '{needed['name']}'; "
+                "give it another one first."
+            )
 
 
 def _row(tx: Tx, org_id: str, calendar_id: str) -> AnyRow:

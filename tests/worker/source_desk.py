@@ -31,10 +31,12 @@ class SourceDesk:
     elsewhere: Elsewhere
     id: str = ""
     """Of the source that was made last."""
+    calendar: str = ""
+    """Whose sources they are, if not the default one's."""
 
     @property
     def path(self) -> str:
-        return f"/v1/calendar/calendars/{self.p.desk.org.calendar_id}/sources"
+        return f"/v1/calendar/calendars/{self.calendar or self.p.desk.org.calendar_id}/sources"
 
     async def add(self, **fields: Any) -> dict[str, Any]:
         wish = {"kind": "ics", "url": URL} | fields

@@ -215,6 +215,25 @@ async def test_each_appointment_and_each_busy_time_is_told(scene: SourceDesk) ->
     ]
 
 
+async def test_each_calendar_of_an_appointment_may_clash(scene: SourceDesk) -> None:
+    scene.calendar = await scene.p.desk.room("Blue room")
+    doctor = {"name": "doctor", "calendarIds": [scene.p.desk.org.calendar_id]}
+    room = {"name": "room", "calendarIds": [scene.calendar], "offsetMinutes": -30, "durationMinutes": 120}
+    await scene.p.desk.set_type(requirements=[doctor, room])
+    booked = await scene.p.ask()
+    await scene.p.mails()
+    await scene.add()
+    cleaning = ("2024-01-25T13:00:00Z", "2024-01-25T13:45:00Z")
+    await scene.say(busy(cleaning))
+    [clash] = await scene.happened("calendar.clash")
+    assert (clash["calendar"]["id"], clash["appointment"]["id"]) == (scene.calendar, booked["id"])
+    [mail] = await scene.p.mails()
+    assert mail.part("text/plain").startswith("Blue room is busy elsewhere")
+    assert (await scene.p.desk.book("2024-01-25T12:00:00Z")).status_code == 409, (
+        "the room is taken from 11:30"
+    )
+
+
 async def test_the_mail_of_a_clash_is_not_sent_if_the_appointment_moves_on(scene: SourceDesk) -> None:
     await scene.p.book()
     await scene.add()
@@ -321,6 +340,21 @@ async def test_what_can_not_be_stored_of_an_error_is_replaced(scene: SourceDesk)
     await scene.add()
     await scene.say(SourceTrouble("It says \x00\ud800."))
     assert (await scene.shown())["error"] == "It says \ufffd?."
+
+
+async def test_what_fails_is_counted_for_the_operator(opening: Opening) -> None:
+    async with opening(metrics=True) as p:
+        desk = SourceDesk(p, Elsewhere(busy(TWO)))
+        p.worker.scout = desk.elsewhere.scout(p.db, p.clock, metrics=p.desk.app.state.context.metrics)
+        await desk.add()
+        assert await desk.turn() == 1
+        await desk.say(Unchanged())
+        assert "kalends_sources_failing 0.0\n" in (await p.desk.client.get("/metrics")).text
+        await desk.say(SourceTrouble("It is down."))
+        text = (await p.desk.client.get("/metrics")).text
+    assert "kalends_sources_failing 1.0\n" in text
+    for result in ("read", "unchanged", "failed"):
+        assert f'kalends_readings_total{{result="{result}"}} 1.0\n' in text
 
 
 # Who reads it.

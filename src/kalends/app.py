@@ -33,6 +33,7 @@ from kalends.api import (
     public,
     schedules,
     slots,
+    sources,
     webhooks,
 )
 from kalends.api.body_limit import BodyLimit
@@ -180,6 +181,7 @@ def _routes() -> list[BaseRoute]:
         schedules,
         overrides,
         calendars,
+        sources,
         organization,
         events,
         webhooks,

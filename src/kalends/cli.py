@@ -252,7 +252,8 @@ def key_revoke(
         bool,
         typer.Option(
             "--with-made",
-            help="Revoke and delete all that it has made, too: keys, what those have made, feeds, webhooks.",
+            help="Revoke and delete all that it has made, too: keys, what those have made, feeds, webhooks, "
+            "sources.",
         ),
     ] = False,
     as_json: Json = False,
@@ -294,12 +295,14 @@ def _listed(made: Made) -> list[str]:
         *(f"  key {each.id}  {each.name or '-'}" for each in made.keys),
         *(f"  feed {each.id}  {each.calendar_id or 'all calendars'}" for each in made.feeds),
         *(f"  webhook {each.id}  {each.url}" for each in made.webhooks),
+        *(f"  source {each.id}  {each.url}" for each in made.sources),
     ]
 
 
 @app.command("secrets-key")
 def secrets_key(as_json: Json = False) -> None:
-    """Create a key for KALENDS_SECRETS_KEY, which encrypts the secrets of webhooks. It is not stored."""
+    """Create a key for KALENDS_SECRETS_KEY, which encrypts the secrets of webhooks and sources. It is not
+    stored."""
     key = new_key()
     _say({"key": key}, key, as_json)
 

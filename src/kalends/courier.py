@@ -2,9 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
 from kalends.clock import Clock
 from kalends.core.errors import Unavailable
@@ -18,6 +17,7 @@ from kalends.pace import Pace
 from kalends.schemas.deliveries import Batch, Due, Lease, Tried
 from kalends.schemas.letters import Letter
 from kalends.services.leaving import attempts, leases
+from kalends.storing import stored
 from kalends.telemetry import DEFECTS, Outages, log
 from kalends.vault import CLEAR, SealedError, Vault
 
@@ -34,8 +34,6 @@ RECORD_SECONDS = 2
 """How long what was delivered may stay unrecorded: if the worker dies meanwhile, it is delivered again."""
 RECORD_PAUSES = (0.5, 1, 2, 4)
 """How long to wait before the database is asked again to record it."""
-STOP_SECONDS = 5
-"""How long a stop waits for what is just being stored."""
 UNREADABLE = timedelta(seconds=60)
 """How long a webhook is left alone whose secret can't be read."""
 
@@ -166,7 +164,7 @@ class Courier:
                     break
         finally:
             untried = [each for each in batch.due if each.id not in begun]
-            await _stored(self._record(lease, tried, untried))
+            await stored(self._record(lease, tried, untried))
         return None
 
     async def _send(self, batch: Batch, content: Message | Letter, patience: float) -> Outcome | None:
@@ -220,24 +218,11 @@ class Courier:
 
     async def _give_back(self, lease: Lease, wait: timedelta | None) -> None:
         try:
-            await _stored(self._database.write(leases.release, lease, self._clock.now(), wait))
+            await stored(self._database.write(leases.release, lease, self._clock.now(), wait))
         except Unavailable:
             pass  # the lease ends by itself
         except Exception as error:  # noqa: BLE001 - as above
             self._defects.fails("leases", type(error).__name__, exc_info=True)
-
-
-async def _stored(work: Coroutine[Any, Any, None]) -> None:
-    """Wait until something is stored. If this is cancelled meanwhile, wait a little longer: the database is
-    closed next, and a write that goes on by itself would lose its connection."""
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task], timeout=STOP_SECONDS)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        raise
 
 
 def _webhook(lease: Lease) -> dict[str, str]:

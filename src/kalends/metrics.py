@@ -34,6 +34,18 @@ class Metrics:
             ("kind", "result"),
             registry=self._registry,
         )
+        self._readings = Counter(
+            "kalends_readings",
+            "Readings of other calendars, by what became of them.",
+            ("result",),
+            registry=self._registry,
+        )
+        self._failing = Gauge(
+            "kalends_sources_failing",
+            "Other calendars that can't be read at present.",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
         self._lag = Gauge(
             "kalends_outbox_lag_seconds",
             "How long the oldest event or delivery that is due has been waiting.",
@@ -66,6 +78,10 @@ class Metrics:
         """Count an attempt to deliver to a webhook or by mail."""
         self._deliveries.labels(kind, "delivered" if succeeded else "failed" if final else "to_retry").inc()
 
+    def reading(self, result: str) -> None:
+        """Count a reading of another calendar: `read`, `unchanged` or `failed`."""
+        self._readings.labels(result).inc()
+
     def waiting(self, units: int) -> None:
         """Set how many units of work wait now."""
         self._waiting.set(units)
@@ -74,9 +90,10 @@ class Metrics:
         """Set which time zone data this process uses."""
         self._zone_data.labels(version).set(1)
 
-    def rendered(self, lag_seconds: float) -> bytes:
+    def rendered(self, lag_seconds: float, failing_sources: int) -> bytes:
         """Return everything in Prometheus's text format. `lag_seconds` is the outbox's at present."""
         self._lag.set(lag_seconds)
+        self._failing.set(failing_sources)
         if SHARED not in os.environ:
             return generate_latest(self._registry)
         shared = CollectorRegistry()

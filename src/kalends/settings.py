@@ -91,6 +91,17 @@ class Settings(BaseSettings):
         default=False,
         description="Allow webhooks to private, loopback and link-local addresses; for development.",
     )
+    sources_minutes: int = Field(
+        default=5,
+        ge=1,
+        le=1_440,
+        description="Minutes until a source (a calendar elsewhere whose busy times are kept) is read again.",
+    )
+    sources_allow_private: bool = Field(
+        default=False,
+        description="Allow sources at private, loopback and link-local addresses, such as a server of your "
+        "own network. Whoever has a key that writes can then have any address there asked.",
+    )
     events_kept_days: int = Field(
         default=30, ge=1, le=3_650, description="Days for which events and their deliveries are kept."
     )
@@ -113,9 +124,9 @@ class Settings(BaseSettings):
     )
     secrets_key: SecretStr = Field(
         default=SecretStr(""),
-        description="The key that encrypts the secrets of webhooks in the database: 32 bytes in base64; "
-        "`kalends secrets-key` makes one. Keep a copy apart from the database. Without a key the secrets are "
-        "stored in clear text.",
+        description="The key that encrypts the secrets of webhooks and sources in the database: 32 bytes in "
+        "base64; `kalends secrets-key` makes one. Keep a copy apart from the database. Without a key the "
+        "secrets are stored in clear text.",
     )
     secrets_key_before: SecretStr = Field(
         default=SecretStr(""),

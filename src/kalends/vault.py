@@ -61,23 +61,24 @@ class Vault:
         sealed = self._ciphers[self.name].encrypt(nonce, secret.encode(), _bound(place))
         return base64.b64encode(nonce + sealed).decode()
 
-    def open(self, name: str, stored: str, *place: str) -> str:
-        """Return the secret that is stored at a place, sealed by the key of that name. Raises SealedError."""
+    def open(self, name: str, stored: str, *place: str, instead: str = "store another one") -> str:
+        """Return the secret that is stored at a place, sealed by the key of that name. Raises SealedError,
+        which says what to do, and what to do `instead` if the key is lost."""
         if name == IN_CLEAR:
             return stored
         if (cipher := self._ciphers.get(name)) is None:
             raise SealedError(
                 f"it is encrypted with a key that is not set here (its fingerprint is {name}): set it in "
                 "KALENDS_SECRETS_KEY, or in KALENDS_SECRETS_KEY_BEFORE beside a newer one, for every server "
-                "and worker, or have a new secret made (POST /v1/webhooks/{id}/rotate-secret)"
+                f"and worker, or {instead}"
             )
         try:
             sealed = base64.b64decode(stored, validate=True)
             return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound(place)).decode()
         except (binascii.Error, InvalidTag, ValueError):
             raise SealedError(
-                "what is stored was not encrypted for this webhook, or was damaged: restore it from a "
-                "backup, or have a new secret made (POST /v1/webhooks/{id}/rotate-secret)"
+                "what is stored was not encrypted for this place, or was damaged: restore it from a backup, "
+                f"or {instead}"
             ) from None
 
 

@@ -1,5 +1,5 @@
-"""What happens without a request: the worker numbers events and has them delivered, records what has
-lapsed, and removes what has been kept long enough.
+"""What happens without a request: the worker numbers events and has them delivered, has other calendars read,
+records what has lapsed, and removes what has been kept long enough.
 
 Any number of workers may run on one database, in servers or in processes of their own. Each takes what no
 other has taken.
@@ -8,6 +8,7 @@ other has taken.
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 from kalends.clock import Clock
@@ -19,9 +20,13 @@ from kalends.delivery.mail import Postman
 from kalends.delivery.webhooks import Poster
 from kalends.metrics import Metrics
 from kalends.pace import Pace
-from kalends.services.booking import lapses
+from kalends.reading.fetching import Reader
+from kalends.reading.sources import read
+from kalends.scout import Scout
+from kalends.services.booking import lapses, readings
 from kalends.services.leaving import expiry, leases, webhook_secrets
 from kalends.services.outbox import event_order, event_pages
+from kalends.services.setup import source_secrets
 from kalends.settings import Settings
 from kalends.telemetry import DEFECTS, Outage, Outages
 from kalends.vault import CLEAR, Vault
@@ -30,6 +35,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 EVENTS_SECONDS = 0.5
+SOURCES_SECONDS = 1
 LAPSES_SECONDS = 5
 FORGETTING_SECONDS = 3_600
 UNIT_SECONDS, EVENT_SECONDS = 0.002, 0.0005
@@ -48,10 +54,12 @@ class Worker:
         courier: Courier,
         *,
         events_kept: timedelta,
+        scout: Scout | None = None,
         vault: Vault = CLEAR,
         pace: Pace | None = None,
     ) -> None:
         self.courier = courier
+        self.scout = scout
         self._database = database
         self._clock = clock
         self._pace = pace or Pace()
@@ -64,10 +72,13 @@ class Worker:
         try:
             async with asyncio.TaskGroup() as rounds:
                 rounds.create_task(_again_and_again(self.take_events, EVENTS_SECONDS))
+                rounds.create_task(_again_and_again(self.read_sources, SOURCES_SECONDS))
                 rounds.create_task(_again_and_again(self.settle_lapses, LAPSES_SECONDS))
                 rounds.create_task(_again_and_again(self.forget, FORGETTING_SECONDS))
         finally:
             await self.courier.stop()
+            if self.scout is not None:
+                await self.scout.stop()
 
     async def take_events(self) -> None:
         """Number what has happened, and begin to deliver to the receivers that are due.
@@ -83,6 +94,16 @@ class Worker:
             await self._database.read(migrating.check)
             for lease in await self._database.write(leases.lease, self._clock.now(), most, mail=mail):
                 self.courier.deliver(lease)
+
+    async def read_sources(self) -> None:
+        """Begin to read the sources that are due. Raises SchemaOutdated as `take_events` does."""
+        scout = self.scout
+        if scout is None or (most := scout.places) <= 0:
+            return
+        if await self._database.read(readings.is_due, self._clock.now()):
+            await self._database.read(migrating.check)
+            for turn in await self._database.write(readings.lease, self._clock.now(), most):
+                scout.begin(turn)
 
     async def settle_lapses(self) -> int:
         """Record what has lapsed, until nothing is left. Returns how much there was."""
@@ -100,6 +121,9 @@ class Worker:
             after: str | None = ""
             while after is not None:
                 after = await self._some(None, webhook_secrets.seal_anew, self._vault, name, after, now)
+            after = ""
+            while after is not None:
+                after = await self._some(None, source_secrets.reseal, self._vault, name, after)
         for unit in (expiry.forget_answers, expiry.forget_holds, webhook_secrets.forget_old):
             while await self._some(0, unit, now):
                 pass
@@ -168,10 +192,14 @@ async def work(
     postman = Postman(settings) if settings.mail else None
     pace, vault, kept = pace or Pace(), settings.vault, timedelta(days=settings.events_kept_days)
     courier = Courier(database, clock, poster, postman, vault=vault, metrics=metrics, pace=pace)
+    reader = Reader(allow_private=settings.sources_allow_private)
+    ask, every = partial(read, reader), timedelta(minutes=settings.sources_minutes)
+    scout = Scout(database, clock, ask, every=every, vault=vault, metrics=metrics, pace=pace)
     try:
-        await Worker(database, clock, courier, events_kept=kept, vault=vault, pace=pace).run()
+        await Worker(database, clock, courier, scout=scout, events_kept=kept, vault=vault, pace=pace).run()
     finally:
         await poster.close()
+        await reader.close()
         if postman is not None:
             await postman.close()
 

@@ -31,6 +31,7 @@ MADE_BY = {
     "overrides": ("/v1/calendar/overrides", "override"),
     "schedule_overrides": ("/v1/calendar/schedules/{schedules}/overrides", "override"),
     "calendars": ("/v1/calendar/calendars", "calendar"),
+    "sources": ("/v1/calendar/calendars/{calendars}/sources", "source"),
     "keys": ("/v1/keys", "key"),
     "feeds": ("/v1/calendar/feeds", "feed"),
     "mails": ("", ""),  # they come of appointments
@@ -82,6 +83,7 @@ class OneOfEverything:
             "availability": MONDAY,
             "overrides": {"date": "2024-12-24"},
             "schedule_overrides": {"date": "2024-12-24"},
+            "sources": {"kind": "ics", "url": "https://93.184.215.14/in.ics"},
             "keys": {"name": "Another"},
             "appointments": org.wish(),
             "holds": org.wish(start_time="2024-01-26T14:00:00Z"),
@@ -121,10 +123,12 @@ class OneOfEverything:
         operation: dict[str, Any],
         *,
         schedule: str | None = None,
+        calendar: str | None = None,
         delivery: str | None = None,
     ) -> str:
-        """The path with its ids; `schedule` or `delivery` where that is to be another's."""
+        """The path with its ids; `schedule`, `calendar` or `delivery` where that is to be another's."""
         path = path.replace("{schedule_id}", schedule or self.ids["schedules"])
+        path = path.replace("{calendar_id}", calendar or self.ids["calendars"])
         path = path.replace("{delivery_id}", delivery or self.ids["deliveries"])
         token = self.tokens["feeds" if "/feeds/" in path else "appointments"]
         path = path.replace("{slug}", self.ids["slug"]).replace("{token}", token)

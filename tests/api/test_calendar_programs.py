@@ -1,10 +1,8 @@
 """Programs of others that take over what Kalends tells: a CalDAV server, and a synchronizer."""
 
 import asyncio
-import contextlib
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -16,11 +14,12 @@ from icalendar import Calendar, Event
 
 from kalends.clock import SystemClock
 from kalends.core.hours import stamp
+from tests.support.caldav import radicale
 from tests.support.databases import on_sqlite
 from tests.support.mailbox import Mailbox
 from tests.support.organizations import new_org
 from tests.support.practice import practice
-from tests.support.server import free_port, serving
+from tests.support.server import serving
 
 ALL_EVENTS = """<?xml version="1.0"?>
 <C:calendar-query xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav">
@@ -34,41 +33,17 @@ ALL_EVENTS = """<?xml version="1.0"?>
 @pytest.fixture
 async def caldav(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """Jane's calendar on a CalDAV server."""
-    port = free_port()
-    options = {
-        "--config": "",
-        "--hosts": f"127.0.0.1:{port}",
-        "--storage-filesystem-folder": str(tmp_path / "caldav"),
-        "--auth-type": "none",
-        "--web-type": "none",
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "radicale",
-        *(word for option in options.items() for word in option),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}/jane/calendar/",
+    async with (
+        radicale(tmp_path) as url,
+        httpx.AsyncClient(
+            base_url=f"{url}/jane/calendar/",
             auth=("jane", "any"),
             headers={"Content-Type": "text/calendar"},
-        ) as client:
-            deadline = time.monotonic() + 30
-            while True:
-                with contextlib.suppress(httpx.TransportError):
-                    made = await client.request("MKCALENDAR", "", headers={"Content-Type": "text/xml"})
-                    break
-                assert process.returncode is None
-                assert time.monotonic() < deadline
-                await asyncio.sleep(0.05)
-            assert made.status_code == 201
-            yield client
-    finally:
-        process.kill()
-        await process.wait()
+        ) as client,
+    ):
+        made = await client.request("MKCALENDAR", "", headers={"Content-Type": "text/xml"})
+        assert made.status_code == 201
+        yield client
 
 
 async def entries(caldav: httpx.AsyncClient) -> list[Event]:

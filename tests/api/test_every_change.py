@@ -40,11 +40,15 @@ WISHES: dict[str, dict[str, Any]] = {
     "public.hold": {"start_time": AT.format(12)},
     "public.book": {"start_time": AT.format(15)},  # which a lapsed request had
     "manage.reschedule": {"start_time": AT.format(13)},
+    "sources.create": {"url": "https://93.184.215.14/other.ics"},
     "webhooks.create": HOOK,
     "webhooks.change_one": {"active": True, "name": "Books"},
 }
 """What is asked besides the document's examples."""
-LAST = ("manage.cancel", "appointments.manage_link", "schedules.delete", "availability.replace")
+LAST = (
+    *("manage.cancel", "appointments.manage_link"),
+    *("calendars.delete", "schedules.delete", "availability.replace"),
+)
 """After which something of the house is good for nothing, or gone."""
 CHANGES = sorted(
     (each for each in OPERATIONS if each[0] != "GET"),

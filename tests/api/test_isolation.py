@@ -129,6 +129,9 @@ async def test_anothers_ids_are_404_and_change_nothing(
             if "{schedule_id}" in path and "{id}" in path:  # their override of my schedule, and the reverse
                 tried.append(theirs.path(path, operation, schedule=mine.ids["schedules"]))
                 tried.append(mine.path(path, operation, schedule=theirs.ids["schedules"]))
+            if "{calendar_id}" in path and "{id}" in path:
+                tried.append(theirs.path(path, operation, calendar=mine.ids["calendars"]))
+                tried.append(mine.path(path, operation, calendar=theirs.ids["calendars"]))
             if "{delivery_id}" in path:
                 tried.append(theirs.path(path, operation, delivery=mine.ids["deliveries"]))
                 tried.append(mine.path(path, operation, delivery=theirs.ids["deliveries"]))

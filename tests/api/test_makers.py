@@ -1,4 +1,5 @@
-"""Who made keys, feeds and webhooks; that each change of them is an event; and what goes with a key."""
+"""Who made keys, feeds, webhooks and sources; that each change of them is an event; and what goes with a
+key."""
 
 import asyncio
 from typing import Any
@@ -25,7 +26,9 @@ from tests.support.organizations import Org
 pytestmark = pytest.mark.anyio
 
 KEYS, FEEDS, WEBHOOKS, EVENTS = "/v1/keys", "/v1/calendar/feeds", "/v1/webhooks", "/v1/events"
+CALENDARS = "/v1/calendar/calendars"
 HOOK = "https://93.184.216.34/in?token=hidden"
+ENDS = ("key.revoked", "feed.deleted", "webhook.deleted", "source.deleted")
 OPERATOR = {"kind": "operator", "id": None, "name": None}
 
 
@@ -43,12 +46,21 @@ async def make_key(client: httpx.AsyncClient, name: str, *scopes: str) -> tuple[
 
 
 async def make_all(app: FastAPI, secret: str, place: str) -> dict[str, str]:
-    """A key, a feed and a webhook, made with the key of this secret: ids, and the new key's secret."""
+    """A key, a feed, a webhook and a source, made with the key of this secret: ids, and the new key's
+    secret."""
     async with client_of(app, secret) as client:
         key, made = await make_key(client, place)
         feed = (await make(client, FEEDS))["feed"]["id"]
         hook = await make(client, WEBHOOKS, url=f"https://93.184.216.34/{place}", events=["*"])
-        return {"key": key, "secret": made, "feed": feed, "webhook": hook["data"]["id"]}
+        calendar = (await client.get(CALENDARS)).json()["calendars"][0]["id"]
+        source = await make(client, f"{CALENDARS}/{calendar}/sources", kind="ics", url=f"{HOOK}/{place}")
+        return {
+            "key": key,
+            "secret": made,
+            "feed": feed,
+            "webhook": hook["data"]["id"],
+            "source": source["source"]["id"],
+        }
 
 
 async def told(client: httpx.AsyncClient, *types: str) -> list[dict[str, Any]]:
@@ -62,12 +74,12 @@ def ids(made: dict[str, Any]) -> dict[str, list[str]]:
     return {kind: [each["id"] for each in things] for kind, things in made.items()}
 
 
-NOTHING: dict[str, list[str]] = {"keys": [], "feeds": [], "webhooks": []}
+NOTHING: dict[str, list[str]] = {"keys": [], "feeds": [], "webhooks": [], "sources": []}
 
 
 @pytest.fixture
 async def chain(app: FastAPI, client: httpx.AsyncClient) -> list[dict[str, str]]:
-    """A key that made a key, a feed and a webhook; and the second key did so, too."""
+    """A key that made a key, a feed, a webhook and a source; and the second key did so, too."""
     id_, secret = await make_key(client, "first")
     first = await make_all(app, secret, "first")
     second = await make_all(app, first["secret"], "second")
@@ -246,7 +258,7 @@ async def test_what_it_made_is_taken_along_with_an_event_for_each(
     other = await make_all(app, org.key, "other")
     path = f"{KEYS}/{first['key']}"
     rehearsed = (await client.delete(path, params={"with": "made", "dry_run": "true"})).json()
-    assert len(await told(client, "key.revoked", "feed.deleted", "webhook.deleted")) == 0
+    assert len(await told(client, *ENDS)) == 0
     headers = {"Idempotency-Key": "sweep"}
     done = await client.delete(path, params={"with": "made"}, headers=headers)
     assert ids(done.json()["taken_along"]) == ids(rehearsed["taken_along"])
@@ -263,12 +275,13 @@ async def test_what_it_made_is_taken_along_with_an_event_for_each(
             refused(await theirs.get("/v1/keys/current"), 401, "key_revoked")
     assert [each["id"] for each in (await client.get(FEEDS)).json()["feeds"]] == [other["feed"]]
     assert [each["id"] for each in (await client.get(WEBHOOKS)).json()["data"]] == [other["webhook"]]
-    happened = await told(client, "key.revoked", "feed.deleted", "webhook.deleted")
+    happened = await told(client, *ENDS)
     gone = sorted((each["type"], (each["data"].get("key") or each["data"])["id"]) for each in happened)
     assert gone == sorted(
         [("key.revoked", each["key"]) for each in chain]
         + [("feed.deleted", each["feed"]) for each in chain[1:]]
         + [("webhook.deleted", each["webhook"]) for each in chain[1:]]
+        + [("source.deleted", each["source"]) for each in chain[1:]]
     )
     assert {each["actor"]["id"] for each in happened} == {org.caller.key_id}
 

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from kalends.core.sources import SourceTrouble
 from kalends.db.database import Tx
 from kalends.db.tables import events
 from tests.support.desk import APPOINTMENTS
+from tests.support.elsewhere import Elsewhere, busy
 from tests.support.letters import BASE
 from tests.support.organizations import JANE
 from tests.support.practice import Opening, Practice
@@ -39,6 +41,7 @@ async def test_every_kind_of_change_stores_the_same_bytes(opening: Opening) -> N
         await ask(
             p, "PATCH", "/v1/organization", name="Praxis Müller", timezone="Europe/Berlin", language="de"
         )
+        await calendars_elsewhere(p)
         text = await stored(p)
     if os.environ.get("KALENDS_UPDATE_SNAPSHOTS"):
         SNAPSHOT.write_text(text)
@@ -159,6 +162,25 @@ async def what_is_no_change(p: Practice) -> None:
     )
     assert refused.status_code == 404, refused.text
     await ask(p, "PATCH", f"{APPOINTMENTS}/{p.id}", client_name=JANE["client_name"])
+
+
+async def calendars_elsewhere(p: Practice) -> None:
+    elsewhere = Elsewhere(busy(("2024-02-01T10:30:00Z", "2024-02-01T12:00:00Z")))
+    p.worker.scout = elsewhere.scout(p.db, p.clock)
+    await p.book(start_time="2024-02-01T10:00:00Z")
+    path = f"{CALENDAR}/calendars/{p.desk.org.calendar_id}/sources"
+    wish = {"kind": "caldav", "url": f"{ELSEWHERE}/weber/work", "username": "weber", "password": "secret"}
+    source = await ask(p, "POST", path, **wish)
+    await p.read_sources()
+    elsewhere.said = SourceTrouble("The server answers 401: check the username and the password.")
+    for _ in range(2):
+        p.clock.forward(hours=1)
+        await p.read_sources()
+    p.clock.forward(hours=1)
+    elsewhere.said = busy()
+    await p.read_sources()
+    await ask(p, "POST", f"{path}/{source['id']}/refresh")
+    await ask(p, "DELETE", f"{path}/{source['id']}")
 
 
 async def stored(p: Practice) -> str:

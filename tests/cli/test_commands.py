@@ -16,10 +16,11 @@ from kalends.db.opening import open_database
 from kalends.ids import digest
 from kalends.schemas.feeds import FeedCreate
 from kalends.schemas.queries import EventsQuery
+from kalends.schemas.sources import SourceCreate
 from kalends.schemas.webhooks import WebhookCreate
 from kalends.services.leaving import feeds, webhooks
 from kalends.services.outbox import event_order, event_pages, parties
-from kalends.services.setup import keys, organizations
+from kalends.services.setup import calendars, keys, organizations, sources
 from kalends.vault import read_key
 from tests.support.commands import run
 
@@ -208,7 +209,7 @@ def test_a_key_is_revoked_with_what_it_made(empty_url: str) -> None:
     listed = said(empty_url, "key", "list", "--org", org["id"])["keys"]
     assert [each["created_by"] for each in listed] == [operator] * 2
     made = asyncio.run(_let_make(empty_url, first["key"]))
-    nothing: dict[str, Any] = {"keys": [], "feeds": [], "webhooks": []}
+    nothing: dict[str, Any] = {"keys": [], "feeds": [], "webhooks": [], "sources": []}
 
     told = kalends(empty_url, "key", "revoke", first["id"])
     assert (told.returncode, told.stderr) == (0, "")
@@ -231,7 +232,7 @@ def test_a_key_is_revoked_with_what_it_made(empty_url: str) -> None:
     created, revocations = ("key.created", "operator"), ("key.revoked", "operator")
     assert [each for each in happened if each[1] == "operator"] == [
         *(created, created, revocations, revocations),
-        *(("feed.deleted", "operator"), ("webhook.deleted", "operator")),
+        *((f"{kind}.deleted", "operator") for kind in ("feed", "webhook", "source")),
     ]
     assert second["id"] not in str(gone)
 
@@ -244,15 +245,17 @@ def test_a_key_for_secrets_is_made(empty_url: str) -> None:
 
 
 async def _let_make(url: str, key: str) -> dict[str, str]:
-    """A key, a feed and a webhook, made with this key: their ids."""
+    """A key, a feed, a webhook and a source, made with this key: their ids."""
 
     def make(tx: Tx) -> dict[str, str]:
         party, now = parties.staff(keys.find(tx, [digest(key)])[digest(key)]), SystemClock().now()
         wish = WebhookCreate(url="https://example.com/hook", events=["*"])
+        source = SourceCreate(kind="ics", url="https://example.com/calendar.ics")
         return {
             "keys": keys.create(tx, party, name="Third", lifetime=None, now=now)["id"],
             "feeds": feeds.create(tx, party, FeedCreate(), now)[0].id,
             "webhooks": webhooks.create(tx, party, wish, now, mail=False).id,
+            "sources": sources.create(tx, party, calendars.default_id(tx, party.org_id), source, now).id,
         }
 
     database = open_database(url, pool_size=1)

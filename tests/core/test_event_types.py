@@ -9,6 +9,7 @@ KINDS = (
     "schedule",
     "override",
     "calendar",
+    "source",
     "webhook",
     "feed",
     "key",

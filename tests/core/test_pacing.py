@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from kalends.core.pacing import RETRIES, next_try, pause
+from kalends.core.pacing import RETRIES, next_reading, next_try, pause
 
 DOCUMENTED = ("5s", "5m", "30m", "2h", "5h", "10h", "14h", "20h", "24h")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
@@ -46,3 +46,20 @@ def test_what_the_receiver_asks_for_is_granted_up_to_a_day(asked: timedelta, gra
 def test_the_pause_doubles_to_a_minute() -> None:
     seconds = [pause(silences).total_seconds() for silences in (1, 2, 3, 4, 5, 6, 1_000_000)]
     assert seconds == [5, 10, 20, 40, 60, 60, 60]
+
+
+@pytest.mark.parametrize(
+    ("every", "minutes"), [(5, [5, 5, 10, 20, 40, 60, 60]), (1, [1, 1, 2, 4, 8, 16, 32]), (90, [90] * 7)]
+)
+def test_a_source_that_fails_is_read_less_often_but_every_hour(every: int, minutes: list[int]) -> None:
+    waits = [next_reading(timedelta(minutes=every), failures, 0) for failures in range(7)]
+    assert waits == [timedelta(minutes=each) for each in minutes]
+    assert next_reading(timedelta(minutes=every), 1_000_000, 0) == timedelta(minutes=max(every, 60))
+
+
+def test_readings_are_spread_and_put_off_as_their_server_asks() -> None:
+    five = timedelta(minutes=5)
+    assert next_reading(five, 0, 1) == five * 1.1
+    assert next_reading(five, 1, 0, timedelta(seconds=1)) == five
+    assert next_reading(five, 1, 0, timedelta(hours=2, microseconds=1)) == timedelta(hours=2, seconds=1)
+    assert next_reading(five, 1, 0, timedelta(days=400)) == timedelta(days=1)

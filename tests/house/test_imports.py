@@ -16,8 +16,19 @@ KNOWN_IN = {
     "alembic": {"db"},
     "asyncpg": {"db"},
     "fastapi": {"api", "web", "app"},
-    "httpx": {"delivery"},
-    "kalends.clock": {"cli", "serving", "app", "api", "web", "worker", "courier", "zone_watch", "clock"},
+    "httpx": {"delivery", "reading", "network"},
+    "kalends.clock": {
+        "cli",
+        "serving",
+        "app",
+        "api",
+        "web",
+        "worker",
+        "courier",
+        "scout",
+        "zone_watch",
+        "clock",
+    },
     "kalends.db.tables": {"db", "services"},
     "sqlalchemy": {"db", "services"},
     "sqlite3": {"db"},
@@ -27,6 +38,7 @@ KNOWN_IN = {
 BESIDES = {
     "core": ["asyncio", "dateutil", "pydantic", "socket", "structlog", "typeid"],
     "delivery": ["kalends.db.database"],
+    "reading": ["kalends.db.database"],
 }
 """What a room may not import besides."""
 

@@ -20,6 +20,8 @@ DIRECTORIES = {
     "ix_receivers_old_secret_until",
     "ix_idempotency_keys_created_at",
     "ix_manage_links_created_at",
+    "ix_sources_due_at",
+    "ix_sources_sealed_by",
 }
 
 

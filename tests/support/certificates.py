@@ -5,7 +5,7 @@ import ssl
 import trustme
 
 
-def certified(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
+def certified(authority: trustme.CA, name: str = "127.0.0.1", *more: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
+    authority.issue_cert(name, *more).configure_cert(context)
     return context

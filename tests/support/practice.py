@@ -86,6 +86,12 @@ class Practice:
             await self.worker.courier.finish()
         raise AssertionError("the worker comes to no end")
 
+    async def read_sources(self) -> None:
+        """Let the worker read what is due elsewhere, if it has a scout."""
+        await self.worker.read_sources()
+        if self.worker.scout is not None:
+            await self.worker.scout.finish()
+
     async def mails(self) -> list[Received]:
         """What arrives once everything that is due is done, in its order."""
         await self.work()

@@ -18,6 +18,7 @@ class Got:
     headers: dict[str, str]
     body: bytes
     at: float
+    method: str = "POST"
 
     @property
     def id(self) -> str:
@@ -103,7 +104,8 @@ class Receiver:
         pairs = (line.partition(":") for line in head[1:-2])
         headers = {name.lower(): value.strip() for name, _, value in pairs}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
-        got = Got(head[0].split(" ")[1], headers, body, asyncio.get_running_loop().time())
+        method, path, _ = head[0].split(" ")
+        got = Got(path, headers, body, asyncio.get_running_loop().time(), method)
         if self._busy[got.path]:
             self.overlaps.append(got.path)
         self._busy[got.path] += 1

@@ -14,10 +14,12 @@ from kalends.services.booking import manage_links
 from kalends.services.leaving.webhooks import MOST_WEBHOOKS
 from kalends.services.outbox import event_order
 from kalends.services.setup.organizations import MOST_FORMER_SLUGS
+from kalends.services.setup.sources import MOST_SOURCES
+from tests.support.elsewhere import busy
 from tests.support.organizations import JANE
 from tests.support.pictures import png
 from tests.support.receiver import Receiver
-from tests.support.tour import FRIDAY, HOOK, LIMIT, START, TYPE, Tour
+from tests.support.tour import DAV, FRIDAY, HOOK, LIMIT, START, TYPE, Tour
 
 WISH: dict[str, Any] = {"appointment_type_id": TYPE} | JANE
 """The reference's own example."""
@@ -143,9 +145,26 @@ async def calendars(tour: Tour) -> str:
     room = (await tour.ask("calendars.create", {"name": "Room 2", "color": "#10b981"}))["calendar"]["id"]
     await tour.ask("calendars.get", id=room)
     await tour.ask("calendars.change_one", {"name": "Room 2, first floor"}, id=room)
+    await sources(tour, str(room))
     third = (await tour.ask("calendars.create", {"name": "Room 3"}))["calendar"]["id"]
     await tour.ask("calendars.delete", id=third)
     return str(room)
+
+
+async def sources(tour: Tour, calendar: str) -> None:
+    """A calendar elsewhere, which is read twice; then there are as many as there may be."""
+    of = {"calendar_id": calendar}
+    wish = {"kind": "caldav", "url": DAV, "username": "weber", "password": "an app password"}
+    source = (await tour.ask("sources.create", wish, **of))["source"]["id"]
+    await tour.read_sources()
+    await tour.ask("sources.list", **of)
+    await tour.ask("sources.get", id=source, **of)
+    await tour.ask("sources.refresh", id=source, **of)
+    await tour.ask("sources.delete", id=source, **of)
+    for _ in range(MOST_SOURCES):
+        last = await tour.ask("sources.create", wish, **of)
+    await tour.refuse("sources.create", "conflict", wish, **of)
+    await tour.ask("sources.delete", id=last["source"]["id"], **of)
 
 
 async def webhooks(tour: Tour, receiver: Receiver) -> str:
@@ -310,6 +329,7 @@ async def refused_by_the_rules(tour: Tour, room: str) -> None:
     wish = CLIENT | {"start_time": f"{FRIDAY}T13:00:00Z"}
     booked = await tour.ask("public.book", wish, slug="demo")
     await refused_at(tour, "slot_taken", START, booked)
+    await refused_for_what_is_elsewhere(tour, booked)
     await refused_at(tour, "outside_hours", f"{THURSDAY}T20:00:00Z", booked)
     await refused_at(tour, "off_grid", f"{THURSDAY}T09:20:00Z", booked)
     await refused_at(tour, "too_soon", "2024-01-21T11:00:00Z", booked)
@@ -331,6 +351,22 @@ async def refused_by_the_rules(tour: Tour, room: str) -> None:
     await tour.db.write(lambda tx: tx.execute(delete(type_calendars)).rowcount)
     await refused_to_clients(tour, "calendar_not_serving", at, booked)
     await tour.ask("appointment_types.change_one", {"calendarIds": [only]}, id=TYPE)
+
+
+async def refused_for_what_is_elsewhere(tour: Tour, booked: Any) -> None:
+    """What another calendar knows is told to staff; to clients the time is taken."""
+    [calendar, *_] = (await tour.ask("calendars.list"))["calendars"]
+    of, start = {"calendar_id": calendar["id"]}, f"{THURSDAY}T16:00:00Z"
+    tour.elsewhere.said = busy((start, f"{THURSDAY}T16:45:00Z"))
+    source = (await tour.ask("sources.create", {"kind": "ics", "url": DAV}, **of))["source"]["id"]
+    await tour.read_sources()
+    for operation in ("appointments.create", "holds.create"):
+        await tour.refuse(operation, "busy_elsewhere", WISH | {"start_time": start})
+    await refused_to_clients(tour, "slot_taken", start, booked)
+    moved = {"id": booked["appointment"]["id"], "start_time": start}
+    await tour.refuse("appointments.change", "busy_elsewhere", moved, id=moved["id"])
+    await tour.refuse("appointments.update", "busy_elsewhere", moved)
+    await tour.ask("sources.delete", id=source, **of)
 
 
 async def refused_at(tour: Tour, code: str, start: str, booked: Any) -> None:

@@ -21,10 +21,12 @@ from kalends.settings import Settings
 from kalends.worker import Worker
 from tests.support.clock import StoppedClock
 from tests.support.documents import spelled_out
+from tests.support.elsewhere import Elsewhere
 from tests.support.organizations import JANE
 
 BASE = "https://book.example.com"
 HOOK = "https://example.com/hook"
+DAV = "https://dav.example.com/calendars/weber/work/"
 START = "2024-01-25T14:00:00Z"
 """A Thursday: the reference's own example."""
 FRIDAY = "2024-01-26"
@@ -57,6 +59,7 @@ class Tour:
     clients: dict[str, httpx.AsyncClient]
     clock: StoppedClock
     worker: Worker
+    elsewhere: Elsewhere
     said: dict[str, Json] = field(default_factory=dict)
     asked: dict[str, Asked] = field(default_factory=dict)
 
@@ -71,6 +74,12 @@ class Tour:
     def db(self) -> Database:
         database: Database = self.app.state.context.database
         return database
+
+    async def read_sources(self) -> None:
+        """Let the worker read what is due."""
+        assert self.worker.scout is not None
+        await self.worker.read_sources()
+        await self.worker.scout.finish()
 
     async def ask(self, operation: str, body: Any = None, /, **more: Any) -> Any:
         """Ask for what must be answered; the answer. `query` and `headers` have their names, what else is
@@ -171,6 +180,7 @@ async def tour(url: str) -> AsyncIterator[Tour]:
         worker=False,
         public_url=BASE,
         webhooks_allow_private=True,
+        sources_allow_private=True,
         smtp_host="localhost",  # nothing is sent there: there is no worker with a postman
         smtp_from="desk@example.com",
         public_requests_per_hour=1_000_000,
@@ -194,8 +204,10 @@ async def tour(url: str) -> AsyncIterator[Tour]:
         poster = Poster(allow_private=True)
         opened.push_async_callback(poster.close)
         db: Database = app.state.context.database
-        worker = Worker(db, clock, Courier(db, clock, poster, None), events_kept=timedelta(days=30))
-        yield Tour(app, clients, clock, worker)
+        elsewhere, courier = Elsewhere(), Courier(db, clock, poster, None)
+        scout = elsewhere.scout(db, clock)
+        worker = Worker(db, clock, courier, events_kept=timedelta(days=30), scout=scout)
+        yield Tour(app, clients, clock, worker, elsewhere)
 
 
 def _fill(tx: Tx, clock: StoppedClock) -> None:

@@ -13,6 +13,7 @@ from kalends.api.context import context_of
 from kalends.api.errors import BodyTooLarge, documented
 from kalends.core.errors import NotFound, SchemaOutdated, Unavailable
 from kalends.schemas.wire import Answer
+from kalends.services.booking import readings
 from kalends.services.leaving import leases
 
 router = APIRouter(tags=["health"])
@@ -51,4 +52,5 @@ async def metrics(request: Request) -> Response:
     if context.metrics is None:
         raise NotFound("There is no such path.")
     lag = await context.database.read(leases.lag_seconds, context.clock.now(), mail=context.settings.mail)
-    return Response(context.metrics.rendered(lag), media_type=CONTENT_TYPE_LATEST)
+    failing = await context.database.read(readings.failing)
+    return Response(context.metrics.rendered(lag, failing), media_type=CONTENT_TYPE_LATEST)

@@ -1,7 +1,6 @@
 """`/v1/webhooks`: where events are delivered, in the envelope that the contract gives to these calls."""
 
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
@@ -10,10 +9,9 @@ from kalends.api.calls import PathId, Reading
 from kalends.api.changes import Deleting, StaffChange, Writing
 from kalends.api.errors import TIMES, deleting, failure, reading, writing
 from kalends.api.json_body import JsonRoute
+from kalends.api.public_urls import must_be_public
 from kalends.core import errors
-from kalends.core.addresses import is_public
 from kalends.db.database import Tx
-from kalends.delivery.addresses import resolve
 from kalends.schemas.fields import Id
 from kalends.schemas.webhooks import (
     DeletedAnswer,
@@ -30,7 +28,6 @@ from kalends.schemas.webhooks import (
     WebhookCreate,
     WebhooksAnswer,
 )
-from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.services.leaving import webhooks
 from kalends.services.outbox import event_order
 
@@ -169,18 +166,8 @@ async def _number(change: StaffChange) -> None:
 
 
 async def _must_be_public(change: StaffChange, url: str) -> None:
-    """Raise Malformed if a URL leads to a private address now. A URL that leads nowhere is let in, since
-    every connection is checked again."""
-    if change.settings.webhooks_allow_private:
-        return
-    parts = urlsplit(url)
-    try:
-        found = await resolve(parts.hostname or "", parts.port or 443)
-    except OSError:
-        return
-    if not all(is_public(address) for address in found):
-        reason = "must not lead to a private, loopback or link-local address"
-        raise malformed([wrong("url", reason, "private")])
+    if not change.settings.webhooks_allow_private:
+        await must_be_public(url)
 
 
 def _without_secret(answer: str) -> str:

@@ -29,6 +29,11 @@ OTHER_EVENTS = (
     "calendar.created",
     "calendar.updated",
     "calendar.deleted",
+    "calendar.clash",
+    "source.created",
+    "source.failing",
+    "source.recovered",
+    "source.deleted",
     "webhook.created",
     "webhook.updated",
     "webhook.secret_rotated",
@@ -42,6 +47,8 @@ OTHER_EVENTS = (
 )
 OF_THEMSELVES = ("webhook.created", "webhook.updated", "webhook.secret_rotated")
 """Events that a webhook receives about other webhooks, but not about itself."""
+CLASH = "calendar.clash"
+"""What came from another calendar, and lies over an appointment that was booked before."""
 BOOKING_ASKED = "booking.asked"
 """A client has booked, and has to confirm it by mail. This event is for the mail only: until the client
 confirms, there is no appointment, so no list has the event, and no webhook receives it."""

@@ -20,6 +20,8 @@ RETRIES = (
 JITTER = 0.1
 """Waits are made longer by up to this share, so that what failed together is not repeated together."""
 LONGEST_WAIT = 24 * _HOUR
+LONGEST_REST = _HOUR
+"""A source that fails is read again at least this often."""
 FAILING_DAYS = timedelta(days=5)
 """A webhook that has answered nothing but failures for so long is disabled."""
 
@@ -48,3 +50,14 @@ def granted(asked: timedelta) -> timedelta:
 def pause(silences: int) -> timedelta:
     """Return how long to leave a receiver alone that gave no answer at all, so many times in a row."""
     return min(RETRIES[0] * int(2 ** min(silences - 1, 10)), _MINUTE)
+
+
+def next_reading(every: timedelta, failures: int, chance: float, asked: timedelta | None = None) -> timedelta:
+    """Return how long until a source is read again that has failed so many times in a row (0: it did not), if
+    it is to be read `every` so often. The waits double up to an hour. `chance` is between 0 and 1. `asked` is
+    the wait that the other server asked for (Retry-After), which is granted up to a day."""
+    wait = min(every * int(2 ** min(max(failures - 1, 0), 10)), max(every, LONGEST_REST))
+    wait *= 1 + JITTER * chance
+    if asked is not None:
+        wait = max(wait, granted(asked))
+    return timedelta(seconds=ceil(wait.total_seconds()))

@@ -48,3 +48,8 @@ def named(text: str) -> str:
     if is_blank(name) or len(name) > LONGEST_NAME or not storable:
         raise Malformed(f"The name must have 1 to {LONGEST_NAME} characters.")
     return name
+
+
+def storable(text: str) -> str:
+    """Return a text as every database stores it, whatever bytes another server sent."""
+    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")

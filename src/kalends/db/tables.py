@@ -746,6 +746,52 @@ feeds = Table(
 """Secret addresses at which calendar programs read appointments: of one calendar, or of all."""
 
 
+class SourceColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    id: Named[str] = Column(Text)
+    calendar_id: Named[str] = Column(Text)
+    kind: Named[str] = Column(Text)
+    url: Named[str] = Column(Text)
+    shown_url: Named[str] = Column(Text)
+    username: Named[str | None] = Column(Text)
+    password: Named[str | None] = Column(Text)
+    sealed_by: Named[str] = Column(Text)
+    free_timed_events: Named[bool] = Column(Boolean)
+    state: Named[str | None] = Column(Text)
+    events: Named[int | None] = Column(Integer)
+    unreadable: Named[list[str]] = Column(JSON, server_default=text("'[]'"))
+    last_success_at: Named[datetime | None] = Column(UtcDateTime)
+    failing_since: Named[datetime | None] = Column(UtcDateTime)
+    failing_told: Named[bool] = Column(Boolean)
+    failures: Named[int] = Column(Integer)
+    error: Named[str | None] = Column(Text)
+    begun_at: Named[datetime | None] = Column(UtcDateTime)
+    due_at: Named[datetime] = Column(UtcDateTime)
+    leased_by: Named[str | None] = Column(Text)
+    leased_until: Named[datetime | None] = Column(UtcDateTime)
+    created_by: Named[str | None] = Column(Text)
+    created_at: Named[datetime] = Column(UtcDateTime)
+
+
+sources = Table(
+    "sources",
+    metadata,
+    SourceColumns,
+    PrimaryKeyConstraint("org_id", "id"),
+    ForeignKeyConstraint(["org_id", "calendar_id"], ["calendars.org_id", "calendars.id"]),
+    CheckConstraint("kind IN ('ics', 'caldav')", name="kind"),
+    Index("ix_sources_org_id_calendar_id", "org_id", "calendar_id"),
+    # For the worker: which are to be read, and whose addresses are to be encrypted again.
+    Index("ix_sources_due_at", "due_at"),
+    Index("ix_sources_sealed_by", "sealed_by", "id"),
+)
+"""Other calendars whose busy times a calendar keeps. A worker leases one to read it. `url` and `password` are
+encrypted by the key that `sealed_by` names, and as they are if that is empty; `shown_url` is what people see
+of the address. `state` is what the next reading needs to know of the last one, `events` how many that found,
+`begun_at` when the last one began, well or not, and `failures` how many have failed in a row. `failing_told`
+is whether `source.failing` was told."""
+
+
 class IdempotencyKeyColumns(TypedColumns):
     org_id: Named[str] = Column(Text)
     key: Named[str] = Column(Text)

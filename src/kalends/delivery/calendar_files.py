@@ -133,6 +133,11 @@ def invitation(
     return _written(calendar, place, [event])
 
 
+def uid_of(appointment_id: str) -> str:
+    """Return by which name calendar programs know an appointment."""
+    return f"{appointment_id}@kalends"
+
+
 def _calendar(name: str) -> Calendar:
     calendar = Calendar()
     calendar.add("prodid", PRODUCT)
@@ -178,7 +183,7 @@ def _event(
 ) -> Event:
     """Return an event that does not depend on the time of writing: the same appointment, the same bytes."""
     event = Event()
-    event.add("uid", f"{appointment.id}@kalends")
+    event.add("uid", uid_of(appointment.id))
     event.add("sequence", appointment.version - 1)
     event.add("dtstamp", appointment.updated_at)
     event.add("created", appointment.created_at)

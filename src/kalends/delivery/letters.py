@@ -57,8 +57,9 @@ _OPENINGS = {
         "If that is a mistake, please get in touch with us.",
     ),
     "reminder": ("This is a reminder of your appointment.",),
+    "clash": ("{calendar} is busy elsewhere at the time of this appointment. The appointment stands.",),
 }
-"""The first words to a client, after the salutation: a paragraph each."""
+"""The first words to a client, after the salutation, and to staff if something is odd: a paragraph each."""
 _LINKS = {"asked": "See, confirm or cancel it here:"}
 _LINK = "See, move or cancel it here:"
 _TOO_LATE = marked("To move or cancel it, please get in touch with us: {contact}")
@@ -69,6 +70,7 @@ _STAFF_SUBJECTS = {
     "moved": "Moved: {what}",
     "cancelled": "Cancelled: {what}",
     "expired": "Not confirmed in time: {what}",
+    "clash": "Busy elsewhere: {what}",
 }
 _CHECKED = {True: "Yes", False: "No"}
 
@@ -129,17 +131,19 @@ def _shown(letter: Letter, language: str, link: str | None) -> dict[str, Any]:
     def when(instant: datetime | None) -> str | None:
         return None if instant is None else moment_in_words(instant, letter.timezone, locale)
 
-    until, told = when(about.expires_at), letter.particulars
+    until, told, clash = when(about.expires_at), letter.particulars, letter.clash
+    calendar = None if clash is None else one_line(clash.calendar)
     contact = _contact(letter, language, has_link=link is not None)
     return {
         "language": language,
-        "opening": [_(language, each).format(until=until) for each in _OPENINGS[occasion]],
+        "opening": [_(language, each).format(until=until, calendar=calendar) for each in _OPENINGS[occasion]],
         "name": one_line(letter.name),
         "host": one_line(letter.host),
         "what": one_line(about.appointment_type.name),
         "color": about.appointment_type.color,
         "when": when(about.start_time),
         "before": when(letter.before) if letter.to_staff or occasion in _WITH_BEFORE else None,
+        "busy": None if clash is None else (when(clash.start), when(clash.end)),
         "where": where_of(told.place, about, language, to_staff=letter.to_staff),
         "host_phone": None if contact else one_line(told.phone or ""),
         "text": _quoted(told.text),

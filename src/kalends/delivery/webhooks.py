@@ -1,24 +1,19 @@
 """Posting a webhook: what is sent, how it is signed, and what became of it."""
 
 import asyncio
-import functools
 import hashlib
 import hmac
-import ssl
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from datetime import datetime
 from typing import Any
 
-import httpcore
 import httpx
 from standardwebhooks import Webhook
 
 from kalends.core.messages import Message, Outcome
 from kalends.core.webhook_secrets import signing_key
-from kalends.delivery.addresses import PrivateAddressError, PublicOnly
+from kalends.network import PrivateAddressError, client, retry_after
 
 TIMEOUT_SECONDS = 15
 """How long one attempt may take in all, from the name to the end of what is read of the answer."""
@@ -30,26 +25,7 @@ class Poster:
 
     def __init__(self, *, allow_private: bool, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._timeout_seconds = timeout_seconds
-        transport = httpx.AsyncHTTPTransport(verify=_authorities(), trust_env=False)
-        if not allow_private:
-            # httpx has no parameter for it: the pool is its own, but with a network that checks addresses.
-            transport._pool = httpcore.AsyncConnectionPool(
-                ssl_context=_authorities(),
-                max_connections=1_000,
-                max_keepalive_connections=100,
-                keepalive_expiry=30,
-                network_backend=PublicOnly(),
-            )
-        self._client = httpx.AsyncClient(
-            transport=transport,
-            # A TLS handshake ends by itself before the attempt does: httpcore does not close the connection
-            # of one that is cancelled.
-            timeout=httpx.Timeout(timeout_seconds, connect=timeout_seconds / 3),
-            follow_redirects=False,
-            trust_env=False,
-            # A cookie of one receiver is not for the next one, which may belong to another organization.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        )
+        self._client = client(allow_private=allow_private, timeout_seconds=timeout_seconds)
 
     async def post(self, url: str, secrets: Sequence[str], message: Message, now: datetime) -> Outcome:
         """Make one attempt. Returns its outcome, whatever happens."""
@@ -68,7 +44,7 @@ class Poster:
                 return outcome(
                     code=answer.status_code,
                     answer=await _beginning(answer),
-                    retry_after=_retry_after(answer.headers.get("retry-after"), now),
+                    retry_after=retry_after(answer.headers.get("retry-after"), now),
                 )
         except TimeoutError:
             return outcome(error=f"no answer within {self._timeout_seconds} seconds")
@@ -99,12 +75,6 @@ def headers(secrets: Sequence[str], message: Message, now: datetime) -> dict[str
     }
 
 
-@functools.cache
-def _authorities() -> ssl.SSLContext:
-    """Return what certificates are checked with. To read all authorities takes 15 ms of CPU time."""
-    return httpx.create_ssl_context(trust_env=False)
-
-
 async def _beginning(answer: httpx.Response) -> str:
     """Return the beginning of an answer. Bytes that are no text are replaced."""
     read = b""
@@ -113,17 +83,3 @@ async def _beginning(answer: httpx.Response) -> str:
         if len(read) >= KEPT_OF_ANSWER:
             break
     return read[:KEPT_OF_ANSWER].decode(errors="replace")
-
-
-def _retry_after(text: str | None, now: datetime) -> timedelta | None:
-    """Return how long a header asks to wait: by seconds or a date (RFC 9110, section 10.2.3); else None."""
-    if text is None:
-        return None
-    if text.strip().isascii() and text.strip().isdecimal():
-        return timedelta(seconds=min(int(text.strip()[:9]), 10**8))
-    try:
-        at = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return max(at - now, timedelta())

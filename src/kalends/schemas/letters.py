@@ -7,8 +7,11 @@ from typing import Literal
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.offered import Location
 
-Occasion = Literal["asked", "confirmed", "requested", "moved", "cancelled", "expired", "former", "reminder"]
-"""`asked`: the client has to confirm the booking first. `former`: to the client's former address."""
+Occasion = Literal[
+    "asked", "confirmed", "requested", "moved", "cancelled", "expired", "former", "reminder", "clash"
+]
+"""`asked`: the client has to confirm the booking first. `former`: to the client's former address. `clash`: to
+staff, a calendar is busy elsewhere at that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +28,21 @@ class Particulars:
 
 
 @dataclass(frozen=True, slots=True)
+class Clash:
+    """From when to when a calendar, by its name, is busy elsewhere."""
+
+    calendar: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """A mail about an appointment: to its client, or to staff (`to_staff`). `reply_to` is the other side's
     address, if known. `language` is a BCP 47 tag, `timezone` an IANA name. `before` is when an appointment
     that was moved began. `link` is the token of the client's own link, `link_template` where it leads if the
     organization has pages of its own, and `changeable` whether it still serves to move or cancel the
-    appointment."""
+    appointment. `clash` is what an appointment clashes with."""
 
     id: str
     occasion: Occasion
@@ -47,3 +59,4 @@ class Letter:
     link_template: str | None = None
     particulars: Particulars = Particulars()
     changeable: bool = True
+    clash: Clash | None = None

@@ -11,6 +11,7 @@ from kalends.schemas.appointments import Maker
 from kalends.schemas.feeds import Feed
 from kalends.schemas.fields import WHOLE, Email, Language, Name, Notes, Phone, Zone
 from kalends.schemas.links import LinkTemplate, Origin, WebAddress
+from kalends.schemas.sources import Source
 from kalends.schemas.webhooks import Webhook
 from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
@@ -188,10 +189,11 @@ class Made(Answer):
     keys: list[Key] = Field(default=[], description="Those that are neither revoked nor expired.")
     feeds: list[Feed] = Field(default=[])
     webhooks: list[Webhook] = Field(default=[])
+    sources: list[Source] = Field(default=[])
 
 
 def _is_nothing(made: Made) -> bool:
-    return not (made.keys or made.feeds or made.webhooks)
+    return not (made.keys or made.feeds or made.webhooks or made.sources)
 
 
 class RevokedKeyAnswer(Answer):

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, case, select, update
 
 from kalends.core.messages import Message
 from kalends.core.pacing import FAILING_DAYS, next_try
+from kalends.core.text import storable
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, events, receivers
 from kalends.schemas.appointments import Appointment
@@ -157,17 +158,10 @@ def _recorded(held: Lease, tried: Tried) -> Mapping[str, Any]:
         "address": content.address if isinstance(content, Letter) else None,
         "last_attempt_at": tried.at,
         "answer_code": outcome.code,
-        "answer": _storable(outcome.answer),
-        "error": _storable(outcome.error),
+        "answer": None if outcome.answer is None else storable(outcome.answer),
+        "error": None if outcome.error is None else storable(outcome.error),
         "latency_ms": outcome.latency_ms,
     }
-
-
-def _storable(text: str | None) -> str | None:
-    """Return text as every database stores it, whatever bytes a receiver sent."""
-    if text is None:
-        return None
-    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")
 
 
 def _failing(tx: Tx, held: Lease, since: datetime, now: datetime) -> None:

@@ -8,15 +8,15 @@ from sqlalchemy import literal_column, select
 
 from kalends.core.caller import Host
 from kalends.core.contacts import is_replaced, is_same
-from kalends.core.event_types import BOOKING_ASKED
+from kalends.core.event_types import BOOKING_ASKED, CLASH
 from kalends.core.hours import shifted
 from kalends.core.lifecycle import CONFIRMATION_EXPIRED
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, deliveries, events, organizations
 from kalends.schemas.appointments import Appointment
-from kalends.schemas.letters import Letter, Occasion
+from kalends.schemas.letters import Clash, Letter, Occasion
 from kalends.schemas.public import changeable_until
-from kalends.services.booking import manage_links, particulars
+from kalends.services.booking import clashes, manage_links, particulars
 from kalends.services.booking.appointments import DEFAULT_LANGUAGE
 from kalends.services.booking.confirmations import UNCONFIRMED
 from kalends.services.outbox import mailing
@@ -37,18 +37,33 @@ def write(
     address stays the same until the letter's link is stored."""
     payload = json.loads(delivery.payload)
     then = Appointment.model_validate(payload["appointment"])  # as the event left it
-    previous: dict[str, Any] = payload.get("previous", {})
     if present is None:
         return None
     if delivery.type == BOOKING_ASKED:
         waits = present.version == UNCONFIRMED and present.status == "pending"
         return _letter(tx, org_id, delivery, "asked", then, present, now) if waits else None
+    if delivery.type == CLASH:
+        return _clash(tx, org_id, delivery, payload, then, present, now)
     if delivery.audience == FORMER:
-        return _farewell(tx, org_id, delivery, then, previous, present, now)
+        return _farewell(tx, org_id, delivery, then, payload.get("previous", {}), present, now)
     if then.end_time <= now and not _is_still_news(then, now):
         return None  # it is over: staff entered it afterwards, or no mails were sent for long
     if delivery.audience == REMINDER:
         return _reminder(tx, org_id, delivery, then, present, now)
+    return _news(tx, org_id, delivery, payload, then, present, now)
+
+
+def _news(
+    tx: Tx,
+    org_id: str,
+    delivery: AnyRow,
+    payload: dict[str, Any],
+    then: Appointment,
+    present: Appointment,
+    now: datetime,
+) -> Letter | None:
+    """Return a letter about a change; None if its reader knows of it, or has no need to."""
+    previous: dict[str, Any] = payload.get("previous", {})
     occasion = _occasion(delivery.type, then, previous, payload["actor"]["kind"])
     if occasion is None:
         return None
@@ -193,6 +208,24 @@ def _reminder(
     return _letter(tx, org_id, delivery, "reminder", present, present, now)
 
 
+def _clash(
+    tx: Tx,
+    org_id: str,
+    delivery: AnyRow,
+    payload: dict[str, Any],
+    then: Appointment,
+    present: Appointment,
+    now: datetime,
+) -> Letter | None:
+    """Return a letter that a calendar is busy elsewhere during an appointment; None if it no longer is."""
+    stands = clashes.stands(tx, org_id, then.id, payload["calendar"]["id"], payload["source_id"])
+    if not stands or present.start_time != then.start_time or present.end_time <= now:
+        return None
+    start, end = (datetime.fromisoformat(payload["busy"][name]) for name in ("start_time", "end_time"))
+    clash = Clash(payload["calendar"]["name"], start, end)
+    return _letter(tx, org_id, delivery, "clash", present, present, now, clash=clash)
+
+
 def _letter(
     tx: Tx,
     org_id: str,
@@ -204,6 +237,7 @@ def _letter(
     *,
     before: str | None = None,
     former: str | None = None,
+    clash: Clash | None = None,
 ) -> Letter | None:
     """Return a letter to the delivery's audience: to staff, who answer to the client's present address, or to
     that address (or to the `former` one), with a link of the client's own if it is of use. Returns None if
@@ -234,6 +268,7 @@ def _letter(
         link_template=host.manage_url_template,
         particulars=told,
         changeable=_is_changeable(present, host, now),
+        clash=clash,
     )
 
 

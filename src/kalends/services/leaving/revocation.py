@@ -1,4 +1,5 @@
-"""Revoking a key, and what it has made: keys, feeds and webhooks, which outlive the key that made them."""
+"""Revoking a key, and what it has made: keys, feeds, webhooks and sources, which outlive the key that made
+them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,13 +10,14 @@ from sqlalchemy import select
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import api_keys, receivers
 from kalends.db.tables import feeds as feeds_
+from kalends.db.tables import sources as sources_
 from kalends.schemas.feeds import Feed
 from kalends.schemas.organizations import Key, Made
 from kalends.schemas.webhooks import Webhook
 from kalends.services.leaving import feeds, webhooks
 from kalends.services.outbox.makers import made_by, maker_of
 from kalends.services.outbox.parties import Party
-from kalends.services.setup import keys
+from kalends.services.setup import keys, sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ def revoke(
         feeds.remove(tx, party, feed.id, now)
     for webhook in made.webhooks:
         remove_webhook(tx, party, webhook.id, real_now)
+    for source in made.sources:
+        sources.remove(tx, party, source.calendar_id, source.id, now)
     return Revoked(key, still_standing=Made(), taken_along=made.model_copy(update={"keys": revoked}))
 
 
@@ -72,6 +76,7 @@ def _made(tx: Tx, org_id: str, key_id: str, now: datetime) -> Made:
     descent = _descent(rows, key_id)
     of_webhooks = select(receivers).where(receivers.c.org_id == org_id, receivers.c.kind == "webhook")
     of_feeds = select(feeds_).where(feeds_.c.org_id == org_id)
+    of_sources = select(sources_).where(sources_.c.org_id == org_id)
     return Made(
         keys=[
             keys.shown(dict(row._mapping))
@@ -86,6 +91,12 @@ def _made(tx: Tx, org_id: str, key_id: str, now: datetime) -> Made:
         webhooks=[
             Webhook.model_validate(dict(row._mapping))
             for row in tx.execute(of_webhooks.order_by(receivers.c.id))
+            if made_by(row, descent)
+        ],
+        # In the order in which calendars are locked, if they are to be deleted.
+        sources=[
+            sources.shown(row)
+            for row in tx.execute(of_sources.order_by(sources_.c.calendar_id, sources_.c.id))
             if made_by(row, descent)
         ],
     )

@@ -11,18 +11,20 @@ from kalends.db.tables import receivers
 from kalends.vault import SealedError, Vault
 
 _MOST_AT_ONCE = 200
+_INSTEAD = "have a new secret made (POST /v1/webhooks/{id}/rotate-secret)"
 
 
 def present(row: AnyRow, vault: Vault) -> str:
     """Return the secret that signs. Raises SealedError if it can't be read."""
-    return vault.open(row.sealed_by, row.secret, row.org_id, row.id, "secret")
+    return vault.open(row.sealed_by, row.secret, row.org_id, row.id, "secret", instead=_INSTEAD)
 
 
 def former(row: AnyRow, now: datetime, vault: Vault) -> Sequence[str]:
     """Return earlier secrets that still sign, newest first. Raises SealedError if they can't be read."""
     if not row.old_secret or row.old_secret_until <= now:
         return ()
-    return vault.open(row.sealed_by, row.old_secret, row.org_id, row.id, "old_secret").split()
+    place = row.org_id, row.id, "old_secret"
+    return vault.open(row.sealed_by, row.old_secret, *place, instead=_INSTEAD).split()
 
 
 def sealed(

@@ -1,4 +1,4 @@
-"""Who made a key, a feed or a webhook: they outlive the key that made them."""
+"""Who made a key, a feed, a webhook or a source: they outlive the key that made them."""
 
 from collections.abc import Collection
 

@@ -17,7 +17,7 @@ from kalends.schemas.calendars import Calendar, CalendarAnswer, CalendarChange, 
 from kalends.schemas.wire import Deleted
 from kalends.services.outbox import events
 from kalends.services.outbox.parties import Party
-from kalends.services.setup import schedules
+from kalends.services.setup import schedules, sources
 
 
 def create(tx: Tx, party: Party, wish: CalendarCreate, now: datetime) -> Calendar:
@@ -98,6 +98,7 @@ def remove(tx: Tx, party: Party, calendar_id: str, now: datetime) -> str:
     _must_leave_enough(tx, org_id, calendar_id)
     served = (type_calendars.c.org_id == org_id, type_calendars.c.calendar_id == calendar_id)
     tx.execute(delete(type_calendars).where(*served))
+    sources.remove_all(tx, party, calendar_id, now)
     tx.execute(
         update(calendars)
         .where(calendars.c.org_id == org_id, calendars.c.id == calendar_id)

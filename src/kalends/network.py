@@ -1,13 +1,18 @@
-"""Connecting to public addresses only, whatever a name resolves to by then."""
+"""HTTP with servers that a stranger named: to public addresses only, whatever a name resolves to by then."""
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import cache, partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpcore
+import httpx
 
 from kalends.core.addresses import is_public
 
@@ -27,7 +32,8 @@ async def resolve(host: str, port: int) -> list[str]:
     try:
         async with asyncio.timeout(RESOLVE_SECONDS):
             found = await loop.run_in_executor(
-                _RESOLVERS, partial(socket.getaddrinfo, host.rstrip("."), port, type=socket.SOCK_STREAM)
+                _RESOLVERS,
+                partial(socket.getaddrinfo, host.rstrip("."), port, type=socket.SOCK_STREAM),
             )
     except UnicodeError:
         raise OSError(f"{host} is no host name") from None
@@ -68,7 +74,52 @@ class PublicOnly(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,  # noqa: ASYNC109 - as above
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        raise PrivateAddressError("a webhook can't go to a socket of this machine")
+        raise PrivateAddressError("a URL can't lead to a socket of this machine")
 
     async def sleep(self, seconds: float) -> None:
         await self._inner.sleep(seconds)
+
+
+def client(*, allow_private: bool, timeout_seconds: float) -> httpx.AsyncClient:
+    """Return an HTTP client that follows no redirects, keeps no cookies and ignores the environment. The
+    timeout is for each step; the caller limits the whole."""
+    transport = httpx.AsyncHTTPTransport(verify=_authorities(), trust_env=False)
+    if not allow_private:
+        # httpx has no parameter for it: the pool is its own, but with a network that checks addresses.
+        transport._pool = httpcore.AsyncConnectionPool(
+            ssl_context=_authorities(),
+            max_connections=1_000,
+            max_keepalive_connections=100,
+            keepalive_expiry=30,
+            network_backend=PublicOnly(),
+        )
+    return httpx.AsyncClient(
+        transport=transport,
+        # A TLS handshake ends by itself before the whole does: httpcore does not close the connection
+        # of one that is cancelled.
+        timeout=httpx.Timeout(timeout_seconds, connect=timeout_seconds / 3),
+        follow_redirects=False,
+        trust_env=False,
+        # A cookie of one server is not for the next one, which may belong to another organization.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+    )
+
+
+def retry_after(text: str | None, now: datetime) -> timedelta | None:
+    """Return how long a header asks to wait: by seconds or a date (RFC 9110, section 10.2.3); else None."""
+    if text is None:
+        return None
+    if text.strip().isascii() and text.strip().isdecimal():
+        return timedelta(seconds=min(int(text.strip()[:9]), 10**8))
+    try:
+        at = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return max(at - now, timedelta())
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Return what certificates are checked with. To read all authorities takes 15 ms of CPU time."""
+    return httpx.create_ssl_context(trust_env=False)

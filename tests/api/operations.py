@@ -31,6 +31,7 @@ MADE_BY = {
     "overrides": ("/v1/calendar/overrides", "override"),
     "schedule_overrides": ("/v1/calendar/schedules/{schedules}/overrides", "override"),
     "calendars": ("/v1/calendar/calendars", "calendar"),
+    "blocks": ("/v1/calendar/blocks", "block"),
     "keys": ("/v1/keys", "key"),
     "feeds": ("/v1/calendar/feeds", "feed"),
     "mails": ("", ""),  # they come of appointments
@@ -82,6 +83,12 @@ class OneOfEverything:
             "availability": MONDAY,
             "overrides": {"date": "2024-12-24"},
             "schedule_overrides": {"date": "2024-12-24"},
+            "blocks": {
+                "all": True,
+                "start_time": "2024-01-23T12:00:00Z",
+                "end_time": "2024-01-23T13:00:00Z",
+                "rule": {"count": 2},
+            },
             "keys": {"name": "Another"},
             "appointments": org.wish(),
             "holds": org.wish(start_time="2024-01-26T14:00:00Z"),

@@ -9,6 +9,7 @@ KINDS = (
     "schedule",
     "override",
     "calendar",
+    "block",
     "webhook",
     "feed",
     "key",

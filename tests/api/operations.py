@@ -32,6 +32,7 @@ MADE_BY = {
     "schedule_overrides": ("/v1/calendar/schedules/{schedules}/overrides", "override"),
     "calendars": ("/v1/calendar/calendars", "calendar"),
     "sources": ("/v1/calendar/calendars/{calendars}/sources", "source"),
+    "blocks": ("/v1/calendar/blocks", "block"),
     "keys": ("/v1/keys", "key"),
     "feeds": ("/v1/calendar/feeds", "feed"),
     "mails": ("", ""),  # they come of appointments
@@ -84,6 +85,12 @@ class OneOfEverything:
             "overrides": {"date": "2024-12-24"},
             "schedule_overrides": {"date": "2024-12-24"},
             "sources": {"kind": "ics", "url": "https://93.184.215.14/in.ics"},
+            "blocks": {
+                "all": True,
+                "start_time": "2024-01-23T12:00:00Z",
+                "end_time": "2024-01-23T13:00:00Z",
+                "rule": {"count": 2},
+            },
             "keys": {"name": "Another"},
             "appointments": org.wish(),
             "holds": org.wish(start_time="2024-01-26T14:00:00Z"),

@@ -70,6 +70,7 @@ async def test_feeds_are_made_listed_and_deleted(client: httpx.AsyncClient, org:
         "id": first["feed"]["id"],
         "org_id": org.id,
         "calendar_id": None,
+        "kind": "appointments",
         "created_by": {"kind": "api_key", "id": org.caller.key_id, "name": "Test key"},
         "created_at": "2024-01-20T12:00:00Z",
     }

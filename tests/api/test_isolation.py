@@ -205,6 +205,8 @@ async def name_foreign_things(
             continue
         ours = {name: value for name, value in own.items() if name in properties}
         wish = body | ours | {field: [foreign] if field.endswith("Ids") else foreign}
+        if field == "calendar_id":  # instead of all
+            wish.pop("all", None)
         response = await client.request(method, address, json=wish)
         if field == "hold_id":  # no other than one that has gone
             refused(response, 409, "hold_gone")
@@ -214,7 +216,7 @@ async def name_foreign_things(
         if field in NAMED:
             query = mine.query(operation) | {field: theirs.ids[NAMED[field]]}
             response = await client.request(method, address, params=query)
-            if operation["operationId"] in ("appointments.list", "mails.list"):
+            if operation["operationId"] in ("appointments.list", "blocks.list", "mails.list"):
                 assert response.json() == {operation["tags"][0]: [], "next_cursor": None}
             else:
                 refused(response, 404, "not_found")

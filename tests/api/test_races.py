@@ -34,7 +34,7 @@ from kalends.db.tables import (
 )
 from kalends.settings import Settings
 from tests.api.operations import OPERATIONS
-from tests.support.books import check_histories, check_times
+from tests.support.books import check_blocks, check_histories, check_times
 from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
@@ -114,6 +114,8 @@ class Premises:
             await make_id("request", f"{public}/appointments", "appointment", **asked)
             held = {**here, "start_time": day("15:00"), "ttl_seconds": 600}
             await make_id("hold", f"{CAL}/holds", "hold", **held)
+            early = {"start_time": day("08:00"), "end_time": day("09:00"), "calendar_id": self.ids["room a"]}
+            await make_id("block", f"{CAL}/blocks", "block", **early)
             await make_id("key", "/v1/keys", "key", name="Another")
             await make_id("feed", f"{CAL}/feeds", "feed", calendar_id=self.ids["room b"])
             hook = await make("/v1/webhooks", "data", **HOOK)
@@ -143,7 +145,8 @@ def _type(name: str, *, rooms: str = "", hours: bool = False) -> Callable[[Premi
 
 
 TYPE, CALENDAR, SCHEDULE = f"{CAL}/appointment-types", f"{CAL}/calendars", f"{CAL}/schedules"
-BOOK, HOLDS = f"{CAL}/appointments", f"{CAL}/holds"
+BOOK, HOLDS, BLOCKS = f"{CAL}/appointments", f"{CAL}/holds", f"{CAL}/blocks"
+TEN_TO_ELEVEN = {"start_time": day("10:00"), "end_time": day("11:00")}
 CALLS: dict[str, Call] = {
     "book": Call("POST", BOOK, lambda h, _: h.wish("09:00")),
     "book by every rule": Call("POST", BOOK, lambda h, _: h.wish("09:00", check="all")),
@@ -262,6 +265,17 @@ CALLS: dict[str, Call] = {
         lambda _h, _n: {"country": "DE", "year": 2024},
         "override.holidays_added",
     ),
+    "block a room": Call(
+        "POST", BLOCKS, lambda h, _: TEN_TO_ELEVEN | {"calendar_id": h.ids["room a"]}, "block.created"
+    ),
+    "block all": Call("POST", BLOCKS, lambda _h, _n: TEN_TO_ELEVEN | {"all": True}, "block.created"),
+    "block a room every week": Call(
+        "PATCH", BLOCKS + "/{block}", lambda _, n: {"rule": {"count": n + 1}}, "block.updated"
+    ),
+    "block more of a room": Call(
+        "PATCH", BLOCKS + "/{block}", lambda _h, _n: {"end_time": day("10:00")}, "block.updated"
+    ),
+    "open a room": Call("DELETE", BLOCKS + "/{block}", event="block.deleted"),
     "take a slug": Call("PATCH", "/v1/organization", lambda h, _: {"slug": f"s-{h.ids['room a'][-12:]}"}),
     "add a key": Call("POST", "/v1/keys", lambda _, n: {"name": f"{n}"}),
     "revoke a key": Call("DELETE", "/v1/keys/{key}"),
@@ -320,6 +334,14 @@ FAMOUS = [
     ("delete a room", "add a type"),
     ("open for a type", "delete a type"),
     ("replace the hours", "replace the hours"),
+    ("block a room", "book in a room"),
+    ("block all", "book in a room"),
+    ("block all", "hold in a room"),
+    ("block all", "add a room"),
+    ("block all", "delete a room"),
+    ("block more of a room", "book"),
+    ("block a room every week", "open a room"),
+    ("block more of a room", "delete a room"),
     ("redeem", "redeem"),
     ("redeem", "release"),
     ("hold another time", "hold another time"),
@@ -453,6 +475,11 @@ def _check_house(tx: Tx, house: Premises, answers: Answers, before: Counter[str]
         appointments.c.status != "cancelled",
     )
     assert not tx.execute(booked_there).all(), "something is booked in a calendar that was deleted"
+    check_blocks(tx, org)
+    if done["block a room"] or done["block all"]:
+        assert not done["book in a room"], "one asked for time that the other had"
+    if done["block all"]:
+        assert not done["hold in a room"], "one asked for time that the other had"
     serving = tx.execute(select(type_calendars).where(type_calendars.c.org_id == org)).all()
     assert not {row.calendar_id for row in serving} & deleted, "a deleted calendar serves a type"
     kinds = set(tx.execute(select(appointment_types.c.id).where(appointment_types.c.org_id == org)).scalars())

@@ -34,6 +34,7 @@ async def test_every_kind_of_change_stores_the_same_bytes(opening: Opening) -> N
     async with opening() as p:
         await hours(p)
         await types_and_calendars(p)
+        await blocks(p)
         await booked_by_staff(p)
         await booked_by_clients(p)
         await keys_feeds_and_webhooks(p)
@@ -90,6 +91,14 @@ async def types_and_calendars(p: Practice) -> None:
     await ask(p, "PUT", f"{CALENDAR}/appointment-types/{short['id']}", isActive=False, reminderHours=24)
     await ask(p, "DELETE", f"{CALENDAR}/appointment-types/{short['id']}")
     await ask(p, "DELETE", f"{CALENDAR}/calendars/{room['id']}")
+
+
+async def blocks(p: Practice) -> None:
+    lunch = {"start_time": "2024-02-01T12:00:00", "end_time": "2024-02-01T13:00:00", "reason": "Mittag"}
+    block = await ask(p, "POST", f"{CALENDAR}/blocks", all=True, rule={"count": 3}, **lunch)
+    own = f"{CALENDAR}/blocks/{block['id']}"
+    await ask(p, "PATCH", own, calendar_id=p.desk.org.calendar_id, rule=None)
+    await ask(p, "DELETE", own)
 
 
 async def booked_by_staff(p: Practice) -> None:

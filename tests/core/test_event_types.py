@@ -10,6 +10,7 @@ KINDS = (
     "override",
     "calendar",
     "source",
+    "block",
     "webhook",
     "feed",
     "key",

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select
 from kalends.core.lifecycle import TRANSITIONS
 from kalends.db.database import AnyRow, Tx
 from kalends.db.opening import open_database
-from kalends.db.tables import appointment_changes, appointments, events, occupations
+from kalends.db.tables import appointment_changes, appointments, blocks, calendars, events, occupations
 from tests.support.organizations import Org
 
 
@@ -71,6 +71,24 @@ def _check_wholeness(stored: Sequence[AnyRow], taken: Sequence[AnyRow]) -> None:
         assert {each.expires_at for each in mine if active} <= {row.expires_at}, (
             f"for how long: {row}, {mine}"
         )
+
+
+def check_blocks(tx: Tx, org_id: str) -> None:
+    """Assert that blocks take time, and nothing else does as a block, and that one of all calendars takes the
+    same of each."""
+    taken: dict[str, dict[str, set[datetime]]] = defaultdict(lambda: defaultdict(set))
+    rows = select(occupations).where(occupations.c.org_id == org_id, occupations.c.kind == "block")
+    for row in tx.execute(rows):
+        taken[row.holder_id][row.calendar_id].add(row.busy_start)
+    stored = tx.execute(select(blocks.c.id, blocks.c.calendar_id).where(blocks.c.org_id == org_id)).all()
+    assert taken.keys() == {row.id for row in stored}
+    there = select(calendars.c.id).where(calendars.c.org_id == org_id, calendars.c.deleted_at.is_(None))
+    standing = tx.execute(there).scalars().all()
+    for row in stored:
+        if row.calendar_id is None:
+            assert len({frozenset(taken[row.id][calendar]) for calendar in standing}) == 1, (
+                f"{row}: not of all"
+            )
 
 
 def check_histories(tx: Tx, org_id: str) -> Counter[str]:

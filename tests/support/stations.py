@@ -13,6 +13,7 @@ from kalends.demo import ORG_ID
 from kalends.services.booking import manage_links
 from kalends.services.leaving.webhooks import MOST_WEBHOOKS
 from kalends.services.outbox import event_order
+from kalends.services.setup.blocked_time import MOST_TIMES
 from kalends.services.setup.organizations import MOST_FORMER_SLUGS
 from kalends.services.setup.sources import MOST_SOURCES
 from tests.support.elsewhere import busy
@@ -28,6 +29,7 @@ CLIENT = WISH | {"start_time": f"{FRIDAY}T09:00:00Z", "answers": {"first_visit":
 QUESTION = {"id": "first_visit", "type": "checkbox", "label": "Is it your first visit?", "required": False}
 SKIPPED, REPEATED = "2024-03-31T02:30:00", "2024-10-27T02:30:00"
 """In Berlin the one does not exist, and the other happens twice."""
+BLOCK: dict[str, Any] = {"all": True, "start_time": f"{FRIDAY}T11:00:00Z", "end_time": f"{FRIDAY}T12:00:00Z"}
 BIG = b'{"client_notes": "' + b"." * 70_000 + b'"}'
 
 
@@ -41,6 +43,7 @@ async def whole(tour: Tour) -> None:
     async with Receiver() as receiver:
         webhook = await webhooks(tour, receiver)
         await appointments(tour)
+        await blocks(tour)
         await holds(tour)
         await search(tour)
         await public(tour)
@@ -198,6 +201,22 @@ async def appointments(tour: Tour) -> None:
     await tour.ask("appointments.manage_link", {"keep_others": True}, **mine)
 
 
+async def blocks(tour: Tour) -> None:
+    """They are gone afterwards."""
+    noon = {"start_time": f"{THURSDAY}T12:00:00Z", "end_time": f"{THURSDAY}T13:00:00Z"}
+    rule = {"days_of_week": [1, 4], "until": "2024-02-29", "except_dates": ["2024-02-12"]}
+    wish = noon | {"all": True, "rule": rule, "reason": "Team lunch"}
+    lunch = {"id": (await tour.ask("blocks.create", wish))["block"]["id"]}
+    await tour.ask("blocks.list", query={"from": THURSDAY, "to": "2024-01-31"})
+    await tour.ask("blocks.get", **lunch)
+    longer = {"end_time": f"{THURSDAY}T13:30:00Z"}
+    await tour.ask("blocks.change_one", longer, **lunch)
+    over_jane = {"end_time": f"{THURSDAY}T14:30:00Z"}
+    await tour.refuse("blocks.create", "appointments_in_the_way", wish | over_jane)
+    await tour.refuse("blocks.change_one", "appointments_in_the_way", over_jane, **lunch)
+    await tour.ask("blocks.delete", **lunch)
+
+
 async def holds(tour: Tour) -> None:
     wish = {"appointment_type_id": TYPE, "start_time": f"{THURSDAY}T10:00:00Z", "ttl_seconds": 300}
     key = {"Idempotency-Key": "visit-17"}
@@ -332,6 +351,9 @@ async def refused_by_the_rules(tour: Tour, room: str) -> None:
     await refused_for_what_is_elsewhere(tour, booked)
     await refused_at(tour, "outside_hours", f"{THURSDAY}T20:00:00Z", booked)
     await refused_at(tour, "off_grid", f"{THURSDAY}T09:20:00Z", booked)
+    block = (await tour.ask("blocks.create", BLOCK))["block"]
+    await refused_to_staff(tour, "blocked", BLOCK["start_time"], booked)
+    await tour.ask("blocks.delete", id=block["id"])
     await refused_at(tour, "too_soon", "2024-01-21T11:00:00Z", booked)
     await refused_at(tour, "too_far_ahead", "2024-06-03T10:00:00Z", booked)
     at = f"{THURSDAY}T12:00:00Z"
@@ -371,10 +393,14 @@ async def refused_for_what_is_elsewhere(tour: Tour, booked: Any) -> None:
 
 async def refused_at(tour: Tour, code: str, start: str, booked: Any) -> None:
     """Have everything refused that would take the time at `start`: new bookings, and moving this one."""
+    await refused_to_staff(tour, code, start, booked)
+    await refused_to_clients(tour, code, start, booked)
+
+
+async def refused_to_staff(tour: Tour, code: str, start: str, booked: Any) -> None:
     wish = WISH | {"start_time": start, "check": "all"}
     for operation in ("appointments.create", "holds.create"):
         await tour.refuse(operation, code, wish)
-    await refused_to_clients(tour, code, start, booked)
     if code not in ("type_inactive", "calendar_inactive"):  # staff may move what is booked, all the same
         moved = {"id": booked["appointment"]["id"], "start_time": start, "check": "all"}
         await tour.refuse("appointments.change", code, moved, id=moved["id"])
@@ -394,6 +420,7 @@ async def refused_by_the_clocks(tour: Tour) -> None:
     wish = CLIENT | {"start_time": f"{FRIDAY}T15:00:00"}
     booked = await tour.ask("public.book", wish, slug="demo")
     mine = {"id": booked["appointment"]["id"]}
+    block = (await tour.ask("blocks.create", BLOCK))["block"]
     for code, start in (
         ("nonexistent_time", SKIPPED),
         ("ambiguous_time", REPEATED),
@@ -419,8 +446,12 @@ async def refused_by_the_clocks(tour: Tour) -> None:
         await tour.refuse("days.search", code, query=searched)
         await tour.refuse("public.days", code, query=searched, slug="demo")
         await tour.refuse("appointments.list", code, query={"from": start})
+        await tour.refuse("blocks.create", code, BLOCK | at)
+        await tour.refuse("blocks.change_one", code, at, id=block["id"])
+        await tour.refuse("blocks.list", code, query={"from": start})
     await tour.ask("organization.change", {"timezone": "UTC"})
     await tour.ask("webhooks.delete", id=webhook["id"])
+    await tour.ask("blocks.delete", id=block["id"])
     await tour.ask("appointments.change", {"status": "completed"}, **mine)
     await tour.refuse("manage.cancel", "illegal_transition", {}, token=booked["manage_token"])
 
@@ -453,6 +484,12 @@ async def refused_by_the_state(tour: Tour, room: str) -> None:
     await tour.refuse("calendars.delete", "conflict", id=calendars[0]["id"])
     await tour.ask("appointments.create", WISH | {"calendar_id": room})
     await tour.refuse("calendars.delete", "in_use", id=room)
+    for number in range(MOST_TIMES // 700):
+        await tour.ask("calendars.create", {"name": f"Desk {number}"})
+    block = (await tour.ask("blocks.create", BLOCK))["block"]["id"]
+    every_day = {"rule": {"days_of_week": [*range(7)], "count": 732}}
+    await tour.refuse("blocks.create", "conflict", BLOCK | every_day)
+    await tour.refuse("blocks.change_one", "conflict", every_day, id=block)
     wish = {"url": HOOK, "events": ["*"]}
     key = {"Idempotency-Key": "our-crm"}
     for number in range(MOST_WEBHOOKS):

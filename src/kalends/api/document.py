@@ -83,6 +83,7 @@ def document(app: FastAPI, public_url: str) -> dict[str, Any]:
                 {"name": "schedule_overrides", "description": "Days that differ from a named schedule."},
                 {"name": "calendars", "description": "People, rooms, chairs: whose time is booked."},
                 {"name": "sources", "description": "Other calendars, whose busy times a calendar keeps."},
+                {"name": "blocks", "description": "Time of calendars without a client."},
                 {"name": "slots", "description": "What is free, and why something is not."},
                 {"name": "days", "description": "How much is free on each day."},
                 {"name": "holds", "description": "Time kept while somebody fills in a form."},

@@ -256,6 +256,10 @@ UNBOOKABLE: tuple[type[errors.Refusal], ...] = tuple(
     each for each in errors.Unbookable.__subclasses__() if each not in OUT_OF_SERVICE
 )
 """Why a time can't be booked, besides what is wrong with its type or calendar."""
+UNBOOKABLE_BY_CLIENTS: tuple[type[errors.Refusal], ...] = tuple(
+    each for each in UNBOOKABLE if each not in (errors.Blocked, errors.BusyElsewhere)
+)
+"""The same for clients, to whom all time that is taken is taken alike (`api.visits`)."""
 
 TIMES: tuple[type[errors.Refusal], ...] = (errors.InvalidTime, errors.NonexistentTime, errors.AmbiguousTime)
 """What may be wrong with a time that is sent."""

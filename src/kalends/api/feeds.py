@@ -25,7 +25,7 @@ from kalends.ids import digest
 from kalends.schemas.feeds import FeedCreate, FeedsAnswer, NewFeedAnswer
 from kalends.schemas.wire import Deleted
 from kalends.services.booking import particulars
-from kalends.services.leaving import feeds
+from kalends.services.leaving import busy_feeds, feeds
 from kalends.services.leaving.feeds import Contents
 
 MEDIA_TYPE = "text/calendar"
@@ -53,7 +53,8 @@ async def list_all(call: Reading) -> FeedsAnswer:
 
 @feeds_of_staff.post("", **writing(NewFeedAnswer, errors.NotFound))
 async def create(body: FeedCreate, change: Writing) -> Response:
-    """Make a secret address at which calendar programs read the appointments, of one calendar or of all."""
+    """Make a secret address at which calendar programs read the appointments, of one calendar or of all, or
+    only when they are taken (`kind`)."""
     return await change.keeping(_without_url).make(
         lambda made: NewFeedAnswer(feed=made[0], url=f"{change.base}/v1/public/feeds/{made[1]}.ics"),
         feeds.create,
@@ -77,19 +78,31 @@ async def delete(id: PathId, change: Deleting) -> Response:
     responses=public() | _FILE,
 )
 async def feed(request: Request, token: Annotated[str, Path(max_length=100)]) -> Response:
-    """Read the appointments of the last 30 and the next 365 days."""
+    """Read the appointments of the last 30 and the next 365 days, or only when time is taken."""
     link = await context_of(request.scope).feeds.get(digest(token))
     if link is None:
         raise await wrong_guess(request.scope, errors.NotFound("There is no such feed, or no longer."))
     trail_of(request.scope).org_id = link.host.org_id
     call = Call(request, link.host)
-    tag = _tag_of(link, await call.db.read(feeds.contents, link, call.now))
+    tag = _tag_of(link, await _digest(call, link))
     if _is_known(request, tag):
         return _unchanged(tag)
     return _file(*await call.context.files.get(call.org_id, tag, partial(_written, call, link)))
 
 
+async def _digest(call: Call[Host], link: FeedLink) -> str:
+    if link.kind == "busy":
+        return (await call.db.read(busy_feeds.contents, link, call.now)).digest
+    return (await call.db.read(feeds.contents, link, call.now)).digest
+
+
 async def _written(call: Call[Host], link: FeedLink) -> tuple[str, bytes]:
+    if link.kind == "busy":
+        found, content = await call.db.read(
+            busy_feeds.written, link, call.now, partial(calendar_files.busy, link)
+        )
+        return _tag_of(link, found.digest), content
+
     def file(contents: Contents) -> calendar_files.Feed:
         return calendar_files.Feed(
             link.name,
@@ -103,7 +116,7 @@ async def _written(call: Call[Host], link: FeedLink) -> tuple[str, bytes]:
     contents, parts = await call.db.read(
         feeds.written, link, call.now, lambda contents, some: file(contents).part(some)
     )
-    return _tag_of(link, contents), file(contents).whole(parts)
+    return _tag_of(link, contents.digest), file(contents).whole(parts)
 
 
 @files.get(
@@ -121,12 +134,12 @@ async def appointment(request: Request, visit: ByLink) -> Response:
     return _unchanged(tag) if _is_known(request, tag) else _file(tag, content)
 
 
-def _tag_of(link: FeedLink, contents: Contents) -> str:
-    """Return the tag of a feed, which is known before the file is written: everything that the file's bytes
-    depend on is in it."""
+def _tag_of(link: FeedLink, digest: str) -> str:
+    """Return the tag of a feed whose contents have this digest. It is known before the file is written:
+    everything that the file's bytes depend on is in it."""
     host = link.host
     words = (link.name, host.timezone, host.language)
-    parts = (VERSION, zone_data.choose(), host.org_id, link.calendar_id, *words, contents.digest)
+    parts = (VERSION, zone_data.choose(), host.org_id, link.calendar_id, link.kind, *words, digest)
     return _tag(repr(parts).encode())
 
 

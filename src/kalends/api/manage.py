@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from kalends.api.errors import OUT_OF_SERVICE, TIMES, UNBOOKABLE, public_reading, public_writing
+from kalends.api.errors import OUT_OF_SERVICE, TIMES, UNBOOKABLE_BY_CLIENTS, public_reading, public_writing
 from kalends.api.json_body import JsonRoute
 from kalends.api.visits import ByLink, LinkChange, WritingByLink, for_clients
 from kalends.core import errors
@@ -69,7 +69,7 @@ async def cancel(body: Cancellation, change: WritingByLink) -> Response:
         ClientAppointmentAnswer,
         *TIMES,
         *_UNMOVABLE,
-        *UNBOOKABLE,
+        *UNBOOKABLE_BY_CLIENTS,
         *OUT_OF_SERVICE,
     ),
 )

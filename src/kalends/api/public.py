@@ -9,7 +9,7 @@ from kalends.api.calls import PathId
 from kalends.api.errors import (
     OUT_OF_SERVICE,
     TIMES,
-    UNBOOKABLE,
+    UNBOOKABLE_BY_CLIENTS,
     public_deleting,
     public_reading,
     public_writing,
@@ -34,7 +34,7 @@ from kalends.services.booking import booking_page, holds, public_types
 
 router = APIRouter(prefix="/v1/public", tags=["public"], route_class=JsonRoute)
 
-_REFUSED: tuple[type[errors.Refusal], ...] = (*TIMES, *UNBOOKABLE, *OUT_OF_SERVICE)
+_REFUSED: tuple[type[errors.Refusal], ...] = (*TIMES, *UNBOOKABLE_BY_CLIENTS, *OUT_OF_SERVICE)
 
 
 @router.get("/{slug}", **public_reading(BookingPage, errors.Moved))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from kalends.core.errors import KeyExpired, KeyRevoked, ScopeMissing
 
@@ -60,12 +61,17 @@ class Link:
     expires_at: datetime
 
 
+FeedKind = Literal["appointments", "busy"]
+"""What a feed tells: every appointment with its client, or only when time is taken."""
+
+
 @dataclass(frozen=True, slots=True)
 class FeedLink:
     """The secret address of a calendar feed: of one calendar, by the name of `calendar`, or of all if
     `calendar_id` is None."""
 
     host: Host
+    kind: FeedKind
     calendar_id: str | None
     calendar: str | None
 

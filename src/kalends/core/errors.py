@@ -7,7 +7,7 @@
     ├── Moved
     ├── NotFound
     ├── Conflict ── InUse, IllegalTransition, AlreadyExists, HoldGone, HoldMismatch, TooLate, TooManyOpen,
-    │   │           TooManyHolds
+    │   │           TooManyHolds, AppointmentsInTheWay
     │   └── Unbookable ── SlotTaken, OutsideHours, OffGrid, TooSoon, TooFarAhead, LimitReached, TypeInactive,
     │                     CalendarInactive, CalendarNotServing, Blocked, BusyElsewhere
     ├── PreconditionFailed
@@ -238,6 +238,13 @@ class TooManyHolds(Conflict):
     holds."""
 
     code = "too_many_holds"
+
+
+class AppointmentsInTheWay(Conflict):
+    """There are appointments or holds in this time: `details.total` of them, of which `details.appointments`
+    lists the first 50. Send `force: true` to leave them as they are, or move them first."""
+
+    code = "appointments_in_the_way"
 
 
 class InUse(Conflict):

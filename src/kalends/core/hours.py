@@ -264,11 +264,24 @@ def offset_changes(zone: str, first: int, last: int) -> Iterator[tuple[int, int,
 def local_days(zone: str, first: int, last: int) -> Intervals:
     """Return the instants, in seconds, whose calendar day in `zone` is one of those from `first` to `last`,
     both included and counted from 1970-01-01."""
-    begin, finish = first * DAY, (last + 1) * DAY
-    return Intervals(
-        (max(begin, since + offset) - offset, min(finish, until + offset) - offset)
-        for (since, until), offset in _pieces(zone, begin - 2 * DAY, finish + 2 * DAY)
-    )
+    return Intervals(when_showing(zone, [(first * DAY, (last + 1) * DAY)]))
+
+
+def when_showing(zone: str, walls: Sequence[Span]) -> list[Span]:
+    """Return the instants, in seconds, at which the wall clock in `zone` shows these spans of time, one after
+    the other. What the clocks skip is left out, and what they repeat is there twice."""
+    if not walls:
+        return []
+    low, high = min(begin for begin, _ in walls), max(finish for _, finish in walls)
+    pieces = _pieces(zone, low - 2 * DAY, high + 2 * DAY)
+    return [
+        span
+        for begin, finish in walls
+        for span in Intervals(
+            (max(begin, since + offset) - offset, min(finish, until + offset) - offset)
+            for (since, until), offset in pieces
+        )
+    ]
 
 
 def days_within(zone: str, start: int, end: int) -> Sequence[tuple[int, Span]]:
@@ -291,7 +304,13 @@ def days_within(zone: str, start: int, end: int) -> Sequence[tuple[int, Span]]:
 
 def local_day(zone: str, second: int) -> int:
     """Return the calendar day in `zone`, counted from 1970-01-01, of an instant in seconds."""
-    return (second + _offset(zone, second)) // DAY
+    return wall_clock(zone, second) // DAY
+
+
+def wall_clock(zone: str, second: int) -> int:
+    """Return what the wall clock in `zone` shows at an instant in seconds: so many seconds after
+    1970-01-01T00:00:00 there."""
+    return second + _offset(zone, second)
 
 
 def count_by_local_day(zone: str, instants: Collection[int]) -> Counter[int]:

@@ -4,7 +4,7 @@ The seconds are counted from 1970-01-01T00:00:00Z if a set holds instants, and f
 wall clock if it holds wall-clock times (see `core.hours`).
 """
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
@@ -45,8 +45,7 @@ class Intervals:
         return f"Intervals({self._spans})"
 
     def __contains__(self, second: int) -> bool:
-        place = bisect_right(self._spans, (second, ENDLESS))
-        return place > 0 and second < self._spans[place - 1][1]
+        return self.meets((second, second + 1))
 
     def __and__(self, other: "Intervals") -> "Intervals":
         """Return what is in both, by one sweep over the two."""
@@ -85,6 +84,12 @@ class Intervals:
         if at < ENDLESS:
             gaps.append((at, ENDLESS))
         return Intervals._of(gaps)
+
+    def meets(self, span: Span) -> bool:
+        """Return whether any second of a span is in this set."""
+        start, end = span
+        place = bisect_left(self._spans, (end, -ENDLESS))
+        return place > 0 and start < self._spans[place - 1][1]
 
     def starts(self, length: int) -> "Intervals":
         """Return the seconds from which `length` more stay within one span of this set, its end included."""

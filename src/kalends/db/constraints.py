@@ -42,6 +42,7 @@ THINGS: Mapping[str, _Thing] = {
     "event_heads": _Thing("head", "events"),
     "receivers": _Thing("webhook", "webhooks"),
     "deliveries": _Thing("delivery", "deliveries"),
+    "blocks": _Thing("block", "blocks"),
     "feeds": _Thing("feed", "feeds"),
     "idempotency_keys": _Thing("Idempotency-Key", "Idempotency-Keys"),
     "zone_data": _Thing("version", "versions"),
@@ -54,6 +55,7 @@ _FIELDS: Mapping[tuple[str, str], str] = {
     ("calendars", "schedule_id"): "schedule_id",
     ("appointment_types", "schedule_id"): "scheduleId",
     ("type_calendars", "calendar_id"): "calendarIds",
+    ("blocks", "calendar_id"): "calendar_id",
     ("feeds", "calendar_id"): "calendar_id",
 }
 """The fields of bodies that foreign keys come from, by the keys' tables and last columns; other keys come

@@ -24,9 +24,9 @@ def lock_name(tx: Tx, *name: str) -> None:
 
 
 def lock_settings(tx: Tx, org_id: str) -> None:
-    """Wait until no other transaction changes the organization's calendars, types, schedules and hours, and
-    keep it so until this one ends: they refer to each other, and what one change looks at, another may
-    change. Bookings don't wait for it. This lock comes before all other locks of rows."""
+    """Wait until no other transaction changes the organization's calendars, blocks, types, schedules and
+    hours, and keep it so until this one ends: they refer to each other, and what one change looks at, another
+    may change. Bookings don't wait for it. This lock comes before all other locks of rows."""
     if tx.dialect.name == "sqlite":
         return
     mine = select(organizations.c.id).where(organizations.c.id == org_id)

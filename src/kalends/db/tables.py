@@ -522,6 +522,34 @@ appointment_changes = Table(
 Its making is told by the appointment itself (`created_by`)."""
 
 
+class BlockColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    id: Named[str] = Column(Text)
+    calendar_id: Named[str | None] = Column(Text)
+    start_time: Named[datetime] = Column(UtcDateTime)
+    end_time: Named[datetime] = Column(UtcDateTime)
+    timezone: Named[str] = Column(Text)
+    rule: Named[dict[str, Any] | None] = Column(JSON(none_as_null=True))
+    reason: Named[str | None] = Column(Text)
+    created_by: Named[str | None] = Column(Text)
+    created_at: Named[datetime] = Column(UtcDateTime)
+    updated_at: Named[datetime] = Column(UtcDateTime)
+
+
+blocks = Table(
+    "blocks",
+    metadata,
+    BlockColumns,
+    PrimaryKeyConstraint("org_id", "id"),
+    ForeignKeyConstraint(["org_id"], ["organizations.id"]),
+    ForeignKeyConstraint(["org_id", "calendar_id"], ["calendars.org_id", "calendars.id"]),
+    CheckConstraint("start_time < end_time", name="times"),
+    Index("ix_blocks_org_id_start_time_id", "org_id", "start_time", "id"),
+)
+"""Time without a client: of one calendar, or of all if `calendar_id` is null. What a block takes of each of
+them is in `occupations`. `rule` says when it comes again, at the same times of the clock in `timezone`."""
+
+
 class ManageLinkColumns(TypedColumns):
     org_id: Named[str] = Column(Text)
     appointment_id: Named[str] = Column(Text)
@@ -729,6 +757,7 @@ class FeedColumns(TypedColumns):
     org_id: Named[str] = Column(Text)
     id: Named[str] = Column(Text)
     calendar_id: Named[str | None] = Column(Text)
+    kind: Named[str] = Column(Text, server_default=text("'appointments'"))
     digest: Named[bytes] = Column(LargeBinary)
     created_by: Named[str | None] = Column(Text)
     created_at: Named[datetime] = Column(UtcDateTime)
@@ -743,7 +772,8 @@ feeds = Table(
     ForeignKeyConstraint(["org_id"], ["organizations.id"]),
     ForeignKeyConstraint(["org_id", "calendar_id"], ["calendars.org_id", "calendars.id"]),
 )
-"""Secret addresses at which calendar programs read appointments: of one calendar, or of all."""
+"""Secret addresses at which calendar programs read appointments, or only when time is taken (`kind`: `busy`):
+of one calendar, or of all."""
 
 
 class SourceColumns(TypedColumns):

@@ -8,8 +8,11 @@ from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, Timezone, vCalAddress, vDuration, vText, vUri
 
+from kalends.core.caller import FeedLink
+from kalends.core.hours import moment
+from kalends.core.intervals import Span
 from kalends.core.lifecycle import CONFIRMATION_EXPIRED, Status
-from kalends.delivery.labels import PHONE, SEE, WHERE, labelled
+from kalends.delivery.labels import BUSY, PHONE, SEE, WHERE, labelled
 from kalends.delivery.mailboxes import mailto
 from kalends.delivery.places import Where, where_of
 from kalends.delivery.plain_text import lines, one_line
@@ -73,10 +76,7 @@ class Feed:
 
     def whole(self, parts: Iterable[bytes]) -> bytes:
         """Put the parts together."""
-        calendar = _calendar(self._name)
-        calendar.add("refresh-interval", _REFRESH, parameters={"VALUE": "DURATION"})  # RFC 7986, section 5.7
-        calendar.add("x-published-ttl", vDuration(_REFRESH))  # the same to Outlook
-        frame = _written(calendar, self._place, [])
+        frame = _written(_subscribed(self._name), self._place, [])
         return b"".join((frame.removesuffix(_END), *parts, _END))
 
     def _event(self, appointment: Appointment) -> Event:
@@ -86,6 +86,15 @@ class Feed:
         place = self._places.get(appointment.appointment_type_id)
         where = where_of(place, appointment, self._language, to_staff=True)
         return _event(appointment, summary, _contact(appointment), self._place, where)
+
+
+def busy(link: FeedLink, spans: Iterable[Span]) -> bytes:
+    """Write what a calendar program shows of time that is taken, and nothing of why: its subscribers may be
+    anybody. (Calendar programs that subscribe to a feed understand events, but not VFREEBUSY.)"""
+    language = language_of(link.host.language or LANGUAGES[0])
+    return _written(
+        _subscribed(link.name), None, [_taken(link, start, end, _(language, BUSY)) for start, end in spans]
+    )
 
 
 def own(
@@ -146,6 +155,27 @@ def _calendar(name: str) -> Calendar:
     for shown in ("name", "x-wr-calname"):
         calendar.add(shown, vText(one_line(name)))
     return calendar
+
+
+def _subscribed(name: str) -> Calendar:
+    """Return a calendar that is read again and again."""
+    calendar = _calendar(name)
+    calendar.add("refresh-interval", _REFRESH, parameters={"VALUE": "DURATION"})  # RFC 7986, section 5.7
+    calendar.add("x-published-ttl", vDuration(_REFRESH))  # the same to Outlook
+    return calendar
+
+
+def _taken(link: FeedLink, start: int, end: int, summary: str) -> Event:
+    event = Event()
+    event.add("uid", f"{link.calendar_id or link.host.org_id}-{start}@kalends")
+    event.add("dtstamp", moment(start))  # nothing that depends on the time of writing
+    event.add("dtstart", moment(start))
+    event.add("dtend", moment(end))
+    event.add("summary", summary)
+    event.add("class", "PRIVATE")
+    event.add("transp", "OPAQUE")
+    event.add("x-microsoft-cdo-busystatus", "BUSY")
+    return event
 
 
 def _for_client(

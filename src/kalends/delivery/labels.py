@@ -1,8 +1,9 @@
-"""Labels before what they name, in the reader's language."""
+"""Labels, in the reader's language."""
 
 from kalends.words.sentences import marked
 from kalends.words.sentences import translate as _
 
+BUSY = marked("Busy")
 PHONE = marked("Phone")
 SEE = marked("See it here:")
 WHERE = marked("Where")

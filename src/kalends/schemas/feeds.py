@@ -5,13 +5,14 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kalends.core.caller import FeedKind
 from kalends.schemas.appointments import Maker
 from kalends.schemas.fields import Id
 from kalends.schemas.wire import Answer, OneThing, Request
 
 
 class FeedCreate(Request):
-    """A secret address at which a calendar program reads appointments."""
+    """A secret address at which a calendar program reads appointments, or only when time is taken."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{}]})
     refuses = True
@@ -21,7 +22,11 @@ class FeedCreate(Request):
         return (Feed, NewFeedAnswer)
 
     calendar_id: Id | None = Field(
-        default=None, description="Only this calendar's appointments; those of all calendars if left out."
+        default=None, description="Only this calendar's time; that of all calendars if left out."
+    )
+    kind: FeedKind = Field(
+        default="appointments",
+        description="`busy`: only when time is taken, by appointments and blocks, without any details.",
     )
 
 
@@ -31,6 +36,7 @@ class Feed(Answer):
     id: str
     org_id: str
     calendar_id: str | None
+    kind: FeedKind = "appointments"
     created_by: Maker
     created_at: datetime
 

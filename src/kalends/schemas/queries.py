@@ -133,6 +133,25 @@ class AppointmentsQuery(Request):
     order: Literal["asc", "desc"] = "asc"
 
 
+class BlocksQuery(Request):
+    """The parameters of the list of blocks."""
+
+    model_config = ConfigDict(validate_by_alias=True, validate_by_name=False)
+
+    from_: Bound | None = Field(
+        default=None, alias="from", description="`from` < end; a bare date is the organization's day."
+    )
+    to: Bound | None = Field(default=None, description="start < `to`; a bare date includes that day.")
+    calendar_id: Id | None = Field(
+        default=None, description="Only what takes time of this calendar; that of all calendars does, too."
+    )
+    limit: Annotated[int, Field(ge=1, le=100, strict=False)] = 50
+    cursor: CursorParameter | None = Field(
+        default=None,
+        description="The `next_cursor` of the page before. Send the other parameters as for that page.",
+    )
+
+
 class EventCursor(Request):
     """The point up to which events were read: an opaque string on the wire."""
 

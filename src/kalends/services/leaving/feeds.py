@@ -54,6 +54,7 @@ def create(tx: Tx, party: Party, wish: FeedCreate, now: datetime) -> tuple[Feed,
         "org_id": party.org_id,
         "id": new_id("feed"),
         "calendar_id": wish.calendar_id,
+        "kind": wish.kind,
         "digest": digest(token),
         "created_by": makers.stamp(tx, party),
         "created_at": now,
@@ -84,14 +85,17 @@ def remove(tx: Tx, party: Party, feed_id: str, now: datetime) -> str:
 def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, FeedLink]:
     """Return the feeds with these digests."""
     rows = tx.execute(
-        select(organizations, feeds.c.digest, feeds.c.calendar_id, calendars_.c.name.label("calendar_name"))
+        select(
+            *(organizations, feeds.c.digest, feeds.c.kind, feeds.c.calendar_id),
+            calendars_.c.name.label("calendar_name"),
+        )
         .join_from(feeds, organizations, organizations.c.id == feeds.c.org_id)
         .outerjoin(
             calendars_, and_(calendars_.c.org_id == feeds.c.org_id, calendars_.c.id == feeds.c.calendar_id)
         )
         .where(feeds.c.digest.in_(digests))
     )
-    return {row.digest: FeedLink(host_of(row), row.calendar_id, row.calendar_name) for row in rows}
+    return {row.digest: FeedLink(host_of(row), row.kind, row.calendar_id, row.calendar_name) for row in rows}
 
 
 def contents(tx: Tx, link: FeedLink, now: datetime) -> Contents:

@@ -17,7 +17,7 @@ from kalends.schemas.calendars import Calendar, CalendarAnswer, CalendarChange, 
 from kalends.schemas.wire import Deleted
 from kalends.services.outbox import events
 from kalends.services.outbox.parties import Party
-from kalends.services.setup import schedules, sources
+from kalends.services.setup import blocked_time, schedules, sources
 
 
 def create(tx: Tx, party: Party, wish: CalendarCreate, now: datetime) -> Calendar:
@@ -38,6 +38,7 @@ def create(tx: Tx, party: Party, wish: CalendarCreate, now: datetime) -> Calenda
         "updated_at": now,
     } | _values(tx, party.org_id, wish)
     tx.execute(insert(calendars), row)
+    blocked_time.extend(tx, party.org_id, row["id"], now)
     calendar = Calendar.model_validate(row)
     events.tell(tx, party, "calendar.created", CalendarAnswer.of(calendar), calendar.id, now)
     return calendar

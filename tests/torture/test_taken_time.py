@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,22 +51,23 @@ async def _crowd(served: Served, rounds: int, number: int, *, large: bool) -> No
     async with opened(served, number) as house:
         calendars = [house.org.calendar_id, *[await house.new_calendar() for _ in range(4)]]
         one, two, three, four, five = calendars
+        new_type = partial(house.new_type, slotIntervalMinutes=30)
         types = [
-            await house.new_type(calendarIds=[one, two, three]),
-            await house.new_type(
+            await new_type(calendarIds=[one, two, three]),
+            await new_type(
                 requirements=[
                     {"name": "doctor", "calendarIds": [one, two], "count": 1},
                     {"name": "room", "calendarIds": [four, five], "count": 1},
                 ]
             ),
-            await house.new_type(
+            await new_type(
                 requirements=[
                     {"name": "doctor", "calendarIds": [two, three], "count": 1},
                     {"name": "room", "calendarIds": [four], "count": 1},
                     {"name": "device", "calendarIds": [five, one], "count": 1, "durationMinutes": 30},
                 ]
             ),
-            await house.new_type(requirements=[{"name": "team", "calendarIds": calendars[:4], "count": 3}]),
+            await new_type(requirements=[{"name": "team", "calendarIds": calendars[:4], "count": 3}]),
         ]
         crowd = Crowd(house, calendars, types)
         for number_ in range(rounds):

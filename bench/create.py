@@ -89,7 +89,9 @@ def by_pgbench(postgres: Postgres, script: str, seconds: float) -> Callable[[int
 
     def measure(clients: int, orgs: int) -> tuple[float, float]:
         with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
-            file.write(f"\\set org random(0, {orgs - 1})\n\\set slot random(1, 4000000000)\n{script}")
+            chosen = {"org": orgs - 1, "slot": 4_000_000_000, "id": 2**62}
+            file.writelines(f"\\set {name} random(0, {most})\n" for name, most in chosen.items())
+            file.write(script)
             file.flush()
             Path(file.name).chmod(0o644)
             done = subprocess.run(
@@ -108,32 +110,50 @@ def by_pgbench(postgres: Postgres, script: str, seconds: float) -> Callable[[int
     return measure
 
 
-_COLUMNS = (
+_APPOINTMENT = (
     "org_id, id, appointment_type_id, calendar_id, start_time, end_time, busy_start, busy_end, "
     "overlap_allowed, client_name, client_email, client_phone, client_language, client_notes, "
     "internal_notes, status, source, version, confirmed_at, completed_at, "
     "cancelled_at, no_show_at, created_at, updated_at"
 )
-_ORG, _SLOT = "'org_' || :org::int", "'2100-01-01'::timestamptz + :slot::bigint * interval '1 second'"
-_END = f"{_SLOT} + interval '1 second'"
-_NEW_ID = "md5(random()::text || :slot::bigint)"
-_ROW = (
-    f"{_ORG}, {_NEW_ID}, 'type_' || :org::int, 'cal_' || :org::int, {_SLOT}, {_END}, {_SLOT}, {_END}, false, "
+_OCCUPATION = (
+    "org_id, holder_id, calendar_id, kind, busy_start, busy_end, from_change, to_change, active, "
+    "overlap_allowed"
+)
+_EVENT = "org_id, id, type, payload, occurred_at"
+
+_ORG, _CALENDAR, _TYPE = (f"'{name}_' || :org::int" for name in ("org", "cal", "type"))
+_START = "'2100-01-01'::timestamptz + :slot::bigint * interval '1 second'"
+_END = f"{_START} + interval '1 second'"
+_LOCKED = f"FROM calendars WHERE org_id = {_ORG} AND id = {_CALENDAR} FOR NO KEY UPDATE"
+
+
+def _taken(changes: str) -> str:
+    """Return the row of the time that is taken, if there have been so many changes of busy time."""
+    which = f"{_ORG}, 'apt_' || :id::bigint, {_CALENDAR}, 'appointment'"
+    return f"{which}, {_START}, {_END}, 0, {changes}, true, false"
+
+
+_BOOKED = (
+    f"{_ORG}, 'apt_' || :id::bigint, {_TYPE}, {_CALENDAR}, {_START}, {_END}, {_START}, {_END}, false, "
     "'Jane Doe', 'jane@example.com', '+1234567890', 'en', NULL, NULL, 'confirmed', 'manual', 1, "
     "now(), NULL, NULL, NULL, now(), now()"
 )
-_EVENT = f"{_ORG}, {_NEW_ID}, 'appointment.created', repeat('x', 900), now()"
-SIX_STATEMENTS = f"""BEGIN;
-SELECT * FROM appointment_types WHERE org_id = {_ORG} AND id = 'type_' || :org::int;
-SELECT id FROM calendars WHERE org_id = {_ORG} AND is_default FOR NO KEY UPDATE;
-INSERT INTO appointments ({_COLUMNS}) SELECT {_ROW};
-INSERT INTO events SELECT {_EVENT};
+_TOLD = f"{_ORG}, 'evt_' || :id::bigint, 'appointment.created', repeat('x', 900), now()"
+SEVEN_STATEMENTS = f"""BEGIN;
+SELECT * FROM appointment_types WHERE org_id = {_ORG} AND id = {_TYPE};
+SELECT busy_changes AS changes {_LOCKED} \\gset
+INSERT INTO occupations ({_OCCUPATION}) SELECT {_taken(":changes::bigint")};
+INSERT INTO appointments ({_APPOINTMENT}) SELECT {_BOOKED};
+INSERT INTO events ({_EVENT}) SELECT {_TOLD};
 COMMIT;
 """
 ONE_STATEMENT = (
-    f"WITH stored AS (INSERT INTO appointments ({_COLUMNS}) SELECT {_ROW} "
-    "ON CONFLICT DO NOTHING RETURNING id) "
-    f"INSERT INTO events SELECT {_EVENT} FROM stored;\n"
+    f"WITH locked AS (SELECT busy_changes {_LOCKED}), "
+    f"taken AS (INSERT INTO occupations ({_OCCUPATION}) SELECT {_taken('busy_changes')} FROM locked "
+    "ON CONFLICT DO NOTHING RETURNING holder_id), "
+    f"stored AS (INSERT INTO appointments ({_APPOINTMENT}) SELECT {_BOOKED} FROM taken RETURNING id) "
+    f"INSERT INTO events ({_EVENT}) SELECT {_TOLD} FROM stored;\n"
 )
 
 
@@ -149,16 +169,20 @@ def by_sqlite(path: Path, seconds: float) -> Callable[[int, int], tuple[float, f
         while (began := time.perf_counter()) < stop:
             slot += 60
             org = done % orgs
-            row = (
-                *(f"org_{org}", f"x{slot}", f"type_{org}", f"cal_{org}", slot, slot + 60, slot, slot + 60, 0),
-                *("Jane Doe", "jane@example.com", "+1234567890", "en", None, None, "confirmed", "manual", 1),
-                *(slot, None, None, None, slot, slot),
-            )
+            times = (slot, slot + 60)
+            mine = (f"org_{org}", f"x{slot}")
+            rows = {
+                f"occupations ({_OCCUPATION})": (*mine, f"cal_{org}", "appointment", *times, 0, 0, 1, 0),
+                f"appointments ({_APPOINTMENT})": (
+                    *(*mine, f"type_{org}", f"cal_{org}", *times, *times, 0, "Jane Doe", "jane@example.com"),
+                    *("+1234567890", "en", None, None, "confirmed", "manual", 1),
+                    *(slot, None, None, None, slot, slot),
+                ),
+                f"events ({_EVENT})": (*mine, "appointment.created", "x" * 900, slot),
+            }
             connection.execute("BEGIN IMMEDIATE")
-            places = ",".join("?" * len(row))
-            connection.execute(f"INSERT INTO appointments ({_COLUMNS}) VALUES ({places})", row)
-            event = (f"org_{org}", f"x{slot}", "appointment.created", "x" * 900, slot)
-            connection.execute("INSERT INTO events VALUES (?,?,?,?,?)", event)
+            for into, row in rows.items():
+                connection.execute(f"INSERT INTO {into} VALUES ({','.join('?' * len(row))})", row)
             connection.execute("COMMIT")
             latencies.append(time.perf_counter() - began)
             done += 1
@@ -316,7 +340,7 @@ def main() -> None:
                 PGHOST=host,
                 PGDATABASE="postgres",
             )
-        for name, script in (("six statements", SIX_STATEMENTS), ("one statement", ONE_STATEMENT)):
+        for name, script in (("seven statements", SEVEN_STATEMENTS), ("one statement", ONE_STATEMENT)):
             measure = by_pgbench(postgres, script, options.seconds)
             contenders.append(Contender(f"(d) PostgreSQL alone, {name}", measure))
         contenders.append(

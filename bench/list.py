@@ -49,12 +49,20 @@ PRIME = 7919
 """Row n was changed in minute n × PRIME of as many minutes as rows: each in one, in an order unlike that of
 the starts, so that a page of changes is scattered over the whole table."""
 TARGET = 1.3
+GUARANTEE = "occupations_no_double_booking"
 
 COLUMNS = (
     "org_id, id, appointment_type_id, calendar_id, start_time, end_time, busy_start, busy_end, "
     "overlap_allowed, client_name, client_email, client_phone, client_language, status, source, version, "
     "confirmed_at, created_at, updated_at"
 )
+TAKE_TIME = (
+    "INSERT INTO occupations (org_id, holder_id, calendar_id, kind, busy_start, busy_end, from_change, "
+    "to_change, active, overlap_allowed) "
+    "SELECT org_id, id, calendar_id, 'appointment', busy_start, busy_end, 0, 0, true, overlap_allowed "
+    "FROM appointments WHERE true ON CONFLICT DO NOTHING"
+)
+"""Gives every appointment that has none its time; they are all confirmed."""
 
 
 def _rows(start: str, end: str, changed: str, number: str) -> str:
@@ -81,6 +89,7 @@ def fill_sqlite(path: Path, rows: int) -> None:
             f"(SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < {rows - 1}) "
             f"INSERT INTO appointments ({COLUMNS}) {source} FROM numbers"
         )
+        connection.execute(TAKE_TIME)
         connection.execute("ANALYZE")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -97,23 +106,28 @@ async def _fill_postgres(url: str, rows: int) -> None:
         f"{at} + n * {PRIME} % {rows} * interval '1 minute'",
         "lpad(n::text, 8, '0')",
     )
-    name = "occupations_no_double_booking"
     connection = await asyncpg.connect(url)
     try:
-        # Built at once, the constraint's index costs less than row by row. It refuses overlaps all the same.
-        constraint = await connection.fetchval(
-            "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = $1", name
-        )
-        await connection.execute(f"ALTER TABLE appointments DROP CONSTRAINT {name}")
         await connection.execute(
             f"INSERT INTO appointments ({COLUMNS}) "
             f"{source} FROM generate_series(0::bigint, {rows - 1}) AS numbers (n)"
         )
-        await connection.execute(f"ALTER TABLE appointments ADD CONSTRAINT {name} {constraint}")
+        await take_all_time(connection)
         await connection.execute("VACUUM ANALYZE")
         await connection.execute("CHECKPOINT")
     finally:
         await connection.close()
+
+
+async def take_all_time(connection: asyncpg.Connection) -> None:
+    """Give every appointment its time on PostgreSQL."""
+    # Built at once, the constraint's index costs less than row by row. It refuses overlaps all the same.
+    constraint = await connection.fetchval(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = $1", GUARANTEE
+    )
+    await connection.execute(f"ALTER TABLE occupations DROP CONSTRAINT {GUARANTEE}")
+    await connection.execute(TAKE_TIME)
+    await connection.execute(f"ALTER TABLE occupations ADD CONSTRAINT {GUARANTEE} {constraint}")
 
 
 def _minute(n: int) -> str:

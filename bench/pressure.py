@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.support.forked import KALENDS  # noqa: E402
+from tests.support.occupations import take_time  # noqa: E402
 from tests.support.postgres import Postgres  # noqa: E402
 from tests.support.server import free_port  # noqa: E402
 
@@ -82,6 +83,7 @@ def fill(tx: Tx) -> Facts:
         )
         appointment_types.create(tx, party, kind, now, type_id=f"type_{name}")
     tx.execute(insert(appointments), [_row(rooms[n % CALENDARS], n, now) for n in range(BOOKED)])
+    take_time(tx, ORG)
     return {"feed": feeds.create(tx, party, FeedCreate(), now)[1]}
 
 

@@ -34,11 +34,12 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.support.forked import KALENDS  # noqa: E402
+from tests.support.occupations import take_time  # noqa: E402
 from tests.support.postgres import Postgres  # noqa: E402
 from tests.support.server import free_port  # noqa: E402
 
 from bench.create import ORGS, running, seed  # noqa: E402
-from bench.list import COLUMNS, create_database  # noqa: E402
+from bench.list import COLUMNS, TAKE_TIME, create_database, take_all_time  # noqa: E402
 from kalends.clock import SystemClock  # noqa: E402
 from kalends.core.hours import Schedule, instant, seconds, stamp  # noqa: E402
 from kalends.core.intervals import Intervals  # noqa: E402
@@ -273,6 +274,7 @@ def fill(tx: Tx, practice: Practice) -> None:
         for n, start in enumerate(starts)
     ]
     tx.execute(insert(appointments), rows)
+    take_time(tx, org)
 
 
 @dataclass(frozen=True)
@@ -314,26 +316,21 @@ def crowd_sqlite(path: Path, more: list[Crowd]) -> None:
                 f"INSERT INTO appointments ({COLUMNS}) "
                 f"{each.source(f'{at} + ({each.minutes}) * 60', '60')} FROM numbers"
             )
+        connection.execute(TAKE_TIME)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 async def crowd_postgres(url: str, more: list[Crowd]) -> None:
     at, minute = f"'{_berlin(0).isoformat()}'::timestamptz", "interval '1 minute'"
-    name = "occupations_no_double_booking"
     connection = await asyncpg.connect(url)
     try:
-        # Built at once, the constraint's index costs less than row by row. It refuses overlaps all the same.
-        constraint = await connection.fetchval(
-            "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = $1", name
-        )
-        await connection.execute(f"ALTER TABLE appointments DROP CONSTRAINT {name}")
         for each in more:
             await connection.execute(
                 f"INSERT INTO appointments ({COLUMNS}) "
                 f"{each.source(f'{at} + ({each.minutes}) * {minute}', minute)} "
                 f"FROM generate_series(0::bigint, {each.rows - 1}) AS numbers (n)"
             )
-        await connection.execute(f"ALTER TABLE appointments ADD CONSTRAINT {name} {constraint}")
+        await take_all_time(connection)
     finally:
         await connection.close()
 

@@ -42,6 +42,7 @@ class Calendar(Base):
     org_id: Mapped[str] = mapped_column(primary_key=True)
     id: Mapped[str] = mapped_column(primary_key=True)
     is_default: Mapped[bool]
+    busy_changes: Mapped[int]
 
 
 class AppointmentType(Base):
@@ -85,6 +86,20 @@ class Appointment(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     appointment_type: Mapped[AppointmentType] = relationship(viewonly=True)
+
+
+class Occupation(Base):
+    __tablename__ = "occupations"
+    org_id: Mapped[str] = mapped_column(primary_key=True)
+    holder_id: Mapped[str] = mapped_column(primary_key=True)
+    calendar_id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(default="appointment")
+    busy_start: Mapped[datetime] = mapped_column(primary_key=True)
+    busy_end: Mapped[datetime]
+    from_change: Mapped[int] = mapped_column(default=0)
+    to_change: Mapped[int]
+    active: Mapped[bool] = mapped_column(default=True)
+    overlap_allowed: Mapped[bool] = mapped_column(default=False)
 
 
 class Event(Base):
@@ -146,13 +161,15 @@ def _key(authorization: str) -> Select[ApiKey]:
 
 
 def _overlapping(org_id: str, calendar: Calendar, start: datetime, end: datetime) -> Select[str]:
-    return select(Appointment.id).where(
-        Appointment.org_id == org_id,
-        Appointment.calendar_id == calendar.id,
-        Appointment.status != "cancelled",
-        Appointment.busy_start < end,
-        Appointment.busy_end > start,
-        Appointment.busy_start > start - timedelta(days=9),
+    return select(Occupation.holder_id).where(
+        Occupation.org_id == org_id,
+        Occupation.calendar_id == calendar.id,
+        Occupation.kind.in_(("appointment", "block", "source")),  # as the schema's index begins
+        Occupation.overlap_allowed.in_((False, True)),
+        Occupation.active,
+        Occupation.busy_start < end,
+        Occupation.busy_end > start,
+        Occupation.busy_start > start - timedelta(days=10),
     )
 
 
@@ -169,6 +186,17 @@ def _made(key: ApiKey, kind: AppointmentType, calendar: Calendar, body: Body, en
         confirmed_at=now,
         created_at=now,
         updated_at=now,
+    )
+
+
+def _time(appointment: Appointment, calendar: Calendar) -> Occupation:
+    return Occupation(
+        org_id=appointment.org_id,
+        holder_id=appointment.id,
+        calendar_id=calendar.id,
+        busy_start=appointment.busy_start,
+        busy_end=appointment.busy_end,
+        to_change=calendar.busy_changes,
     )
 
 
@@ -215,7 +243,7 @@ if os.environ["MODE"] == "async":
         if (await db.execute(_overlapping(key.org_id, calendar, body.start_time, end))).first():
             raise HTTPException(409)
         appointment = _made(key, kind, calendar, body, end)
-        db.add(appointment)
+        db.add_all((_time(appointment, calendar), appointment))
         await db.flush()
         await db.refresh(appointment, ["appointment_type"])
         db.add(_event(appointment))
@@ -267,7 +295,7 @@ else:
         if db.execute(_overlapping(key.org_id, calendar, body.start_time, end)).first():
             raise HTTPException(409)
         appointment = _made(key, kind, calendar, body, end)
-        db.add(appointment)
+        db.add_all((_time(appointment, calendar), appointment))
         db.flush()
         db.refresh(appointment, ["appointment_type"])
         db.add(_event(appointment))

@@ -5,19 +5,16 @@ Revision ID: 0008
 Revises: 0007
 """
 
-import logging
-
 import sqlalchemy as sa
 from alembic import op
 
 from kalends.db.columns import UtcDateTime
+from kalends.telemetry import log
 
 revision = "0008"
 down_revision = "0007"
 branch_labels = None
 depends_on = None
-
-log = logging.getLogger("alembic.runtime.migration")
 
 # Two active occupations of a calendar never overlap, unless staff forced one of them (overlap_allowed), or
 # one is a busy time that came after the other had been booked: an appointment excludes what comes with the
@@ -95,7 +92,7 @@ _FORMER_INDEXES = {
         "busy_start",
     ],
 }
-_AT_ONCE = 100_000
+_AT_ONCE = 50_000
 
 
 def upgrade() -> None:
@@ -129,7 +126,9 @@ def upgrade() -> None:
             "org_id", "holder_id", "calendar_id", "busy_start", name=op.f("pk_occupations")
         ),
     )
-    _move()
+    moved = _move()
+    if moved:
+        log.info("building the indexes of the time that is taken; of a million rows it takes minutes")
     op.create_index(
         "ix_occupations_org_id_calendar_id_busy_start",
         "occupations",
@@ -145,7 +144,6 @@ def upgrade() -> None:
         sqlite_where=sa.text("active AND kind = 'appointment'"),
     )
     if _on_postgresql():
-        log.info("Building the constraint against double bookings; of a million rows it takes a minute.")
         op.execute(EXCLUSION)
         op.execute("ALTER TABLE appointments DROP CONSTRAINT appointments_no_double_booking")
     else:
@@ -158,6 +156,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     _must_fit()
+    log.info("building the indexes of appointments; of a million rows it takes minutes")
     for name, columns in _FORMER_INDEXES.items():
         op.create_index(
             name,
@@ -181,54 +180,30 @@ def _on_postgresql() -> bool:
     return op.get_bind().dialect.name == "postgresql"
 
 
-def _move() -> None:
+def _move() -> int:
     """Give every appointment and hold its occupation, some at a time so that the log tells how far it is.
-    Raises RuntimeError if any is lost or changed, which undoes the migration."""
+    Returns how many there are. Raises RuntimeError if any was left out, which undoes the migration."""
     tx = op.get_bind()
-    total = tx.execute(sa.text("SELECT count(*) FROM appointments")).scalar_one()
-    insert = sa.text(
+    total: int = tx.execute(sa.text("SELECT count(*) FROM appointments")).scalar_one()
+    last_of_next = sa.text(
+        "SELECT org_id, id FROM (SELECT org_id, id FROM appointments WHERE (org_id, id) > (:org, :id) "
+        f"ORDER BY org_id, id LIMIT {_AT_ONCE}) AS next ORDER BY org_id DESC, id DESC LIMIT 1"
+    )
+    move = sa.text(
         "INSERT INTO occupations (org_id, holder_id, calendar_id, kind, busy_start, busy_end, from_change, "
         "to_change, active, expires_at, overlap_allowed) "
         "SELECT org_id, id, calendar_id, 'appointment', busy_start, busy_end, 0, 0, status <> 'cancelled', "
         "expires_at, overlap_allowed FROM appointments "
         "WHERE (org_id, id) > (:org, :id) AND (org_id, id) <= (:last_org, :last_id)"
     )
-    end = sa.text(
-        "SELECT org_id, id FROM appointments WHERE (org_id, id) > (:org, :id) "
-        f"ORDER BY org_id, id LIMIT 1 OFFSET {_AT_ONCE - 1}"
-    )
-    newest = sa.text("SELECT org_id, id FROM appointments ORDER BY org_id DESC, id DESC LIMIT 1")
-    at, moved = {"org": "", "id": ""}, 0
-    while moved < total:
-        last = tx.execute(end, at).first() or tx.execute(newest).one()
-        moved += tx.execute(insert, at | {"last_org": last.org_id, "last_id": last.id}).rowcount
+    moved, at = 0, {"org": "", "id": ""}
+    while last := tx.execute(last_of_next, at).first():
+        moved += tx.execute(move, at | {"last_org": last.org_id, "last_id": last.id}).rowcount
         at = {"org": last.org_id, "id": last.id}
-        log.info("Moved the time of %d of %d appointments.", moved, total)
-    if _sums("appointments", "id", "status <> 'cancelled'") != _sums("occupations", "holder_id", "active"):
-        raise RuntimeError("Some appointments would have lost their time, so nothing was changed.")
-
-
-def _sums(table: str, id_: str, active: str) -> tuple[object, ...]:
-    """Return what must be equal before and after: how many rows, how many active ones, and their times."""
-    seconds = "extract(epoch FROM {0})" if _on_postgresql() else "{0}"
-    # What the year 1 begins with is stored as -infinity on PostgreSQL, which can't be summed up with others.
-    finite = "CASE WHEN isfinite({0}) THEN {1} ELSE 0 END" if _on_postgresql() else "{1}"
-    summed = [
-        f"sum({finite.format(column, seconds.format(column))})"
-        for column in ("busy_start", "busy_end", "expires_at")
-    ]
-    row = (
-        op.get_bind()
-        .execute(
-            sa.text(
-                f"SELECT count(*), sum(CASE WHEN {active} THEN 1 ELSE 0 END), {', '.join(summed)}, "
-                f"sum(CASE WHEN overlap_allowed THEN 1 ELSE 0 END), min({id_}), max({id_}), "
-                f"sum(length(org_id) * length(calendar_id)) FROM {table}"
-            )
-        )
-        .one()
-    )
-    return tuple(row)
+        log.info("moving the time of appointments", moved=moved, of=total)
+    if moved != total:
+        raise RuntimeError(f"{total - moved} appointments would have lost their time; nothing was changed.")
+    return moved
 
 
 def _must_fit() -> None:

@@ -14,6 +14,7 @@ from kalends.db.database import Tx
 from kalends.db.opening import open_database
 from kalends.db.tables import metadata
 from kalends.services.outbox import event_order
+from tests.support import former_books
 
 pytestmark = pytest.mark.anyio
 
@@ -422,6 +423,22 @@ async def test_pages_come_to_a_filled_database_and_go_again(empty_url: str) -> N
             ]
             assert await database.read(found) == [*types, *types, *[(True, False, [])] * 2, False, False]
             await database.write(migrating.downgrade, "0006")
+    finally:
+        await database.close()
+
+
+async def test_the_time_of_appointments_moves_and_comes_back(empty_url: str) -> None:
+    """`tests/torture/test_million.py` has the long version."""
+    database = open_database(empty_url, pool_size=1)
+    try:
+        await database.write(former_books.fill, 700)
+        before = await database.read(former_books.kept)
+        for _ in range(2):
+            await database.migrate()
+            assert await database.read(former_books.without_their_time) == 0
+            assert await database.read(former_books.kept) == before
+            await database.write(migrating.downgrade, "0007")
+            assert await database.read(former_books.kept) == before
     finally:
         await database.close()
 

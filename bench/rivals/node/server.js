@@ -1,4 +1,4 @@
-// (c) Fastify + pg, six round trips, prepared statements: a lean handler as a Node developer would write it.
+// (c) Fastify + pg, seven round trips, prepared statements: a lean handler as a Node developer would write it.
 // It books into Kalends' own schema; the exclusion constraint is its only check. Like (b), it leaves out the
 // rate limits, scopes, idempotency and request log that Kalends has.
 const { createHash, randomUUID } = require('node:crypto');
@@ -11,9 +11,13 @@ const findKey = prepared('key',
   `SELECT k.org_id, k.id, k.scopes, o.timezone FROM api_keys k JOIN organizations o ON o.id = k.org_id
    WHERE k.digest = $1 AND k.revoked_at IS NULL`);
 const findOffer = prepared('offer',
-  `SELECT t.*, c.id AS calendar_id FROM appointment_types t
+  `SELECT t.*, c.id AS calendar_id, c.busy_changes FROM appointment_types t
    JOIN calendars c ON c.org_id = t.org_id AND c.is_default
    WHERE t.org_id = $1 AND t.id = $2 FOR NO KEY UPDATE OF c`);
+const insertOccupation = prepared('occupation',
+  `INSERT INTO occupations (org_id, holder_id, calendar_id, kind, busy_start, busy_end, from_change, to_change,
+     active, overlap_allowed)
+   VALUES ($1, $2, $3, 'appointment', $4, $5, 0, $6, true, false)`);
 const insertAppointment = prepared('appointment',
   `INSERT INTO appointments (org_id, id, appointment_type_id, calendar_id, start_time, end_time, busy_start,
      busy_end, overlap_allowed, client_name, client_email, client_phone, client_language, status, source,
@@ -58,6 +62,8 @@ app.post('/v1/calendar/appointments', { schema }, async (request, reply) => {
         id: offer.id, name: offer.name, duration_minutes: offer.duration_minutes, color: offer.color,
       },
     };
+    await insertOccupation(client,
+      [key.org_id, appointment.id, offer.calendar_id, start, end, offer.busy_changes]);
     await insertAppointment(client, [key.org_id, appointment.id, offer.id, offer.calendar_id, start, end,
       appointment.client_name, appointment.client_email, appointment.client_phone, now]);
     await insertEvent(client, [key.org_id, `evt_${randomUUID()}`, 'appointment.created',

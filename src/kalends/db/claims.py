@@ -47,6 +47,8 @@ def _parameter(column: ColumnElement[Any] | Any, name: str | None = None) -> Col
 
 _APPOINTMENT = [_parameter(column) for column in appointments.c]
 _EVENT = [_parameter(column, f"event_{column.name}") for column in events.c]
+_INSERT_APPOINTMENT, _INSERT_EVENT = insert(appointments), insert(events)
+"""Made once, since what a statement is cached by costs as much as running it."""
 
 NOT_CANCELLED: ColumnElement[bool] = appointments.c.status != literal_column("'cancelled'")
 _ACTIVE: ColumnElement[bool] = literal_column("occupations.active")
@@ -103,17 +105,17 @@ def claim(tx: Tx, appointment: Values, event: Values | None, takes: Sequence[Tak
         return _went_well(tx, statement, dict(appointment) | named | _taking(takes))
     if not _take(tx, appointment, takes):
         return False
-    tx.execute(insert(appointments), appointment)
+    tx.execute(_INSERT_APPOINTMENT, appointment)
     if event is not None:
-        tx.execute(insert(events), event)
+        tx.execute(_INSERT_EVENT, event)
     return True
 
 
 def claim_of_hold(tx: Tx, appointment: Values, event: Values, hold_id: str) -> None:
     """Insert an appointment and its event, with the time that a hold keeps, in place of that locked hold.
     What staff have forced over the hold meanwhile, and busy time that has come, is not in the way."""
-    tx.execute(insert(appointments), appointment)
-    tx.execute(insert(events), event)
+    tx.execute(_INSERT_APPOINTMENT, appointment)
+    tx.execute(_INSERT_EVENT, event)
     tx.execute(
         update(occupations)
         .where(*_held_by(appointment["org_id"], hold_id))

@@ -149,10 +149,14 @@ async def test_one_of_them_is_given_to_another_calendar(clinic: Clinic) -> None:
     changed = answered(await clinic.desk.staff.patch(path, json={"calendar_id": clinic.blue}), "appointment")
     assert calendars_of(changed) == {"doctor": clinic.ana, "room": clinic.blue, "device": clinic.laser}
     assert changed["calendar_id"] == clinic.ana
-    both = {"calendar_ids": [clinic.ben, clinic.red], "start_time": at("12:00")}
+    swapped = answered(
+        await clinic.desk.staff.patch(path, json={"calendar_ids": [clinic.red]}), "appointment"
+    )
+    assert calendars_of(swapped) == {"doctor": clinic.ana, "room": clinic.red, "device": clinic.laser}
+    both = {"calendar_ids": [clinic.ben, clinic.blue], "start_time": at("12:00")}
     changed = answered(await clinic.desk.staff.patch(path, json=both), "appointment")
-    assert calendars_of(changed) == {"doctor": clinic.ben, "room": clinic.red, "device": clinic.laser}
-    assert await clinic.free(clinic.blue, at("10:00"))
+    assert calendars_of(changed) == {"doctor": clinic.ben, "room": clinic.blue, "device": clinic.laser}
+    assert await clinic.free(clinic.red, at("10:00"))
     # Sent back whole, it stays as it is.
     same = answered(await clinic.desk.staff.patch(path, json=changed), "appointment")
     assert same == changed
@@ -203,3 +207,23 @@ async def test_staff_may_force_it_over_what_is_there(clinic: Clinic) -> None:
     assert forced["overlap_allowed"]
     assert calendars_of(forced) == {"doctor": clinic.ana, "room": clinic.red, "device": clinic.laser}
     assert not await clinic.free(clinic.red, at("10:00"))
+
+
+async def test_what_its_type_needs_no_longer_is_given_back_when_it_is_moved(clinic: Clinic) -> None:
+    booked = await clinic.book(at("10:00"))
+    path = f"{APPOINTMENTS}/{booked['id']}"
+    # The doctor is the younger calendar, so that no order by age could choose well by chance.
+    ana = await clinic.desk.room("Ana again")
+    pinned = {"calendar_ids": [ana], "check": "none"}
+    kind = f"{BASE}/appointment-types/{clinic.type_id}"
+    answered(await clinic.desk.staff.put(kind, json={"calendarIds": [ana]}), "appointmentType")
+    moved = answered(await clinic.desk.staff.patch(path, json=pinned), "appointment")
+    assert [each["calendar_id"] for each in moved["calendars"]] == [ana]
+    two = [{"name": "doctor", "calendarIds": [ana]}, {"name": "room", "calendarIds": [clinic.red]}]
+    answered(await clinic.desk.staff.put(kind, json={"requirements": two}), "appointmentType")
+    moved = answered(await clinic.desk.staff.patch(path, json={"start_time": at("12:00")}), "appointment")
+    assert calendars_of(moved) == {"doctor": ana, "room": clinic.red}
+    answered(await clinic.desk.staff.put(kind, json={"requirements": two[:1]}), "appointmentType")
+    moved = answered(await clinic.desk.staff.patch(path, json={"start_time": at("14:00")}), "appointment")
+    assert [each["calendar_id"] for each in moved["calendars"]] == [ana]
+    assert await clinic.free(clinic.red, at("12:00"))

@@ -100,7 +100,10 @@ class _Going:
     own: OfferedType
 
 
-_OF_TIME = {"appointment_type_id", "calendar_id", "start_time", "end_time", "duration_minutes"}
+_OF_TIME = {
+    *("appointment_type_id", "calendar_id", "calendar_ids"),
+    *("start_time", "end_time", "duration_minutes"),
+}
 """The fields of a change that say what time the appointment takes."""
 
 

@@ -24,7 +24,7 @@ from kalends.core.hours import (
 from kalends.core.intervals import Intervals
 from kalends.core.lifecycle import MAX_BUSY, Occupancy
 from kalends.core.offered import Candidate, OfferedType, RequirementInQuestion, required
-from kalends.core.requirements import Need, Requirement
+from kalends.core.requirements import Requirement
 from kalends.core.rules import Calendar, span_of_periods
 from kalends.core.slots import Offer
 from kalends.db.claims import active_at, booked_at, kept_at, occupying
@@ -95,18 +95,20 @@ def requirements_around(
     Raises what `requirements_of` raises."""
     pinned = _named(tx, type_, pinned_ids)
     own = _candidates(tx, _OWN, type_, set(present).difference(pinned_ids))
-    staying = [
-        each for number, need in enumerate(type_.needs) for each in _staying(number, need, pinned, own)
-    ]
-    return _around(tx, type_, [*pinned, *staying])
+    return _around(tx, type_, [*pinned, *_staying(type_, [each for each in own if each.serves], pinned)])
 
 
 def _staying(
-    number: int, need: Need, pinned: Sequence[Candidate], own: Sequence[Candidate]
+    type_: OfferedType, own: Sequence[Candidate], pinned: Sequence[Candidate] = ()
 ) -> Sequence[Candidate]:
-    """Return those of an appointment's own calendars that go on filling a requirement."""
-    free = need.count - sum(each.requirement == number for each in pinned)
-    return [each for each in own if each.serves and each.requirement == number][: max(free, 0)]
+    """Return those of an appointment's own calendars that go on filling its requirements beside what is
+    pinned: as many as each needs, those that serve the type first."""
+    staying: list[Candidate] = []
+    for number, need in enumerate(type_.needs):
+        missing = max(need.count - sum(each.requirement == number for each in pinned), 0)
+        mine = [each for each in own if each.requirement == number]
+        staying += sorted(mine, key=lambda each: not each.serves)[:missing]
+    return staying
 
 
 def _named(tx: Tx, type_: OfferedType, ids: Collection[str]) -> Sequence[Candidate]:
@@ -148,7 +150,7 @@ def requirements_for_moving(
     own = _candidates(tx, _OWN, type_, calendar_ids)
     if by_client:
         own = [each for each in own if each.serves and each.is_active and each.requirement == 0]
-    return _around(tx, type_, own)
+    return _around(tx, type_, _staying(type_, own))
 
 
 def _around(tx: Tx, type_: OfferedType, pinned: Sequence[Candidate]) -> Sequence[RequirementInQuestion]:

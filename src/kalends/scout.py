@@ -11,7 +11,7 @@ from kalends.core.errors import Unavailable
 from kalends.core.pacing import next_reading
 from kalends.core.sources import Reading, SourceAddress, SourceTrouble, Unchanged
 from kalends.db.database import Database
-from kalends.delivery.calendar_files import uid_of
+from kalends.delivery.calendar_files import is_echo, uid_of
 from kalends.metrics import Metrics
 from kalends.pace import Pace
 from kalends.services.booking import readings
@@ -115,7 +115,13 @@ class Scout:
                 return
             own = frozenset(map(uid_of, task.own))
             async with asyncio.timeout(ATTEMPT_SECONDS):
-                read = await self._read(task.address, task.state, task.window, task.zone, own.__contains__)
+                read = await self._read(
+                    task.address,
+                    task.state,
+                    task.window,
+                    task.zone,
+                    lambda uid: uid in own or is_echo(uid, turn.calendar_id, turn.org_id),
+                )
         except SourceTrouble as trouble:
             await self._fail(turn, str(trouble), trouble.retry_after)
         except SealedError as trouble:

@@ -13,6 +13,7 @@ from kalends.core.text import is_blank
 
 SLUG = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 EXAMPLES = ("2024-01-25T14:00:00Z", "2024-01-26T14:00:00Z")
+CALENDARS = ("calendarIds", "calendar_ids")
 ADDRESSES = (
     *("client_email", "notification_email", "contact_email", "phone", "client_phone"),
     *("redirectUrl", "privacy_url", "terms_url", "manage_url_template"),
@@ -34,8 +35,10 @@ def filter_body(_context: Any, body: Any) -> bool:
     needed = [id_ for each in needs for id_ in _list(each, "calendarIds")]
     if not (_once([each.get("name") for each in needs]) and _once(needed)):
         return False
-    questions, calendars = _list(body, "bookingQuestions"), _list(body, "calendarIds")
-    return _once([each.get("id") for each in questions if isinstance(each, dict)]) and _once(calendars)
+    questions = _list(body, "bookingQuestions")
+    return _once([each.get("id") for each in questions if isinstance(each, dict)]) and all(
+        _once(_list(body, name)) for name in CALENDARS
+    )
 
 
 def _list(body: dict[str, Any], name: str) -> list[Any]:
@@ -108,8 +111,9 @@ def _mean_what_the_schema_says(body: dict[str, Any]) -> None:
     for name in ADDRESSES:
         if isinstance(body.get(name), str) and is_blank(body[name]):
             body[name] = "nobody"
-    if _is_one_repeated(calendars := _list(body, "calendarIds")):
-        body["calendarIds"] = [f"{id_}{number}" for number, id_ in enumerate(calendars)]
+    for name in CALENDARS:
+        if _is_one_repeated(calendars := _list(body, name)):
+            body[name] = [f"{id_}{number}" for number, id_ in enumerate(calendars)]
     _need_what_can_be_needed(body)
     if _is_one_repeated(questions := _list(body, "bookingQuestions")):
         body["bookingQuestions"] = [

@@ -175,7 +175,7 @@ async def test_a_database_error_does_not_put_the_row_in_the_log(
     monkeypatch.setattr(offered, "occupy", backwards)
     refused(await client.post(PATH, json=org.wish()), 500, "internal_error")
     written = capsys.readouterr().err
-    assert "ck_appointments_times" in written
+    assert "ck_occupations_times" in written
     for private in ("Jane", "jane", "+1234567890"):
         assert private not in written
 

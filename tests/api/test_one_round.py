@@ -214,7 +214,7 @@ async def test_every_code_is_explained(page: Desk) -> None:
 async def test_a_change_of_an_appointment_keeps_its_codes(page: Desk) -> None:
     booked = await page.booked()
     for change, expected in (
-        ({"calendar_id": "another"}, {"calendar_id": "read_only"}),
+        ({"org_id": "another"}, {"org_id": "read_only"}),
         ({"status": "lost"}, {"status": "option"}),
         ({"answers": {"q3": "x"}}, {"answers.q3": "number"}),
     ):

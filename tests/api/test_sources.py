@@ -123,6 +123,7 @@ async def test_what_is_wrong_with_it_is_said(client: httpx.AsyncClient, path: st
         wrong(await send(url=private), "url", "private")
     wrong(await send(kind="google"), "kind", "option")
     wrong(await send(username="a:b"), "username", "characters")
+    wrong(await send(username="a\r\nb"), "username", "characters")
     wrong(await send(password=SECRET), "username", "required")
     wrong(await send(username="weber", password="\x00"), "password", "characters")
     wrong(await send(freeTimedEvents=True), "freeTimedEvents", "unknown")

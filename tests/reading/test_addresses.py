@@ -159,7 +159,9 @@ def test_addresses_that_can_be_read(url: str, read: str) -> None:
     assert str(web_url(url)) == read
 
 
-@pytest.mark.parametrize("url", ["", "calendar.example/a.ics", "file:///a.ics", "https://", "\x00"])
+@pytest.mark.parametrize(
+    "url", ["", "calendar.example/a.ics", "file:///a.ics", "https://", "\x00", "http://xn--.com/"]
+)
 def test_addresses_that_cant_be_read(url: str) -> None:
     with pytest.raises(SourceTrouble, match=r"^The address must begin with https://"):
         web_url(url)

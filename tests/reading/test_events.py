@@ -235,6 +235,11 @@ def test_line_ends_marks_and_letters_of_all_kinds() -> None:
         (*HOUR, "RRULE:FREQ=SOMETIMES"),
         (*HOUR, "RRULE:FREQ=SECONDLY"),
         ("DTSTART:20260310T080000Z", "DURATION:an hour"),
+        # Lines that can't even be split into a name and a value.
+        ("DTSTART:20260310T080000Z", "DTEND 20260310T090000Z"),
+        ("DTSTART:20260310T080000Z", "DTEND;TZID:20260310T090000Z"),
+        ("DTSTART:20260310T080000Z", "DURATION;:PT1H"),
+        (*HOUR, "RRULE;X:FREQ=DAILY;COUNT=3"),
         (*HOUR, "RDATE:someday"),
         ("DTSTART:20260310T080000Z", "DTEND:20261310T080000Z"),
         ("DTSTART:20260310T080000Z", "DTSTART:20260311T080000Z", "DURATION:PT1H"),
@@ -292,3 +297,9 @@ def test_the_past_is_dropped_before_it_is_parsed() -> None:
     ]
     assert busy(past, future, *edges) == ["03-01 01:00 to 03-01 01:30", "05-01 01:30 to 05-01 02:00"]
     assert datetime(2026, 3, 1, tzinfo=UTC) == WINDOW[0]
+
+
+def test_two_events_with_one_uid_are_both_busy() -> None:
+    second = ("DTSTART:20260311T080000Z", "DTEND:20260311T090000Z")
+    assert busy(event(*HOUR), event(*second)) == [TAKEN, "03-11 09:00 to 03-11 10:00"]
+    assert busy(event(*HOUR), event(*HOUR)) == [TAKEN] * 2

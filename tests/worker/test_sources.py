@@ -140,6 +140,9 @@ async def test_our_own_appointments_are_known_by_their_uids(scene: SourceDesk) -
     is_own = scene.elsewhere.asked[-1].is_own
     assert [is_own(f"{each['id']}@kalends") for each in (mine, gone, theirs)] == [True, True, False]
     assert not any(is_own(uid) for uid in (mine["id"], "@kalends", "apt_none@kalends", ""))
+    # The busy feed of the calendar itself, or of the organization, is an echo; of another calendar it is not.
+    echoes = [f"{whose}-1706191200@kalends" for whose in (mine["calendar_id"], mine["org_id"], "cal_other")]
+    assert [is_own(uid) for uid in echoes] == [True, True, False]
 
 
 # What clashes.

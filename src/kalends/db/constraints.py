@@ -44,6 +44,7 @@ THINGS: Mapping[str, _Thing] = {
     "deliveries": _Thing("delivery", "deliveries"),
     "blocks": _Thing("block", "blocks"),
     "feeds": _Thing("feed", "feeds"),
+    "sources": _Thing("source", "sources"),
     "idempotency_keys": _Thing("Idempotency-Key", "Idempotency-Keys"),
     "zone_data": _Thing("version", "versions"),
 }

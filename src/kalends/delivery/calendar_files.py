@@ -144,7 +144,16 @@ def invitation(
 
 def uid_of(appointment_id: str) -> str:
     """Return by which name calendar programs know an appointment."""
-    return f"{appointment_id}@kalends"
+    return f"{appointment_id}{_OURS}"
+
+
+def is_echo(uid: str, calendar_id: str, org_id: str) -> bool:
+    """Return whether a UID is that of a time in the busy feed of this calendar, or of all of the
+    organization's."""
+    return uid.endswith(_OURS) and uid.startswith((f"{calendar_id}-", f"{org_id}-"))
+
+
+_OURS = "@kalends"
 
 
 def _calendar(name: str) -> Calendar:
@@ -167,7 +176,7 @@ def _subscribed(name: str) -> Calendar:
 
 def _taken(link: FeedLink, start: int, end: int, summary: str) -> Event:
     event = Event()
-    event.add("uid", f"{link.calendar_id or link.host.org_id}-{start}@kalends")
+    event.add("uid", f"{link.calendar_id or link.host.org_id}-{start}{_OURS}")
     event.add("dtstamp", moment(start))  # nothing that depends on the time of writing
     event.add("dtstart", moment(start))
     event.add("dtend", moment(end))

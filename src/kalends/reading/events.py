@@ -108,12 +108,16 @@ def _zone_of(calendar: Calendar, zone: str) -> ZoneInfo:
 
 
 def _series(calendar: Calendar) -> Iterator[tuple[str, list[Event]]]:
-    """Return the events by UID: a series, and those of its instances that were changed."""
+    """Return the events by UID: a series, and those of its instances that were changed. Of two that have one
+    UID, though they may not, each is a series."""
     series: dict[str, list[Event]] = defaultdict(list)
     for event in calendar.walk("VEVENT"):
         if isinstance(event, Event):
             series[str(event.get("UID", f"{id(event)}@nowhere"))].append(event)
-    yield from series.items()
+    for uid, events in series.items():
+        firsts = [event for event in events if "RECURRENCE-ID" not in event]
+        yield uid, firsts[:1] + [event for event in events if "RECURRENCE-ID" in event]
+        yield from ((uid, [event]) for event in firsts[1:])
 
 
 def _busy(events: Sequence[Event], question: Question, place: ZoneInfo, found: Found) -> Sequence[Span]:
@@ -142,7 +146,8 @@ def _check(event: Event) -> None:
     """Raise ValueError if a time of the event could not be parsed, or if it recurs more often than people's
     events do."""
     for name, error in event.errors:
-        if name in _TIMES:
+        # A line without a name could not even be split, and only lines that matter are left of an event.
+        if name is None or name in _TIMES:
             raise ValueError(f"{name}: {error}")
     for rule in _rules(event):
         if _TOO_OFTEN.intersection(str(frequency).upper() for frequency in rule.get("FREQ", ())):

@@ -126,11 +126,12 @@ def web_url(url: str | httpx.URL) -> httpx.URL:
     """Return a calendar's URL in http or https; `webcal://` is https. Raises SourceTrouble if it has none."""
     try:
         found = httpx.URL(url)
+        host = found.host  # which may be no name in any language
     except (httpx.InvalidURL, UnicodeError, ValueError):
         _refuse_url()
     if found.scheme in ("webcal", "webcals"):
         found = found.copy_with(scheme="https")
-    if found.scheme not in ("http", "https") or not found.host:
+    if found.scheme not in ("http", "https") or not host:
         _refuse_url()
     if found.userinfo:
         raise SourceTrouble("Name and password belong into their own fields, not into the address.")

@@ -14,7 +14,7 @@ from kalends.schemas.wire import Answer, OneThing, Request
 from kalends.schemas.wrong_fields import wrong
 
 _LONGEST = 2_000
-_ANY_BUT_COLONS = r"^[^:\x00]+$"
+_ANY_BUT_COLONS = r"^[^:\x00-\x1f\x7f]+$"
 _NO_NUL = r"^[^\x00]*$"
 
 

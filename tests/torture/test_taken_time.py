@@ -27,7 +27,7 @@ SLOTS = [FIRST + day * DAY + half * HOUR / 2 for day in range(2) for half in ran
 ALLOWED = {
     409: {
         *("slot_taken", "blocked", "busy_elsewhere", "illegal_transition", "hold_gone", "hold_mismatch"),
-        *("conflict", "appointments_in_the_way"),
+        *("conflict", "appointments_in_the_way", "calendar_not_serving"),
     },
     404: {"not_found"},  # a hold that lapsed or was used, a block that is gone
 }

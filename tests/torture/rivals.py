@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -179,6 +181,37 @@ class Rivals:
     async def lapse(self, id_: str, at: datetime) -> int:
         """Let the time to confirm an appointment end at `at`; 0 where it is not pending."""
         return await self.database.write(_lapse, self.org.id, id_, at)
+
+
+@dataclass
+class Bustle:
+    """Rivals who ask at random: whatever they are answered must be granted, or refused with a code that is
+    allowed for its status."""
+
+    house: Rivals
+    calendars: list[str]
+    allowed: Mapping[int, AbstractSet[str]]
+    ids: list[str] = field(default_factory=list)
+    """Every appointment there is."""
+    statuses: Counter[int] = field(default_factory=Counter)
+    got: Counter[str] = field(default_factory=Counter)
+
+    async def ask(self, ask: Ask, seat: int) -> Any:
+        """What is answered, if it is granted."""
+        reply = await self.house.send(ask, seat)
+        self.statuses[reply.status] += 1
+        if reply.status == 200:
+            self.got[ask.what] += 1
+            return reply.json()
+        assert code_of(reply) in self.allowed.get(reply.status, ()), (ask, reply)
+        return None
+
+    async def book(self, ask: Ask, seat: int) -> Any:
+        """The same of a booking, whose appointment is then one of those that there are."""
+        booked = await self.ask(ask, seat)
+        if booked is not None:
+            self.ids.append(booked["appointment"]["id"])
+        return booked
 
 
 @contextlib.asynccontextmanager

@@ -3,11 +3,9 @@
 import asyncio
 import contextlib
 import random
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import text
 
@@ -16,7 +14,7 @@ from kalends.core.errors import Unavailable
 from kalends.db.opening import open_database
 from tests.support.processes import everyday_two_workers
 from tests.support.server import serving
-from tests.torture.rivals import DAY, FIRST, HOUR, PATIENCE, Ask, Rivals, Served, code_of, opened
+from tests.torture.rivals import DAY, FIRST, HOUR, PATIENCE, Bustle, Served, opened
 
 HOT = [FIRST + day * DAY + hour * HOUR for day in range(3) for hour in range(4)]
 ALLOWED = {
@@ -49,26 +47,21 @@ async def _bustle(served: Served, seconds: float) -> None:
             )
         )
         waiting = await house.new_type(requiresConfirmation=True, calendarIds=calendars)
-        bustle = Bustle(house, calendars, waiting, asyncio.get_running_loop().time() + seconds)
+        until = asyncio.get_running_loop().time() + seconds
+        bustle = Movers(house, calendars, ALLOWED, waiting_type=waiting, until=until)
         await bustle.run()
         print(f"{seconds} s: {dict(bustle.statuses)}, {bustle.lapsed} made to lapse")
         print(dict(bustle.got))
         await house.tell(f"{seconds} s of bustle", large=seconds >= 20)
 
 
-@dataclass
-class Bustle:
-    """Staff and clients who book, move, cancel and confirm in a few slots, all at random."""
+@dataclass(kw_only=True)
+class Movers(Bustle):
+    """Staff and clients who book, move, cancel and confirm in a few slots."""
 
-    house: Rivals
-    calendars: list[str]
     waiting_type: str
     until: float
-    ids: list[str] = field(default_factory=list)
-    """Every appointment there is."""
     lapsed: int = 0
-    statuses: Counter[int] = field(default_factory=Counter)
-    got: Counter[str] = field(default_factory=Counter)
 
     async def run(self) -> None:
         parts: list[Callable[[random.Random, int], Awaitable[None]]] = []
@@ -88,20 +81,6 @@ class Bustle:
         while self._goes_on():
             await part(chance, seat)
 
-    async def _ask(self, ask: Ask, seat: int) -> Any:
-        """What is answered, if it is granted."""
-        reply = await self.house.send(ask, seat)
-        self.statuses[reply.status] += 1
-        if reply.status == 200:
-            self.got[ask.what] += 1
-            return reply.json()
-        assert code_of(reply) in ALLOWED.get(reply.status, ()), (ask, reply)
-        return None
-
-    def _book(self, body: Any) -> None:
-        if body is not None:
-            self.ids.append(body["appointment"]["id"])
-
     def _type(self, chance: random.Random) -> str:
         return chance.choice([self.house.org.type_id, self.waiting_type])
 
@@ -109,15 +88,14 @@ class Bustle:
         """Book, then move it about, and most often cancel it, while staff do the same."""
         house = self.house
         wish = {"appointment_type_id": self._type(chance)}
-        booked = await self._ask(house.client_booking(chance.choice(HOT), **wish), seat)
-        self._book(booked)
+        booked = await self.book(house.client_booking(chance.choice(HOT), **wish), seat)
         if booked is None:
             return
         token = booked["manage_token"]
         for _ in range(chance.randrange(4)):
-            await self._ask(house.client_moving(token, chance.choice(HOT)), seat)
+            await self.ask(house.client_moving(token, chance.choice(HOT)), seat)
         if chance.random() < 0.8:
-            await self._ask(house.client_cancelling(token, "no more"), seat)
+            await self.ask(house.client_cancelling(token, "no more"), seat)
 
     def _some(self, chance: random.Random) -> str | None:
         """An appointment of late: others are busy with it, too."""
@@ -128,14 +106,14 @@ class Bustle:
             await asyncio.sleep(0.05)
             return
         check = chance.choice(["conflicts", "all"])
-        await self._ask(self.house.moving(id_, chance.choice(HOT), check=check), seat)
+        await self.ask(self.house.moving(id_, chance.choice(HOT), check=check), seat)
 
     async def _officer(self, chance: random.Random, seat: int) -> None:
         if (id_ := self._some(chance)) is None:
             await asyncio.sleep(0.05)
             return
         status = chance.choice(["cancelled", "confirmed", "confirmed", "completed", "no_show"])
-        await self._ask(self.house.setting(id_, status, check=chance.choice(["conflicts", "all"])), seat)
+        await self.ask(self.house.setting(id_, status, check=chance.choice(["conflicts", "all"])), seat)
 
     async def _desk(self, chance: random.Random, seat: int) -> None:
         named = {"calendar_id": chance.choice(self.calendars)} if chance.random() < 0.5 else {}
@@ -143,28 +121,27 @@ class Bustle:
             "appointment_type_id": self._type(chance),
             "check": chance.choice(["conflicts", "all"]),
         }
-        booked = await self._ask(self.house.booking(chance.choice(HOT), **wish), seat)
-        self._book(booked)
+        booked = await self.book(self.house.booking(chance.choice(HOT), **wish), seat)
         if booked is not None and chance.random() < 0.7:
-            await self._ask(self.house.setting(booked["appointment"]["id"], "cancelled"), seat)
+            await self.ask(self.house.setting(booked["appointment"]["id"], "cancelled"), seat)
 
     async def _holder(self, chance: random.Random, seat: int) -> None:
         """Hold, then book with it, give it back, or let it lapse."""
         house, slot = self.house, chance.choice(HOT)
         wish = {"appointment_type_id": self._type(chance)}
         hold = chance.choice([house.holding, house.client_holding])
-        held = await self._ask(hold(slot, ttl_seconds=1, **wish), seat)
+        held = await self.ask(hold(slot, ttl_seconds=1, **wish), seat)
         if held is None:
             return
         wish["hold_id"] = held["hold"]["id"]
         match chance.randrange(4):
             case 0:
-                await self._ask(house.releasing(wish["hold_id"]), seat)
+                await self.ask(house.releasing(wish["hold_id"]), seat)
             case 1:
                 await asyncio.sleep(chance.uniform(0.8, 1.2))
-                self._book(await self._ask(house.booking(slot, **wish), seat))
+                await self.book(house.booking(slot, **wish), seat)
             case 2:
-                self._book(await self._ask(house.client_booking(slot, **wish), seat))
+                await self.book(house.client_booking(slot, **wish), seat)
 
     async def _let_time_pass(self) -> None:
         """Nobody confirms some of what waits for it."""

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import random
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +19,7 @@ from kalends.db.locks import lock_calendars
 from tests.support.books import check_times
 from tests.support.processes import everyday_two_workers
 from tests.support.server import serving
-from tests.torture.rivals import DAY, FIRST, HOUR, PATIENCE, Ask, Rivals, Served, code_of, opened
+from tests.torture.rivals import DAY, FIRST, HOUR, PATIENCE, Bustle, Served, opened
 from tests.torture.test_bustle import deadlocks
 
 SLOTS = [FIRST + day * DAY + half * HOUR / 2 for day in range(2) for half in range(6)]
@@ -69,7 +68,7 @@ async def _crowd(served: Served, rounds: int, number: int, *, large: bool) -> No
             ),
             await new_type(requirements=[{"name": "team", "calendarIds": calendars[:4], "count": 3}]),
         ]
-        crowd = Crowd(house, calendars, types)
+        crowd = Crowd(house, calendars, ALLOWED, types=types)
         for number_ in range(rounds):
             await crowd.round(number_)
             await house.database.read(check_times, house.org.id, SystemClock().now())
@@ -80,18 +79,12 @@ async def _crowd(served: Served, rounds: int, number: int, *, large: bool) -> No
         await house.tell(f"{rounds} rounds of {number}", large=large)
 
 
-@dataclass
-class Crowd:
+@dataclass(kw_only=True)
+class Crowd(Bustle):
     """Staff and clients who want time of calendars that their types share."""
 
-    house: Rivals
-    calendars: list[str]
     types: list[str]
-    ids: list[str] = field(default_factory=list)
-    """The appointments that there are."""
     blocks: list[str] = field(default_factory=list)
-    statuses: Counter[int] = field(default_factory=Counter)
-    got: Counter[str] = field(default_factory=Counter)
 
     async def round(self, number: int) -> None:
         """Everybody once, at once."""
@@ -104,53 +97,36 @@ class Crowd:
             self._import(random.Random(number), slots),
         )
 
-    async def _ask(self, ask: Ask, seat: int) -> Any:
-        """What is answered, if it is granted."""
-        reply = await self.house.send(ask, seat)
-        self.statuses[reply.status] += 1
-        if reply.status == 200:
-            self.got[ask.what] += 1
-            return reply.json()
-        assert code_of(reply) in ALLOWED.get(reply.status, ()), (ask, reply)
-        return None
-
-    def _keep(self, body: Any) -> str | None:
-        if body is None:
-            return None
-        id_: str = body["appointment"]["id"]
-        self.ids.append(id_)
-        return id_
-
     async def _book(self, chance: random.Random, seat: int, slots: Sequence[datetime]) -> None:
         wish: dict[str, Any] = {"appointment_type_id": chance.choice(self.types)}
         if wish["appointment_type_id"] == self.types[0] and chance.random() < 0.3:
             wish["calendar_id"] = chance.choice(self.calendars)
         ask = self.house.booking(chance.choice(slots), check=chance.choice(["all", "conflicts"]), **wish)
-        booked = self._keep(await self._ask(ask, seat))
+        booked = await self.book(ask, seat)
         if booked is not None and chance.random() < 0.3:
-            await self._ask(self.house.setting(booked, "cancelled"), seat)
-            await self._ask(self.house.setting(booked, "confirmed"), seat)
+            id_ = booked["appointment"]["id"]
+            await self.ask(self.house.setting(id_, "cancelled"), seat)
+            await self.ask(self.house.setting(id_, "confirmed"), seat)
 
     async def _client(self, chance: random.Random, seat: int, slots: Sequence[datetime]) -> None:
         wish = {"appointment_type_id": chance.choice(self.types)}
-        booked = await self._ask(self.house.client_booking(chance.choice(slots), **wish), seat)
-        self._keep(booked)
+        booked = await self.book(self.house.client_booking(chance.choice(slots), **wish), seat)
         if booked is not None:
-            await self._ask(self.house.client_moving(booked["manage_token"], chance.choice(slots)), seat)
+            await self.ask(self.house.client_moving(booked["manage_token"], chance.choice(slots)), seat)
 
     async def _hold(self, chance: random.Random, seat: int, slots: Sequence[datetime]) -> None:
         slot, wish = chance.choice(slots), {"appointment_type_id": chance.choice(self.types)}
-        held = await self._ask(self.house.holding(slot, ttl_seconds=60, **wish), seat)
+        held = await self.ask(self.house.holding(slot, ttl_seconds=60, **wish), seat)
         if held is None:
             return
         if chance.random() < 0.3:
-            await self._ask(self.house.releasing(held["hold"]["id"]), seat)
+            await self.ask(self.house.releasing(held["hold"]["id"]), seat)
         else:
-            self._keep(await self._ask(self.house.booking(slot, hold_id=held["hold"]["id"], **wish), seat))
+            await self.book(self.house.booking(slot, hold_id=held["hold"]["id"], **wish), seat)
 
     async def _move(self, chance: random.Random, seat: int, slots: Sequence[datetime]) -> None:
         if self.ids:
-            await self._ask(self.house.moving(chance.choice(self.ids[-30:]), chance.choice(slots)), seat)
+            await self.ask(self.house.moving(chance.choice(self.ids[-30:]), chance.choice(slots)), seat)
 
     async def _reassign(self, chance: random.Random, seat: int, slots: Sequence[datetime]) -> None:
         """Give an appointment another calendar, another length, or another type."""
@@ -163,17 +139,17 @@ class Crowd:
         ]
         wish = chance.choice(wishes)
         path = f"/v1/calendar/appointments/{chance.choice(self.ids[-30:])}"
-        await self._ask(self.house.staff("reassigning", path, wish, "PATCH"), seat)
+        await self.ask(self.house.staff("reassigning", path, wish, "PATCH"), seat)
 
     async def _block(self, chance: random.Random, seat: int, slots: Sequence[datetime]) -> None:
         if self.blocks and chance.random() < 0.4:
             gone = self.blocks.pop(chance.randrange(len(self.blocks)))
-            await self._ask(self.house.staff("unblock", f"{BLOCKS}/{gone}", {}, "DELETE"), seat)
+            await self.ask(self.house.staff("unblock", f"{BLOCKS}/{gone}", {}, "DELETE"), seat)
             return
         begin = chance.choice(slots)
         whose = {"all": True} if chance.random() < 0.2 else {"calendar_id": chance.choice(self.calendars)}
         wish = {"start_time": stamp(begin), "end_time": stamp(begin + HOUR), "force": chance.random() < 0.5}
-        made = await self._ask(self.house.staff("block", BLOCKS, wish | whose), seat)
+        made = await self.ask(self.house.staff("block", BLOCKS, wish | whose), seat)
         if made is not None:
             self.blocks.append(made["block"]["id"])
 

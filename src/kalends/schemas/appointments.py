@@ -85,7 +85,7 @@ def _named_once(ids: list[str]) -> list[str]:
 CalendarIds = Annotated[list[Id], Field(min_length=1, max_length=100), AfterValidator(_named_once)]
 
 
-def pinned(calendar_id: str | None, calendar_ids: Sequence[str] | None) -> Sequence[str]:
+def pinned(calendar_id: str | None, calendar_ids: Sequence[str] | None = None) -> Sequence[str]:
     """Return the calendars that were chosen, by either field. Raises Malformed if they contradict."""
     if calendar_id is None or calendar_ids is None:
         return calendar_ids or (() if calendar_id is None else (calendar_id,))

@@ -1,7 +1,7 @@
 """Changing appointments: their time, their status, their details."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -65,18 +65,16 @@ def change(
     before = fields_of(row)
     after = _after(before, wish, _questions(tx, row, going, wish), now)
     if going is not None:
-        going, retimed = _retimed(tx, party, going, row, wish)
-        after |= retimed
+        after |= _retimed(tx, party, going, row, wish)
     _must_be_sound(before, after, now)
     changed = _shown(row, after, going)
     wish.must_agree(present, changed, zone=party.timezone)
-    takes_time = going is not None and _takes_time(before, after, going)
-    if after == before and not takes_time:
+    takes, taking = None, going if going is not None and _takes_time(before, after, going) else None
+    if after == before and taking is None:
         return shown(row, now)
-    takes = None
-    if going is not None and takes_time:
-        place = _placed(tx, party, going, row, after, wish.check, now)
-        after |= _in_its_place(tx, party, going.type_, row, after, place, now)
+    if taking is not None:
+        place = _placed(tx, party, taking, row, after, wish.check, now)
+        after |= _in_its_place(tx, party, taking.type_, row, after, place, now)
         takes = place.takes
     after |= {"version": row.version + 1, "updated_at": now}
     if not rewrite(tx, before, after, takes):
@@ -90,14 +88,12 @@ def change(
 @dataclass(frozen=True, slots=True)
 class _Going:
     """Where an appointment may go: its type, the new one if it gets another, the calendars in question, those
-    that it has, as it was before there was a lock, and whether it is to have another one. `own` is the type
-    as it is for the length that the appointment is to have."""
+    that it has, as it was before there was a lock, and whether it is to have another one."""
 
     type_: OfferedType
     in_question: Sequence[RequirementInQuestion]
     from_calendars: Sequence[str]
     is_elsewhere: bool
-    own: OfferedType
 
 
 _OF_TIME = {
@@ -127,7 +123,7 @@ def _lock_time(tx: Tx, party: Party, appointment_id: str, wish: AppointmentChang
     else:
         in_question = offers.requirements_around(tx, type_, pins, own)
     placing.lock(tx, type_, [*own, *ids_of(in_question)], wish.check)
-    return _Going(type_, in_question, own, not set(pins) <= set(own), type_)
+    return _Going(type_, in_question, own, not set(pins) <= set(own))
 
 
 def _locked(
@@ -185,12 +181,9 @@ def _after(
     return after
 
 
-def _retimed(
-    tx: Tx, party: Party, going: _Going, row: AnyRow, wish: AppointmentChange
-) -> tuple[_Going, dict[str, Any]]:
-    """Return where it goes with the length that it is to have, and what changes of the appointment with its
-    type, its start, its length, and, if it is cancelled and takes no time, its calendar. Raises InvalidTime,
-    Malformed for two lengths."""
+def _retimed(tx: Tx, party: Party, going: _Going, row: AnyRow, wish: AppointmentChange) -> dict[str, Any]:
+    """Return what changes of the appointment with its type, its start, its length, and, if it is cancelled
+    and takes no time, its calendar. Raises InvalidTime, Malformed for two lengths."""
     type_ = going.type_
     start = row.start_time if wish.start_time is None else instant(wish.start_time, party.timezone)
     minutes = _wished_minutes(party, row, wish, start)
@@ -199,15 +192,14 @@ def _retimed(
         minutes = row.own_minutes
     elif timedelta(minutes=minutes or 0) != row.end_time - row.start_time:
         stays = False
-    going = replace(going, own=type_.lasting(minutes))
     retimed: dict[str, Any] = {}
     if row.status == "cancelled" and going.is_elsewhere:
         retimed |= _first_in(going.in_question)
     if not stays:
         own = None if minutes == type_.duration_minutes else minutes
         retimed |= {"appointment_type_id": type_.id, "own_minutes": own}
-        retimed |= times(placing.occupation(tx, going.own, start))
-    return going, retimed
+        retimed |= times(placing.occupation(tx, type_.lasting(minutes), start))
+    return retimed
 
 
 def _first_in(in_question: Sequence[RequirementInQuestion]) -> dict[str, Any]:
@@ -280,7 +272,8 @@ def _placed(
     if not party.is_client and placing.own_calendars(row) != going.from_calendars:
         raise Conflict("Somebody moved the appointment to another calendar just now; please look again.")
     # What is un-cancelled takes the time it had, whatever its type asks for by now.
-    return placing.place(tx, going.own, going.in_question, occupied(after), check, now, moving=row)
+    lasting = going.type_.lasting(after["own_minutes"])
+    return placing.place(tx, lasting, going.in_question, occupied(after), check, now, moving=row)
 
 
 def _in_its_place(

@@ -48,7 +48,7 @@ def hold(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: date
     public_types.offered(tx, host, wish.appointment_type_id, wish.calendar_id)
     client_limits.of_address(tx, host, visitor, now, besides=wish.replaces)
     party = parties.client(host)
-    return holds.hold(tx, party, wish, now, pins=pinned(wish.calendar_id, None), held_from=visitor.digest)
+    return holds.hold(tx, party, wish, now, pins=pinned(wish.calendar_id), held_from=visitor.digest)
 
 
 def keep(tx: Tx, host: Host, wish: ClientHoldCreate, visitor: Visitor, now: datetime) -> Hold:
@@ -97,7 +97,7 @@ def book(
         wish,
         answers,
         now,
-        pins=pinned(wish.calendar_id, None),
+        pins=pinned(wish.calendar_id),
         hold_id=wish.hold_id,
         asked_from=asked_from,
     )

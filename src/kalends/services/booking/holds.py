@@ -84,7 +84,8 @@ def oldest_from(
     calendar_id: str | None = None,
 ) -> Hold | None:
     """Return the oldest hold of a type that stands and was made from an address, of which `held_from` is a
-    digest; if a `start` (UTC) or a calendar is named, only one of those."""
+    digest; if a `start` (UTC) or a calendar is named, only one of those. Clients choose a calendar of a
+    type's first requirement only."""
     columns = appointments.c
     wanted = [columns.held_from == held_from, columns.appointment_type_id == type_id]
     wanted += [] if start is None else [columns.start_time == start]

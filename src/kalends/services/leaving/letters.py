@@ -1,6 +1,7 @@
 """Deciding whether an event is worth a mail, and what the mail has to say."""
 
 import json
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,52 +30,64 @@ STILL_NEWS = timedelta(days=7)
 """How long people are still told that something did not take place, though it would be over by now."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A delivery (with its event's `type` and `payload`), and its appointment as the event left it and as it
+    is now."""
+
+    org_id: str
+    delivery: AnyRow
+    payload: dict[str, Any]
+    then: Appointment
+    present: Appointment
+    now: datetime
+
+    @property
+    def previous(self) -> dict[str, Any]:
+        """What the event changed, as it was before."""
+        previous: dict[str, Any] = self.payload.get("previous", {})
+        return previous
+
+
 def write(
     tx: Tx, org_id: str, delivery: AnyRow, present: Appointment | None, now: datetime
 ) -> Letter | datetime | None:
     """Return the letter of a delivery (with its event's `type` and `payload`); when to ask again, if it is
     too early for it; None if nobody wants it. `present` is the appointment as it is now, locked, so that its
     address stays the same until the letter's link is stored."""
-    payload = json.loads(delivery.payload)
-    then = Appointment.model_validate(payload["appointment"])  # as the event left it
     if present is None:
         return None
+    payload = json.loads(delivery.payload)
+    then = Appointment.model_validate(payload["appointment"])
+    case = _Case(org_id, delivery, payload, then, present, now)
     if delivery.type == BOOKING_ASKED:
         waits = present.version == UNCONFIRMED and present.status == "pending"
-        return _letter(tx, org_id, delivery, "asked", then, present, now) if waits else None
+        return _letter(tx, case, "asked", then) if waits else None
     if delivery.type == CLASH:
-        return _clash(tx, org_id, delivery, payload, then, present, now)
+        return _clash(tx, case)
     if delivery.audience == FORMER:
-        return _farewell(tx, org_id, delivery, then, payload.get("previous", {}), present, now)
+        return _farewell(tx, case)
     if then.end_time <= now and not _is_still_news(then, now):
         return None  # it is over: staff entered it afterwards, or no mails were sent for long
     if delivery.audience == REMINDER:
-        return _reminder(tx, org_id, delivery, then, present, now)
-    return _news(tx, org_id, delivery, payload, then, present, now)
+        return _reminder(tx, case)
+    return _news(tx, case)
 
 
-def _news(
-    tx: Tx,
-    org_id: str,
-    delivery: AnyRow,
-    payload: dict[str, Any],
-    then: Appointment,
-    present: Appointment,
-    now: datetime,
-) -> Letter | None:
+def _news(tx: Tx, case: _Case) -> Letter | None:
     """Return a letter about a change; None if its reader knows of it, or has no need to."""
-    previous: dict[str, Any] = payload.get("previous", {})
-    occasion = _occasion(delivery.type, then, previous, payload["actor"]["kind"])
+    then, previous, by = case.then, case.previous, case.payload["actor"]["kind"]
+    occasion = _occasion(case.delivery.type, then, previous, by)
     if occasion is None:
         return None
     # The reader at a new address knows no earlier time.
     before = None if _has_new_reader(then, previous) else previous.get("start_time")
-    if delivery.audience == STAFF:
-        if payload["actor"]["kind"] == "api_key":
+    if case.delivery.audience == STAFF:
+        if by == "api_key":
             return None  # staff know what they did themselves
-    elif not is_same(then.client_email, present.client_email):
+    elif not is_same(then.client_email, case.present.client_email):
         return None  # the reader at the present address is told by the event that brought it
-    return _letter(tx, org_id, delivery, occasion, then, present, now, before=before)
+    return _letter(tx, case, occasion, then, before=before)
 
 
 def _occasion(event_type: str, then: Appointment, previous: dict[str, Any], by: str) -> Occasion | None:
@@ -114,24 +127,16 @@ def _has_new_reader(then: Appointment, previous: dict[str, Any]) -> bool:
     return "client_email" in previous and not is_same(previous["client_email"], then.client_email)
 
 
-def _farewell(
-    tx: Tx,
-    org_id: str,
-    delivery: AnyRow,
-    then: Appointment,
-    previous: dict[str, Any],
-    present: Appointment,
-    now: datetime,
-) -> Letter | None:
+def _farewell(tx: Tx, case: _Case) -> Letter | None:
     """Return a letter to an address that is no longer the client's, which takes back what was mailed there;
     None if nothing was. It may be a stranger's, so it says nothing that was not mailed before."""
-    address = previous.get("client_email")
-    if not is_replaced(address, then.client_email) or not is_replaced(address, present.client_email):
+    then, address = case.then, case.previous.get("client_email")
+    if not is_replaced(address, then.client_email) or not is_replaced(address, case.present.client_email):
         return None
-    if _is_second(delivery.type.removeprefix("appointment."), then, previous):
+    if _is_second(case.delivery.type.removeprefix("appointment."), then, case.previous):
         return None
-    known = _last_told(tx, org_id, delivery, then.id, address)
-    if known is None or known.end_time <= now:
+    known = _last_told(tx, case, address)
+    if known is None or known.end_time <= case.now:
         return None
     gone = known.model_copy(
         update={
@@ -141,12 +146,10 @@ def _farewell(
             "cancellation_reason": None,
         }
     )
-    return _letter(tx, org_id, delivery, "former", gone, present, now, former=address)
+    return _letter(tx, case, "former", gone, former=address)
 
 
-def _last_told(
-    tx: Tx, org_id: str, delivery: AnyRow, appointment_id: str, address: str | None
-) -> Appointment | None:
+def _last_told(tx: Tx, case: _Case, address: str | None) -> Appointment | None:
     """Return the appointment as the last mail to an address had it; None if there was none, or if it was a
     cancellation."""
     mails = tx.execute(
@@ -157,10 +160,10 @@ def _last_told(
             (events.c.org_id == deliveries.c.org_id) & (events.c.id == deliveries.c.event_id),
         )
         .where(
-            deliveries.c.org_id == org_id,
+            deliveries.c.org_id == case.org_id,
             deliveries.c.receiver_id == MAIL,
-            deliveries.c.subject_id == mailing.subject(appointment_id, CLIENT),
-            deliveries.c.place < delivery.place,
+            deliveries.c.subject_id == mailing.subject(case.then.id, CLIENT),
+            deliveries.c.place < case.delivery.place,
             # In the index's own words.
             deliveries.c.status == literal_column("'delivered'"),
             deliveries.c.audience == literal_column("'client'"),
@@ -186,15 +189,14 @@ def _is_still_news(then: Appointment, now: datetime) -> bool:
     )
 
 
-def _reminder(
-    tx: Tx, org_id: str, delivery: AnyRow, then: Appointment, present: Appointment, now: datetime
-) -> Letter | datetime | None:
+def _reminder(tx: Tx, case: _Case) -> Letter | datetime | None:
     """Return a reminder of what still stands as it was booked and has not begun; when to ask again, if it is
     too early for it; else None."""
+    then, present, now = case.then, case.present, case.now
     stands = present.status == "confirmed" and present.start_time == then.start_time > now
     type_ = appointment_types.c
     hours = tx.execute(
-        select(type_.reminder_hours).where(type_.org_id == org_id, type_.id == then.appointment_type_id)
+        select(type_.reminder_hours).where(type_.org_id == case.org_id, type_.id == then.appointment_type_id)
     ).scalar()
     if not stands or present.client_email is None:
         return None
@@ -205,35 +207,25 @@ def _reminder(
         return due
     if then.updated_at > due:
         return None  # it was booked so late that the confirmation is reminder enough
-    return _letter(tx, org_id, delivery, "reminder", present, present, now)
+    return _letter(tx, case, "reminder", present)
 
 
-def _clash(
-    tx: Tx,
-    org_id: str,
-    delivery: AnyRow,
-    payload: dict[str, Any],
-    then: Appointment,
-    present: Appointment,
-    now: datetime,
-) -> Letter | None:
+def _clash(tx: Tx, case: _Case) -> Letter | None:
     """Return a letter that a calendar is busy elsewhere during an appointment; None if it no longer is."""
-    stands = clashes.stands(tx, org_id, then.id, payload["calendar"]["id"], payload["source_id"])
-    if not stands or present.start_time != then.start_time or present.end_time <= now:
+    payload, present = case.payload, case.present
+    stands = clashes.stands(tx, case.org_id, present.id, payload["calendar"]["id"], payload["source_id"])
+    if not stands or present.start_time != case.then.start_time or present.end_time <= case.now:
         return None
     start, end = (datetime.fromisoformat(payload["busy"][name]) for name in ("start_time", "end_time"))
     clash = Clash(payload["calendar"]["name"], start, end)
-    return _letter(tx, org_id, delivery, "clash", present, present, now, clash=clash)
+    return _letter(tx, case, "clash", present, clash=clash)
 
 
 def _letter(
     tx: Tx,
-    org_id: str,
-    delivery: AnyRow,
+    case: _Case,
     occasion: Occasion,
     about: Appointment,
-    present: Appointment,
-    now: datetime,
     *,
     before: str | None = None,
     former: str | None = None,
@@ -242,7 +234,8 @@ def _letter(
     """Return a letter to the delivery's audience: to staff, who answer to the client's present address, or to
     that address (or to the `former` one), with a link of the client's own if it is of use. Returns None if
     there is no address."""
-    row = tx.execute(select(organizations).where(organizations.c.id == org_id)).one()
+    delivery, present, now = case.delivery, case.present, case.now
+    row = tx.execute(select(organizations).where(organizations.c.id == case.org_id)).one()
     host, client = host_of(row), former or present.client_email
     to_staff = delivery.audience == STAFF
     address = row.notification_email if to_staff else client
@@ -264,7 +257,7 @@ def _letter(
         host=host.name,
         appointment=about,
         before=None if before is None else datetime.fromisoformat(before),
-        link=manage_links.issue(tx, org_id, about.id, now) if has_link else None,
+        link=manage_links.issue(tx, case.org_id, about.id, now) if has_link else None,
         link_template=host.manage_url_template,
         particulars=told,
         changeable=_is_changeable(present, host, now),

@@ -10,10 +10,10 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --constraint const
 run: .venv/run   ## install and serve the demo on http://127.0.0.1:8000
 	$(BIN)/kalends serve --demo --port $(PORT)
 
-test: .venv/dev   ## install and run every test, with SQLite and with a real PostgreSQL
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture and not again"
+test: .venv/dev   ## install and run every test that is quick, with SQLite and with a real PostgreSQL
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture and not again and not slow"
 
-test-all: .venv/dev   ## the same, and what can hardly differ between the databases on both of them
+test-all: .venv/dev   ## the same with what is slow, and with what can hardly differ between the databases on both of them
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture"
 
 torture: .venv/dev   ## the long versions: races, kill -9, database outages

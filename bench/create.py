@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -31,8 +32,10 @@ from kalends.clock import SystemClock  # noqa: E402
 from kalends.db.database import Tx  # noqa: E402
 from kalends.db.opening import open_database  # noqa: E402
 from kalends.schemas.appointment_types import AppointmentTypeCreate  # noqa: E402
+from kalends.schemas.calendars import CalendarCreate  # noqa: E402
+from kalends.schemas.requirements import Requirement  # noqa: E402
 from kalends.services.outbox.parties import operator  # noqa: E402
-from kalends.services.setup import appointment_types, keys, organizations  # noqa: E402
+from kalends.services.setup import appointment_types, calendars, keys, organizations  # noqa: E402
 
 ORGS = 50
 CLIENTS = (1, 16, 64)
@@ -63,10 +66,12 @@ class Slots:
 
 
 def over_http(
-    name: str, port: int, slots: Slots, seconds: float
+    name: str, port: int, slots: Slots, seconds: float, kind: str = "type"
 ) -> Callable[[int, int], tuple[float, float]]:
+    """A server: bookings of the types whose ids begin like this."""
+
     def measure(clients: int, orgs: int) -> tuple[float, float]:
-        arguments = [str(each) for each in (port, clients, seconds, orgs, slots.next)]
+        arguments = [str(each) for each in (port, clients, seconds, orgs, slots.next, kind)]
         done = subprocess.run(
             [sys.executable, "-m", "bench.load", *arguments],
             cwd=ROOT,
@@ -223,8 +228,13 @@ def running(command: list[str], port: int, **environment: str) -> Iterator[int]:
             process.kill()
 
 
+def _calendar(tx: Tx, org_id: str, name: str, now: datetime) -> str:
+    return calendars.create(tx, operator(org_id), CalendarCreate(name=name), now).id
+
+
 def seed(url: str) -> None:
-    """Fifty organizations, each with a key, a type of one minute and its calendar, by predictable names."""
+    """Fifty organizations, each with a key, a type of one minute and its calendar, and a type that needs two
+    calendars more, by predictable names."""
 
     def fill(tx: Tx) -> None:
         now = SystemClock().now()
@@ -236,6 +246,12 @@ def seed(url: str) -> None:
             keys.create(tx, party, now, name=None, scopes=["write"], lifetime=None, secret=f"vst_bench_{n}")
             wish = AppointmentTypeCreate(name="Bench", durationMinutes=1)
             appointment_types.create(tx, party, wish, now, type_id=f"type_{n}")
+            needs = [
+                Requirement(name=name, calendarIds=[_calendar(tx, f"org_{n}", name, now)])
+                for name in ("Doctor", "Room")
+            ]
+            two = AppointmentTypeCreate(name="Two", durationMinutes=1, requirements=needs)
+            appointment_types.create(tx, party, two, now, type_id=f"two_{n}")
 
     async def run() -> None:
         database = open_database(url, pool_size=1)
@@ -274,6 +290,8 @@ def table(contenders: list[Contender]) -> str:
 def ratios(contenders: list[Contender]) -> str:
     by_name = {contender.name: contender for contender in contenders}
     pairs = [
+        ("Kalends on SQLite, two calendars", "Kalends on SQLite"),
+        ("Kalends on PostgreSQL, two calendars", "Kalends on PostgreSQL"),
         ("Kalends on PostgreSQL", "(c) Node, Fastify + pg"),
         ("Kalends on PostgreSQL, 2 workers", "(c) Node, Fastify + pg"),
         ("Kalends on PostgreSQL", "(b) FastAPI + async ORM on PostgreSQL"),
@@ -286,6 +304,18 @@ def ratios(contenders: list[Contender]) -> str:
             ratio = by_name[one].rate(*cell) / by_name[other].rate(*cell)
             lines.append(f"| {one} / {other} | {ratio:.2f} |")
     return "\n".join(lines)
+
+
+def measure_in_turns(contenders: list[Contender], rounds: int) -> None:
+    for contender in contenders:  # connections are made, statements prepared, caches warm
+        contender.measure(4, ORGS)
+    for round_ in range(rounds):
+        for spread, orgs in SPREADS.items():
+            for clients in CLIENTS:
+                for contender in contenders:
+                    result = contender.measure(clients, orgs)
+                    contender.results.setdefault((clients, spread), []).append(result)
+                print(f"round {round_ + 1}: {clients} clients, {spread}", file=sys.stderr)
 
 
 def main() -> None:
@@ -305,16 +335,22 @@ def main() -> None:
 
         contenders: list[Contender] = []
 
-        def serve(name: str, command: list[str], **environment: str) -> None:
+        def serve(name: str, command: list[str], **environment: str) -> int:
             port = free_port()
             command = [part.replace("PORT", str(port)) for part in command]
             stack.enter_context(running(command, port, **environment))
-            contenders.append(Contender(name, over_http(name, port, slots, options.seconds)))
+            contend(name, port, "type")
+            return port
+
+        def contend(name: str, port: int, kind: str) -> None:
+            contenders.append(Contender(name, over_http(name, port, slots, options.seconds, kind)))
 
         kalends = [str(KALENDS), "serve", "--port", "PORT"]
         orm = [sys.executable, str(RIVALS / "orm.py")]
-        serve("Kalends on SQLite", kalends, KALENDS_DATABASE_URL=f"sqlite:///{files['kalends']}")
-        serve("Kalends on PostgreSQL", kalends, KALENDS_DATABASE_URL=postgres_url)
+        on = {"SQLite": f"sqlite:///{files['kalends']}", "PostgreSQL": postgres_url}
+        for database, url in on.items():
+            port = serve(f"Kalends on {database}", kalends, KALENDS_DATABASE_URL=url)
+            contend(f"Kalends on {database}, two calendars", port, "two")
         serve(
             "Kalends on PostgreSQL, 2 workers",
             [*kalends, "--workers", "2"],
@@ -347,15 +383,7 @@ def main() -> None:
             Contender("(d) SQLite alone, one writer", by_sqlite(files["alone"], options.seconds))
         )
 
-        for contender in contenders:  # connections are made, statements prepared, caches warm
-            contender.measure(4, ORGS)
-        for round_ in range(options.rounds):
-            for spread, orgs in SPREADS.items():
-                for clients in CLIENTS:
-                    for contender in contenders:
-                        result = contender.measure(clients, orgs)
-                        contender.results.setdefault((clients, spread), []).append(result)
-                    print(f"round {round_ + 1}: {clients} clients, {spread}", file=sys.stderr)
+        measure_in_turns(contenders, options.rounds)
         print(table(contenders))
         print()
         print(ratios(contenders))

@@ -13,8 +13,11 @@ import uvloop
 from bench.wire import Connection
 
 
-async def measure(port: int, clients: int, seconds: float, orgs: int, first: int) -> dict[str, object]:
-    """`orgs` is over how many organizations the bookings are spread; `first` the first slot, in minutes."""
+async def measure(
+    port: int, clients: int, seconds: float, orgs: int, first: int, kind: str
+) -> dict[str, object]:
+    """`orgs` is over how many organizations the bookings are spread; `first` the first slot, in minutes;
+    `kind` how the id of the booked type begins."""
     slots = itertools.count(first)
     latencies: list[float] = []
     statuses: Counter[int] = Counter()
@@ -27,7 +30,7 @@ async def measure(port: int, clients: int, seconds: float, orgs: int, first: int
             org = slot % orgs
             start = datetime(2030, 1, 1, tzinfo=UTC) + timedelta(minutes=slot)
             wish = {
-                "appointment_type_id": f"type_{org}",
+                "appointment_type_id": f"{kind}_{org}",
                 "start_time": f"{start:%Y-%m-%dT%H:%M:%SZ}",
                 "client_name": "Jane Doe",
                 "client_email": "jane@example.com",
@@ -53,6 +56,7 @@ async def measure(port: int, clients: int, seconds: float, orgs: int, first: int
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    for name, kind in (("port", int), ("clients", int), ("seconds", float), ("orgs", int), ("first", int)):
-        parser.add_argument(name, type=kind)
+    arguments = {"port": int, "clients": int, "seconds": float, "orgs": int, "first": int, "kind": str}
+    for name, type_ in arguments.items():
+        parser.add_argument(name, type=type_)
     print(json.dumps(uvloop.run(measure(**vars(parser.parse_args())))))

@@ -47,12 +47,15 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as `again` what is asked of a second database though that can hardly matter: above the services,
     what PostgreSQL is asked after SQLite, unless the file says that it asks the databases themselves
-    (`both`); of races between processes, what SQLite is asked, which has one writer in any case."""
+    (`both`); of races between processes, what SQLite is asked, which has one writer in any case. Races are
+    `slow`, but for the one for a single slot."""
     for item in items:
+        room, *_, file = item.path.relative_to(item.config.rootpath / "tests").parts
+        if room == "torture" and file != "test_races.py":
+            item.add_marker(pytest.mark.slow)
         chosen = getattr(item, "callspec", None)
         if chosen is None or item.get_closest_marker("both"):
             continue
-        room = item.path.relative_to(item.config.rootpath / "tests").parts[0]
         if _SECOND.get(room) in chosen.params.values():
             item.add_marker(pytest.mark.again)
 

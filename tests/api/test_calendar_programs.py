@@ -21,6 +21,8 @@ from tests.support.organizations import new_org
 from tests.support.practice import practice
 from tests.support.server import serving
 
+pytestmark = pytest.mark.slow
+
 ALL_EVENTS = """<?xml version="1.0"?>
 <C:calendar-query xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav">
   <D:prop><C:calendar-data/></D:prop>

@@ -141,6 +141,7 @@ async def test_a_defect_after_the_headers_adds_nothing() -> None:
     assert trail_of(scope).refused == "internal_error"
 
 
+@pytest.mark.slow
 async def test_every_refusal_can_be_read_by_pages(
     app: FastAPI, page: Desk, org: Org, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

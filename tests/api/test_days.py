@@ -264,6 +264,7 @@ async def test_next_available_looks_beyond_the_range(app: FastAPI, org: Org) -> 
 zones = st.sampled_from(sorted(zone_names()))
 
 
+@pytest.mark.slow
 @everyday_on_sqlite("examples", everyday=6, torture=300)
 def test_days_count_what_is_listed(url: str, examples: int) -> None:
     """In any zone: each day has as many starts as a search from its beginning to that of the next lists."""

@@ -19,7 +19,7 @@ from tests.support.clock import StoppedClock
 from tests.support.databases import sqlite_first
 from tests.support.organizations import make_org
 
-pytestmark = [pytest.mark.anyio, pytest.mark.both]
+pytestmark = [pytest.mark.anyio, pytest.mark.both, pytest.mark.slow]
 
 EAST, WEST = "Pacific/Kiritimati", "Etc/GMT+12"
 """The zones that are furthest from UTC."""

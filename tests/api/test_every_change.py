@@ -22,7 +22,7 @@ from tests.support.databases import on_own_sqlite
 from tests.support.desk import LINKS, book_jane
 from tests.support.organizations import Org, make_org
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 WEBHOOKS = "/v1/webhooks"
 HOOK = {"url": "https://93.184.215.14/other", "events": ["*"]}

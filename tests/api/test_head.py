@@ -55,6 +55,7 @@ def same(got: httpx.Response, asked: httpx.Response) -> None:
         assert got.status_code == 304 or got.headers["content-encoding"] == "gzip"
 
 
+@pytest.mark.slow
 @on_sqlite
 async def test_head_is_get_without_a_body(house: OneOfEverything, subtests: pytest.Subtests) -> None:
     client = house.client

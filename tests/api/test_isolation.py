@@ -115,6 +115,7 @@ def test_every_tag_with_an_id_is_known_here() -> None:
     assert with_ids <= MADE_BY.keys()
 
 
+@pytest.mark.slow
 async def test_anothers_ids_are_404_and_change_nothing(
     app: FastAPI, mine: OneOfEverything, theirs: OneOfEverything, subtests: pytest.Subtests
 ) -> None:
@@ -238,6 +239,7 @@ def tells_nothing_of(theirs: OneOfEverything, response: httpx.Response) -> None:
         assert foreign not in response.text
 
 
+@pytest.mark.slow
 @sqlite_first()
 async def test_every_route_wants_a_good_key_with_its_scope(
     app: FastAPI, mine: OneOfEverything, subtests: pytest.Subtests

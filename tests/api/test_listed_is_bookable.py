@@ -423,6 +423,7 @@ async def _unconfirmed_bookings_lapse(law: Law, clock: StoppedClock) -> None:
         law.seen["lapsed"] += 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("examples", "most"), [(4, 2), pytest.param(300, 20, marks=pytest.mark.torture, id="torture")]
 )

@@ -241,6 +241,7 @@ async def test_how_many_wait_for_the_database(url: str) -> None:
         assert told(await scraped(client), "kalends_database_waiting") == {(): 0}
 
 
+@pytest.mark.slow
 def test_several_processes_tell_the_numbers_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KALENDS_METRICS", "true")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -433,6 +434,7 @@ async def test_a_collector_that_is_away_harms_nobody_and_is_told_once(
     assert "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" in told_["cause"]
 
 
+@pytest.mark.slow
 def test_without_the_packages_one_sentence_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "opentelemetry").mkdir()
     (tmp_path / "opentelemetry" / "__init__.py").write_text("raise ImportError('not installed')")

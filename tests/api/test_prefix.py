@@ -15,7 +15,7 @@ from tests.support.answers import answered, refused
 from tests.support.clock import StoppedClock
 from tests.support.desk import Desk, by_api, open_desk
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SITE = "https://clinic.example"
 BASE = f"{SITE}/our%20clinic/booking"

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import httpx
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.databases import everyday_on_sqlite
 from tests.support.organizations import Org, make_org, stored
+
+pytestmark = pytest.mark.slow
 
 PATH = "/v1/calendar/appointments"
 

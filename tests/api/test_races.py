@@ -39,7 +39,7 @@ from tests.support.clients import client_of
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
 
-pytestmark = [pytest.mark.anyio, pytest.mark.both]
+pytestmark = [pytest.mark.anyio, pytest.mark.both, pytest.mark.slow]
 
 AT_ONCE, MANY_AT_ONCE = 3, 7
 """So many of each of the two calls of a pair are made at once; the second in the long version."""

@@ -15,6 +15,8 @@ from kalends.settings import Settings
 from tests.support.organizations import JANE
 from tests.support.server import serving
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 SEED = "20240125"
 EVERYDAY = ("--phases", "examples,coverage")

@@ -133,6 +133,7 @@ async def test_windows_of_no_length_that_are_stored_open_nothing(counter: Counte
         assert response.json()["next_available"][0] == at("00:00", "2024-01-27")
 
 
+@pytest.mark.slow
 @sqlite_first()
 @asking
 async def test_ten_thousand_overrides(counter: Counter, db: Database) -> None:
@@ -175,6 +176,7 @@ async def test_five_hundred_windows(counter: Counter) -> None:
     assert len(await desk.starts("2024-02-04", "2024-02-10")) == 500
 
 
+@pytest.mark.slow
 @asking
 @everyday_on_sqlite("minutes", everyday=8, torture=1)
 async def test_every_minute_of_92_days(counter: Counter, minutes: int) -> None:

@@ -23,6 +23,8 @@ from tests.core.slow import DAY, at
 from tests.support.databases import everyday_on_sqlite
 from tests.support.desk import Desk
 
+pytestmark = pytest.mark.slow
+
 MACHINES = {"UTC": 0, "Pacific/Kiritimati": 50_400, "America/St_Johns": -12_600}
 """Zones of servers, and their offsets in January 2024, in seconds."""
 

@@ -20,6 +20,8 @@ from tests.support.clock import StoppedClock
 from tests.support.desk import week
 from tests.support.organizations import make_org
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/calendar/appointments"
 BASE = datetime(2024, 1, 20, 12, tzinfo=UTC)
 """When the machine starts."""

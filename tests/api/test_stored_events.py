@@ -29,6 +29,7 @@ ELSEWHERE = "https://93.184.215.14"
 MONDAY = {"day_of_week": 1, "start_time": "09:00:00", "end_time": "17:00:00"}
 
 
+@pytest.mark.slow
 async def test_every_kind_of_change_stores_the_same_bytes(opening: Opening) -> None:
     """If a change is meant: `make snapshots`, and read the difference."""
     async with opening() as p:

@@ -37,6 +37,7 @@ def said(url: str, *arguments: str) -> dict[str, Any]:
     return answer
 
 
+@pytest.mark.slow
 def test_a_new_operators_first_commands(empty_url: str) -> None:
     assert said(empty_url, "migrate") == {"revision": migrating.newest()}
     org = said(empty_url, "org", "create", "Praxis Müller", "--timezone", "Europe/Berlin")
@@ -82,6 +83,7 @@ def test_a_new_operators_first_commands(empty_url: str) -> None:
     assert said(empty_url, "key", "create", "--org", sandbox["id"])["key"].startswith("vst_test_")
 
 
+@pytest.mark.slow
 def test_names_are_one_line(empty_url: str) -> None:
     org = said(empty_url, "org", "create", " Praxis\nMüller\u202e\x07 ")
     assert (org["name"], org["slug"]) == ("Praxis Müller", "praxis-muller")

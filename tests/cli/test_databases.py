@@ -136,6 +136,7 @@ def guarded() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.mark.slow
 def test_a_server_that_refuses(guarded: Postgres) -> None:
     at = f"?host={guarded.folder}"
     for user, database, words, advice in (

@@ -21,6 +21,8 @@ from tests.support.door import Line
 from tests.support.organizations import Org, new_org
 from tests.support.server import Server, serving
 
+pytestmark = pytest.mark.slow
+
 HALF_OPEN = 1_001
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
 

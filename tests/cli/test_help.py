@@ -31,6 +31,7 @@ def test_alone_it_shows_its_help_in_lines(group: list[str]) -> None:
     assert "Commands:" in lines
 
 
+@pytest.mark.slow
 def test_the_version_is_said_from_one_place() -> None:
     said = subprocess.run([str(KALENDS), "--version"], capture_output=True, text=True, timeout=60)
     assert (said.returncode, said.stdout, said.stderr) == (0, f"kalends {VERSION}\n", "")

@@ -15,6 +15,8 @@ import pytest
 from tests.support.organizations import new_org
 from tests.support.server import Server, serving
 
+pytestmark = pytest.mark.slow
+
 HOURLY = 100
 
 

@@ -136,6 +136,7 @@ def test_the_demo_lets_pages_of_any_origin_call(base: str) -> None:
     assert asked.headers["access-control-allow-origin"] in ("*", "http://localhost:3000")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "options"),
     [
@@ -174,6 +175,7 @@ def test_a_server_that_is_told_to_stop_finishes_its_requests(
         server.kill()
 
 
+@pytest.mark.slow
 def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
@@ -205,6 +207,7 @@ def test_a_port_in_use_is_one_line(tmp_path: Path, sqlite_template: Path) -> Non
         assert f"can't listen on 127.0.0.1 port {server.port}" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [3, pytest.param(10, marks=pytest.mark.torture)])
 def test_several_servers_may_start_on_one_unmigrated_database(empty_url: str, number: int) -> None:
     servers = [Server(empty_url).start() for _ in range(number)]

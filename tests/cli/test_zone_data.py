@@ -24,6 +24,8 @@ from tests.support.forked import KALENDS
 from tests.support.server import Server, free_port
 from tests.support.zone_folders import NEWER, OLDER, of_a_process, zone_folder
 
+pytestmark = pytest.mark.slow
+
 PACKAGED = tzdata.IANA_VERSION
 BY_LAW = -7.0
 """Vancouver's offset in January 2027, by the data of 2026 and later."""

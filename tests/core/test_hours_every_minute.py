@@ -24,6 +24,8 @@ from tests.core.slow import (
     offset_of,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @st.composite
 def _hours_to_ask(draw: st.DrawFn) -> tuple[Schedule, int, int]:

@@ -159,6 +159,7 @@ def test_it_is_the_set_of_its_seconds(spans: list[Span]) -> None:
     assert ENDLESS - 1 not in made
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(one=_spans, two=_spans)
 def test_operations_are_those_of_sets(one: list[Span], two: list[Span]) -> None:

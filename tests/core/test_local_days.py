@@ -57,6 +57,7 @@ def test_local_days(zone: str, first: str, last: str, spans: list[str]) -> None:
     assert list(local_days(zone, *days)) == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(
     clock=clocks(),

@@ -28,6 +28,8 @@ from tests.core.slow import (
 )
 from tests.core.slow_offers import SlowOffer
 
+pytestmark = pytest.mark.slow
+
 _some_minutes = st.one_of(st.sampled_from([5, 10, 15, 20, 30, 45, 60, 90]), st.integers(1, 150))
 _buffers = st.one_of(st.just(0), st.sampled_from([0, 5, 10, 60, 1_440]), st.integers(0, 30))
 _odd = st.sampled_from([0, 0, 0, 1, 59])

@@ -124,6 +124,7 @@ async def test_reads_wait_no_longer(opened: Opened, prefix: str) -> None:
     assert await database.read(names, prefix) == set()
 
 
+@pytest.mark.slow
 async def test_no_more_wait_than_may(opened: Opened, prefix: str) -> None:
     database = opened(wait_seconds=LONG, most_waiting=5)
     for use in (database.write, database.read):
@@ -207,6 +208,7 @@ async def test_a_request_does_not_wait_for_a_shared_look_up_longer_than_it_may(o
     assert await asyncio.wait_for(patient, LONG) == "passed"
 
 
+@pytest.mark.slow
 async def test_a_locked_file_is_waited_for_to_each_ones_own_deadline(
     locked: tuple[Path, sqlite3.Connection], prefix: str
 ) -> None:

@@ -301,6 +301,7 @@ def test_a_long_request_is_no_slow_one(stub: Stub) -> None:
         assert line.send(GET + b"\r\n").answer().status == 200
 
 
+@pytest.mark.slow
 def test_an_answer_that_nobody_takes_is_given_up(stub: Stub) -> None:
     with behind(stub, answer_seconds=1.5) as port:
         with Line(port, receive_bytes=4_096) as line:

@@ -57,6 +57,7 @@ def kind(path: str) -> str:
     return next((prefix for prefix in (WEBHOOKS, PUBLIC) if path.startswith(prefix)), "/")
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_the_examples_are_what_the_demo_says(own_url: str) -> None:
     async with tour(own_url) as visited:
@@ -123,6 +124,7 @@ def test_refusals_of_a_time_say_why(operations: list[tuple[str, Json]]) -> None:
             assert all(reason.keys() == {"code", "message"} for reason in details["reasons"])
 
 
+@pytest.mark.slow
 def test_every_example_is_valid_by_its_own_schema(document: Json, operations: list[tuple[str, Json]]) -> None:
     def check(content: Json, example: Any, where: str) -> None:
         schema = {**content["schema"], "components": document["components"]}

@@ -37,6 +37,7 @@ def test_there_is_a_catalogue_for_every_language_but_the_templates_own() -> None
     assert {path.stem for path in FOLDER.glob("*.po")} == set(LANGUAGES) - {"en"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {"en"}))
 def test_a_catalogue_has_every_sentence_and_no_other(language: str) -> None:
     text = (FOLDER / f"{language}.po").read_text()

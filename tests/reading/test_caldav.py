@@ -14,7 +14,7 @@ from tests.reading.calendars import calendar, event, local
 from tests.support.caldav import radicale, xandikos
 from tests.support.receiver import Answer, Got, Receiver
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 HOUR = ("DTSTART;TZID=Europe/Berlin:20260310T090000", "DURATION:PT1H")
 TAKEN = "03-10 09:00 to 03-10 10:00"

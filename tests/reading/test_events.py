@@ -280,6 +280,7 @@ def test_an_empty_calendar_is_a_calendar() -> None:
     assert not searched().busy
 
 
+@pytest.mark.slow
 def test_no_calendar_has_more_events_than_most() -> None:
     often = event("DTSTART:20260302T000000Z", "DURATION:PT1M", "RRULE:FREQ=HOURLY;BYMINUTE=0,15,30,45")
     assert searched(often).instances < MOST_INSTANCES

@@ -167,6 +167,7 @@ async def test_what_is_not_utf_8_can_be_read(server: Receiver, reader: Reader) -
     assert local((await ask_anew(reader, address_of(server))).busy) == [TAKEN]
 
 
+@pytest.mark.slow
 async def test_a_packed_answer_is_unpacked_but_no_bomb(server: Receiver, reader: Reader) -> None:
     server.answer = lambda _got: answer(gzip.compress(FILE.encode()), Content_Encoding="gzip")
     assert local((await ask_anew(reader, address_of(server))).busy) == [TAKEN]
@@ -205,6 +206,7 @@ async def test_a_server_that_is_not_there(server: Receiver, reader: Reader) -> N
     assert "127.0.0.1 can't be read" in str(await trouble_of(reader, address_of(server)))
 
 
+@pytest.mark.slow
 async def test_the_event_loop_is_not_held_up(server: Receiver, reader: Reader) -> None:
     many = calendar(*(event(*HOUR, "RRULE:FREQ=DAILY;COUNT=5", uid=str(number)) for number in range(1_000)))
     longest = 0.0

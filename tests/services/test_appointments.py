@@ -171,6 +171,7 @@ async def test_book_changes_data_by_a_single_statement(postgres_url: str) -> Non
 _MINUTES = st.integers(0, 48).map(lambda quarter: quarter * 15)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     duration=st.sampled_from([15, 45, 60]),

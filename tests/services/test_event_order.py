@@ -29,7 +29,7 @@ from kalends.services.outbox.events import row
 from kalends.services.outbox.parties import operator, staff
 from tests.support.organizations import Org, make_org
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 NOW = datetime(2024, 1, 20, 12, tzinfo=UTC)
 

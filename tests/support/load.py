@@ -21,6 +21,8 @@ class Load:
     org: Org
     port: int
     clients: int = 16
+    first: datetime = datetime(2030, 1, 1, tzinfo=UTC)
+    """The first slot. They are an hour long."""
     acknowledged: list[str] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     odd: list[Reply] = field(default_factory=list)
@@ -28,7 +30,7 @@ class Load:
     first_success_after: dict[float, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._slots = (datetime(2030, 1, 1, tzinfo=UTC) + timedelta(hours=n) for n in itertools.count())
+        self._slots = (self.first + timedelta(hours=n) for n in itertools.count())
         self._running = True
         self._waiting_since: float | None = None
 

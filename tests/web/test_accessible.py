@@ -17,7 +17,7 @@ from tests.support.desk import open_desk
 from tests.support.right_to_left import arabic
 from tests.support.sights import Sight, Walk
 
-pytestmark = [pytest.mark.anyio, on_sqlite]
+pytestmark = [pytest.mark.anyio, on_sqlite, pytest.mark.slow]
 
 SMALLEST = 24
 """Pixels of what can be clicked, in both directions."""

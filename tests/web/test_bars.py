@@ -12,7 +12,7 @@ from tests.support.databases import on_sqlite
 from tests.support.desk import Desk, open_desk
 from tests.support.sights import Walk
 
-pytestmark = [pytest.mark.anyio, on_sqlite]
+pytestmark = [pytest.mark.anyio, on_sqlite, pytest.mark.slow]
 
 PAGE_BYTES, SCRIPT_BYTES = 40 * 1024, 10 * 1024
 FIRST_REQUESTS, ALL_REQUESTS = 4, 9

@@ -12,7 +12,7 @@ from tests.support.databases import on_sqlite
 from tests.support.desk import Desk, at, open_desk
 from tests.support.right_to_left import LANGUAGE, arabic
 
-pytestmark = [pytest.mark.anyio, on_sqlite]
+pytestmark = [pytest.mark.anyio, on_sqlite, pytest.mark.slow]
 
 QUESTIONS: list[dict[str, Any]] = [
     {"id": "t", "type": "text", "label": "Tax number", "required": True},

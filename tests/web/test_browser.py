@@ -7,7 +7,7 @@ from playwright.async_api import Browser
 from tests.support.browser import PHONE, SETTING, Visit, program, served, visiting
 from tests.support.databases import on_sqlite
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @on_sqlite

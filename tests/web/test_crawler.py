@@ -17,7 +17,7 @@ from tests.support.databases import sqlite_first
 from tests.support.desk import open_desk
 from tests.support.sights import Walk
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 MOST = 6
 """So many addresses of a kind are looked at; months go on for ever."""

@@ -20,7 +20,7 @@ from tests.support.clock import StoppedClock
 from tests.support.databases import on_sqlite
 from tests.support.desk import Desk, open_desk
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SITE = "https://clinic.example"
 TYPE = "tax-consultation"

@@ -41,6 +41,7 @@ async def test_a_form_has_texts_by_name() -> None:
     assert form.sent("name", "empty", "missing") == {"name": "Jane Doe"}
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=50).filter(lambda each: "\r" not in each)))
 async def test_what_was_typed_comes_back(typed: dict[str, str]) -> None:

@@ -330,6 +330,7 @@ async def test_from_right_to_left(client: Client) -> None:
     assert not re.search(r"[A-Za-z]{4,}", words_of(page).replace("Tax Consultation", "").replace("UTC", ""))
 
 
+@pytest.mark.slow
 async def test_looking_changes_nothing(app: FastAPI, client: Client) -> None:
     """Not for a crawler that follows every link, nor for mail programs."""
     held = await client.held()

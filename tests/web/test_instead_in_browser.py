@@ -8,7 +8,7 @@ from tests.support.clock import StoppedClock
 from tests.support.databases import on_sqlite
 from tests.support.desk import at, open_desk
 
-pytestmark = [pytest.mark.anyio, on_sqlite]
+pytestmark = [pytest.mark.anyio, on_sqlite, pytest.mark.slow]
 
 
 async def test_another_time_is_booked_with_the_form_that_was_filled_in(

@@ -561,6 +561,7 @@ async def test_what_is_too_late_or_over_is_not_changed(client: Client) -> None:
 # What must never be.
 
 
+@pytest.mark.slow
 async def test_a_crawler_that_follows_every_link_changes_nothing(client: Client, db: Database) -> None:
     await client.desk.set_type(location=CALL)
     owner = await owner_of(client)

@@ -10,7 +10,7 @@ from tests.support.databases import on_sqlite
 from tests.support.desk import START, Desk, at, open_desk
 from tests.support.right_to_left import LANGUAGE, arabic, said
 
-pytestmark = [pytest.mark.anyio, on_sqlite]
+pytestmark = [pytest.mark.anyio, on_sqlite, pytest.mark.slow]
 
 CALL = {"kind": "link", "value": "https://meet.example/" + "sun" * 30}
 WIDE = "x" * 200

@@ -17,7 +17,7 @@ from tests.support.databases import on_sqlite
 from tests.support.desk import Desk, open_desk
 from tests.support.right_to_left import arabic
 
-pytestmark = [pytest.mark.anyio, on_sqlite]
+pytestmark = [pytest.mark.anyio, on_sqlite, pytest.mark.slow]
 
 MOST_TABS = 60
 """So often Tab is pressed at most until what is wanted has the focus."""

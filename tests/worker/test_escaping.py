@@ -52,6 +52,7 @@ NASTY = st.lists(
 ).map(lambda found: "".join(found)[:255])
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(name=NASTY, host=NASTY, kind=NASTY)
 @example(name="=?utf-8?q?x=0D=0ABcc:_eve=40example.com?=", host="x", kind="=?utf-8?q?=0D=0ABcc:_eve?=")
@@ -187,6 +188,7 @@ def test_what_is_no_reason_for_people_is_not_told(to_staff: bool, reason: str | 
             ]
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(name=NASTY, notes=NASTY, host=NASTY)
 def test_what_people_typed_stays_in_its_field(name: str, notes: str, host: str) -> None:

@@ -167,6 +167,7 @@ def test_zones_are_named_as_the_whole_tag_says() -> None:
     assert zones == {"pt-PT": "Hora de Greenwich", "pt-BR": "Horário do Meridiano de Greenwich"}
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(tag=st.from_regex(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,3}", fullmatch=True))
 @example(tag="C")

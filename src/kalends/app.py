@@ -31,6 +31,7 @@ from kalends.api import (
     manage,
     organization,
     overrides,
+    people,
     public,
     schedules,
     slots,
@@ -65,16 +66,17 @@ from kalends.pace import Pace
 from kalends.services.booking import manage_links
 from kalends.services.booking.slots import next_available_for_each
 from kalends.services.leaving.feeds import find as find_feeds
-from kalends.services.setup import keys, organizations
+from kalends.services.setup import keys, organizations, sessions
 from kalends.settings import Settings
 from kalends.shares import Share, Shares
 from kalends.telemetry import configure
 from kalends.tracing import tracing
-from kalends.web import booking, corrections, embed, files, front, held, moving
+from kalends.web import booking, corrections, embed, files, front, held, moving, sign_in
 from kalends.web import manage as manage_pages
 from kalends.web.guard import Guard
 from kalends.web.headers import Headers
 from kalends.web.refusals import Refusals
+from kalends.web.staff_visits import NotSignedInError, lead_to_sign_in
 from kalends.worker import work
 from kalends.zone_watch import watch
 
@@ -101,6 +103,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             clock=clock or SystemClock(),
             callers=Batches(database, keys.find),
             hosts=Batches(database, organizations.hosts),
+            members=Batches(database, sessions.find),
             front=Batches(database, organizations.front),
             links=Batches(database, manage_links.find),
             feeds=Batches(database, find_feeds),
@@ -140,7 +143,11 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         version=VERSION,
         lifespan=lifespan,
         middleware=_middleware(settings),
-        exception_handlers={**HANDLERS, RequestValidationError: on_validation},
+        exception_handlers={
+            **HANDLERS,
+            RequestValidationError: on_validation,
+            NotSignedInError: lead_to_sign_in,
+        },
         strict_content_type=False,
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
@@ -185,6 +192,7 @@ def _routes() -> list[BaseRoute]:
         sources,
         blocks,
         organization,
+        people,
         events,
         webhooks,
         mails,
@@ -201,6 +209,7 @@ def _routes() -> list[BaseRoute]:
         manage_pages,
         moving,
         corrections,
+        sign_in,
     ):
         ours.include_router(feature.router)
     return ours.routes

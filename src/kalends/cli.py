@@ -300,6 +300,7 @@ def _listed(made: Made) -> list[str]:
     """Return a line for each thing that keys have made."""
     return [
         *(f"  key {each.id}  {each.name or '-'}" for each in made.keys),
+        *(f"  person {each.id}  {each.name}" for each in made.people),
         *(f"  feed {each.id}  {each.calendar_id or 'all calendars'}" for each in made.feeds),
         *(f"  webhook {each.id}  {each.url}" for each in made.webhooks),
         *(f"  source {each.id}  {each.url}" for each in made.sources),

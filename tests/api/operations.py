@@ -34,6 +34,7 @@ MADE_BY = {
     "sources": ("/v1/calendar/calendars/{calendars}/sources", "source"),
     "blocks": ("/v1/calendar/blocks", "block"),
     "keys": ("/v1/keys", "key"),
+    "people": ("/v1/people", "person"),
     "feeds": ("/v1/calendar/feeds", "feed"),
     "mails": ("", ""),  # they come of appointments
     "webhooks": ("/v1/webhooks", "data"),
@@ -92,6 +93,7 @@ class OneOfEverything:
                 "rule": {"count": 2},
             },
             "keys": {"name": "Another"},
+            "people": {"name": "Ana", "email": "ana@example.com"},
             "appointments": org.wish(),
             "holds": org.wish(start_time="2024-01-26T14:00:00Z"),
             "public": org.wish(start_time="2024-01-22T09:00:00Z"),

@@ -51,7 +51,7 @@ SCOPES = {"GET": "read", "POST": "write", "PUT": "write", "PATCH": "write", "DEL
 def scope_of(method: str, operation: dict[str, Any]) -> str:
     tag = operation["tags"][0]
     if (tag == "organization" and method != "GET") or (
-        tag == "keys" and operation["operationId"] != "keys.current"
+        tag in ("keys", "people") and operation["operationId"] != "keys.current"
     ):
         return "admin"
     if tag == "holds" and method != "GET":  # to give time back is no more than to take it

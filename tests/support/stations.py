@@ -37,6 +37,7 @@ async def whole(tour: Tour) -> None:
     """Walk it all."""
     await health(tour)
     await organization(tour)
+    await people(tour)
     await types(tour)
     room = await calendars(tour)
     await hours(tour)
@@ -82,6 +83,23 @@ async def organization(tour: Tour) -> None:
     key = await tour.ask("keys.create", {"name": "Web", "scopes": ["read", "write"], "expires_in_days": 90})
     await tour.ask("keys.list")
     await tour.ask("keys.revoke", id=key["key"]["id"])
+
+
+async def people(tour: Tour) -> None:
+    wish = {"name": "Ben Okafor", "email": "ben@example.com", "scopes": ["read", "write"]}
+    key = {"Idempotency-Key": "ben"}
+    ben = (await tour.ask("people.create", wish, headers=key))["person"]["id"]
+    await tour.refuse("people.create", "idempotency_key_reused", wish | {"name": "Bob"}, headers=key)
+    await tour.refuse("people.create", "already_exists", wish)
+    await tour.refuse("people.create", "not_found", {"name": "Bea", "calendar_id": "cal_none"})
+    await tour.ask("people.list")
+    await tour.ask("people.get", id=ben)
+    await tour.ask("people.invite", id=ben)
+    await tour.ask("people.change_one", {"language": "de"}, id=ben)
+    other = {"name": "Bea Moreau", "email": "bea@example.com"}
+    bea = (await tour.ask("people.create", other))["person"]["id"]
+    await tour.refuse("people.change_one", "already_exists", {"email": "ben@example.com"}, id=bea)
+    await tour.ask("people.delete", id=bea)
 
 
 async def types(tour: Tour) -> None:

@@ -48,13 +48,13 @@ async def get(id: PathId, call: Supervising) -> PersonAnswer:
     return PersonAnswer.of(await call.db.read_one(people.get, call.org_id, id))
 
 
-@router.patch("/{id}", **writing(PersonAnswer, errors.NotFound, errors.AlreadyExists, errors.Conflict))
+@router.patch("/{id}", **writing(PersonAnswer, errors.NotFound, errors.AlreadyExists))
 async def change_one(id: PathId, body: PersonChange, change: Administering) -> Response:
     """Change a person; only what is sent. Whoever is no longer active is signed out at once."""
     return await change.make(PersonAnswer.of, people.change, change.party, id, body, change.now)
 
 
-@router.delete("/{id}", **deleting(Deleted, errors.Conflict))
+@router.delete("/{id}", **deleting(Deleted))
 async def delete(id: PathId, change: Administering) -> Response:
     """Delete a person, and sign them out everywhere. History keeps their name."""
     return await change.make(Deleted.of, people.remove, change.party, id, change.now)

@@ -2,7 +2,7 @@
 
 import re
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from dateutil.parser import isoparser
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
@@ -202,6 +202,9 @@ ClockTime = Annotated[
     str, Field(max_length=8, json_schema_extra={"pattern": _CLOCK}), AfterValidator(_clock_time)
 ]
 """A time of day on the wall, `HH:MM:SS` (seconds may be left out); 24:00:00 ends a day."""
+
+Scope = Literal["read", "write", "delete", "admin"]
+"""What a key or a person may do."""
 
 Zone = Annotated[str, Field(max_length=64, examples=["Europe/Berlin"]), AfterValidator(_zone)]
 """An IANA time zone's name, checked against the list of them."""

@@ -2,20 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from kalends.schemas.appointment_types import Color
 from kalends.schemas.appointments import Maker
 from kalends.schemas.feeds import Feed
-from kalends.schemas.fields import WHOLE, Email, Language, Name, Notes, Phone, Zone
+from kalends.schemas.fields import WHOLE, Email, Language, Name, Notes, Phone, Scope, Zone
 from kalends.schemas.links import LinkTemplate, Origin, WebAddress
+from kalends.schemas.people import Person
 from kalends.schemas.sources import Source
 from kalends.schemas.webhooks import Webhook
 from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
-
-Scope = Literal["read", "write", "delete", "admin"]
 
 
 class OrganizationChange(Change):
@@ -187,13 +186,14 @@ class Made(Answer):
     """What keys have made that may outlive them."""
 
     keys: list[Key] = Field(default=[], description="Those that are neither revoked nor expired.")
+    people: list[Person] = Field(default=[], description="Those who are active.")
     feeds: list[Feed] = Field(default=[])
     webhooks: list[Webhook] = Field(default=[])
     sources: list[Source] = Field(default=[])
 
 
 def _is_nothing(made: Made) -> bool:
-    return not (made.keys or made.feeds or made.webhooks or made.sources)
+    return not (made.keys or made.people or made.feeds or made.webhooks or made.sources)
 
 
 class RevokedKeyAnswer(Answer):
@@ -209,7 +209,7 @@ class RevokedKeyAnswer(Answer):
     taken_along: Made = Field(
         default=Made(),
         exclude_if=_is_nothing,
-        description="What was revoked or deleted with it. Left out if there is nothing.",
+        description="What was revoked, ended or deleted with it. Left out if there is nothing.",
     )
 
 

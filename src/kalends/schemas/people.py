@@ -7,8 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from kalends.schemas.appointments import Maker
-from kalends.schemas.fields import Email, Id, Language, Name
-from kalends.schemas.organizations import Scope
+from kalends.schemas.fields import Email, Id, Language, Name, Scope
 from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=4, description="What they may do, as keys.")]

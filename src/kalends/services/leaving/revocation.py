@@ -1,5 +1,5 @@
-"""Revoking a key, and what it has made: keys, feeds, webhooks and sources, which outlive the key that made
-them."""
+"""Revoking a key, and what it has made: keys, people, feeds, webhooks and sources, which outlive the key that
+made them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,22 +8,25 @@ from datetime import datetime
 from sqlalchemy import select
 
 from kalends.db.database import AnyRow, Tx
+from kalends.db.locks import lock_settings
 from kalends.db.tables import api_keys, receivers
 from kalends.db.tables import feeds as feeds_
+from kalends.db.tables import people as people_
 from kalends.db.tables import sources as sources_
 from kalends.schemas.feeds import Feed
 from kalends.schemas.organizations import Key, Made
+from kalends.schemas.people import PersonChange
 from kalends.schemas.webhooks import Webhook
 from kalends.services.leaving import feeds, webhooks
 from kalends.services.outbox.makers import made_by, maker_of
 from kalends.services.outbox.parties import Party
-from kalends.services.setup import keys, sources
+from kalends.services.setup import keys, people, sources
 
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """A revoked key. Of all that it has made, and the keys among that in turn: what is still standing, and
-    what was taken along."""
+    """A revoked key. Of all that it has made, and the keys and people among that in turn: what is still
+    standing, and what was taken along."""
 
     key: Key
     still_standing: Made
@@ -46,18 +49,21 @@ def revoke(
 
     Raises NotFound for an unknown key.
     """
+    lock_settings(tx, party.org_id)  # as making people does, before it locks their key
     made = _made(tx, party.org_id, key_id, now)
     key = keys.revoke(tx, party, key_id, now)
     if not with_made:
         return Revoked(key, still_standing=made, taken_along=Made())
     revoked = [keys.revoke(tx, party, each.id, now) for each in made.keys]
+    ended = [people.change(tx, party, each.id, PersonChange(active=False), now) for each in made.people]
     for feed in made.feeds:
         feeds.remove(tx, party, feed.id, now)
     for webhook in made.webhooks:
         remove_webhook(tx, party, webhook.id, real_now)
     for source in made.sources:
         sources.remove(tx, party, source.calendar_id, source.id, now)
-    return Revoked(key, still_standing=Made(), taken_along=made.model_copy(update={"keys": revoked}))
+    taken = made.model_copy(update={"keys": revoked, "people": ended})
+    return Revoked(key, still_standing=Made(), taken_along=taken)
 
 
 def empty(tx: Tx, party: Party, key_id: str, now: datetime) -> int:
@@ -70,19 +76,20 @@ def empty(tx: Tx, party: Party, key_id: str, now: datetime) -> int:
 
 
 def _made(tx: Tx, org_id: str, key_id: str, now: datetime) -> Made:
-    """Return what stands of all that a key has made, and the keys it has made in turn; revoked and expired
-    keys among them have made things, too."""
-    rows = _locked(tx, org_id)
-    descent = _descent(rows, key_id)
+    """Return what stands of all that a key has made, and the keys and people it has made in turn; those that
+    were revoked or have expired have made things, too."""
+    all_keys, staff = _locked(tx, org_id)
+    descent = _descent([*all_keys, *staff], key_id)
     of_webhooks = select(receivers).where(receivers.c.org_id == org_id, receivers.c.kind == "webhook")
     of_feeds = select(feeds_).where(feeds_.c.org_id == org_id)
     of_sources = select(sources_).where(sources_.c.org_id == org_id)
     return Made(
         keys=[
             keys.shown(dict(row._mapping))
-            for row in rows
+            for row in all_keys
             if row.id in descent and row.id != key_id and _stands(row, now)
         ],
+        people=[people.shown(row) for row in staff if row.id in descent and row.active],
         feeds=[
             Feed.model_validate(dict(row._mapping))
             for row in tx.execute(of_feeds.order_by(feeds_.c.id))
@@ -102,21 +109,23 @@ def _made(tx: Tx, org_id: str, key_id: str, now: datetime) -> Made:
     )
 
 
-def _locked(tx: Tx, org_id: str) -> Sequence[AnyRow]:
-    """Return all keys of the organization, locked, so that none of them makes anything until this transaction
-    ends."""
-    every = select(api_keys).where(api_keys.c.org_id == org_id).order_by(api_keys.c.id)
-    rows: Sequence[AnyRow] = ()
+def _locked(tx: Tx, org_id: str) -> tuple[Sequence[AnyRow], Sequence[AnyRow]]:
+    """Return all keys and all people of the organization, locked, so that none of them makes anything until
+    this transaction ends."""
+    every_key = select(api_keys).where(api_keys.c.org_id == org_id).order_by(api_keys.c.id)
+    everybody = select(people_).where(people_.c.org_id == org_id).order_by(people_.c.id)
+    known = 0
     while True:
-        # A key that was being made while this statement waited is seen by the next one.
-        found = tx.execute(every.with_for_update(key_share=True)).all()
-        if len(found) == len(rows):
-            return found
-        rows = found
+        # What was being made while these statements waited is seen by the next ones.
+        found = tx.execute(every_key.with_for_update(key_share=True)).all()
+        staff = tx.execute(everybody.with_for_update(key_share=True)).all()
+        if len(found) + len(staff) == known:
+            return found, staff
+        known = len(found) + len(staff)
 
 
 def _descent(rows: Sequence[AnyRow], key_id: str) -> set[str]:
-    """Return the ids of a key, of the keys that it made, and so on."""
+    """Return the ids of a key, of the keys and people that it made, and so on."""
     made: dict[str | None, list[str]] = {}
     for row in rows:
         maker = maker_of(row)

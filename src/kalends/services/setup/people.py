@@ -47,12 +47,12 @@ def create(tx: Tx, party: Party, wish: PersonCreate, now: datetime) -> Person:
 def all_of(tx: Tx, org_id: str) -> Sequence[Person]:
     """Return the staff of an organization, oldest first."""
     rows = tx.execute(select(people).where(people.c.org_id == org_id).order_by(people.c.id))
-    return [_shown(row) for row in rows]
+    return [shown(row) for row in rows]
 
 
 def get(tx: Tx, org_id: str, person_id: str) -> Person:
     """Return one person. Raises NotFound."""
-    return _shown(row_of(tx, org_id, person_id))
+    return shown(row_of(tx, org_id, person_id))
 
 
 def owner_of(tx: Tx, person_id: str) -> str:
@@ -80,7 +80,7 @@ def change(tx: Tx, party: Party, person_id: str, wish: PersonChange, now: dateti
     """
     lock_settings(tx, party.org_id)
     before = row_of(tx, party.org_id, person_id)
-    wish.must_agree(_shown(before))
+    wish.must_agree(shown(before))
     sent = wish.sent()
     row = dict(before._mapping) | sent | {"updated_at": now}
     if "email" in sent:
@@ -107,6 +107,11 @@ def remove(tx: Tx, party: Party, person_id: str, now: datetime) -> str:
     tx.execute(delete(people).where(*_this(party.org_id, person_id)))
     events.tell(tx, party, "person.deleted", Deleted.of(person_id), person_id, now)
     return person_id
+
+
+def shown(row: AnyRow) -> Person:
+    """Return a person as everybody may see them: without their password."""
+    return Person.model_validate({**row._mapping, "has_password": row.password is not None})
 
 
 def _nobody(person_id: str) -> NotFound:
@@ -145,7 +150,3 @@ def _must_fit(tx: Tx, row: dict[str, Any]) -> None:
     )
     if row["address"] is not None and tx.execute(other).first() is not None:
         raise AlreadyExists("Somebody else of the staff has this e-mail address.")
-
-
-def _shown(row: AnyRow) -> Person:
-    return Person.model_validate({**row._mapping, "has_password": row.password is not None})

@@ -1,5 +1,5 @@
-"""Who made keys, feeds, webhooks and sources; that each change of them is an event; and what goes with a
-key."""
+"""Who made keys, people, feeds, webhooks and sources; that each change of them is an event; and what goes
+with a key."""
 
 import asyncio
 from typing import Any
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 KEYS, FEEDS, WEBHOOKS, EVENTS = "/v1/keys", "/v1/calendar/feeds", "/v1/webhooks", "/v1/events"
 CALENDARS = "/v1/calendar/calendars"
 HOOK = "https://93.184.216.34/in?token=hidden"
-ENDS = ("key.revoked", "feed.deleted", "webhook.deleted", "source.deleted")
+ENDS = ("key.revoked", "person.updated", "feed.deleted", "webhook.deleted", "source.deleted")
 OPERATOR = {"kind": "operator", "id": None, "name": None}
 
 
@@ -46,10 +46,11 @@ async def make_key(client: httpx.AsyncClient, name: str, *scopes: str) -> tuple[
 
 
 async def make_all(app: FastAPI, secret: str, place: str) -> dict[str, str]:
-    """A key, a feed, a webhook and a source, made with the key of this secret: ids, and the new key's
-    secret."""
+    """A key, a person, a feed, a webhook and a source, made with the key of this secret: ids, and the new
+    key's secret."""
     async with client_of(app, secret) as client:
         key, made = await make_key(client, place)
+        person = (await make(client, "/v1/people", name=place))["person"]["id"]
         feed = (await make(client, FEEDS))["feed"]["id"]
         hook = await make(client, WEBHOOKS, url=f"https://93.184.216.34/{place}", events=["*"])
         calendar = (await client.get(CALENDARS)).json()["calendars"][0]["id"]
@@ -57,6 +58,7 @@ async def make_all(app: FastAPI, secret: str, place: str) -> dict[str, str]:
         return {
             "key": key,
             "secret": made,
+            "person": person,
             "feed": feed,
             "webhook": hook["data"]["id"],
             "source": source["source"]["id"],
@@ -74,7 +76,9 @@ def ids(made: dict[str, Any]) -> dict[str, list[str]]:
     return {kind: [each["id"] for each in things] for kind, things in made.items()}
 
 
-NOTHING: dict[str, list[str]] = {"keys": [], "feeds": [], "webhooks": [], "sources": []}
+NOTHING: dict[str, list[str]] = {"keys": [], "people": [], "feeds": [], "webhooks": [], "sources": []}
+NAMES = {kind: kind.removesuffix("s") for kind in NOTHING} | {"people": "person"}
+"""What one of each kind is called."""
 
 
 @pytest.fixture
@@ -241,12 +245,12 @@ async def test_a_revoked_key_tells_what_still_stands(
     revoked = (await client.delete(f"{KEYS}/{first['key']}")).json()
     assert revoked["key"]["id"] == first["key"]
     assert revoked["key"]["revoked_at"] == "2024-01-20T12:00:00Z"
-    everything = {kind: [second[kind[:-1]], third[kind[:-1]]] for kind in NOTHING}
+    everything = {kind: [second[NAMES[kind]], third[NAMES[kind]]] for kind in NOTHING}
     assert ids(revoked["still_standing"]) == everything
     assert "taken_along" not in revoked
     # What is revoked itself is left out, and what it made is not.
     again = (await client.delete(f"{KEYS}/{second['key']}")).json()
-    assert ids(again["still_standing"]) == {kind: [third[kind[:-1]]] for kind in NOTHING}
+    assert ids(again["still_standing"]) == {kind: [third[NAMES[kind]]] for kind in NOTHING}
     whole = (await client.delete(f"{KEYS}/{first['key']}")).json()
     assert ids(whole["still_standing"]) == everything | {"keys": [third["key"]]}
 
@@ -263,7 +267,7 @@ async def test_what_it_made_is_taken_along_with_an_event_for_each(
     done = await client.delete(path, params={"with": "made"}, headers=headers)
     assert ids(done.json()["taken_along"]) == ids(rehearsed["taken_along"])
     assert ids(done.json()["taken_along"]) == {
-        kind: [second[kind[:-1]], third[kind[:-1]]] for kind in NOTHING
+        kind: [second[NAMES[kind]], third[NAMES[kind]]] for kind in NOTHING
     }
     assert "still_standing" not in done.json()
     assert all(each["revoked_at"] for each in done.json()["taken_along"]["keys"])
@@ -276,9 +280,13 @@ async def test_what_it_made_is_taken_along_with_an_event_for_each(
     assert [each["id"] for each in (await client.get(FEEDS)).json()["feeds"]] == [other["feed"]]
     assert [each["id"] for each in (await client.get(WEBHOOKS)).json()["data"]] == [other["webhook"]]
     happened = await told(client, *ENDS)
-    gone = sorted((each["type"], (each["data"].get("key") or each["data"])["id"]) for each in happened)
+    gone = sorted(
+        (each["type"], (each["data"].get("key") or each["data"].get("person") or each["data"])["id"])
+        for each in happened
+    )
     assert gone == sorted(
         [("key.revoked", each["key"]) for each in chain]
+        + [("person.updated", each["person"]) for each in chain[1:]]
         + [("feed.deleted", each["feed"]) for each in chain[1:]]
         + [("webhook.deleted", each["webhook"]) for each in chain[1:]]
         + [("source.deleted", each["source"]) for each in chain[1:]]

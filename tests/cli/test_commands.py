@@ -6,6 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,12 +16,13 @@ from kalends.db.database import Tx
 from kalends.db.opening import open_database
 from kalends.ids import digest
 from kalends.schemas.feeds import FeedCreate
+from kalends.schemas.people import PersonCreate
 from kalends.schemas.queries import EventsQuery
 from kalends.schemas.sources import SourceCreate
 from kalends.schemas.webhooks import WebhookCreate
 from kalends.services.leaving import feeds, webhooks
 from kalends.services.outbox import event_order, event_pages, parties
-from kalends.services.setup import calendars, keys, organizations, sources
+from kalends.services.setup import calendars, keys, organizations, people, sessions, sources
 from kalends.vault import read_key
 from tests.support.commands import run
 
@@ -211,7 +213,7 @@ def test_a_key_is_revoked_with_what_it_made(empty_url: str) -> None:
     listed = said(empty_url, "key", "list", "--org", org["id"])["keys"]
     assert [each["created_by"] for each in listed] == [operator] * 2
     made = asyncio.run(_let_make(empty_url, first["key"]))
-    nothing: dict[str, Any] = {"keys": [], "feeds": [], "webhooks": [], "sources": []}
+    nothing: dict[str, Any] = {"keys": [], "people": [], "feeds": [], "webhooks": [], "sources": []}
 
     told = kalends(empty_url, "key", "revoke", first["id"])
     assert (told.returncode, told.stderr) == (0, "")
@@ -234,9 +236,61 @@ def test_a_key_is_revoked_with_what_it_made(empty_url: str) -> None:
     created, revocations = ("key.created", "operator"), ("key.revoked", "operator")
     assert [each for each in happened if each[1] == "operator"] == [
         *(created, created, revocations, revocations),
+        ("person.updated", "operator"),
         *((f"{kind}.deleted", "operator") for kind in ("feed", "webhook", "source")),
     ]
     assert second["id"] not in str(gone)
+
+
+def test_a_person_comes_in_by_a_link_from_the_command_line(empty_url: str) -> None:
+    said(empty_url, "migrate")
+    org = said(empty_url, "org", "create", "Praxis Müller")
+    ana = said(empty_url, *("person", "create", "--org", org["id"], "--name", "Ana", "--scope", "admin"))
+    assert ana.keys() == {"id", "name", "scopes", "enter_url"}
+    assert (ana["name"], ana["scopes"]) == ("Ana", ["admin"])
+    again = said(empty_url, "person", "link", ana["id"])
+    assert again.keys() == ana.keys()
+    paths = [urlsplit(each["enter_url"]).path for each in (ana, again)]
+    assert all(path.startswith("/staff/enter/") for path in paths)
+    assert asyncio.run(_enter(empty_url, paths)) == [False, True]
+
+    ben = kalends(
+        empty_url,
+        *("person", "create", "--org", "praxis-muller", "--name", "Ben"),
+        "--email",
+        "b@example.com",
+    )
+    assert (ben.returncode, ben.stderr) == (0, "")
+    assert "/staff/enter/" in ben.stdout.splitlines()[0]
+    assert "once" in ben.stdout
+    assert "KALENDS_PUBLIC_URL is not set" in ben.stdout
+    listed = said(empty_url, "person", "list", "--org", org["id"])["people"]
+    assert [(each["name"], each["email"], each["active"]) for each in listed] == [
+        ("Ana", None, True),
+        ("Ben", "b@example.com", True),
+    ]
+    assert listed[1]["scopes"] == ["read", "write", "delete"]
+    assert not [path for path in paths if path.rpartition("/")[2] in str(listed)]
+
+    assert said(empty_url, "person", "revoke", ana["id"]) == {"id": ana["id"], "active": False}
+    for wrong, why in (
+        (["person", "link", ana["id"]], "not active"),
+        (["person", "link", "psn_none"], "no person"),
+        (["person", "revoke", "psn_none"], "no person"),
+        (["person", "list", "--org", "nobody"], "no organization"),
+        (["person", "create", "--org", "nobody", "--name", "Cleo"], "no organization"),
+        (["person", "create", "--org", org["id"], "--name", "Cleo", "--scope", "all"], "--scope"),
+        (["person", "create", "--org", org["id"], "--name", " "], "--name"),
+        (["person", "create", "--org", org["id"], "--name", "Cleo", "--email", "no"], "--email"),
+        (
+            ["person", "create", "--org", org["id"], "--name", "Cleo", "--email", "B@example.com"],
+            "Somebody else",
+        ),
+    ):
+        refused = kalends(empty_url, *wrong)
+        assert refused.returncode != 0
+        assert why in refused.stderr, refused.stderr
+        assert "Traceback" not in refused.stderr
 
 
 def test_a_key_for_secrets_is_made(empty_url: str) -> None:
@@ -246,8 +300,19 @@ def test_a_key_for_secrets_is_made(empty_url: str) -> None:
     assert len(read_key(kalends(empty_url, "secrets-key").stdout)) == 32
 
 
+async def _enter(url: str, paths: list[str]) -> list[bool]:
+    """Whether each of these links signs somebody in."""
+    database = open_database(url, pool_size=1)
+    try:
+        tokens = [path.rpartition("/")[2] for path in paths]
+        now = SystemClock().now()
+        return [await database.write(sessions.enter, token, "Browser", now) is not None for token in tokens]
+    finally:
+        await database.close()
+
+
 async def _let_make(url: str, key: str) -> dict[str, str]:
-    """A key, a feed, a webhook and a source, made with this key: their ids."""
+    """A key, a person, a feed, a webhook and a source, made with this key: their ids."""
 
     def make(tx: Tx) -> dict[str, str]:
         party, now = parties.staff(keys.find(tx, [digest(key)])[digest(key)]), SystemClock().now()
@@ -255,6 +320,7 @@ async def _let_make(url: str, key: str) -> dict[str, str]:
         source = SourceCreate(kind="ics", url="https://example.com/calendar.ics")
         return {
             "keys": keys.create(tx, party, name="Third", lifetime=None, now=now)["id"],
+            "people": people.create(tx, party, PersonCreate(name="Ana"), now).id,
             "feeds": feeds.create(tx, party, FeedCreate(), now)[0].id,
             "webhooks": webhooks.create(tx, party, wish, now, mail=False).id,
             "sources": sources.create(tx, party, calendars.default_id(tx, party.org_id), source, now).id,

@@ -443,6 +443,56 @@ async def test_the_time_of_appointments_moves_and_comes_back(empty_url: str) -> 
         await database.close()
 
 
+async def test_people_come_to_a_filled_database_and_go_again(empty_url: str) -> None:
+    made = {"created_at": NOW, "updated_at": NOW}
+
+    def fill(tx: Tx) -> None:
+        migrating.upgrade(tx, "0011")
+        of_org = {"id": "org_1", "name": "Old", "slug": "old", "timezone": "UTC", "week_start": 0} | made
+        tx.execute(_insert("organizations", of_org | {"plan": "starter", "sandbox": False}))
+        calendar = {"id": "cal_1", "name": "Old", "is_active": True, "is_default": True}
+        tx.execute(_insert("calendars", {"org_id": "org_1"} | calendar | made))
+        key = {"id": "key_1", "prefix": "vst_1", "digest": b"k", "scopes": ["admin"], "created_at": NOW}
+        tx.execute(_insert("api_keys", {"org_id": "org_1"} | key))
+
+    def kept(tx: Tx) -> list[Any]:
+        names = ("organizations", "calendars", "api_keys")
+        return [tx.execute(select(metadata.tables[name])).all() for name in names]
+
+    def use(tx: Tx) -> None:
+        person = {"name": "Ana", "scopes": ["read"], "calendar_id": "cal_1", "active": True} | made
+        address = {"email": "Ana@example.com", "address": "ana@example.com"}
+        tx.execute(_insert("people", {"org_id": "org_1", "id": "psn_1"} | person | address))
+        theirs = {"org_id": "org_1", "person_id": "psn_1", "expires_at": hours_later(1)}
+        used = {"device": "Browser", "begun_at": NOW, "seen_at": NOW}
+        tx.execute(_insert("sessions", theirs | used | {"digest": b"s"}))
+        tx.execute(_insert("entries", theirs | {"digest": b"e", "again": False}))
+
+    def twin(tx: Tx) -> None:
+        person = {"name": "Ben", "scopes": ["read"], "active": True, "address": "ana@example.com"}
+        tx.execute(_insert("people", {"org_id": "org_1", "id": "psn_2"} | person | made))
+
+    def stray(tx: Tx) -> None:
+        theirs = {"org_id": "org_1", "person_id": "psn_9", "expires_at": NOW, "digest": b"x", "again": False}
+        tx.execute(_insert("entries", theirs))
+
+    database = open_database(empty_url, pool_size=1)
+    try:
+        await database.write(fill)
+        before = await database.read(kept)
+        for _ in range(2):
+            await database.migrate()
+            await database.write(use)
+            for wrong in (twin, stray):
+                with pytest.raises(IntegrityError):
+                    await database.write(wrong)
+            assert await database.read(kept) == before
+            await database.write(migrating.downgrade, "0011")
+            assert await database.read(kept) == before
+    finally:
+        await database.close()
+
+
 def _insert(table: str, row: dict[str, Any]) -> Any:
     """Insert a row of an earlier schema, which has no more columns than these."""
     return insert(metadata.tables[table]).values(row)

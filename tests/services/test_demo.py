@@ -28,6 +28,7 @@ async def test_everything_in_the_demo_is_an_event(own_url: str) -> None:
             ("calendar.updated", "operator"),
             ("calendar.created", "operator"),
             *[("appointment_type.created", "operator")] * 2,
+            ("person.created", "operator"),
             ("availability.replaced", "operator"),
             *[("appointment.created", "api_key")] * 3,
         ]

@@ -96,6 +96,7 @@ def document(app: FastAPI, public_url: str) -> dict[str, Any]:
                 {"name": "mails", "description": "Mails to clients and staff, and their state."},
                 {"name": "organization", "description": "The organization of the key."},
                 {"name": "keys", "description": "The organization's API keys."},
+                {"name": "people", "description": "The staff, who sign in to pages under their own names."},
                 {"name": "health", "description": "For load balancers and containers."},
             ],
         )

@@ -33,7 +33,8 @@ async def list_all(call: Supervising) -> PeopleAnswer:
 
 @router.post("", **writing(NewPersonAnswer, errors.NotFound, errors.AlreadyExists))
 async def create(body: PersonCreate, change: Administering) -> Response:
-    """Add somebody. The link by which they sign in is shown this once; a replay shows null in its place."""
+    """Add somebody to the staff. The link by which they sign in is shown this once; a replay shows null in
+    its place."""
 
     def make(tx: Tx) -> tuple[Person, str]:
         person = people.create(tx, change.party, body, change.now)

@@ -1,0 +1,134 @@
+"""What people of the staff may do to each other, and what they leave behind."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select
+
+from kalends import passwords
+from kalends.core.caller import Member
+from kalends.core.errors import AlreadyExists, Conflict, NotFound, ScopeMissing, Unauthorized
+from kalends.db.database import Database, Tx
+from kalends.db.opening import open_database
+from kalends.db.tables import events
+from kalends.ids import digest
+from kalends.schemas.people import PersonChange, PersonCreate
+from kalends.services.outbox import parties
+from kalends.services.setup import keys, people, sessions
+from tests.support.clock import StoppedClock
+from tests.support.organizations import Org, make_org
+
+pytestmark = pytest.mark.anyio
+
+NOW = StoppedClock().now()
+
+
+@pytest.fixture
+async def db(own_url: str) -> AsyncIterator[Database]:
+    database = open_database(own_url, pool_size=1)
+    try:
+        await database.migrate()
+        yield database
+    finally:
+        await database.close()
+
+
+@pytest.fixture
+async def org(db: Database) -> Org:
+    return await make_org(db, NOW)
+
+
+async def member(db: Database, org: Org, name: str = "Ana", *scopes: str) -> Member:
+    """Somebody who is signed in."""
+
+    def sign_in(tx: Tx) -> Member:
+        wish = PersonCreate.model_validate({"name": name, "scopes": scopes or ["admin"]})
+        person = people.create(tx, parties.operator(org.id), wish, NOW)
+        token = sessions.begin(tx, org.id, person.id, "Browser", NOW)
+        return sessions.find(tx, [digest(token)])[digest(token)]
+
+    return await db.write(sign_in)
+
+
+async def test_nobody_takes_away_their_own_right(db: Database, org: Org) -> None:
+    ana, ben = await member(db, org), await member(db, org, "Ben")
+    party = parties.member(ana)
+    for wish in ({"active": False}, {"scopes": ["read", "write", "delete"]}):
+        change = PersonChange.model_validate(wish)
+        with pytest.raises(Conflict):
+            await db.write(people.change, party, ana.person_id, change, NOW)
+        await db.write(people.change, party, ben.person_id, change, NOW)
+    with pytest.raises(Conflict):
+        await db.write(people.remove, party, ana.person_id, NOW)
+    renamed = await db.write(people.change, party, ana.person_id, PersonChange(name="Ana P."), NOW)
+    assert (renamed.name, renamed.scopes, renamed.active) == ("Ana P.", ["admin"], True)
+    assert await db.write(people.remove, party, ben.person_id, NOW) == ben.person_id
+
+
+async def test_a_person_is_told_of_by_name_and_makes_nothing_once_sent_away(db: Database, org: Org) -> None:
+    ana = await member(db, org)
+    party = parties.member(ana)
+    assert (party.actor.kind, party.actor.id, party.actor.name) == ("person", ana.person_id, "Ana")
+    assert party.may_force
+    await db.write(keys.create, party, name="Web", lifetime=None, now=NOW)
+    operator, change = parties.operator(org.id), PersonChange(active=False)
+    await db.write(people.change, operator, ana.person_id, change, NOW)
+    with pytest.raises(Unauthorized):
+        await db.write(keys.create, party, name="Late", lifetime=None, now=NOW)
+    await db.write(people.remove, operator, ana.person_id, NOW)
+    with pytest.raises(Unauthorized):
+        await db.write(keys.create, party, name="Later", lifetime=None, now=NOW)
+    [web] = [each for each in await db.read(keys.all_of, org.id) if each.name == "Web"]
+    assert web.created_by == party.actor
+
+
+async def test_scopes_are_those_of_keys(db: Database, org: Org) -> None:
+    writer = await member(db, org, "Wim", "write")
+    assert [writer.may(scope) for scope in ("read", "write", "delete", "admin")] == [True, True, False, False]
+    with pytest.raises(ScopeMissing):
+        writer.need("admin")
+    assert not parties.member(writer).may_force
+    assert replace(writer, scopes=frozenset({"admin"})).may("delete")
+
+
+async def test_an_address_is_one_persons_in_an_organization(db: Database, org: Org) -> None:
+    other = await make_org(db, NOW)
+    wish = PersonCreate(name="Ana", email="Ana@Example.com")
+    await db.write(people.create, parties.operator(org.id), wish, NOW)
+    await db.write(people.create, parties.operator(other.id), wish, NOW)
+    twin = PersonCreate(name="Ben", email="ana@example.com")
+    with pytest.raises(AlreadyExists):
+        await db.write(people.create, parties.operator(org.id), twin, NOW)
+    assert len(await db.read(sessions.known, "ANA@example.com")) == 2
+
+
+async def test_the_calendar_is_the_organizations_own(db: Database, org: Org) -> None:
+    other = await make_org(db, NOW)
+    wish = PersonCreate(name="Ana", calendar_id=other.calendar_id)
+    with pytest.raises(NotFound):
+        await db.write(people.create, parties.operator(org.id), wish, NOW)
+
+
+async def test_no_event_tells_a_password(db: Database, org: Org) -> None:
+    ana = await member(db, org)
+    stored = passwords.hashed("correct horse battery")
+    await db.write(sessions.set_password, ana, stored, NOW)
+    await db.write(people.change, parties.operator(org.id), ana.person_id, PersonChange(name="Ana P."), NOW)
+
+    def payloads(tx: Tx) -> str:
+        return str(tx.execute(select(events.c.payload).where(events.c.org_id == org.id)).scalars().all())
+
+    told = await db.read(payloads)
+    assert '"has_password": true' in told
+    assert stored not in told
+    assert stored.partition(":")[2] not in told
+
+
+def test_a_password_is_right_or_not() -> None:
+    stored = passwords.hashed("Grüße, 世界")
+    assert passwords.is_right("Grüße, 世界", stored)
+    assert not passwords.is_right("grüße, 世界", stored)
+    assert passwords.hashed("Grüße, 世界") != stored  # each has a salt of its own
+    assert not passwords.is_right("", None)
+    assert not passwords.is_right("anything", None)

@@ -332,7 +332,11 @@ def person_create(
     try:
         wish = PersonCreate.model_validate(sent)
     except ValidationError as error:
-        wrong = (f"--{str(each['loc'][0]).removesuffix('s')}: {each['msg']}" for each in error.errors())
+        # What is wrong with several fields together, such as a name of nothing but spaces, names them itself.
+        wrong = (
+            "".join(f"--{str(name).removesuffix('s')}: " for name in each["loc"][:1]) + each["msg"]
+            for each in error.errors()
+        )
         raise Malformed("; ".join(wrong)) from None
 
     def make(tx: Tx) -> tuple[Person, str]:

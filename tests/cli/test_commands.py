@@ -280,7 +280,7 @@ def test_a_person_comes_in_by_a_link_from_the_command_line(empty_url: str) -> No
         (["person", "list", "--org", "nobody"], "no organization"),
         (["person", "create", "--org", "nobody", "--name", "Cleo"], "no organization"),
         (["person", "create", "--org", org["id"], "--name", "Cleo", "--scope", "all"], "--scope"),
-        (["person", "create", "--org", org["id"], "--name", " "], "--name"),
+        (["person", "create", "--org", org["id"], "--name", " "], "name is required"),
         (["person", "create", "--org", org["id"], "--name", "Cleo", "--email", "no"], "--email"),
         (
             ["person", "create", "--org", org["id"], "--name", "Cleo", "--email", "B@example.com"],

@@ -43,6 +43,8 @@ class Call(Generic[H]):
 
     reads: ClassVar[tuple[str, ...]] = ()
     """The query parameters that it reads by itself."""
+    own_language: str | None = None
+    """The language (BCP 47) of whoever calls, if it is known of them."""
 
     def __init__(self, request: Request, host: H) -> None:
         self.request = request

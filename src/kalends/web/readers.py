@@ -54,14 +54,17 @@ class Reader:
     week_start: int = 1
 
     @classmethod
-    def of(cls, scope: Scope, *, language: str | None = None, week_start: int = 1) -> Self:
-        """Return who sent a request. `language` (BCP 47) and `week_start` are the organization's, for readers
-        who name none."""
+    def of(
+        cls, scope: Scope, *, own: str | None = None, language: str | None = None, week_start: int = 1
+    ) -> Self:
+        """Return who sent a request. `own` is the language (BCP 47) that is known of them, which counts more
+        than what their browser says. `language` and `week_start` are the organization's, for readers who name
+        none."""
         sent = QueryParams(scope["query_string"])
         carried = {name: sent[name] for name, is_valid in _VALID.items() if name in sent}
         carried = {name: value for name, value in carried.items() if _VALID[name](value)}
         accepted = ",".join(Headers(scope=scope).getlist("accept-language"))
-        tag = languages.chosen(carried.get("lang"), accepted, language or languages.LANGUAGES[0])
+        tag = languages.chosen(carried.get("lang", own), accepted, language or languages.LANGUAGES[0])
         prefix = urlsplit(context_of(scope).settings.public_url).path
         return cls(tag, carried, scope["path"], _known(sent), prefix, week_start)
 

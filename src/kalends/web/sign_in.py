@@ -47,7 +47,7 @@ async def ask_in(token: str, request: Request) -> Response:
     up."""
     context = context_of(request.scope)
     person = await context.database.read(sessions.invited, token, context.clock.now())
-    reader = Reader.of(request.scope, language=None if person is None else person.language)
+    reader = Reader.of(request.scope, own=None if person is None else person.language)
     if person is None:
         return _plain("staff/no_entry.html", reader, reader.say(_SIGN_IN), status=404)
     title = reader.say(_ENTER).format(name=person.name)

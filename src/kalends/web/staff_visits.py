@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Annotated, Any, Self
 from urllib.parse import quote, urlsplit
 
@@ -34,8 +33,9 @@ class EnteredCall(Call[Host]):
     """A call of a person of the staff, who is signed in."""
 
     def __init__(self, request: Request, member: Member) -> None:
-        super().__init__(request, _theirs(member))
+        super().__init__(request, member.host)
         self.member = member
+        self.own_language = member.language
 
     @property
     def party(self) -> Party:
@@ -47,8 +47,9 @@ class EnteredChange(Change[Host]):
     """A change by a person of the staff, who is signed in."""
 
     def __init__(self, request: Request, member: Member) -> None:
-        super().__init__(request, _theirs(member))
+        super().__init__(request, member.host)
         self.member = member
+        self.own_language = member.language
 
     @property
     def party(self) -> Party:
@@ -141,11 +142,6 @@ async def lead_to_sign_in(request: Request, _error: Exception) -> Response:
     """Lead whoever is not signed in to where they can do that."""
     prefix = urlsplit(context_of(request.scope).settings.public_url).path
     return RedirectResponse(f"{prefix}{sign_in_path(request.scope)}", status_code=303)
-
-
-def _theirs(member: Member) -> Host:
-    """Return the organization as its pages speak to a person."""
-    return replace(member.host, language=member.language or member.host.language)
 
 
 async def _entered(request: Request) -> Member:

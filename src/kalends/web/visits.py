@@ -39,7 +39,9 @@ SLUG = "{slug:slug}"
 def reader_of(call: Call[Host]) -> Reader:
     """Return who reads the answer to a call."""
     host = call.host
-    return Reader.of(call.request.scope, language=host.language, week_start=host.week_start)
+    return Reader.of(
+        call.request.scope, own=call.own_language, language=host.language, week_start=host.week_start
+    )
 
 
 def page(

@@ -14,7 +14,7 @@ from kalends.db.opening import open_database
 from kalends.db.tables import events
 from kalends.ids import digest
 from kalends.schemas.people import PersonChange, PersonCreate
-from kalends.services.outbox import parties
+from kalends.services.outbox import makers, parties
 from kalends.services.setup import keys, people, sessions
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
@@ -43,7 +43,7 @@ async def member(db: Database, org: Org, name: str = "Ana", *scopes: str) -> Mem
     """Somebody who is signed in."""
 
     def sign_in(tx: Tx) -> Member:
-        wish = PersonCreate.model_validate({"name": name, "scopes": scopes or ["admin"]})
+        wish = PersonCreate.model_validate({"name": name, "scopes": list(scopes) or ["admin"]})
         person = people.create(tx, parties.operator(org.id), wish, NOW)
         token = sessions.begin(tx, org.id, person.id, "Browser", NOW)
         return sessions.find(tx, [digest(token)])[digest(token)]
@@ -80,7 +80,7 @@ async def test_a_person_is_told_of_by_name_and_makes_nothing_once_sent_away(db: 
     with pytest.raises(Unauthorized):
         await db.write(keys.create, party, name="Later", lifetime=None, now=NOW)
     [web] = [each for each in await db.read(keys.all_of, org.id) if each.name == "Web"]
-    assert web.created_by == party.actor
+    assert makers.maker_of(web) == party.actor
 
 
 async def test_scopes_are_those_of_keys(db: Database, org: Org) -> None:

@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import insert, inspect, select, update
 from sqlalchemy.exc import IntegrityError
 
-from kalends.core.errors import AlreadyExists, Unavailable
+from kalends.core.errors import AlreadyExists, Conflict, NotFound, Unavailable
 from kalends.db import migrating
 from kalends.db.database import Tx
 from kalends.db.opening import open_database
@@ -484,7 +484,7 @@ async def test_people_come_to_a_filled_database_and_go_again(empty_url: str) -> 
             await database.migrate()
             await database.write(use)
             for wrong in (twin, stray):
-                with pytest.raises((AlreadyExists, IntegrityError)):
+                with pytest.raises((AlreadyExists, Conflict, NotFound)):
                     await database.write(wrong)
             assert await database.read(kept) == before
             await database.write(migrating.downgrade, "0011")

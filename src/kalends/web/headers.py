@@ -17,7 +17,7 @@ _PERSONAL = ("/manage/", "/staff/")
 
 def is_personal(path: str) -> bool:
     """Return whether a page is for one person only: no browser keeps it, and no other site embeds it."""
-    return path.startswith(_PERSONAL)
+    return f"{path}/".startswith(_PERSONAL)
 
 
 def policy(embedders: Iterable[str] = ()) -> str:

@@ -31,6 +31,7 @@ from kalends.api import (
     manage,
     organization,
     overrides,
+    people,
     public,
     schedules,
     slots,
@@ -65,7 +66,7 @@ from kalends.pace import Pace
 from kalends.services.booking import manage_links
 from kalends.services.booking.slots import next_available_for_each
 from kalends.services.leaving.feeds import find as find_feeds
-from kalends.services.setup import keys, organizations
+from kalends.services.setup import keys, organizations, sessions
 from kalends.settings import Settings
 from kalends.shares import Share, Shares
 from kalends.telemetry import configure
@@ -78,6 +79,7 @@ from kalends.web import (
     front,
     held,
     moving,
+    sign_in,
     staff_appointments,
     staff_blocks,
     staff_bookings,
@@ -89,6 +91,7 @@ from kalends.web import manage as manage_pages
 from kalends.web.guard import Guard
 from kalends.web.headers import Headers
 from kalends.web.refusals import Refusals
+from kalends.web.staff_visits import NotSignedInError, lead_to_sign_in
 from kalends.worker import work
 from kalends.zone_watch import watch
 
@@ -115,6 +118,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             clock=clock or SystemClock(),
             callers=Batches(database, keys.find),
             hosts=Batches(database, organizations.hosts),
+            members=Batches(database, sessions.find),
             front=Batches(database, organizations.front),
             links=Batches(database, manage_links.find),
             feeds=Batches(database, find_feeds),
@@ -154,7 +158,11 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         version=VERSION,
         lifespan=lifespan,
         middleware=_middleware(settings),
-        exception_handlers={**HANDLERS, RequestValidationError: on_validation},
+        exception_handlers={
+            **HANDLERS,
+            RequestValidationError: on_validation,
+            NotSignedInError: lead_to_sign_in,
+        },
         strict_content_type=False,
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
@@ -199,6 +207,7 @@ def _routes() -> list[BaseRoute]:
         sources,
         blocks,
         organization,
+        people,
         events,
         webhooks,
         mails,
@@ -221,6 +230,7 @@ def _routes() -> list[BaseRoute]:
         manage_pages,
         moving,
         corrections,
+        sign_in,
     ):
         ours.include_router(feature.router)
     return ours.routes

@@ -22,19 +22,26 @@ from kalends.db import migrating
 from kalends.db.database import Database, P, T, Tx
 from kalends.delivery.mail import Postman
 from kalends.schemas.organizations import Made
+from kalends.schemas.people import Person, PersonChange, PersonCreate
 from kalends.services.leaving import revocation
 from kalends.services.outbox.makers import maker_of
 from kalends.services.outbox.parties import operator
-from kalends.services.setup import keys, organizations
+from kalends.services.setup import keys, organizations, people, sessions
 from kalends.settings import Settings, unknown_names, wrong_values
 from kalends.vault import new_key
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 org_app = typer.Typer(help="Create and list organizations.", no_args_is_help=True, rich_markup_mode=None)
 key_app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True, rich_markup_mode=None)
+person_app = typer.Typer(
+    help="Create, list and revoke people of the staff, who sign in.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 mail_app = typer.Typer(help="Try out the mail server.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(org_app, name="org")
 app.add_typer(key_app, name="key")
+app.add_typer(person_app, name="person")
 app.add_typer(mail_app, name="mail")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
@@ -297,6 +304,97 @@ def _listed(made: Made) -> list[str]:
         *(f"  webhook {each.id}  {each.url}" for each in made.webhooks),
         *(f"  source {each.id}  {each.url}" for each in made.sources),
     ]
+
+
+@person_app.command("create")
+def person_create(
+    org: Org,
+    name: Annotated[str, typer.Option(help="What they are called.")],
+    email: Annotated[
+        str | None, typer.Option(help="Their e-mail address, to sign in with together with a password.")
+    ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What they may do: read, write, delete or admin. Repeat it for several; if left out, all but "
+            "admin."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Create a person of the staff. The link by which they sign in is shown only this once.
+
+    Example: kalends person create --org praxis-muller --name "Ana Pereira" --scope admin
+    """
+    settings = _settings(tell=True)
+    sent = {"name": name, "email": email} | ({"scopes": scope} if scope else {})
+    try:
+        wish = PersonCreate.model_validate(sent)
+    except ValidationError as error:
+        wrong = (f"--{str(each['loc'][0]).removesuffix('s')}: {each['msg']}" for each in error.errors())
+        raise Malformed("; ".join(wrong)) from None
+
+    def make(tx: Tx) -> tuple[Person, str]:
+        party = operator(organizations.row_of(tx, org).id)
+        person = people.create(tx, party, wish, _now())
+        return person, sessions.invite(tx, party.org_id, person.id, _now())
+
+    person, token = _with_database(settings, lambda database: database.write(make))
+    _say_link(settings, person, token, as_json)
+
+
+@person_app.command("link")
+def person_link(
+    person_id: Annotated[str, typer.Argument(help="The person's id, as `kalends person list` shows it.")],
+    as_json: Json = False,
+) -> None:
+    """Make another link by which a person signs in; the former one ends. It is shown only this once."""
+    settings = _settings(tell=True)
+
+    def make(tx: Tx) -> tuple[Person, str]:
+        org_id = people.owner_of(tx, person_id)
+        return people.get(tx, org_id, person_id), sessions.invite(tx, org_id, person_id, _now())
+
+    person, token = _with_database(settings, lambda database: database.write(make))
+    _say_link(settings, person, token, as_json)
+
+
+@person_app.command("list")
+def person_list(org: Org, as_json: Json = False) -> None:
+    """List an organization's staff."""
+    found = _write(lambda tx: people.all_of(tx, organizations.row_of(tx, org).id))
+    fields = ("id", "name", "email", "scopes", "calendar_id", "active", "has_password", "created_at")
+    shown = [{field: _plain(getattr(each, field)) for field in fields} for each in found]
+    _say({"people": shown}, _table(shown), as_json)
+
+
+@person_app.command("revoke")
+def person_revoke(
+    person_id: Annotated[str, typer.Argument(help="The person's id, as `kalends person list` shows it.")],
+    as_json: Json = False,
+) -> None:
+    """Sign a person out everywhere, from their next request on, and let them in no more.
+
+    Their name stays in the history. `PATCH /v1/people/{id}` with `active` lets them in again.
+    """
+
+    def revoke(tx: Tx) -> Person:
+        party = operator(people.owner_of(tx, person_id))
+        return people.change(tx, party, person_id, PersonChange(active=False), _now())
+
+    person = _write(revoke)
+    _say({"id": person.id, "active": person.active}, f"{person.id} ({person.name}) is signed out.", as_json)
+
+
+def _say_link(settings: Settings, person: Person, token: str, as_json: bool) -> None:
+    """Show the link by which a person signs in."""
+    link = f"{settings.public_url}/staff/enter/{token}"
+    shown = {"id": person.id, "name": person.name, "scopes": person.scopes, "enter_url": link}
+    lines = [link, "", f"{person.id}: {person.name}, {', '.join(person.scopes)}."]
+    lines += ["The link works once, within seven days."]
+    if not settings.public_url:
+        lines += ["KALENDS_PUBLIC_URL is not set: put the address of your server before it."]
+    _say(shown, "\n".join(lines), as_json)
 
 
 @app.command("secrets-key")

@@ -13,15 +13,26 @@ from kalends.schemas.appointments import AppointmentCreate
 from kalends.schemas.calendars import CalendarChange, CalendarCreate
 from kalends.schemas.hours import AvailabilityCreate
 from kalends.schemas.organizations import OrganizationChange
+from kalends.schemas.people import PersonCreate
 from kalends.services.booking import bookings
 from kalends.services.outbox import parties
 from kalends.services.outbox.parties import Party, operator
-from kalends.services.setup import appointment_types, availability, calendars, keys, logos, organizations
+from kalends.services.setup import (
+    appointment_types,
+    availability,
+    calendars,
+    keys,
+    logos,
+    organizations,
+    people,
+    sessions,
+)
 
 KEY = "vst_demo"
 ORG_ID = "org_xyz789"
 TYPE_ID = "type_def456"
 SLUG = "demo"
+_ENTRY = "demo"
 
 _LOOK = {
     "intro": "Taxes without tears, since 1998. Choose a time, and we will have the kettle on.",
@@ -105,14 +116,22 @@ def fill(tx: Tx, now: datetime) -> None:
     keys.create(tx, party, now, name="Demo", scopes=["admin"], lifetime=None, secret=KEY)
     caller = next(iter(keys.find(tx, [digest(KEY)]).values()))
     _show(tx, party, now)
-    people = _people(tx, party, now)
+    calendar_ids = _people(tx, party, now)
     _offer(tx, party, _CONSULTATION, now, type_id=TYPE_ID)
-    _offer(tx, party, _FIRST | {"calendarIds": people}, now)
+    _offer(tx, party, _FIRST | {"calendarIds": calendar_ids}, now)
+    _staff(tx, party, calendar_ids[0], now)
     week = [
         AvailabilityCreate(day_of_week=day, start_time="09:00:00", end_time="17:00:00") for day in range(1, 6)
     ]
     availability.replace(tx, party, week, now)
     _book(tx, caller, now)
+
+
+def _staff(tx: Tx, party: Party, calendar_id: str, now: datetime) -> None:
+    """Make somebody of the staff, whose link to sign in with everybody knows, and may be used again."""
+    wish = PersonCreate(name="Ana Pereira", scopes=["admin"], calendar_id=calendar_id)
+    person = people.create(tx, party, wish, now)
+    sessions.invite(tx, party.org_id, person.id, now, token=_ENTRY, again=True)
 
 
 def _show(tx: Tx, party: Party, now: datetime) -> None:
@@ -150,6 +169,11 @@ def _book(tx: Tx, caller: Caller, now: datetime) -> None:
 def page(url: str) -> str:
     """Return the address of the page on which clients of the demo book, on the server at `url`."""
     return f"{url}/{SLUG}"
+
+
+def entrance(url: str) -> str:
+    """Return the address by which somebody of the demo's staff signs in, on the server at `url`."""
+    return f"{url}/staff/enter/{_ENTRY}"
 
 
 def curl(url: str) -> str:

@@ -54,7 +54,10 @@ class Facts:
 
     def as_dict(self) -> dict[str, str]:
         facts = {"url": self.url, "docs": f"{self.url}/docs", "zone_data": self.zone_data}
-        return facts | ({"key": the_demo.KEY, "page": the_demo.page(self.url)} if self.demo else {})
+        if not self.demo:
+            return facts
+        pages = {"page": the_demo.page(self.url), "staff": the_demo.entrance(self.url)}
+        return facts | {"key": the_demo.KEY} | pages
 
     def for_people(self) -> str:
         lines = [
@@ -68,7 +71,11 @@ class Facts:
                 "",
                 the_demo.page(self.url),
                 "",
-                "or as programs do:",
+                "or come in as its staff:",
+                "",
+                the_demo.entrance(self.url),
+                "",
+                "or book as programs do:",
                 "",
                 the_demo.curl(self.url),
                 "",

@@ -1,6 +1,6 @@
 """The command `kalends` in a process of its own, forked from one that has imported it.
 
-Nine tenths of a new interpreter's time go into imports.
+Nine tenths of a new interpreter's time go into imports, and a server with two workers is three of them.
 """
 
 import multiprocessing
@@ -11,6 +11,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+from uvicorn import _subprocess
 
 KALENDS = Path(sys.executable).with_name("kalends")
 """The installed command."""
@@ -77,6 +79,9 @@ def _be_the_command(
     os.environ.update(env)
     if cwd is not None:
         os.chdir(cwd)
+    # Its own processes are forked, too, which what multiprocessing starts for us may not by itself.
+    _subprocess.spawn = multiprocessing.get_context("fork")  # type: ignore[assignment]
+    multiprocessing.process.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
     sys.argv = [str(KALENDS), *arguments]
     from kalends import cli
 

@@ -46,8 +46,8 @@ class Running:
 class Server(Running):
     """`kalends serve` on a free port, of 127.0.0.1 unless the options name a host.
 
-    It is the installed command if it has several processes, or an environment for Python itself; else it is
-    forked, which is quicker.
+    It is the installed command if it has an environment for Python itself, or for what is read when modules
+    are imported; else it is forked, which is quicker.
     """
 
     def __init__(
@@ -72,9 +72,10 @@ class Server(Running):
         # Some databases are shared by tests whose clocks stand: what has lapsed there is not for a worker
         # with the real time, unless a test wants one (--worker).
         env = {"KALENDS_DATABASE_URL": self.database_url, "KALENDS_WORKER": "false"} | dict(self.env)
-        of_python = any(name.startswith("PYTHON") for name in env)
-        if "--workers" not in self.options and self.open_files is None and not of_python:
-            self.process = Forked(arguments, env=os.environ | env, log=self.log)
+        of_imports = any(name.startswith("PYTHON") for name in env)
+        env = os.environ | env
+        if self.open_files is None and not of_imports and "KALENDS_METRICS" not in env:
+            self.process = Forked(arguments, env=env, log=self.log)
             return self
         with self.log.open("a") if self.log else contextlib.nullcontext(subprocess.DEVNULL) as log:
             command = [str(KALENDS), *arguments]
@@ -82,7 +83,7 @@ class Server(Running):
                 command = ["sh", "-c", f'ulimit -n {self.open_files} && exec "$@"', "sh", *command]
             self.process = subprocess.Popen(
                 command,
-                env=os.environ | env,
+                env=env,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

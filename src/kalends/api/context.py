@@ -11,7 +11,7 @@ from kalends.api.public_bookings import PublicBookings
 from kalends.api.rate_limits import RateLimits
 from kalends.api.readiness import Readiness
 from kalends.clock import Clock
-from kalends.core.caller import Caller, FeedLink, Host, Link
+from kalends.core.caller import Caller, FeedLink, Host, Link, Member
 from kalends.core.errors import Wanted
 from kalends.db.batches import Batches
 from kalends.db.database import Database
@@ -31,6 +31,7 @@ class Context:
     clock: Clock
     callers: Batches[bytes, Caller]
     hosts: Batches[str, Host]
+    members: Batches[bytes, Member]
     front: Batches[str, str]
     links: Batches[bytes, Link]
     feeds: Batches[bytes, FeedLink]

@@ -88,7 +88,7 @@ async def wrong_guess(scope: Scope, refusal: Refusal) -> Refusal:
     if allowance is None or allowance.granted:
         return refusal
     trail_of(scope).allowance = allowance
-    return _used_up(
+    return used_up(
         allowance,
         f"From this address came {limit} {what} in this hour; others are answered again at "
         "X-RateLimit-Reset. A right key or link works all the while.",
@@ -99,7 +99,7 @@ def _take(scope: Scope, allowance: Allowance | None, owner: str) -> None:
     """Note the allowance for the answer. Raises RateLimited if it is used up."""
     trail_of(scope).allowance = allowance
     if allowance is not None and not allowance.granted:
-        raise _used_up(
+        raise used_up(
             allowance,
             f"This {owner}'s {allowance.limit} requests for the hour are used up; "
             "the limit is counted anew at X-RateLimit-Reset.",
@@ -157,6 +157,7 @@ async def _known(context: Context, sent: list[str]) -> Caller:
     return caller
 
 
-def _used_up(allowance: Allowance, sentence: str) -> RateLimited:
+def used_up(allowance: Allowance, sentence: str) -> RateLimited:
+    """Return the refusal of a request for which the allowance is used up."""
     refusal = RateLimited(sentence, limit=allowance.limit, reset=allowance.reset)
     return refusal.after(max(1, allowance.reset - int(time.time())))

@@ -81,8 +81,44 @@ class FeedLink:
         return self.host.name if self.calendar is None else f"{self.host.name} – {self.calendar}"
 
 
+class _Scoped:
+    """Whoever may do some things and not others."""
+
+    __slots__ = ()
+    scopes: frozenset[str]
+
+    def may(self, scope: str) -> bool:
+        """Return whether `scope` is held, directly or by implication (admin: all; write: read)."""
+        return any(scope in _IMPLIED.get(held, {held}) for held in self.scopes)
+
+    def need(self, scope: str, purpose: str = "This call") -> None:
+        """Raise ScopeMissing, naming the scope, if it is not held."""
+        if not self.may(scope):
+            raise ScopeMissing(scope, purpose)
+
+
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Member(_Scoped):
+    """A person of an organization's staff, by a session: the digest of its token. `host` is the organization,
+    `calendar_id` the person's own calendar, `language` a BCP 47 tag. The session is good until `expires_at`
+    (UTC), and was last used at about `seen_at`."""
+
+    host: Host
+    person_id: str
+    name: str
+    email: str | None
+    has_password: bool
+    scopes: frozenset[str]
+    calendar_id: str | None
+    language: str | None
+    session: bytes
+    begun_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Caller(_Scoped):
     """An API key, together with what requests need to know of its organization.
 
     `timezone` is the organization's IANA zone; `hourly_limit` is requests per hour for all its keys together;
@@ -107,12 +143,3 @@ class Caller:
             raise KeyRevoked
         if self.expires_at is not None and self.expires_at <= now:
             raise KeyExpired
-
-    def may(self, scope: str) -> bool:
-        """Return whether the key carries `scope`, directly or by implication (admin: all; write: read)."""
-        return any(scope in _IMPLIED.get(held, {held}) for held in self.scopes)
-
-    def need(self, scope: str, purpose: str = "This call") -> None:
-        """Raise ScopeMissing, naming the scope, if the key does not carry it."""
-        if not self.may(scope):
-            raise ScopeMissing(scope, purpose)

@@ -46,6 +46,9 @@ OTHER_EVENTS = (
     "feed.deleted",
     "key.created",
     "key.revoked",
+    "person.created",
+    "person.updated",
+    "person.deleted",
     "organization.updated",
 )
 OF_THEMSELVES = ("webhook.created", "webhook.updated", "webhook.secret_rotated")

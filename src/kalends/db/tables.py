@@ -153,6 +153,79 @@ api_keys = Table(
 made before that was kept."""
 
 
+class PersonColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    id: Named[str] = Column(Text)
+    name: Named[str] = Column(Text)
+    email: Named[str | None] = Column(Text)
+    address: Named[str | None] = Column(Text)
+    scopes: Named[list[str]] = Column(JSON)
+    calendar_id: Named[str | None] = Column(Text)
+    language: Named[str | None] = Column(Text)
+    active: Named[bool] = Column(Boolean)
+    password: Named[str | None] = Column(Text)
+    created_by: Named[str | None] = Column(Text)
+    created_at: Named[datetime] = Column(UtcDateTime)
+    updated_at: Named[datetime] = Column(UtcDateTime)
+
+
+people = Table(
+    "people",
+    metadata,
+    PersonColumns,
+    PrimaryKeyConstraint("org_id", "id"),
+    UniqueConstraint("org_id", "address"),
+    ForeignKeyConstraint(["org_id"], ["organizations.id"]),
+    ForeignKeyConstraint(["org_id", "calendar_id"], ["calendars.org_id", "calendars.id"]),
+    Index("ix_people_address", "address"),
+)
+"""The staff. `address` is `email` in the form in which addresses are compared, by which a person signs in;
+`password` is its digest by scrypt (`passwords.hashed`)."""
+
+
+class SessionColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    digest: Named[bytes] = Column(LargeBinary)
+    person_id: Named[str] = Column(Text)
+    device: Named[str] = Column(Text)
+    begun_at: Named[datetime] = Column(UtcDateTime)
+    seen_at: Named[datetime] = Column(UtcDateTime)
+    expires_at: Named[datetime] = Column(UtcDateTime)
+
+
+sessions = Table(
+    "sessions",
+    metadata,
+    SessionColumns,
+    PrimaryKeyConstraint("org_id", "digest"),
+    UniqueConstraint("digest"),
+    ForeignKeyConstraint(["org_id", "person_id"], ["people.org_id", "people.id"]),
+    Index("ix_sessions_org_id_person_id", "org_id", "person_id"),
+)
+"""Browsers in which a person is signed in, by the digest of a cookie. `device` is what the browser calls
+itself."""
+
+
+class EntryColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    digest: Named[bytes] = Column(LargeBinary)
+    person_id: Named[str] = Column(Text)
+    expires_at: Named[datetime] = Column(UtcDateTime)
+    again: Named[bool] = Column(Boolean)
+
+
+entries = Table(
+    "entries",
+    metadata,
+    EntryColumns,
+    PrimaryKeyConstraint("org_id", "digest"),
+    UniqueConstraint("digest"),
+    ForeignKeyConstraint(["org_id", "person_id"], ["people.org_id", "people.id"]),
+    Index("ix_entries_org_id_person_id", "org_id", "person_id"),
+)
+"""Links by which a person signs in, once, by their digests; the demo's may be used `again`."""
+
+
 class ScheduleColumns(TypedColumns):
     org_id: Named[str] = Column(Text)
     id: Named[str] = Column(Text)

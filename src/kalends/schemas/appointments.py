@@ -17,12 +17,13 @@ from kalends.schemas.wrong_fields import malformed, wrong
 class Actor(Answer):
     """Who caused something."""
 
-    kind: Literal["api_key", "client", "system", "operator"] = Field(
-        description="`client`: without a key, by the booking page or a link; `system`: Kalends itself, when "
-        "time has come; `operator`: the person who runs the server, at the command line."
+    kind: Literal["api_key", "person", "client", "system", "operator"] = Field(
+        description="`person`: somebody of the staff, who is signed in; `client`: without a key, by the "
+        "booking page or a link; `system`: Kalends itself, when time has come; `operator`: the person who "
+        "runs the server, at the command line."
     )
-    id: str | None = Field(description="The key's id.")
-    name: str | None = Field(description="The key's name.")
+    id: str | None = Field(description="The id of the key or the person.")
+    name: str | None = Field(description="The name of the key or the person.")
 
 
 Maker = Annotated[

@@ -32,9 +32,10 @@ def staff_page(
     **what: Any,
 ) -> Response:
     """Return a page for staff. `room` is which of the links of all pages leads to it."""
-    return page(
-        call, template, About(title), reader=reader, room=room, may_write=call.member.may("write"), **what
-    )
+    member = call.member
+    may_write = member.may("write")
+    about = About(title)
+    return page(call, template, about, reader=reader, room=room, member=member, may_write=may_write, **what)
 
 
 def reader_for(call: EnteredCall | EnteredChange) -> Reader:

@@ -83,7 +83,7 @@ def _news(tx: Tx, case: _Case) -> Letter | None:
     # The reader at a new address knows no earlier time.
     before = None if _has_new_reader(then, previous) else previous.get("start_time")
     if case.delivery.audience == STAFF:
-        if by == "api_key":
+        if by in ("api_key", "person"):
             return None  # staff know what they did themselves
     elif not is_same(then.client_email, case.present.client_email):
         return None  # the reader at the present address is told by the event that brought it

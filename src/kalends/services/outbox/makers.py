@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 from sqlalchemy import select
 
-from kalends.core.errors import KeyRevoked
+from kalends.core.errors import KeyRevoked, Unauthorized
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import api_keys
+from kalends.db.tables import api_keys, people
 from kalends.schemas.appointments import Actor
 from kalends.services.outbox.parties import Party
 
@@ -14,7 +14,7 @@ from kalends.services.outbox.parties import Party
 def stamp(tx: Tx, party: Party) -> str:
     """Return what is stored of the party that makes something. Until the transaction ends, its key can't be
     revoked: a revocation sees everything that the key has made. Raises KeyRevoked if the key was revoked
-    since the call came in."""
+    since the call came in, Unauthorized if the person is no longer active."""
     maker = party.actor
     if maker.kind == "api_key":
         key = select(api_keys.c.revoked_at).where(
@@ -22,6 +22,10 @@ def stamp(tx: Tx, party: Party) -> str:
         )
         if tx.execute(key.with_for_update(read=True)).scalar() is not None:
             raise KeyRevoked
+    if maker.kind == "person":
+        person = select(people.c.active).where(people.c.org_id == party.org_id, people.c.id == maker.id)
+        if not tx.execute(person.with_for_update(read=True)).scalar():
+            raise Unauthorized("This person is no longer active.")
     return maker.model_dump_json()
 
 

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from kalends.core.caller import Caller, Host
+from kalends.core.caller import Caller, Host, Member
 from kalends.core.lifecycle import Source
 from kalends.schemas.appointments import Actor
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Somebody who changes something in an organization: by an API key, on the booking page, by a link or by
-    the command line; or Kalends itself, when time has come.
+    """Somebody who changes something in an organization: by an API key, on the pages of the staff or the
+    booking page, by a link or by the command line; or Kalends itself, when time has come.
 
     Times sent without an offset are read in `timezone`, the organization's IANA zone. `source` is what an
     appointment made by this party says of its origin. `may_force` tells whether the party may waive every
@@ -33,6 +33,12 @@ def staff(caller: Caller) -> Party:
     """Return the party that calls with an API key."""
     actor = Actor.model_construct(kind="api_key", id=caller.key_id, name=caller.key_name)
     return Party(caller.org_id, actor, caller.timezone, may_force=caller.may("admin"))
+
+
+def member(member: Member) -> Party:
+    """Return a person of the staff, who is signed in."""
+    actor = Actor.model_construct(kind="person", id=member.person_id, name=member.name)
+    return Party(member.host.org_id, actor, member.host.timezone, may_force=member.may("admin"))
 
 
 def client(host: Host) -> Party:

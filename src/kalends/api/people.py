@@ -1,0 +1,79 @@
+"""`/v1/people`: the staff, who sign in to the pages for staff under their own names."""
+
+import json
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from kalends.api.calls import PathId, Supervising
+from kalends.api.changes import Administering, StaffChange
+from kalends.api.errors import deleting, reading, writing
+from kalends.api.json_body import JsonRoute
+from kalends.core import errors
+from kalends.db.database import Tx
+from kalends.schemas.people import (
+    NewPersonAnswer,
+    PeopleAnswer,
+    Person,
+    PersonAnswer,
+    PersonChange,
+    PersonCreate,
+)
+from kalends.schemas.wire import Deleted
+from kalends.services.setup import people, sessions
+
+router = APIRouter(prefix="/v1/people", tags=["people"], route_class=JsonRoute)
+
+
+@router.get("", name="list", **reading(PeopleAnswer))
+async def list_all(call: Supervising) -> PeopleAnswer:
+    """List the staff, oldest first."""
+    return PeopleAnswer.of(await call.db.read_one(people.all_of, call.org_id))
+
+
+@router.post("", **writing(NewPersonAnswer, errors.NotFound, errors.AlreadyExists))
+async def create(body: PersonCreate, change: Administering) -> Response:
+    """Add somebody. The link by which they sign in is shown this once; a replay shows null in its place."""
+
+    def make(tx: Tx) -> tuple[Person, str]:
+        person = people.create(tx, change.party, body, change.now)
+        return person, sessions.invite(tx, change.org_id, person.id, change.real_now)
+
+    return await change.keeping(_without_link).make(lambda made: _new(change, *made), make)
+
+
+@router.get("/{id}", **reading(PersonAnswer, errors.NotFound))
+async def get(id: PathId, call: Supervising) -> PersonAnswer:
+    """Show one person."""
+    return PersonAnswer.of(await call.db.read_one(people.get, call.org_id, id))
+
+
+@router.patch("/{id}", **writing(PersonAnswer, errors.NotFound, errors.AlreadyExists, errors.Conflict))
+async def change_one(id: PathId, body: PersonChange, change: Administering) -> Response:
+    """Change a person; only what is sent. Whoever is no longer active is signed out at once."""
+    return await change.make(PersonAnswer.of, people.change, change.party, id, body, change.now)
+
+
+@router.delete("/{id}", **deleting(Deleted, errors.Conflict))
+async def delete(id: PathId, change: Administering) -> Response:
+    """Delete a person, and sign them out everywhere. History keeps their name."""
+    return await change.make(Deleted.of, people.remove, change.party, id, change.now)
+
+
+@router.post("/{id}/link", **writing(NewPersonAnswer, errors.NotFound))
+async def invite(id: PathId, change: Administering) -> Response:
+    """Make a new link by which the person signs in, once, within seven days; a former one ends."""
+
+    def make(tx: Tx) -> tuple[Person, str]:
+        person = people.get(tx, change.org_id, id)
+        return person, sessions.invite(tx, change.org_id, id, change.real_now)
+
+    return await change.keeping(_without_link).make(lambda made: _new(change, *made), make)
+
+
+def _new(change: StaffChange, person: Person, token: str) -> NewPersonAnswer:
+    return NewPersonAnswer(person=person, enter_url=f"{change.base}/staff/enter/{token}")
+
+
+def _without_link(answer: str) -> str:
+    return json.dumps(json.loads(answer) | {"enter_url": None})

@@ -1,0 +1,151 @@
+"""People: the staff of an organization, who sign in and act under their own names."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+
+from kalends.core.contacts import folded
+from kalends.core.errors import AlreadyExists, Conflict, NotFound
+from kalends.core.text import named
+from kalends.db.database import AnyRow, Tx
+from kalends.db.locks import lock_settings
+from kalends.db.tables import calendars, entries, people, sessions
+from kalends.ids import new_id
+from kalends.schemas.people import Person, PersonAnswer, PersonChange, PersonCreate
+from kalends.schemas.wire import Deleted
+from kalends.services.outbox import events, makers
+from kalends.services.outbox.parties import Party
+
+
+def create(tx: Tx, party: Party, wish: PersonCreate, now: datetime) -> Person:
+    """Add somebody. Raises NotFound for an unknown calendar, AlreadyExists if somebody else has the address,
+    and what `makers.stamp` raises."""
+    lock_settings(tx, party.org_id)
+    row = {
+        "org_id": party.org_id,
+        "id": new_id("psn"),
+        "name": named(wish.name),
+        **_of_email(wish.email),
+        "scopes": wish.scopes,
+        "calendar_id": wish.calendar_id,
+        "language": wish.language,
+        "active": True,
+        "password": None,
+        "created_by": makers.stamp(tx, party),
+        "created_at": now,
+        "updated_at": now,
+    }
+    _must_fit(tx, row)
+    tx.execute(insert(people), row)
+    person = get(tx, party.org_id, row["id"])
+    events.tell(tx, party, "person.created", PersonAnswer.of(person), person.id, now)
+    return person
+
+
+def all_of(tx: Tx, org_id: str) -> Sequence[Person]:
+    """Return the staff of an organization, oldest first."""
+    rows = tx.execute(select(people).where(people.c.org_id == org_id).order_by(people.c.id))
+    return [_shown(row) for row in rows]
+
+
+def get(tx: Tx, org_id: str, person_id: str) -> Person:
+    """Return one person. Raises NotFound."""
+    return _shown(row_of(tx, org_id, person_id))
+
+
+def owner_of(tx: Tx, person_id: str) -> str:
+    """Return the id of the organization that has this person. Raises NotFound."""
+    owner = tx.execute(select(people.c.org_id).where(people.c.id == person_id)).scalar()
+    if owner is None:
+        raise _nobody(person_id)
+    return owner
+
+
+def row_of(tx: Tx, org_id: str, person_id: str) -> AnyRow:
+    """Return the row of a person. Raises NotFound."""
+    row = tx.execute(select(people).where(people.c.org_id == org_id, people.c.id == person_id)).first()
+    if row is None:
+        raise _nobody(person_id)
+    return row
+
+
+def change(tx: Tx, party: Party, person_id: str, wish: PersonChange, now: datetime) -> Person:
+    """Change what is sent. Whoever is no longer active is signed out everywhere.
+
+    Raises NotFound, also for an unknown calendar; AlreadyExists if somebody else has the address; Malformed
+    for another value of what can't be changed; Conflict if somebody would take away what they need to undo
+    it: their own `admin`, or themselves.
+    """
+    lock_settings(tx, party.org_id)
+    before = row_of(tx, party.org_id, person_id)
+    wish.must_agree(_shown(before))
+    sent = wish.sent()
+    row = dict(before._mapping) | sent | {"updated_at": now}
+    if "email" in sent:
+        row |= _of_email(sent["email"])
+    if _is(party, person_id) and not (row["active"] and "admin" in row["scopes"]):
+        raise Conflict("People can't take away their own right to change people.")
+    _must_fit(tx, row)
+    tx.execute(update(people).where(*_this(party.org_id, person_id)).values(row))
+    if not row["active"]:
+        _sign_out(tx, party.org_id, person_id)
+    person = get(tx, party.org_id, person_id)
+    events.tell(tx, party, "person.updated", PersonAnswer.of(person), person_id, now)
+    return person
+
+
+def remove(tx: Tx, party: Party, person_id: str, now: datetime) -> str:
+    """Delete a person, and sign them out everywhere; history keeps their name. Returns the id. Raises
+    NotFound, and Conflict for oneself."""
+    lock_settings(tx, party.org_id)
+    row_of(tx, party.org_id, person_id)
+    if _is(party, person_id):
+        raise Conflict("People can't delete themselves.")
+    _sign_out(tx, party.org_id, person_id)
+    tx.execute(delete(people).where(*_this(party.org_id, person_id)))
+    events.tell(tx, party, "person.deleted", Deleted.of(person_id), person_id, now)
+    return person_id
+
+
+def _nobody(person_id: str) -> NotFound:
+    return NotFound(f"There is no person with the id '{person_id}'.")
+
+
+def _sign_out(tx: Tx, org_id: str, person_id: str) -> None:
+    """End all sessions of a person, and the links by which they would sign in."""
+    for table in (sessions, entries):
+        tx.execute(delete(table).where(table.c.org_id == org_id, table.c.person_id == person_id))
+
+
+def _is(party: Party, person_id: str) -> bool:
+    return party.actor.kind == "person" and party.actor.id == person_id
+
+
+def _this(org_id: str, person_id: str) -> tuple[Any, ...]:
+    return people.c.org_id == org_id, people.c.id == person_id
+
+
+def _of_email(email: str | None) -> dict[str, Any]:
+    return {"email": email, "address": None if email is None else folded(email)}
+
+
+def _must_fit(tx: Tx, row: dict[str, Any]) -> None:
+    """Raise NotFound for an unknown calendar, AlreadyExists if somebody else has the address."""
+    calendar = select(calendars.c.id).where(
+        calendars.c.org_id == row["org_id"],
+        calendars.c.id == row["calendar_id"],
+        calendars.c.deleted_at.is_(None),
+    )
+    if row["calendar_id"] is not None and tx.execute(calendar).first() is None:
+        raise NotFound(f"There is no calendar with the id '{row['calendar_id']}'.")
+    other = select(people.c.id).where(
+        people.c.org_id == row["org_id"], people.c.address == row["address"], people.c.id != row["id"]
+    )
+    if row["address"] is not None and tx.execute(other).first() is not None:
+        raise AlreadyExists("Somebody else of the staff has this e-mail address.")
+
+
+def _shown(row: AnyRow) -> Person:
+    return Person.model_validate({**row._mapping, "has_password": row.password is not None})

@@ -1,0 +1,224 @@
+"""Sessions: how people of the staff come in, and where they are signed in.
+
+Tokens are random and stored as digests. A session is looked up at every request, so one that was ended is
+refused at the very next.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, insert, select, update
+
+from kalends.core.caller import Member
+from kalends.core.contacts import folded
+from kalends.core.errors import Malformed, NotFound
+from kalends.core.text import one_line
+from kalends.db.database import AnyRow, Tx
+from kalends.db.tables import entries, organizations, people, sessions
+from kalends.ids import digest, new_token
+from kalends.services.setup.organizations import host_of
+
+ENTRY = timedelta(days=7)
+"""How long a link to sign in with is good."""
+IDLE = timedelta(days=14)
+"""How long a session lasts without being used."""
+LONGEST = timedelta(days=90)
+"""How long a session lasts at most."""
+SEEN_EVERY = timedelta(hours=1)
+"""How exactly it is kept when a session was last used: there is no write per request."""
+_LONGEST_DEVICE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A browser in which a person is signed in. `name` identifies it among theirs."""
+
+    name: str
+    device: str
+    begun_at: datetime
+    seen_at: datetime
+    is_this: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Somebody who may sign in with a password: the digest of it (`passwords.hashed`), if they have one."""
+
+    org_id: str
+    organization: str
+    person_id: str
+    password: str | None
+
+
+def invite(
+    tx: Tx, org_id: str, person_id: str, now: datetime, *, token: str | None = None, again: bool = False
+) -> str:
+    """Return the token of a new link by which a person signs in; a former link ends. `token` is for the demo,
+    whose link may be used `again`. Raises NotFound, Malformed for somebody who is not active."""
+    person = tx.execute(select(people).where(people.c.org_id == org_id, people.c.id == person_id)).first()
+    if person is None:
+        raise NotFound(f"There is no person with the id '{person_id}'.")
+    if not person.active:
+        raise Malformed("This person is not active, so there is no link for them.")
+    tx.execute(delete(entries).where(entries.c.org_id == org_id, entries.c.person_id == person_id))
+    token = token or new_token()
+    row = {"org_id": org_id, "digest": digest(token), "person_id": person_id, "again": again}
+    tx.execute(insert(entries), row | {"expires_at": now + ENTRY})
+    return token
+
+
+def invited(tx: Tx, token: str, now: datetime) -> AnyRow | None:
+    """Return the person (`org_id`, `id`, `name`, `language`) to whom a link belongs, and the name of their
+    `organization`; None if it has ended."""
+    return tx.execute(
+        select(
+            people.c.org_id,
+            people.c.id,
+            people.c.name,
+            people.c.language,
+            organizations.c.name.label("organization"),
+        )
+        .join_from(
+            entries, people, (people.c.org_id == entries.c.org_id) & (people.c.id == entries.c.person_id)
+        )
+        .join(organizations, organizations.c.id == entries.c.org_id)
+        .where(entries.c.digest == digest(token), entries.c.expires_at > now, people.c.active)
+    ).first()
+
+
+def enter(tx: Tx, token: str, device: str, now: datetime) -> str | None:
+    """Sign in by a link, which is used up. Returns the token of the session; None if the link has ended."""
+    person = invited(tx, token, now)
+    if person is None:
+        return None
+    this = (entries.c.org_id == person.org_id, entries.c.digest == digest(token))
+    # Of several at once, one finds the link still there.
+    used_up = tx.execute(delete(entries).where(*this, ~entries.c.again)).rowcount
+    if not used_up and not tx.execute(select(entries.c.again).where(*this)).scalar():
+        return None
+    return begin(tx, person.org_id, person.id, device, now)
+
+
+def known(tx: Tx, email: str) -> Sequence[Known]:
+    """Return the people with an address, in any organization, who are active."""
+    rows = tx.execute(
+        select(people.c.org_id, organizations.c.name, people.c.id, people.c.password)
+        .join_from(people, organizations, organizations.c.id == people.c.org_id)
+        .where(people.c.address == folded(email), people.c.active)
+        .order_by(people.c.org_id)
+    )
+    return [Known(row.org_id, row.name, row.id, row.password) for row in rows]
+
+
+def known_as(tx: Tx, member: Member) -> Known:
+    """Return what is known of somebody who is signed in."""
+    this = (people.c.org_id == member.host.org_id, people.c.id == member.person_id)
+    password = tx.execute(select(people.c.password).where(*this)).scalar()
+    return Known(member.host.org_id, member.host.name, member.person_id, password)
+
+
+def begin(tx: Tx, org_id: str, person_id: str, device: str, now: datetime) -> str:
+    """Sign a person in. Returns the token of a new session. Sessions of the organization that have run out
+    are forgotten."""
+    tx.execute(delete(sessions).where(sessions.c.org_id == org_id, sessions.c.expires_at <= now))
+    token = new_token()
+    row = {
+        "org_id": org_id,
+        "digest": digest(token),
+        "person_id": person_id,
+        "device": one_line(device)[:_LONGEST_DEVICE],
+        "begun_at": now,
+        "seen_at": now,
+        "expires_at": now + IDLE,
+    }
+    tx.execute(insert(sessions), row)
+    return token
+
+
+def find(tx: Tx, digests: Sequence[bytes]) -> Mapping[bytes, Member]:
+    """Return who is signed in by these sessions; also by those that have run out."""
+    rows = tx.execute(
+        select(
+            organizations,
+            sessions.c.digest,
+            sessions.c.begun_at,
+            sessions.c.seen_at,
+            sessions.c.expires_at,
+            people.c.id.label("person_id"),
+            people.c.name.label("person_name"),
+            people.c.email.label("person_email"),
+            people.c.password,
+            people.c.scopes,
+            people.c.calendar_id,
+            people.c.language.label("person_language"),
+        )
+        .join_from(
+            sessions, people, (people.c.org_id == sessions.c.org_id) & (people.c.id == sessions.c.person_id)
+        )
+        .join(organizations, organizations.c.id == sessions.c.org_id)
+        .where(sessions.c.digest.in_(digests), people.c.active)
+    )
+    return {row.digest: _member(row) for row in rows}
+
+
+def see(tx: Tx, member: Member, now: datetime) -> None:
+    """Keep that a session is used now, so that it lasts on."""
+    until = min(now + IDLE, member.begun_at + LONGEST)
+    this = (sessions.c.org_id == member.host.org_id, sessions.c.digest == member.session)
+    tx.execute(update(sessions).where(*this).values(seen_at=now, expires_at=until))
+
+
+def devices(tx: Tx, member: Member, now: datetime) -> Sequence[Device]:
+    """Return where a person is signed in, the latest first."""
+    rows = tx.execute(
+        select(sessions)
+        .where(
+            sessions.c.org_id == member.host.org_id,
+            sessions.c.person_id == member.person_id,
+            sessions.c.expires_at > now,
+        )
+        .order_by(sessions.c.seen_at.desc(), sessions.c.digest)
+    )
+    return [
+        Device(_name(row.digest), row.device, row.begun_at, row.seen_at, row.digest == member.session)
+        for row in rows
+    ]
+
+
+def end(tx: Tx, member: Member, name: str | None = None) -> None:
+    """Sign a person out: here, or in another browser by its name."""
+    mine = (sessions.c.org_id == member.host.org_id, sessions.c.person_id == member.person_id)
+    for (each,) in tx.execute(select(sessions.c.digest).where(*mine)).all():
+        if each == member.session if name is None else _name(each) == name:
+            tx.execute(delete(sessions).where(*mine, sessions.c.digest == each))
+
+
+def set_password(tx: Tx, member: Member, hashed: str | None, now: datetime) -> None:
+    """Keep a person's password (`passwords.hashed`), or forget it. Everywhere else they are signed out."""
+    this = (people.c.org_id == member.host.org_id, people.c.id == member.person_id)
+    tx.execute(update(people).where(*this).values(password=hashed, updated_at=now))
+    others = (sessions.c.org_id == member.host.org_id, sessions.c.person_id == member.person_id)
+    tx.execute(delete(sessions).where(*others, sessions.c.digest != member.session))
+
+
+def _name(digest_: bytes) -> str:
+    """Return the name of a session: the beginning of its digest, which leads to no token."""
+    return digest_.hex()[:16]
+
+
+def _member(row: AnyRow) -> Member:
+    return Member(
+        host=host_of(row),
+        person_id=row.person_id,
+        name=row.person_name,
+        email=row.person_email,
+        has_password=row.password is not None,
+        scopes=frozenset(row.scopes),
+        calendar_id=row.calendar_id,
+        language=row.person_language,
+        session=row.digest,
+        begun_at=row.begun_at,
+        seen_at=row.seen_at,
+        expires_at=row.expires_at,
+    )

@@ -1,0 +1,180 @@
+"""What handlers of pages for staff ask for: the person who is signed in, by a cookie."""
+
+import re
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Annotated, Any, Self
+from urllib.parse import quote, urlsplit
+
+from fastapi import Depends
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import Scope
+
+from kalends.api.calls import Call
+from kalends.api.changes import Change
+from kalends.api.context import context_of
+from kalends.api.trail import trail_of
+from kalends.core.caller import Host, Member
+from kalends.core.errors import Unauthorized
+from kalends.ids import digest
+from kalends.services.outbox import parties
+from kalends.services.outbox.idempotency import Ticket
+from kalends.services.outbox.parties import Party
+from kalends.services.setup import sessions
+
+SIGN_IN = "/staff/sign-in"
+_COOKIE = "kalends"
+_LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]+){3}|\[::1\])(?::[0-9]+)?")
+_LOCAL_PATH = re.compile(r"/staff(?:/[A-Za-z0-9._~/?&=%:+,-]*)?")
+
+
+class EnteredCall(Call[Host]):
+    """A call of a person of the staff, who is signed in."""
+
+    def __init__(self, request: Request, member: Member) -> None:
+        super().__init__(request, _theirs(member))
+        self.member = member
+
+    @property
+    def party(self) -> Party:
+        """Who looks."""
+        return parties.member(self.member)
+
+
+class EnteredChange(Change[Host]):
+    """A change by a person of the staff, who is signed in."""
+
+    def __init__(self, request: Request, member: Member) -> None:
+        super().__init__(request, _theirs(member))
+        self.member = member
+
+    @property
+    def party(self) -> Party:
+        """Who makes the change."""
+        return parties.member(self.member)
+
+    def for_form(self, name: str) -> Self:
+        """Make the change once for the form with this name, which no other form has. Sent with other words,
+        the form is refused with IdempotencyKeyReused. Raises Malformed."""
+        return self.under(name)
+
+    def _ticket(self, key: str, fingerprint: bytes) -> Ticket:
+        return Ticket(self.org_id, f"person:{self.member.person_id}:{key}", fingerprint)
+
+
+class NotSignedInError(Exception):
+    """Nobody is signed in, so whoever looks is led to where they can sign in."""
+
+
+async def member_of(request: Request) -> Member | None:
+    """Return who is signed in; None if nobody is, or no longer."""
+    context = context_of(request.scope)
+    token = request.cookies.get(cookie_name(request.scope))
+    if token is None:
+        return None
+    member = await context.members.get(digest(token))
+    now = context.clock.now()
+    if member is None or member.expires_at <= now:
+        return None
+    if now - member.seen_at >= sessions.SEEN_EVERY:
+        await context.database.write(sessions.see, member, now)
+    trail_of(request.scope).org_id = member.host.org_id
+    return member
+
+
+def keep_in(response: Response, scope: Scope, token: str) -> Response:
+    """Have a browser keep the token of a session, for as long as one may last. It sends it back to this
+    server only, and shows it to no script."""
+    response.set_cookie(
+        cookie_name(scope),
+        token,
+        max_age=int(sessions.LONGEST.total_seconds()),
+        path="/",
+        secure=is_encrypted(scope),
+        httponly=True,
+        samesite="lax",
+    )
+    return response
+
+
+def forget_in(response: Response, scope: Scope) -> Response:
+    """Have a browser forget it."""
+    response.delete_cookie(
+        cookie_name(scope), path="/", secure=is_encrypted(scope), httponly=True, samesite="lax"
+    )
+    return response
+
+
+def cookie_name(scope: Scope) -> str:
+    """Return the name of the cookie. With `__Host-`, browsers take it from this very host only, and by an
+    encrypted connection."""
+    return f"__Host-{_COOKIE}" if is_encrypted(scope) else _COOKIE
+
+
+def is_encrypted(scope: Scope) -> bool:
+    """Return whether people reach this server by an encrypted connection, perhaps to a proxy."""
+    return "https" in (urlsplit(context_of(scope).settings.public_url).scheme, scope["scheme"])
+
+
+def is_overheard(scope: Scope) -> bool:
+    """Return whether others may listen to the connection: it is neither encrypted nor within this machine."""
+    host = urlsplit(context_of(scope).settings.public_url).netloc or Headers(scope=scope).get("host", "")
+    return not is_encrypted(scope) and not _LOOPBACK.fullmatch(host)
+
+
+def way_back(text: str) -> str:
+    """Return the path of a page for staff that somebody wanted to see before they signed in; that of the
+    first page, if it is anything else."""
+    return text if _LOCAL_PATH.fullmatch(text) and "//" not in text and ".." not in text else "/staff"
+
+
+def sign_in_path(scope: Scope) -> str:
+    """Return where to sign in, and come back from there."""
+    query = scope["query_string"].decode("latin-1")
+    here = scope["path"] + (f"?{query}" if query else "")
+    return f"{SIGN_IN}?next={quote(here, safe='/')}"
+
+
+async def lead_to_sign_in(request: Request, _error: Exception) -> Response:
+    """Lead whoever is not signed in to where they can do that."""
+    prefix = urlsplit(context_of(request.scope).settings.public_url).path
+    return RedirectResponse(f"{prefix}{sign_in_path(request.scope)}", status_code=303)
+
+
+def _theirs(member: Member) -> Host:
+    """Return the organization as its pages speak to a person."""
+    return replace(member.host, language=member.language or member.host.language)
+
+
+async def _entered(request: Request) -> Member:
+    member = await member_of(request)
+    if member is not None:
+        return member
+    if request.method in ("GET", "HEAD"):
+        raise NotSignedInError
+    raise Unauthorized("Nobody is signed in here, or no longer. Sign in once more.")
+
+
+def _with(scope: str) -> Callable[[Request], Coroutine[Any, Any, EnteredCall]]:
+    async def enter(request: Request) -> EnteredCall:
+        member = await _entered(request)
+        member.need(scope)
+        return EnteredCall(request, member)
+
+    return enter
+
+
+def _changing(scope: str) -> Callable[[Request], Coroutine[Any, Any, EnteredChange]]:
+    async def enter(request: Request) -> EnteredChange:
+        member = await _entered(request)
+        member.need(scope)
+        return EnteredChange(request, member)
+
+    return enter
+
+
+Entered = Annotated[EnteredCall, Depends(_with("read"))]
+EnteredWriting = Annotated[EnteredChange, Depends(_changing("write"))]
+EnteredAdmin = Annotated[EnteredChange, Depends(_changing("admin"))]

@@ -95,13 +95,13 @@ class Walk:
         wish = {"appointment_type_id": self._ids["all"], "client_name": "Jane Doe", "check": "none"}
         answers = {"text": "A friend", "number": 2, "checkbox": True}
         sent = wish | {"answers": answers, "client_notes": "Two\nlines", "client_email": "jane@example.com"}
-        body = sent | {"start_time": taken, "internal_notes": "Knows Ben", "client_phone": "+49 30 1"}
+        body = sent | {"start_time": taken, "calendar_id": self._people[0], "client_phone": "+49 30 1"}
         own = answered(await self.staff.post(APPOINTMENTS, json=body), "appointment")["id"]
         times = {"start_time": self._at(days=1), "end_time": self._at(days=1, hours=2)}
         weekly = {"rule": {"count": 3}, "reason": "Lunch", "calendar_id": self._people[0]}
         block = await self._made("blocks", "block", **times, **weekly)
         day, page = taken[:10], f"/staff/appointments/{own}"
-        typed = {"date": day, "time": taken[11:16], "calendar0": self._people[1]}
+        typed = {"instead": taken, "calendar0": self._people[1]}
         new = {"type": self._ids["all"], "name": "Jane Doe"}
         of_day = {"date": day, "from": "00:00", "to_date": day, "to": "23:59"}
         found = [

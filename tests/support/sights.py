@@ -105,22 +105,22 @@ class Walk:
         new = {"type": self._ids["all"], "name": "Jane Doe"}
         of_day = {"date": day, "from": "00:00", "to_date": day, "to": "23:59"}
         found = [
-            Sight("staff's day", f"/staff/day/{day}"),
-            Sight("staff's day with a block", f"/staff/day/{self._at(days=1)[:10]}"),
-            Sight("staff's refused block", "/staff/blocks", 409, of_day),
-            Sight("staff's wrong block", "/staff/blocks", 400, {}),
-            Sight("staff's week", f"/staff/week/{day}"),
-            Sight("staff's list", f"/staff/list?from={day}"),
-            Sight("staff's appointment", page),
-            Sight("staff's stale appointment", f"{page}/status", 409, {"version": "0", "status": "no_show"}),
+            Sight("staff day", f"/staff/day/{day}"),
+            Sight("staff day with a block", f"/staff/day/{self._at(days=1)[:10]}"),
+            Sight("staff refused block", "/staff/blocks", 409, of_day),
+            Sight("staff wrong block", "/staff/blocks", 400, {}),
+            Sight("staff week", f"/staff/week/{day}"),
+            Sight("staff list", f"/staff/list?from={day}"),
+            Sight("staff appointment", page),
+            Sight("staff stale appointment", f"{page}/status", 409, {"version": "0", "status": "no_show"}),
             Sight("staff move", f"{page}/move"),
-            Sight("staff's refused move", f"{page}/move", 409, typed),
-            Sight("staff's wrong move", f"{page}/move", 400, {}),
+            Sight("staff refused move", f"{page}/move", 409, typed),
+            Sight("staff wrong move", f"{page}/move", 400, {}),
             Sight("staff cancel", f"{page}/cancel"),
             Sight("staff book", f"/staff/new?type={self._ids['all']}&start={taken}"),
-            Sight("staff's refused booking", "/staff/new", 409, new | typed),
-            Sight("staff's wrong booking", "/staff/new", 400, new | {"email": "jane@"}),
-            Sight("staff's block", f"/staff/blocks/{block}"),
+            Sight("staff refused booking", "/staff/new", 409, new | typed),
+            Sight("staff wrong booking", "/staff/new", 400, new | {"email": "jane@"}),
+            Sight("staff block", f"/staff/blocks/{block}"),
         ]
         return [replace(each, for_staff=True) for each in found]
 

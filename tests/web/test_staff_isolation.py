@@ -156,6 +156,33 @@ async def test_who_may_only_read_changes_nothing(app: FastAPI, house: House) -> 
     assert await house.all() == before
 
 
+async def test_what_was_typed_is_kept_when_a_session_has_ended(app: FastAPI, house: House) -> None:
+    typed = {"version": "1", "notes": '"><b>Mine'}
+    path = house.path("/staff/appointments/{appointment_id}/notes")
+    async with browser_of(app) as stranger:
+        answer = await stranger.post(path, data=typed, headers=OURS)
+    assert answer.status_code == 401
+    assert "<h1>You are signed out</h1>" in answer.text
+    assert f'action="{path}"' in answer.text
+    assert 'name="notes" value="&#34;&gt;&lt;b&gt;Mine"' in answer.text
+    # What it leads to is a page where one signs in, and it opens beside this one.
+    assert 'href="/staff/sign-in" target="_blank"' in answer.text
+    async with browser_of(app) as stranger:
+        secret = await stranger.post("/staff/me/password", data={"password": "geheim 1234"}, headers=OURS)
+    assert (secret.status_code, "geheim" in secret.text) == (401, False)
+
+
+async def test_who_may_not_is_told_so(app: FastAPI, house: House) -> None:
+    reader = await entered(app, house.staff.desk, "read")
+    answer = await house.ask(reader.browser, "POST", "/staff/blocks")
+    assert "<h1>You may not do this</h1>" in answer.text
+    writer = await entered(app, house.staff.desk, "write")
+    page = await writer.see(house.path("/staff/blocks/{block_id}"))
+    assert "Give this time back" not in page.text
+    answer = await house.ask(writer.browser, "POST", "/staff/blocks/{block_id}/remove")
+    assert answer.status_code == 403
+
+
 async def test_pages_of_others_send_no_forms(app: FastAPI, house: House) -> None:
     before = await house.all()
     for route in FORMS:

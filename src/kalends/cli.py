@@ -316,8 +316,8 @@ def person_create(
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="What they may do: read, write, delete or admin. Repeat it for several; if left out, all but "
-            "admin."
+            help="What they may do: read, write, delete or admin. Repeat it for several; if left out, all "
+            "but admin."
         ),
     ] = None,
     as_json: Json = False,

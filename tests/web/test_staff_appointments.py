@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from tests.support.clock import StoppedClock
 from tests.support.desk import at
 from tests.web.clients import QUESTIONS, alert_of, main_of, words_of
-from tests.web.staff import Staff, buttons_in, entered, links_in, reasons_in, staff_at
+from tests.web.staff import ME, Staff, buttons_in, entered, links_in, reasons_in, staff_at
 
 pytestmark = pytest.mark.anyio
 
@@ -220,6 +220,16 @@ async def test_the_history_says_who_did_what(staff: Staff) -> None:
         f"{me} gave it to Room 1 instead of Doe &amp; Daughters.",
         "The client booked it.",
     ]
+
+
+async def test_people_are_called_by_their_names(app: FastAPI, staff: Staff) -> None:
+    booked = await staff.desk.booked()
+    path = path_of(booked)
+    await staff.do(f"{path}/status", version="1", status="completed")
+    other = await entered(app, staff.desk, "write")
+    answer = await other.send(f"{path}/notes", version="1", notes="Mine")
+    assert alert_of(answer).startswith(f"{ME} changed it meanwhile.")
+    assert told_in((await other.see(path)).text)[0] == f"{ME} marked it as completed."
 
 
 async def test_pages_that_forms_are_sent_to_lead_back(staff: Staff) -> None:

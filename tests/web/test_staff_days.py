@@ -30,7 +30,8 @@ def hours_of(text: str) -> list[str]:
 
 def block(day: str = THURSDAY, start: str = "10:00", end: str = "11:00", **more: str) -> dict[str, str]:
     """The form that blocks time, as it is filled in."""
-    return {"calendar": "", "date": day, "from": start, "to_date": day, "to": end, "reason": ""} | more
+    times = {"date": day, "from": start, "to_date": day, "to": end}
+    return {"calendar": "", "reason": "", **times, **more}
 
 
 async def test_the_first_page_leads_to_today(staff: Staff) -> None:
@@ -211,7 +212,9 @@ async def test_a_week_begins_as_its_reader_is_used_to(app: FastAPI, staff: Staff
 async def test_time_is_blocked_and_given_back(staff: Staff) -> None:
     calendar = staff.desk.org.calendar_id
     page = await staff.see()
-    assert fields_in(page, "block") == block(start="12:00", end="13:00")
+    shown = fields_in(page, "block")
+    assert shown.pop("key")
+    assert shown == block(start="12:00", end="13:00")
     assert await staff.do("/staff/blocks", **block(calendar=calendar, reason="Lunch")) == DAY
     [lines] = lines_of(await staff.see()).values()
     assert lines == ["10:00 – 11:00 Blocked Lunch"]
@@ -225,9 +228,21 @@ async def test_time_is_blocked_and_given_back(staff: Staff) -> None:
     assert (await staff.send(f"{path}/remove")).status_code == 404
 
 
+async def test_a_form_blocks_once_however_often_it_is_sent(staff: Staff) -> None:
+    typed = fields_in(await staff.see(), "block")
+    for _ in range(2):
+        await staff.do("/staff/blocks", **typed)
+    assert list(lines_of(await staff.see()).values()) == [["12:00 – 13:00 Blocked"]]
+    other = await staff.send("/staff/blocks", **typed | {"to": "14:00"})
+    assert other.status_code == 422
+    assert alert_of(other).startswith("With this form, you have blocked time already.")
+    await staff.do("/staff/blocks", **fields_in(other, "block"))
+    assert len(next(iter(lines_of(await staff.see()).values()))) == 2
+
+
 async def test_a_block_over_appointments_names_them_and_can_be_forced(staff: Staff) -> None:
     booked = await staff.desk.booked()
-    typed = block(start="14:30", end="16:00", reason="Ill")
+    typed = block(start="14:30", end="16:00", reason="Ill", key="k")
     answer = await staff.send("/staff/blocks", **typed)
     assert (answer.status_code, alert_of(answer)) == (409, "There are appointments in this time:")
     assert reasons_in(answer) == ["Thu 25 Jan, 14:00"]
@@ -253,7 +268,7 @@ async def test_a_block_over_appointments_names_them_and_can_be_forced(staff: Sta
 async def test_what_is_wrong_with_a_block_is_said_and_kept(
     staff: Staff, wrong: dict[str, str], said: str
 ) -> None:
-    typed = block() | wrong
+    typed = block(key="k") | wrong
     answer = await staff.send("/staff/blocks", **typed)
     assert (answer.status_code, alert_of(answer)) == (400, "Please check what you entered.")
     assert reasons_in(answer) == [said]

@@ -5,14 +5,16 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
-from kalends.core.errors import AppointmentsInTheWay, Malformed, Refusal
+from kalends.core.errors import AppointmentsInTheWay, IdempotencyKeyReused, Malformed, Refusal
 from kalends.schemas.fields import as_moment
 from kalends.web import staff_problems
 from kalends.web.forms import Form
 from kalends.web.readers import Reader
+from kalends.web.staff_pages import new_key
 from kalends.words.sentences import marked
 
-FIELDS = ("calendar", "date", "from", "to_date", "to", "reason")
+FIELDS = ("key", "calendar", "date", "from", "to_date", "to", "reason")
+"""Of the form, which blocks once by its `key`."""
 _NAMES = {"calendar_id": "calendar", "start_time": "from", "end_time": "to", "reason": "reason"}
 _LABELS = {
     "date": marked("From"),
@@ -22,6 +24,7 @@ _LABELS = {
     "reason": marked("Reason (optional)"),
 }
 _IN_THE_WAY = marked("There are appointments in this time:")
+_SPENT = marked("With this form, you have blocked time already. To block more, press the button again.")
 _NOT_SHOWN = marked("Some time is being kept for a client.")
 
 
@@ -43,7 +46,8 @@ class BlockSheet:
     def empty(cls, reader: Reader, day: date, only: Collection[str]) -> "BlockSheet":
         """Return the form as a day shows it first, of some calendars `only` if any were chosen."""
         on = day.isoformat()
-        typed = dict.fromkeys(FIELDS, "") | {"date": on, "from": "12:00", "to_date": on, "to": "13:00"}
+        typed = {"date": on, "from": "12:00", "to_date": on, "to": "13:00", "key": new_key()}
+        typed = dict.fromkeys(FIELDS, "") | typed
         return cls(_action(reader, only), typed)
 
     @classmethod
@@ -58,6 +62,9 @@ class BlockSheet:
 
     def refused(self, refusal: Refusal, reader: Reader, zone: str, now: datetime) -> "BlockSheet":
         """Return the form with what speaks against it."""
+        if isinstance(refusal, IdempotencyKeyReused):
+            typed = {**self.typed, "key": new_key()}
+            return replace(self, typed=typed, alert=reader.say(_SPENT))
         if isinstance(refusal, AppointmentsInTheWay):
             named = [_named(each, reader, zone, now) for each in refusal.details["appointments"]]
             return replace(self, alert=reader.say(_IN_THE_WAY), in_the_way=list(dict.fromkeys(named)))

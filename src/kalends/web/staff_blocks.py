@@ -5,7 +5,7 @@ from datetime import date
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.core.errors import Conflict, Malformed, NotFound, Refusal
+from kalends.core.errors import Conflict, IdempotencyKeyReused, Malformed, NotFound, Refusal
 from kalends.db.database import Tx
 from kalends.schemas.appointments import Actor
 from kalends.schemas.blocks import Block, BlockAnswer, BlockCreate
@@ -17,7 +17,16 @@ from kalends.web.forms import Form, form_of, validated
 from kalends.web.readers import Reader
 from kalends.web.sent import Name
 from kalends.web.staff_calendar import day_page
-from kalends.web.staff_pages import chosen_in, day_in, moment_in, reader_for, shown_span, staff_page, today
+from kalends.web.staff_pages import (
+    chosen_in,
+    day_in,
+    key_in,
+    moment_in,
+    reader_for,
+    shown_span,
+    staff_page,
+    today,
+)
 from kalends.web.staff_visits import Entered, EnteredChange, EnteredWriting
 from kalends.web.told_history import who
 from kalends.web.visits import lead_to
@@ -34,13 +43,15 @@ async def back(call: Entered) -> Response:
 
 @router.post("")
 async def create(change: EnteredWriting) -> Response:
-    """Block time, and lead to its day."""
+    """Block time, once for each form, and lead to its day."""
     form = await form_of(change.request)
     reader, only = reader_for(change), chosen_in(change.request)
     on = day_in(form.text("date")) or today(change)
     try:
-        await change.make(BlockAnswer.of, blocks.create, change.party, _wish(change, form), change.now)
-    except (Malformed, Conflict, NotFound) as refusal:
+        wish = _wish(change, form)
+        once = change.for_form(f"block:{key_in(form)}")
+        await once.make(BlockAnswer.of, blocks.create, change.party, wish, change.now)
+    except (Malformed, Conflict, NotFound, IdempotencyKeyReused) as refusal:
         return await _refused(change, form, on, only, refusal)
     return lead_to(change, reader.link(f"/staff/day/{on}", calendar=",".join(only) or None))
 

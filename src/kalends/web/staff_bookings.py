@@ -1,7 +1,6 @@
 """The page on which staff book for a client, as when somebody calls."""
 
 import json
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -28,7 +27,7 @@ from kalends.web.kinds import Question
 from kalends.web.readers import Reader
 from kalends.web.sent import id_in, start_in
 from kalends.web.sheets import name_of
-from kalends.web.staff_pages import day_in, moment_in, reader_for, staff_page, today
+from kalends.web.staff_pages import day_in, key_in, moment_in, new_key, reader_for, staff_page, today
 from kalends.web.staff_problems import Refused
 from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
 from kalends.web.visits import lead_to
@@ -38,7 +37,6 @@ from kalends.words.sentences import marked
 
 MOST_TIMES = 96
 """So many free times of a day are shown at most."""
-_LONGEST_KEY = 100
 _FIELDS = ("date", "time", *OWN, "internal_notes", "language")
 _STORED = {
     "client_name": "name",
@@ -151,7 +149,7 @@ async def ask(call: Entered) -> Response:
         chosen = start_in(query["start"], call.timezone)
         start, typed = stamp(chosen), typed | _on_the_clock(chosen, call.timezone)
         day = dates.local(chosen, call.timezone).date()
-    sheet = StaffSheet(reader, type_, calendar_id, _new_key(), start, typed)
+    sheet = StaffSheet(reader, type_, calendar_id, new_key(), start, typed)
     return await _page(call, offered, sheet, calendar_id, day)
 
 
@@ -163,7 +161,7 @@ async def book(change: EnteredWriting) -> Response:
     type_ = offered.type(id_in(form.text("type")))
     if type_ is None:
         raise NotFound("There is no appointment type with this id.")
-    key = form.text("key")[:_LONGEST_KEY] or _new_key()
+    key = key_in(form)
     calendar_id = id_in(form.text("calendar"))
     sheet = StaffSheet(reader_for(change), type_, calendar_id, key, form.text("start"))
     sheet = replace(sheet, typed=_kept(change, sheet, form))
@@ -191,7 +189,7 @@ async def _made(change: EnteredChange, sheet: StaffSheet, form: Form) -> Appoint
 async def _refused(change: EnteredChange, offered: Offered, sheet: StaffSheet, refusal: Refusal) -> Response:
     reader, zone = sheet.reader, change.timezone
     if isinstance(refusal, IdempotencyKeyReused):
-        sheet = replace(sheet, key=_new_key(), refused=Refused(reader.say(_SPENT)))
+        sheet = replace(sheet, key=new_key(), refused=Refused(reader.say(_SPENT)))
     elif isinstance(refusal, Malformed) and refusal.details.get("fields"):
         found: dict[str, str] = {}
         for entry in refusal.details["fields"]:
@@ -293,7 +291,3 @@ def _field(stored: str) -> str:
     """Return the name of the field in the form that is stored under another."""
     known = _STORED | {"start_time": "time"}
     return known.get(stored, name_of(stored))
-
-
-def _new_key() -> str:
-    return secrets.token_urlsafe(16)

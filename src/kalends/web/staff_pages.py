@@ -1,6 +1,7 @@
 """What pages for staff have in common."""
 
 import re
+import secrets
 from datetime import date, datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from kalends.web.visits import page
 from kalends.words import dates
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_LONGEST_KEY = 100
 _LONGEST_IDS = 50
 """So many calendars are chosen at once at most."""
 
@@ -93,3 +95,13 @@ def shown_span(reader: Reader, start: datetime, end: datetime, zone: str) -> str
     if last.date() != first.date():
         until = f"{reader.long_day(last.date())}, {until}"
     return f"{shown_moment(reader, start, zone)} – {until}"
+
+
+def new_key() -> str:
+    """Return a name for a form, which no other form has."""
+    return secrets.token_urlsafe(16)
+
+
+def key_in(form: Form) -> str:
+    """Return the name of a form that was sent."""
+    return form.text("key")[:_LONGEST_KEY] or new_key()

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from kalends.app import create_app
 from kalends.clock import Clock
 from kalends.db.database import Database
+from kalends.ids import digest
 from kalends.schemas.people import PersonChange, PersonCreate
 from kalends.services.outbox.parties import operator
 from kalends.services.setup import people, sessions
@@ -335,7 +336,7 @@ async def test_the_use_of_a_session_is_written_once_an_hour(door: Door, browser:
     await door.come_in(browser)
 
     async def seen() -> object:
-        found = await door.db.read(sessions.find, [sessions.digest(browser.cookies["kalends"])])
+        found = await door.db.read(sessions.find, [digest(browser.cookies["kalends"])])
         return next(iter(found.values())).seen_at
 
     begun = await seen()

@@ -14,6 +14,8 @@ from tests.web.staff import DAY, signed_in
 
 pytestmark = [pytest.mark.anyio, on_sqlite, pytest.mark.slow]
 
+WIDE = "x" * 200
+"""A word that is wider than a phone."""
 SMALL = {"width": 390, "height": 844}
 
 
@@ -110,6 +112,25 @@ async def test_many_calendars_side_by_side(app: FastAPI, visit: Visit, clock: St
     assert await visitor.page.locator(".now-line").count() == 8
     await visitor.page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
     await is_fine(visitor)
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
+async def test_long_words_make_no_page_too_wide(app: FastAPI, visit: Visit, viewport: dict[str, int]) -> None:
+    desk = await open_desk(app)
+    room = await desk.room(WIDE)
+    await desk.set_type(name=WIDE, bookingQuestions=[{"id": "q", "type": "text", "label": WIDE}])
+    booked = await desk.booked(client_name=WIDE, calendar_id=room, client_notes=WIDE, answers={"q": WIDE})
+    await desk.changed(booked, status="cancelled", cancellation_reason=WIDE)
+    booked = await desk.booked(client_name=WIDE, calendar_id=room, internal_notes=WIDE)
+    visitor = await visit(viewport=viewport)
+    await signed_in(visitor, desk)
+    path = f"/staff/appointments/{booked['id']}"
+    for each in (
+        *(DAY, "/staff/week/2024-01-25", "/staff/list?from=2024-01-25", "/staff/new"),
+        *(path, f"{path}/move", f"{path}/cancel"),
+    ):
+        await visitor.go(each)
+        await is_fine(visitor)
 
 
 async def test_paper_has_the_list(app: FastAPI, visit: Visit) -> None:

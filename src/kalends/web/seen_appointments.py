@@ -26,7 +26,6 @@ _DEEDS: Mapping[Status, str] = {
     "no_show": marked("Mark as not attended"),
 }
 _RESTORE = marked("Take the cancellation back")
-_SOMEBODY = marked("Somebody")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +115,7 @@ class Seen:
     @property
     def changed_by(self) -> str:
         """Who changed it last, as the beginning of a sentence."""
-        actor = self.history[-1].actor
-        return self.reader.say(_SOMEBODY) if actor is None else who(actor, self.reader)
+        return who(self.history[-1].actor, self.reader)
 
 
 def seen(tx: Tx, org_id: str, appointment_id: str, reader: Reader, zone: str, now: datetime) -> Seen:

@@ -74,7 +74,7 @@ class Telling:
         ]
 
     def _sentences(self, entry: HistoryEntry) -> list[str]:
-        by = self.reader.say(_SOMEBODY) if entry.actor is None else who(entry.actor, self.reader)
+        by = who(entry.actor, self.reader)
         if entry.before is None:
             sentence = _ASKED if entry.after["status"] == "pending" else _MADE
             return [self.reader.say(sentence).format(who=by)]
@@ -129,9 +129,11 @@ class Telling:
         return ", ".join(self.calendars.get(id_, id_) for id_ in ids)
 
 
-def who(actor: Actor, reader: Reader) -> str:
-    """Return who did something, as the beginning of a sentence."""
-    if actor.kind == "api_key":
+def who(actor: Actor | None, reader: Reader) -> str:
+    """Return who did something, as the beginning of a sentence. What is older than the record of that has
+    nobody."""
+    if actor is not None and actor.kind == "api_key":
         return reader.say(_KEY).format(name=actor.name) if actor.name else reader.say(_NAMELESS_KEY)
-    known = _KINDS.get(actor.kind)
-    return (actor.name or reader.say(_SOMEBODY)) if known is None else reader.say(known)
+    if actor is not None and actor.kind in _KINDS:
+        return reader.say(_KINDS[actor.kind])
+    return reader.say(_SOMEBODY) if actor is None or not actor.name else actor.name

@@ -22,7 +22,7 @@ from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
 from tests.web.browsers import FOREIGN, OURS, browser_of
 
-pytestmark = [pytest.mark.anyio, pytest.mark.both]
+pytestmark = pytest.mark.anyio
 
 ME, SIGN_IN = "/staff/me", "/staff/sign-in"
 PASSWORD = "correct horse battery"
@@ -95,6 +95,7 @@ async def test_a_link_asks_first_and_works_once(door: Door, browser: httpx.Async
         assert not await is_in(other)
 
 
+@pytest.mark.both
 async def test_of_twenty_who_follow_one_link_at_once_one_comes_in(door: Door) -> None:
     link = await door.link()
     browsers = [browser_of(door.app) for _ in range(20)]
@@ -220,6 +221,7 @@ async def test_nobody_is_led_elsewhere(with_password: Door, browser: httpx.Async
     assert came.headers["location"] == "/staff"
 
 
+@pytest.mark.slow
 async def test_passwords_are_tried_ten_times_an_hour(with_password: Door, browser: httpx.AsyncClient) -> None:
     email = f"ana@{with_password.org.slug}.example"
     answers = []

@@ -71,7 +71,22 @@ from kalends.settings import Settings
 from kalends.shares import Share, Shares
 from kalends.telemetry import configure
 from kalends.tracing import tracing
-from kalends.web import booking, corrections, embed, files, front, held, moving, sign_in
+from kalends.web import (
+    booking,
+    corrections,
+    embed,
+    files,
+    front,
+    held,
+    moving,
+    sign_in,
+    staff_appointments,
+    staff_blocks,
+    staff_bookings,
+    staff_calendar,
+    staff_lists,
+    staff_moves,
+)
 from kalends.web import manage as manage_pages
 from kalends.web.guard import Guard
 from kalends.web.headers import Headers
@@ -204,6 +219,12 @@ def _routes() -> list[BaseRoute]:
         files,
         embed,
         front,
+        staff_calendar,
+        staff_lists,
+        staff_appointments,
+        staff_moves,
+        staff_bookings,
+        staff_blocks,
         booking,
         held,
         manage_pages,

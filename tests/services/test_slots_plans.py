@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from kalends.core.hours import seconds
+from kalends.core.hours import HOUR, seconds
 from kalends.db.database import Database, Tx
 from kalends.db.opening import open_database
-from kalends.services.booking import offers
+from kalends.services.booking import offers, staff_days
 from tests.services.test_appointment_lists import MINUTE, ROWS, analyze, fill
 from tests.support.organizations import Org, make_org
 from tests.support.plans import plan
@@ -56,6 +56,10 @@ def last_booked(tx: Tx, org: Org) -> Any:
     return offers.last_booked(tx, org.id, [org.calendar_id, *NINE_MORE], NOW)
 
 
+def day_of_staff(tx: Tx, org: Org) -> Any:
+    return staff_days._entries(tx, org.id, [org.calendar_id, *NINE_MORE], START, START + HOUR, NOW)
+
+
 # What the databases must say of a plan: the index, and by which bounds it is entered and left.
 BY_BUSY = ["ix_occupations_org_id_calendar_id_busy_start ", r"\bcalendar_id ?=", r"\boverlap_allowed ?="]
 BY_BUSY += [r"\bbusy_start ?>", r"\bbusy_start ?<"]
@@ -70,6 +74,7 @@ PLANS: dict[Ask, list[str]] = {
     in_week: BY_BUSY,
     in_week_of_ten: BY_BUSY,
     last_booked: BY_ID,
+    day_of_staff: BY_BUSY,
 }
 ACCESS = re.compile(
     r".*(?:SEARCH (?:appointments|occupations) |Scan (?:Backward )?using |Bitmap Index Scan on "

@@ -1,10 +1,11 @@
-"""Every kind of page that a client can come to, of an organization with everything that pages show. It is all
-made over HTTP, so that it can be had at any server."""
+"""Every kind of page that clients and staff can come to, of an organization with everything that pages show.
+It is all made over HTTP, so that it can be had at any server."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -28,12 +29,14 @@ QUESTIONS: list[dict[str, Any]] = [
 
 @dataclass(frozen=True)
 class Sight:
-    """A page: where it is, or which form it answers there, and with which status."""
+    """A page: where it is, or which form it answers there, and with which status. What is `for_staff` is seen
+    by those who have come in by a link (`Walk.entry`)."""
 
     name: str
     path: str
     status: int = 200
     form: Mapping[str, str] | None = None
+    for_staff: bool = False
 
 
 @dataclass
@@ -77,7 +80,49 @@ class Walk:
             Sight("embedded and booked", f"{home}/hold/{soon}?embed=1", 200, sent | {"start": starts[5]}),
             *await self._managed(starts[6:], starts[0]),
             Sight("refused", "/nothing", 404),
+            *await self._of_staff(starts[0]),
         ]
+
+    async def entry(self) -> str:
+        """Return the path of a link by which somebody signs in who may do everything."""
+        wish = {"name": "Ana Pereira", "scopes": ["admin"]}
+        answer = await self.staff.post("/v1/people", json=wish)
+        assert answer.status_code == 200, answer.text
+        return urlsplit(str(answer.json()["enter_url"])).path
+
+    async def _of_staff(self, taken: str) -> list[Sight]:
+        """Return the pages of staff who work with their days."""
+        wish = {"appointment_type_id": self._ids["all"], "client_name": "Jane Doe", "check": "none"}
+        answers = {"text": "A friend", "number": 2, "checkbox": True}
+        sent = wish | {"answers": answers, "client_notes": "Two\nlines", "client_email": "jane@example.com"}
+        body = sent | {"start_time": taken, "calendar_id": self._people[0], "client_phone": "+49 30 1"}
+        own = answered(await self.staff.post(APPOINTMENTS, json=body), "appointment")["id"]
+        times = {"start_time": self._at(days=1), "end_time": self._at(days=1, hours=2)}
+        weekly = {"rule": {"count": 3}, "reason": "Lunch", "calendar_id": self._people[0]}
+        block = await self._made("blocks", "block", **times, **weekly)
+        day, page = taken[:10], f"/staff/appointments/{own}"
+        typed = {"instead": taken, "calendar0": self._people[1]}
+        new = {"type": self._ids["all"], "name": "Jane Doe"}
+        of_day = {"date": day, "from": "00:00", "to_date": day, "to": "23:59"}
+        found = [
+            Sight("staff day", f"/staff/day/{day}"),
+            Sight("staff day with a block", f"/staff/day/{self._at(days=1)[:10]}"),
+            Sight("staff refused block", "/staff/blocks", 409, of_day),
+            Sight("staff wrong block", "/staff/blocks", 400, {}),
+            Sight("staff week", f"/staff/week/{day}"),
+            Sight("staff list", f"/staff/list?from={day}"),
+            Sight("staff appointment", page),
+            Sight("staff stale appointment", f"{page}/status", 409, {"version": "0", "status": "no_show"}),
+            Sight("staff move", f"{page}/move"),
+            Sight("staff refused move", f"{page}/move", 409, typed),
+            Sight("staff wrong move", f"{page}/move", 400, {}),
+            Sight("staff cancel", f"{page}/cancel"),
+            Sight("staff book", f"/staff/new?type={self._ids['all']}&start={taken}"),
+            Sight("staff refused booking", "/staff/new", 409, new | typed),
+            Sight("staff wrong booking", "/staff/new", 400, new | {"email": "jane@"}),
+            Sight("staff block", f"/staff/blocks/{block}"),
+        ]
+        return [replace(each, for_staff=True) for each in found]
 
     async def _managed(self, starts: list[str], taken: str) -> list[Sight]:
         """Return the pages behind the links of appointments in every state."""

@@ -16,6 +16,7 @@ from tests.support.databases import on_sqlite
 from tests.support.desk import open_desk
 from tests.support.right_to_left import arabic
 from tests.support.sights import Sight, Walk
+from tests.web.staff import enter
 
 pytestmark = [pytest.mark.anyio, on_sqlite, pytest.mark.slow]
 
@@ -91,26 +92,35 @@ class Window(NamedTuple):
 
 
 @pytest.fixture
-async def sights(app: FastAPI, clock: StoppedClock) -> AsyncIterator[list[Sight]]:
+async def walk(app: FastAPI, clock: StoppedClock) -> Walk:
     desk = await open_desk(app)
+    return Walk(desk.staff, desk.client, desk.org.slug, clock.now())
+
+
+@pytest.fixture
+async def sights(walk: Walk) -> AsyncIterator[list[Sight]]:
     with arabic():
-        yield await Walk(desk.staff, desk.client, desk.org.slug, clock.now()).sights()
+        yield await walk.sights()
 
 
-async def seen(visit: Visit, pages: Iterable[tuple[Sight, Look]]) -> list[str]:
+async def seen(visit: Visit, walk: Walk, pages: Iterable[tuple[Sight, Look]]) -> list[str]:
     """Return what is wrong with pages, each of them in a look."""
     by_window: dict[tuple[str, int], list[tuple[Sight, Look]]] = defaultdict(list)
     for sight, look in pages:
         by_window[look.scheme, look.width].append((sight, look))
-    found = await asyncio.gather(*(_seen(visit, *each) for each in by_window.items()))
+    found = await asyncio.gather(*(_seen(visit, walk, *each) for each in by_window.items()))
     return list(chain(*found))
 
 
-async def _seen(visit: Visit, kind: tuple[str, int], pages: list[tuple[Sight, Look]]) -> list[str]:
+async def _seen(
+    visit: Visit, walk: Walk, kind: tuple[str, int], pages: list[tuple[Sight, Look]]
+) -> list[str]:
     """Return what is wrong with those that are seen in one window."""
     scheme, width = kind
     visitor = await visit(color_scheme=scheme, viewport=SCREENS[width])
     found = []
+    if any(sight.for_staff for sight, _ in pages):
+        await enter(visitor, await walk.entry())
     for sight, look in pages:
         window = Window(visitor, look)
         await window.see(sight)
@@ -118,18 +128,18 @@ async def _seen(visit: Visit, kind: tuple[str, int], pages: list[tuple[Sight, Lo
     return found
 
 
-async def test_nothing_hinders_people(visit: Visit, sights: list[Sight]) -> None:
+async def test_nothing_hinders_people(visit: Visit, walk: Walk, sights: list[Sight]) -> None:
     """Each page once, in looks that take turns."""
     pages = list(zip(sights, cycle(LOOKS), strict=False))
     assert {look for _, look in pages} == set(LOOKS)
-    wrong = await seen(visit, pages)
+    wrong = await seen(visit, walk, pages)
     assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.torture
-async def test_nothing_hinders_anybody(visit: Visit, sights: list[Sight]) -> None:
+async def test_nothing_hinders_anybody(visit: Visit, walk: Walk, sights: list[Sight]) -> None:
     pages = list(product(sights, LOOKS))
-    wrong = await seen(visit, pages)
+    wrong = await seen(visit, walk, pages)
     assert not wrong, "\n".join(wrong)
     print(f"{len(sights)} kinds of pages in {len(LOOKS)} looks, {len(pages)} in all: nothing is wrong")
 

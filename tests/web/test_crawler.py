@@ -16,6 +16,7 @@ from tests.support.clock import StoppedClock
 from tests.support.databases import sqlite_first
 from tests.support.desk import open_desk
 from tests.support.sights import Walk
+from tests.web.browsers import OURS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -46,7 +47,9 @@ async def test_a_crawler_that_follows_every_link_changes_nothing(
     app: FastAPI, db: Database, browser: httpx.AsyncClient, clock: StoppedClock
 ) -> None:
     desk = await open_desk(app)
-    sights = await Walk(desk.staff, desk.client, desk.org.slug, clock.now()).sights()
+    walk = Walk(desk.staff, desk.client, desk.org.slug, clock.now())
+    sights = await walk.sights()
+    await browser.post(await walk.entry(), headers=OURS)  # so that it comes to the pages for staff, too
     await app.state.context.key_use.flush()  # of the desk's own key, until now
     before = await db.read(stored, desk.org.id)
     assert len(before["appointments"]) > 5
@@ -55,7 +58,7 @@ async def test_a_crawler_that_follows_every_link_changes_nothing(
     kinds: Counter[str] = Counter()
     while todo:
         address = todo.pop(0)
-        kind = re.sub(r"/(hold|manage)/[^/?]*", r"/\1/…", urlsplit(address).path)
+        kind = re.sub(r"/(hold|manage|appointments|blocks|day|week)/[^/?]*", r"/\1/…", urlsplit(address).path)
         if address in seen or kinds[kind] == MOST:
             continue
         seen.add(address)
@@ -70,4 +73,5 @@ async def test_a_crawler_that_follows_every_link_changes_nothing(
         for each in sights:
             await browser.request(method, each.path)
     assert {"/manage/…/move", "/manage/…/cancel", "/manage/…/appointment.ics"} <= kinds.keys()
+    assert {"/staff/day/…", "/staff/appointments/…/cancel", "/staff/blocks/…", "/staff/new"} <= kinds.keys()
     assert await db.read(stored, desk.org.id) == before

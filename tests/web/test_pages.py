@@ -212,7 +212,7 @@ async def test_browsers_and_crawlers_find_what_they_ask_for_unasked(browser: htt
     assert icon.headers["content-type"] == "image/svg+xml"
     robots = await browser.get("/robots.txt")
     assert robots.headers["content-type"].startswith("text/plain")
-    assert "Disallow: /manage/\n" in robots.text
+    assert "Disallow: /manage/\nDisallow: /staff/\n" in robots.text
     assert "Disallow: /\n" not in robots.text  # or no crawler would read that a page is not to be kept
 
 

@@ -12,7 +12,7 @@ from kalends.web.visits import SLUG
 
 _FOR_EVER = "public, max-age=31536000, immutable"
 _FOR_A_DAY = "public, max-age=86400"
-_ROBOTS = "User-agent: *\nDisallow: /v1/\nDisallow: /docs\nDisallow: /manage/\n"
+_ROBOTS = "User-agent: *\nDisallow: /v1/\nDisallow: /docs\nDisallow: /manage/\nDisallow: /staff/\n"
 """Which of the other pages are kept, each says itself: crawlers have to read it to know."""
 
 router = APIRouter(include_in_schema=False)

@@ -17,8 +17,9 @@ from kalends.web.readers import Reader
 from kalends.words.sentences import marked
 
 _HTML = re.compile(r"(?:^|,)\s*(?:text/html|application/xhtml\+xml)\s*(?:;(?!\s*q=0(?:\.0*)?\s*(?:,|$))|,|$)")
-_TITLES = {
+_TITLES: Mapping[int | str, str] = {
     400: marked("This does not work"),
+    401: marked("You are signed out"),
     403: marked("Not from here"),
     404: marked("There is nothing here"),
     405: marked("This does not work"),
@@ -28,9 +29,12 @@ _TITLES = {
     429: marked("Too many requests"),
     500: marked("Something went wrong"),
     503: marked("Just a moment, please"),
+    "scope_missing": marked("You may not do this"),
 }
+"""By the code of a refusal, or else by its status."""
 _SENTENCES: Mapping[int | str, str] = {
     400: marked("The address or the form has something in it that we do not understand."),
+    401: marked("Please sign in once more, in another window. Then try again here."),
     403: marked("For your safety, forms are accepted only from our own pages. Please start again there."),
     404: marked("The page was moved or never existed, or the link is no longer valid."),
     405: marked("This page can't be used like that. Please go back."),
@@ -43,6 +47,7 @@ _SENTENCES: Mapping[int | str, str] = {
     "outcome_unknown": marked(
         "The connection was lost at the last moment. Please look whether it was done before you try again."
     ),
+    "scope_missing": marked("Nothing was changed. Please ask somebody who may, or who can let you do it."),
     "too_late": marked("It is too late to change this online. Please get in touch with us."),
 }
 """By the code of a refusal, or else by its status."""
@@ -52,8 +57,10 @@ _WHY_NO_LINK = marked(
     "The appointment was over long ago, a newer link has taken the place of this one, or the booking was not "
     "confirmed in time. Please look for our latest mail, or get in touch with us."
 )
-_PASSING = frozenset({429, 503})
+_PASSING = frozenset({401, 429, 503})
 """What is refused with these statuses may be accepted later, so what was typed is kept."""
+_OF_PASSWORDS = "/staff/me/"
+"""How paths begin to which passwords are sent. They stand on no page."""
 
 
 class Refusals:
@@ -80,7 +87,8 @@ class Refusals:
                 return
             body += message.get("body", b"")
             if not message.get("more_body", False):
-                kept = await form.fields() if begun["status"] in _PASSING else ()
+                is_kept = begun["status"] in _PASSING and not scope["path"].startswith(_OF_PASSWORDS)
+                kept = await form.fields() if is_kept else ()
                 await _page(scope, begun, json.loads(body), kept)(scope, receive, send)
 
         await self._app(scope, form.receive, send_page)
@@ -103,7 +111,8 @@ def _page(
     status, sent = begun["status"], Headers(raw=begun["headers"])
     reader = Reader.of(scope)
     known = status if status in _TITLES else 500 if status > 500 else 400
-    title, sentence = _TITLES[known], _SENTENCES.get(refusal["code"], _SENTENCES[known])
+    code = refusal["code"]
+    title, sentence = _TITLES.get(code, _TITLES[known]), _SENTENCES.get(code, _SENTENCES[known])
     if status == 404 and scope["path"].startswith(_LINKS):
         title, sentence = _NO_LINK, _WHY_NO_LINK
     wait = sent.get("retry-after")
@@ -116,6 +125,7 @@ def _page(
         status=status,
         sentence=reader.say(sentence),
         kept=kept,
+        is_signed_out=status == 401,
         again=problems.again(int(wait), reader) if wait else None,
     )
     for name, value in sent.items():

@@ -34,7 +34,9 @@ async def main(url: str, key: str, slug: str, folder: str) -> None:
         httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {key}"}) as staff,
         httpx.AsyncClient(base_url=url) as pages,
     ):
-        sights = await Walk(staff, pages, slug, datetime.now(UTC)).sights()
+        walk = Walk(staff, pages, slug, datetime.now(UTC))
+        sights = await walk.sights()
+        await pages.post(await walk.entry(), headers=HEADERS)
         for sight in sights:
             name = sight.name.replace(" ", "-")
             (Path(folder) / f"{name}.html").write_text(await html_of(pages, sight))

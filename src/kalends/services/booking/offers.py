@@ -2,25 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 
 from kalends.core.errors import NotFound
-from kalends.core.hours import (
-    DAY,
-    HOUR,
-    MINUTE,
-    Override,
-    Schedule,
-    day_named,
-    day_number,
-    moment,
-    seconds,
-    shifted,
-)
+from kalends.core.hours import moment, seconds, shifted
 from kalends.core.intervals import Intervals
 from kalends.core.lifecycle import MAX_BUSY, Occupancy
 from kalends.core.offered import Candidate, OfferedType, RequirementInQuestion, required
@@ -35,17 +24,15 @@ from kalends.db.tables import (
     calendars,
     occupations,
     organizations,
-    overrides,
     schedules,
     type_calendars,
-    windows,
 )
 from kalends.db.verbs import all_in_seconds
 from kalends.schemas.appointment_types import BookingQuestion
 from kalends.schemas.fields import Id
 from kalends.schemas.wrong_fields import malformed, wrong
+from kalends.services.booking import opening_hours
 
-_SLACK = int(MAX_BUSY.total_seconds())
 _ID: TypeAdapter[str] = TypeAdapter(Id, config=ConfigDict(str_strip_whitespace=True, strict=True))
 """An id, read as bodies are."""
 
@@ -196,7 +183,8 @@ def offer(
         if each.schedule_id and each.schedule_timezone
     }
     offsets = [0, *(each.need.offset for each in in_question)]
-    known = _schedules(tx, type_, wanted, start + min(offsets), end + max(offsets))
+    asked = (start + min(offsets), end + max(offsets))
+    known = opening_hours.schedules(tx, type_.org_id, wanted, *asked, of_type=type_.id)
     terms = type_.terms(known[type_.followed_id], start, end, taking)
     reaches = [each.need.reach(terms) for each in in_question]
     needed = (start + min(reach[0] for reach in reaches), end + max(reach[1] for reach in reaches))
@@ -223,53 +211,12 @@ def length(tx: Tx, type_: OfferedType, start: int) -> int:
     """Return how long an appointment of the type lasts that begins at `start`, both in seconds."""
     if type_.is_of_days:
         wanted = {type_.followed_id: type_.followed_timezone}
-        followed = _schedules(tx, type_, wanted, start, start + 1)[type_.followed_id]
+        known = opening_hours.schedules(tx, type_.org_id, wanted, start, start + 1, of_type=type_.id)
+        followed = known[type_.followed_id]
         for starts, lasting in type_.odd(followed, start, start + 1):
             if start in starts:
                 return lasting
     return type_.duration
-
-
-def _schedules(
-    tx: Tx, type_: OfferedType, wanted: Mapping[str, str], start: int, end: int
-) -> Mapping[str, Schedule]:
-    """Return schedules by id, with the overrides that can touch `[start, end)` and the longest appointment
-    after it. Windows for one type only are hours of the organization's default schedule."""
-    weekly: dict[str, list[list[tuple[int, int]]]] = {id_: [[] for _ in range(7)] for id_ in wanted}
-    found = select(windows.c.schedule_id, windows.c.day_of_week, windows.c.start_time, windows.c.end_time)
-    for window in tx.execute(
-        found.where(
-            windows.c.org_id == type_.org_id,
-            windows.c.schedule_id.in_(wanted),
-            windows.c.is_active,
-            or_(windows.c.appointment_type_id.is_(None), windows.c.appointment_type_id == type_.id),
-        )
-    ):
-        weekly[window.schedule_id][window.day_of_week].append(_hours(window.start_time, window.end_time))
-    changed: dict[str, list[Override]] = {id_: [] for id_ in wanted}
-    first, last = (start // DAY - 7), (end + _SLACK) // DAY + 5
-    for row in tx.execute(
-        select(overrides.c.schedule_id, overrides.c.start_date, overrides.c.end_date, overrides.c.windows)
-        .where(
-            overrides.c.org_id == type_.org_id,
-            overrides.c.schedule_id.in_(wanted),
-            overrides.c.start_date <= day_named(last).isoformat(),
-            overrides.c.end_date >= day_named(first).isoformat(),
-        )
-        # Of overrides of one day the last one counts: by hand after holidays, and new ones after old ones.
-        .order_by(overrides.c.holiday.is_(None), overrides.c.created_at, overrides.c.id)
-    ):
-        changed[row.schedule_id].append(
-            Override(
-                day_number(date.fromisoformat(row.start_date)),
-                day_number(date.fromisoformat(row.end_date)),
-                Intervals(_hours(each["start_time"], each["end_time"]) for each in row.windows),
-            )
-        )
-    return {
-        id_: Schedule(zone, [Intervals(day) for day in weekly[id_]], changed[id_])
-        for id_, zone in wanted.items()
-    }
 
 
 def _busy(
@@ -360,16 +307,6 @@ def last_booked(tx: Tx, org_id: str, calendar_ids: Collection[str], now: datetim
     mine = (calendars.c.org_id == org_id, calendars.c.id.in_(calendar_ids))
     rows = tx.execute(select(calendars.c.id, latest.label("latest")).where(*mine))
     return {row.id: row.latest or "" for row in rows}
-
-
-def _hours(start: str, end: str) -> tuple[int, int]:
-    return _of_day(start), _of_day(end)
-
-
-def _of_day(clock_time: str) -> int:
-    """Return HH:MM:SS as seconds after midnight."""
-    hour, minute, second = map(int, clock_time.split(":"))
-    return hour * HOUR + minute * MINUTE + second
 
 
 _COLUMNS: Mapping[str, ColumnElement[Any]] = {

@@ -1,5 +1,6 @@
 """Calendars: people, rooms, chairs: what can't be in two places at once."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -57,6 +58,12 @@ def all_of(tx: Tx, org_id: str) -> list[Calendar]:
 def get(tx: Tx, org_id: str, calendar_id: str) -> Calendar:
     """Return one calendar. Raises NotFound."""
     return Calendar.model_validate(dict(_row(tx, org_id, calendar_id)._mapping))
+
+
+def names(tx: Tx, org_id: str) -> Mapping[str, str]:
+    """Return the name of every calendar by its id, also of those that were deleted: their past is kept."""
+    rows = tx.execute(select(calendars.c.id, calendars.c.name).where(calendars.c.org_id == org_id))
+    return {row.id: row.name for row in rows}
 
 
 def change(tx: Tx, party: Party, calendar_id: str, wish: CalendarChange, now: datetime) -> Calendar:

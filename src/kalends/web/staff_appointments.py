@@ -1,0 +1,192 @@
+"""An appointment before its organization's staff: what is known of it, and what becomes of it."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from kalends.core.errors import Conflict, Malformed, PreconditionFailed, Refusal
+from kalends.schemas.appointments import AppointmentAnswer, AppointmentChange
+from kalends.services.booking import appointment_changes
+from kalends.web import problems, staff_problems
+from kalends.web.forms import Form, form_of, validated
+from kalends.web.grids import at
+from kalends.web.seen_appointments import Seen, seen
+from kalends.web.sent import Name, versions_in
+from kalends.web.staff_pages import reader_for, staff_page
+from kalends.web.staff_problems import Refused
+from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
+from kalends.web.visits import lead_to
+from kalends.words.sentences import marked
+
+STALE = marked("{who} changed it meanwhile. This is how it stands now; nothing else was changed.")
+_CANCELLING = marked("Cancel this appointment?")
+
+router = APIRouter(prefix="/staff/appointments", include_in_schema=False)
+
+
+@router.get("/{appointment_id}")
+async def see(appointment_id: Name, call: Entered) -> Response:
+    """Show an appointment."""
+    return appointment_page(call, await found(call, appointment_id))
+
+
+@router.get("/{appointment_id}/status")
+@router.get("/{appointment_id}/notes")
+async def back(appointment_id: Name, call: Entered) -> Response:
+    """Lead to the appointment, which has the buttons."""
+    return lead_to(call, reader_for(call).link(f"/staff/appointments/{appointment_id}"))
+
+
+@router.post("/{appointment_id}/status")
+async def set_status(appointment_id: Name, change: EnteredWriting) -> Response:
+    """Confirm it, mark it, or take its cancellation back. Sent again, it changes nothing."""
+    form = await form_of(change.request)
+    wish = _wish(form, status=form.text("status"))
+    try:
+        await make(change, appointment_id, wish, form)
+    except PreconditionFailed as refusal:
+        own = await found(change, appointment_id)
+        if own.about.status != wish.status:
+            return appointment_page(change, own, refused=stale(own), refusal=refusal)
+    except Conflict as refusal:
+        own = await found(change, appointment_id)
+        told = told_of(change, own, refusal)
+        return appointment_page(change, own, refused=told, refusal=refusal, status_wanted=wish.status)
+    return lead_to(change, reader_for(change).link(f"/staff/appointments/{appointment_id}"))
+
+
+@router.post("/{appointment_id}/notes")
+async def keep_notes(appointment_id: Name, change: EnteredWriting) -> Response:
+    """Store what staff note for themselves."""
+    form = await form_of(change.request)
+    try:
+        wish = validated(AppointmentChange, {"internal_notes": form.text("notes") or None})
+        await make(change, appointment_id, wish, form)
+    except (Malformed, PreconditionFailed) as refusal:
+        own = await found(change, appointment_id)
+        told = stale(own) if isinstance(refusal, PreconditionFailed) else _of_field(own, refusal)
+        return appointment_page(change, own, refused=told, refusal=refusal, notes=form.text("notes"))
+    return lead_to(change, reader_for(change).link(f"/staff/appointments/{appointment_id}", saved="1"))
+
+
+@router.get("/{appointment_id}/cancel")
+async def ask_to_cancel(appointment_id: Name, call: Entered) -> Response:
+    """Ask whether the appointment is to be cancelled, and why."""
+    return _cancelling(call, await found(call, appointment_id))
+
+
+@router.post("/{appointment_id}/cancel")
+async def cancel(appointment_id: Name, change: EnteredWriting) -> Response:
+    """Cancel the appointment. Sent again, it changes nothing."""
+    form = await form_of(change.request)
+    try:
+        sent = {"status": "cancelled", "cancellation_reason": form.text("reason").strip() or None}
+        await make(change, appointment_id, validated(AppointmentChange, sent), form)
+    except (Malformed, Conflict, PreconditionFailed) as refusal:
+        own = await found(change, appointment_id)
+        if not (isinstance(refusal, PreconditionFailed) and own.about.status == "cancelled"):
+            return _cancelling(change, own, form, refusal)
+    return lead_to(change, reader_for(change).link(f"/staff/appointments/{appointment_id}"))
+
+
+async def found(call: EnteredCall | EnteredChange, appointment_id: str) -> Seen:
+    """Return an appointment for the reader of a call. Raises NotFound."""
+    reader = at(reader_for(call), f"/staff/appointments/{appointment_id}")
+    return await call.db.read(seen, call.org_id, appointment_id, reader, call.timezone, call.now)
+
+
+async def make(change: EnteredChange, appointment_id: str, wish: AppointmentChange, form: Form) -> Response:
+    """Change an appointment, if it still is of the version that the form was made for. Raises what
+    `appointment_changes.change` raises, with other times if one is taken."""
+    versions = versions_in(form.text("version"))
+    changing = appointment_changes.change
+    return await change.make(
+        AppointmentAnswer.of, changing, change.party, appointment_id, wish, change.now, versions=versions
+    )
+
+
+def stale(own: Seen) -> Refused:
+    """Return what is said to those who would change what somebody else has changed."""
+    return Refused(own.reader.say(STALE).format(who=own.changed_by))
+
+
+def told_of(change: EnteredChange, own: Seen, refusal: Refusal) -> Refused:
+    """Return what is said of a refusal that is about an appointment."""
+    if isinstance(refusal, PreconditionFailed):
+        return stale(own)
+    return staff_problems.refused(
+        refusal,
+        own.calendars,
+        own.reader,
+        own.zone,
+        change.now,
+        may_force=change.party.may_force,
+    )
+
+
+def appointment_page(
+    call: EnteredCall | EnteredChange,
+    own: Seen,
+    *,
+    refused: Refused | None = None,
+    refusal: Refusal | None = None,
+    **what: Any,
+) -> Response:
+    """Return the page of an appointment; above it, why something was refused."""
+    status = 200 if refusal is None else problems.noted(call.request, refusal)
+    known: dict[str, Any] = {"notes": own.about.internal_notes or "", "status_wanted": None}
+    return staff_page(
+        call,
+        "staff/appointment.html",
+        own.about.client_name,
+        own.reader,
+        status=status,
+        own=own,
+        refused=refused,
+        saved="saved" in call.request.query_params,
+        zone=own.reader.zone_name(own.zone, own.about.start_time),
+        **(known | what),
+    )
+
+
+def _cancelling(
+    call: EnteredCall | EnteredChange,
+    own: Seen,
+    form: Form | None = None,
+    refusal: Refusal | None = None,
+) -> Response:
+    reader = at(own.reader, f"{own.path}/cancel")
+    status = 200 if refusal is None else problems.noted(call.request, refusal)
+    wrong = refusal.details.get("fields", ()) if isinstance(refusal, Malformed) else ()
+    alert = None
+    if refusal is not None and not wrong:
+        is_stale = isinstance(refusal, PreconditionFailed)
+        alert = stale(own).alert if is_stale else staff_problems.plainly(refusal, reader)
+    return staff_page(
+        call,
+        "staff/cancel.html",
+        f"{reader.say(_CANCELLING)} – {own.about.client_name}",
+        reader,
+        status=status,
+        own=own,
+        heading=reader.say(_CANCELLING),
+        reason="" if form is None else form.text("reason"),
+        problem=staff_problems.of_field(wrong[0], reader) if wrong else None,
+        refused=alert,
+        is_mailed=call.settings.mail and own.about.client_email is not None,
+    )
+
+
+def _of_field(own: Seen, refusal: Malformed) -> Refused:
+    wrong = refusal.details.get("fields", ())
+    say = own.reader.say
+    return Refused(
+        say("Please check what you entered."),
+        [(staff_problems.of_field(each, own.reader), None) for each in wrong],
+    )
+
+
+def _wish(form: Form, **sent: Any) -> AppointmentChange:
+    """Return the change that a form asks for. Who may waive every check can say so."""
+    return validated(AppointmentChange, sent | ({"check": "none"} if form.text("force") == "1" else {}))

@@ -1,0 +1,178 @@
+"""The pages on which staff see their days and weeks."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from kalends.core.errors import NotFound
+from kalends.db.aside import aside
+from kalends.db.database import Tx
+from kalends.services.booking import staff_days
+from kalends.services.booking.staff_days import ShownCalendar, StaffDays
+from kalends.web.block_forms import BlockSheet
+from kalends.web.grids import at
+from kalends.web.readers import Reader
+from kalends.web.staff_days import DayView
+from kalends.web.staff_pages import chosen_in, day_in, reader_for, staff_page, today
+from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange
+from kalends.web.visits import lead_to
+
+WEEK = 7
+
+router = APIRouter(prefix="/staff", include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """Where to go from a day or a week: the addresses of those before and after it, of the present one, and
+    of other `views` (each with its name, and whether it is this one). A form that chooses calendars is sent
+    to `action`, with what is `kept`."""
+
+    earlier: str | None
+    today: str
+    later: str | None
+    views: Sequence[tuple[str, str, bool]]
+    action: str
+    kept: Mapping[str, str]
+
+
+@router.get("")
+async def enter(call: Entered) -> Response:
+    """Lead to today."""
+    return lead_to(call, reader_for(call).link(f"/staff/day/{today(call)}"))
+
+
+@router.get("/day/{day}")
+async def day(day: str, call: Entered) -> Response:
+    """Show a day, with the calendars side by side."""
+    return await day_page(call, _day(day), chosen_in(call.request))
+
+
+@router.get("/week/{day}")
+async def week(day: str, call: Entered) -> Response:
+    """Show the week of a day, as lists."""
+    reader = reader_for(call)
+    wanted = _day(day)
+    first = _shifted(wanted, -((wanted.isoweekday() - reader.first_weekday) % WEEK)) or wanted
+    only = chosen_in(call.request)
+    count = min(WEEK, (date.max - first).days)
+    found = await call.look(staff_days.of, call.org_id, call.timezone, first, call.now, days=count, only=only)
+    reader = _at(reader, "week", wanted, only)
+    views = [DayView(each, reader, call.timezone, call.now) for each in found.days]
+    span = f"{reader.short_day(first)} – {reader.short_day(_shifted(first, count - 1) or first, first)}"
+    return staff_page(
+        call,
+        "staff/week.html",
+        reader.say("Week: {days}").format(days=span),
+        reader,
+        views=[(each, _address(reader, "day", each.date, only)) for each in views],
+        today=today(call),
+        ways=_ways(call, reader, "week", wanted, WEEK, only),
+        calendars=found.calendars,
+        chosen=_known(only, found.calendars),
+        zone=reader.zone_name(call.timezone, call.now),
+    )
+
+
+async def day_page(
+    call: EnteredCall | EnteredChange,
+    day: date,
+    only: Collection[str],
+    sheet: BlockSheet | None = None,
+    *,
+    status: int = 200,
+) -> Response:
+    """Return the page of a day. `sheet` is the form that blocks time, if it was filled in and refused."""
+    reader = _at(reader_for(call), "day", day, only)
+    found, [view] = await call.db.read(_views, call, reader, day, 1, only)
+    return staff_page(
+        call,
+        "staff/day.html",
+        view.title,
+        reader,
+        room="day" if day == today(call) else None,
+        status=status,
+        view=view,
+        ways=_ways(call, reader, "day", day, 1, only),
+        calendars=found.calendars,
+        chosen=_known(only, found.calendars),
+        zone=reader.zone_name(call.timezone, call.now),
+        block=sheet or BlockSheet.empty(reader, day, only),
+    )
+
+
+def _views(
+    tx: Tx,
+    call: EnteredCall | EnteredChange,
+    reader: Reader,
+    first: date,
+    count: int,
+    only: Collection[str],
+) -> tuple[StaffDays, Sequence[DayView]]:
+    """Return some days, in the reader's words. Raises InvalidTime at the ends of the calendar."""
+    found = staff_days.of(tx, call.org_id, call.timezone, first, call.now, days=count, only=only)
+
+    def made() -> Sequence[DayView]:
+        views = [DayView(each, reader, call.timezone, call.now) for each in found.days]
+        for view in views:  # now, and not while the page is written, which is done in the event loop
+            _ = view.columns if count == 1 else view.lines
+        return views
+
+    return found, aside(tx, made)
+
+
+def _ways(
+    call: EnteredCall | EnteredChange,
+    reader: Reader,
+    view: str,
+    day: date,
+    step: int,
+    only: Collection[str],
+) -> Ways:
+    say = reader.say
+    names = (("day", say("Day")), ("week", say("Week")))
+    views = [(name, _address(reader, each, day, only), each == view) for each, name in names]
+    bounds = {"from": day.isoformat(), "to": day.isoformat(), "calendar": ",".join(only) or None}
+    views.append((say("List"), reader.link("/staff/list", **bounds), False))
+    before, after = _shifted(day, -step), _shifted(day, step)
+    return Ways(
+        None if before is None else _address(reader, view, before, only),
+        _address(reader, view, today(call), only),
+        None if after is None else _address(reader, view, after, only),
+        views,
+        f"{reader.prefix}{reader.path}",
+        reader.carried,
+    )
+
+
+def _at(reader: Reader, view: str, day: date, only: Collection[str]) -> Reader:
+    """Return the reader at the address of a day or a week, which is not where a form was sent to."""
+    return at(reader, f"/staff/{view}/{day}", calendar=",".join(only) or None)
+
+
+def _address(reader: Reader, view: str, day: date, only: Collection[str]) -> str:
+    return reader.link(f"/staff/{view}/{day}", calendar=",".join(only) or None)
+
+
+def _known(only: Collection[str], calendars: Sequence[ShownCalendar]) -> frozenset[str]:
+    """Return the calendars that were chosen and can be; none if all are shown."""
+    return frozenset(only) & {each.id for each in calendars}
+
+
+def _day(text: str) -> date:
+    found = day_in(text)
+    if found is None:
+        raise NotFound("There is no such day.")
+    return found
+
+
+def _shifted(day: date, by: int) -> date | None:
+    """Return a day so many days later; None beyond the calendar, and for its last day, which has no end."""
+    try:
+        found = day + timedelta(days=by)
+    except OverflowError:
+        return None
+    return None if found == date.max else found

@@ -1,0 +1,222 @@
+"""A day as its reader sees it: the calendars side by side, and where everything lies in them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+
+from kalends.core.hours import HOUR, MINUTE, moment, seconds
+from kalends.core.intervals import Intervals, Span
+from kalends.core.lanes import Lane, lanes
+from kalends.core.lifecycle import Status
+from kalends.core.local_spans import cut, whole_hours
+from kalends.services.booking.staff_days import Column, Entry, ShownCalendar, StaffDay
+from kalends.web.readers import Reader
+from kalends.words import dates
+from kalends.words.sentences import marked
+
+MOST_LANES = 9
+"""So many lanes have a place of their own; what comes after lies over the last one."""
+_SHORTEST = 15 * MINUTE
+"""What is shorter is laid out as if it lasted so long, so that it can be read and hit."""
+_USUAL = 8 * HOUR, 18 * HOUR
+"""What is shown of a day on which there is nothing, in seconds after it began."""
+STATUSES: Mapping[Status, str] = {
+    "pending": marked("To be confirmed"),
+    "confirmed": marked("Confirmed"),
+    "completed": marked("Completed"),
+    "no_show": marked("Not attended"),
+    "cancelled": marked("Cancelled"),
+}
+_CLOSED = marked("Closed")
+_NO_CLIENT = {
+    "hold": marked("Kept for a client"),
+    "block": marked("Blocked"),
+    "busy": marked("Busy elsewhere"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Something that takes time, in words: when, what, and how it stands. It leads somewhere if it has an
+    `href`. `classes` say where it lies in its column."""
+
+    kind: str
+    time: str
+    title: str
+    detail: str = ""
+    status: Status | None = None
+    state: str = ""
+    href: str | None = None
+    classes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownColumn:
+    """A calendar on one day, in words: everything in it by time, closed hours too."""
+
+    calendar: ShownCalendar
+    lines: Sequence[Line]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An hour beside the columns, or the present."""
+
+    time: str
+    classes: str
+
+
+class DayView:
+    """A day for its reader, in the organization's zone (IANA name). It is shown from one full hour after its
+    beginning to another, so far as it is of interest."""
+
+    def __init__(self, day: StaffDay, reader: Reader, zone: str, now: datetime) -> None:
+        self._day, self._reader, self._zone = day, reader, zone
+        length = day.span[1] - day.span[0]
+        self._first, self._last = whole_hours(*_range_of_interest(day), length)
+        self._shown = (
+            day.span[0] + self._first * HOUR,
+            min(day.span[0] + self._last * HOUR, day.span[1]),
+        )
+        self._now = seconds(now)
+        self._ends: dict[int, str] = {}
+
+    @property
+    def date(self) -> date:
+        """Which day it is."""
+        return self._day.date
+
+    @property
+    def title(self) -> str:
+        """`Thursday, 3 December 2026`."""
+        return self._reader.long_day(self._day.date)
+
+    @property
+    def classes(self) -> str:
+        """How long the part is that is shown."""
+        return _lasting(max(0, self._shown[1] - self._shown[0]))
+
+    @property
+    def hours(self) -> list[Mark]:
+        """The full hours after the beginning of the day, as clocks show them then."""
+        return [
+            Mark(self._time(at), _from(at - self._shown[0]))
+            for at in range(self._shown[0], self._shown[1], HOUR)
+        ]
+
+    @property
+    def now(self) -> Mark | None:
+        """The present, if it is in the part that is shown."""
+        if not self._shown[0] <= self._now < self._shown[1]:
+            return None
+        return Mark(self._time(self._now), _from(self._now - self._shown[0]))
+
+    @cached_property
+    def columns(self) -> list[ShownColumn]:
+        """The calendars, each with what is in it."""
+        return [ShownColumn(each.calendar, self._lines(each)) for each in self._day.columns]
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """What takes time of any calendar, by time, with the names of its calendars. What is of several is
+        there once."""
+        found: dict[tuple[object, ...], tuple[Entry, list[str]]] = {}
+        for column in self._day.columns:
+            for entry in column.entries:
+                key = (entry.kind, entry.id or (column.calendar.id, entry.start), entry.of_all or entry.span)
+                found.setdefault(key, (entry, []))[1].append(column.calendar.name)
+        ordered = sorted(found.values(), key=lambda each: each[0].start)
+        return [self._line(entry, detail=", ".join(names)) for entry, names in ordered]
+
+    def _lines(self, column: Column) -> list[Line]:
+        shown = [each for each in column.entries if cut(each.span, self._shown)]
+        placed = lanes([self._laid_out(each.span) for each in shown])
+        found = [
+            (each.start, self._line(each, self._classes(self._laid_out(each.span), lane)))
+            for each, lane in zip(shown, placed, strict=True)
+        ]
+        closed = Intervals([self._shown]) - column.open
+        found += [(start, self._closed((start, end))) for start, end in closed]
+        return [line for _, line in sorted(found, key=lambda each: each[0])]
+
+    def _line(self, entry: Entry, classes: str = "", detail: str = "") -> Line:
+        say, times = self._reader.say, self._times(entry.span)
+        if entry.kind != "appointment":
+            href = None if entry.id is None else self._reader.link(f"/staff/blocks/{entry.id}")
+            what = entry.reason or entry.type_name or detail
+            return Line(entry.kind, times, say(_NO_CLIENT[entry.kind]), what, href=href, classes=classes)
+        status = entry.status or "confirmed"
+        return Line(
+            entry.kind,
+            times,
+            entry.client_name,
+            f"{entry.type_name} · {detail}" if detail else entry.type_name,
+            status,
+            say(STATUSES[status]),
+            self._reader.link(f"/staff/appointments/{entry.id}"),
+            classes,
+        )
+
+    def _closed(self, span: Span) -> Line:
+        classes = self._classes(span, Lane(0, 1))
+        return Line("closed", self._times(span), self._reader.say(_CLOSED), classes=classes)
+
+    def _laid_out(self, span: Span) -> Span:
+        """Return what something takes of the part of the day that is shown."""
+        start = max(span[0], self._shown[0])
+        end = max(min(span[1], self._shown[1]), start + _SHORTEST)
+        return start, end
+
+    def _classes(self, span: Span, lane: Lane) -> str:
+        number = min(lane.number, MOST_LANES - 1)
+        place = f"lane-{number} of-{min(lane.of, MOST_LANES)}"
+        return f"{_from(span[0] - self._shown[0])} {_lasting(span[1] - span[0])} {place}"
+
+    def _times(self, span: Span) -> str:
+        """Return from when to when, with the day of an end that lies on another one."""
+        return f"{self._end(span[0])} – {self._end(span[1])}"
+
+    def _end(self, second: int) -> str:
+        """Return a time of this day, or with its day one of another. Many things begin or end at once."""
+        if (known := self._ends.get(second)) is None:
+            when = dates.local(moment(second), self._zone)
+            known = self._reader.time(when)
+            if when.date() != self._day.date and second != self._day.span[1]:
+                known = f"{self._reader.short_day(when.date(), self._day.date)}, {known}"
+            self._ends[second] = known
+        return known
+
+    def _time(self, second: int) -> str:
+        return self._reader.time(dates.local(moment(second), self._zone))
+
+
+def _range_of_interest(day: StaffDay) -> Span:
+    """Return from when to when something is of interest, in seconds after the day began: when any calendar is
+    open or booked, and enough of all else that each thing can be seen."""
+    core: list[Span] = [
+        (start - day.span[0], end - day.span[0]) for each in day.columns for start, end in each.open
+    ]
+    rest: list[Span] = []
+    for column in day.columns:
+        for entry in column.entries:
+            if (piece := cut(entry.span, day.span)) is not None:
+                (core if entry.kind in ("appointment", "hold") else rest).append((piece.start, piece.end))
+    low, high = _hull(core) or _USUAL
+    for start, end in rest:
+        if end <= low or start >= high:
+            low, high = min(low, start), max(high, end)
+    return low, high
+
+
+def _hull(spans: Iterable[Span]) -> Span | None:
+    found = list(spans)
+    return (min(start for start, _ in found), max(end for _, end in found)) if found else None
+
+
+def _from(offset: int) -> str:
+    return f"at-{offset // HOUR}h at-{offset % HOUR // MINUTE}m"
+
+
+def _lasting(length: int) -> str:
+    return f"for-{length // HOUR}h for-{length % HOUR // MINUTE}m"

@@ -1,0 +1,194 @@
+"""The page on which staff move an appointment: to another time, and to other calendars."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from kalends.core.errors import Conflict, Malformed, NotFound, PreconditionFailed, Refusal
+from kalends.core.requirements import CALENDAR
+from kalends.db.database import Tx
+from kalends.schemas.appointment_types import AppointmentType
+from kalends.schemas.appointments import AppointmentChange
+from kalends.schemas.calendars import Calendar
+from kalends.services.setup import appointment_types, calendars
+from kalends.web import problems, staff_problems
+from kalends.web.forms import Form, form_of, validated
+from kalends.web.grids import at
+from kalends.web.seen_appointments import Seen, seen
+from kalends.web.sent import Name, start_in
+from kalends.web.staff_appointments import make, stale, told_of
+from kalends.web.staff_pages import moment_in, reader_for, staff_page
+from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
+from kalends.web.visits import lead_to
+from kalends.words import dates
+from kalends.words.sentences import marked
+
+_MOVING = marked("Move this appointment")
+_TWICE = marked("Please choose each calendar once.")
+_LABELS = {"date": marked("Day"), "time": marked("Time")}
+
+router = APIRouter(prefix="/staff/appointments", include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A field for one of the calendars of an appointment: what it is needed for, if that has a name, the one
+    that is chosen, and all that can be, by id and name."""
+
+    name: str
+    requirement: str | None
+    chosen: str
+    options: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Movable:
+    """An appointment with the calendars to which it could be given."""
+
+    own: Seen
+    choices: Sequence[Choice]
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+
+@router.get("/{appointment_id}/move")
+async def ask(appointment_id: Name, call: Entered) -> Response:
+    """Show the form, with the present time and calendars."""
+    return _form(call, await _movable(call, appointment_id, Form({})), Form({}))
+
+
+@router.post("/{appointment_id}/move")
+async def move(appointment_id: Name, change: EnteredWriting) -> Response:
+    """Move the appointment, if it still is as the form showed it. Sent again, it changes nothing."""
+    form = await form_of(change.request)
+    there = await _movable(change, appointment_id, form)
+    try:
+        wish = _wish(change, there, form)
+        await make(change, appointment_id, wish, form)
+    except PreconditionFailed as refusal:
+        fresh = await _movable(change, appointment_id, Form({}))
+        if not _is_there(fresh.own, wish):
+            return _form(change, fresh, form, refusal)
+    except (Malformed, Conflict, NotFound) as refusal:
+        return _form(change, await _movable(change, appointment_id, form), form, refusal)
+    return lead_to(change, reader_for(change).link(there.own.path))
+
+
+async def _movable(call: EnteredCall | EnteredChange, appointment_id: str, form: Form) -> Movable:
+    reader = at(reader_for(call), f"/staff/appointments/{appointment_id}/move")
+
+    def read(tx: Tx) -> Movable:
+        own = seen(tx, call.org_id, appointment_id, reader, call.timezone, call.now)
+        type_ = appointment_types.get(tx, call.org_id, own.about.appointment_type_id)
+        return Movable(own, _choices(own, type_, calendars.all_of(tx, call.org_id), form))
+
+    return await call.db.read(read)
+
+
+def _choices(own: Seen, type_: AppointmentType, known: Sequence[Calendar], form: Form) -> list[Choice]:
+    """Return a field for each calendar of the appointment. For what the type needs first, any calendar can be
+    chosen, as staff may; for anything else, those that serve it."""
+    serving = {each.name: set(each.calendar_ids) for each in type_.requirements}
+    first = own.about.calendars[0].requirement
+    found = []
+    for place, taken in enumerate(own.about.calendars):
+        open_to = [each.id for each in known if each.is_active]
+        if taken.requirement != first and taken.requirement in serving:
+            open_to = [id_ for id_ in open_to if id_ in serving[taken.requirement]]
+        ids = dict.fromkeys([taken.calendar_id, *open_to])
+        sent = form.text(f"calendar{place}")
+        found.append(
+            Choice(
+                f"calendar{place}",
+                None if taken.requirement == CALENDAR else taken.requirement,
+                sent if sent in ids else taken.calendar_id,
+                [(id_, own.calendars.get(id_, id_)) for id_ in ids],
+            )
+        )
+    return found
+
+
+def _wish(change: EnteredChange, there: Movable, form: Form) -> AppointmentChange:
+    """Return what the form asks for; only what differs from the present is sent. Raises Malformed,
+    InvalidTime."""
+    sent: dict[str, Any] = {"start_time": _start(change, there.own, form)}
+    chosen = [each.chosen for each in there.choices]
+    if chosen != [each.calendar_id for each in there.own.about.calendars]:
+        sent["calendar_ids"] = chosen
+    if form.text("force") == "1":
+        sent["check"] = "none"
+    return validated(AppointmentChange, sent)
+
+
+def _start(change: EnteredChange, own: Seen, form: Form) -> datetime:
+    if another := form.text("instead"):
+        return start_in(another, change.timezone)
+    present = _typed(own)
+    if {name: form.text(name) for name in present} == present:
+        return own.about.start_time  # which clocks may show twice
+    return moment_in(form, "date", "time", change.timezone)
+
+
+def _typed(own: Seen) -> dict[str, str]:
+    """Return what the fields have that say when the appointment begins."""
+    when = dates.local(own.about.start_time, own.zone)
+    return {"date": when.date().isoformat(), "time": f"{when:%H:%M}"}
+
+
+def _is_there(own: Seen, wish: AppointmentChange) -> bool:
+    """Return whether the appointment is where it was to be moved."""
+    sent = wish.sent()
+    ids = [each.calendar_id for each in own.about.calendars]
+    return own.about.start_time == wish.start_time and sent.get("calendar_ids", ids) == ids
+
+
+def _form(
+    call: EnteredCall | EnteredChange, there: Movable, form: Form, refusal: Refusal | None = None
+) -> Response:
+    own, reader = there.own, there.own.reader
+    typed = _typed(own)
+    if another := form.text("instead"):
+        when = dates.local(start_in(another, own.zone), own.zone)
+        typed = {"date": when.date().isoformat(), "time": f"{when:%H:%M}"}
+    elif form.fields and not isinstance(refusal, PreconditionFailed):
+        typed = form.typed("date", "time")
+    wrong: dict[str, str] = {}
+    refused = None
+    if refusal is not None:
+        assert isinstance(call, EnteredChange)
+        wrong = _wrong(refusal, there)
+        refused = stale(own) if isinstance(refusal, PreconditionFailed) else told_of(call, own, refusal)
+    return staff_page(
+        call,
+        "staff/move.html",
+        f"{reader.say(_MOVING)} – {own.about.client_name}",
+        reader,
+        status=200 if refusal is None else problems.noted(call.request, refusal),
+        own=own,
+        choices=there.choices,
+        heading=reader.say(_MOVING),
+        typed=typed,
+        problems=wrong,
+        listed=[
+            (name, f"{reader.say(label)} – {wrong[name]}") for name, label in _LABELS.items() if name in wrong
+        ],
+        refused=refused,
+        zone=reader.zone_name(own.zone, own.about.start_time),
+    )
+
+
+def _wrong(refusal: Refusal, there: Movable) -> dict[str, str]:
+    """Return what is wrong with each field."""
+    fields = refusal.details.get("fields", ()) if isinstance(refusal, Malformed) else ()
+    reader, found = there.own.reader, {}
+    for each in fields:
+        if each["field"].startswith("calendar"):
+            found[there.choices[-1].name] = reader.say(_TWICE)
+        else:
+            found[each["field"] if each["field"] in _LABELS else "time"] = staff_problems.of_field(
+                each, reader
+            )
+    return found

@@ -1,0 +1,189 @@
+"""The page on which staff book for a client."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from tests.support.desk import at
+from tests.web.clients import QUESTIONS, alert_of, times_of, words_of
+from tests.web.staff import Staff, buttons_in, entered, fields_in, links_in, reasons_in, staff_at
+
+pytestmark = pytest.mark.anyio
+
+NEW = "/staff/new"
+
+
+@pytest.fixture
+async def staff(app: FastAPI) -> Staff:
+    return await staff_at(app)
+
+
+async def stored(staff: Staff) -> list[dict[str, Any]]:
+    found = await staff.desk.staff.get("/v1/calendar/appointments")
+    listed: list[dict[str, Any]] = found.json()["appointments"]
+    return listed
+
+
+async def filled(staff: Staff, **typed: str) -> dict[str, str]:
+    """The form for the type, as it is filled in for ten o'clock."""
+    page = await staff.see(NEW, type=staff.desk.org.type_id, start=at("10:00"))
+    return fields_in(page, "booking") | {"name": "Jane Doe"} | typed
+
+
+async def test_booked_by_phone(staff: Staff) -> None:
+    await staff.desk.add_type()  # so that there are two
+    first = await staff.see(NEW)
+    assert "booking" not in first.text.partition("<main")[2]
+    page = await staff.see(NEW, type=staff.desk.org.type_id, date="2024-01-25", calendar="")
+    free = links_in(page, NEW)
+    assert len([each for each in free if "start=" in each]) == 8
+    chosen = next(each for each in free if "start=2024-01-25T11" in each).partition("#")[0]
+    page = await staff.see(chosen)
+    typed = fields_in(page, "booking")
+    assert (typed["date"], typed["time"], typed["start"]) == ("2024-01-25", "11:00", at("11:00"))
+    assert (typed["calendar"], typed["language"]) == ("", "en")
+    contact = {"name": "Jane Doe", "email": "jane@example.com", "phone": "+49 30 1"}
+    notes = {"notes": "By train", "internal_notes": "VIP", "language": "de"}
+    location = await staff.do(NEW, **typed | contact | notes)
+    [booked] = await stored(staff)
+    assert location == f"/staff/appointments/{booked['id']}"
+    assert (booked["start_time"], booked["status"], booked["source"]) == (at("11:00"), "confirmed", "manual")
+    assert (booked["client_name"], booked["client_email"]) == ("Jane Doe", "jane@example.com")
+    assert (booked["client_phone"], booked["client_language"]) == ("+49 30 1", "de")
+    assert (booked["client_notes"], booked["internal_notes"]) == ("By train", "VIP")
+
+
+async def test_if_there_is_but_one_type_it_is_chosen(staff: Staff) -> None:
+    assert fields_in(await staff.see(NEW), "booking")["type"] == staff.desk.org.type_id
+
+
+async def test_a_time_may_be_typed_that_clients_can_not_have(staff: Staff) -> None:
+    await staff.do(NEW, **await filled(staff, time="20:05"))
+    [booked] = await stored(staff)
+    assert booked["start_time"] == at("20:05")
+
+
+async def test_a_calendar_is_kept_from_the_day_on(staff: Staff) -> None:
+    room = await staff.desk.room("Room 1")
+    [link] = [each for each in links_in(await staff.see(), NEW) if room in each]
+    typed = fields_in(await staff.see(link), "booking")
+    assert (typed["calendar"], typed["date"]) == (room, "2024-01-25")
+    await staff.do(NEW, **typed | {"time": "10:00", "name": "Jane Doe"})
+    [booked] = await stored(staff)
+    assert booked["calendar_id"] == room
+
+
+async def test_answers_are_asked_for_and_may_be_left_out(staff: Staff) -> None:
+    await staff.desk.set_type(bookingQuestions=QUESTIONS)
+    typed = await filled(staff)
+    await staff.do(NEW, **typed | {"q.t": "12 345", "q.s": "Cheese", "q.c": "1", "q.n": "2,5"})
+    await staff.do(NEW, **await filled(staff, time="12:00"))
+    with_answers, without = await stored(staff)
+    assert {each["id"]: each["answer"] for each in with_answers["answers"]} == {
+        "t": "12 345",
+        "s": "Cheese",
+        "c": True,
+        "n": 2.5,
+    }
+    assert [each for each in without["answers"] if each["answer"]] == []
+
+
+async def test_a_form_books_once_however_often_it_is_sent(staff: Staff) -> None:
+    typed = await filled(staff)
+    answers = await asyncio.gather(*(staff.send(NEW, **typed) for _ in range(5)))
+    assert {each.status_code for each in answers} == {303}
+    assert len({each.headers["location"] for each in answers}) == 1
+    assert len(await stored(staff)) == 1
+    # With other words it is another booking, for which one has to press once more.
+    answer = await staff.send(NEW, **typed | {"name": "John Doe", "time": "12:00"})
+    assert answer.status_code == 422
+    assert alert_of(answer).startswith("With this form, you have booked already.")
+    assert len(await stored(staff)) == 1
+    again = fields_in(answer, "booking")
+    assert (again["name"], again["time"]) == ("John Doe", "12:00")
+    await staff.do(NEW, **again)
+    assert len(await stored(staff)) == 2
+
+
+async def test_a_refusal_says_everything_and_offers_other_times(staff: Staff) -> None:
+    other = await staff.desk.booked(at("10:00"))
+    typed = await filled(staff, time="10:30", notes="Kept", name="John")
+    answer = await staff.send(NEW, **typed)
+    assert (answer.status_code, alert_of(answer)) == (409, "This time can't be booked.")
+    assert reasons_in(answer) == ["Doe & Daughters is taken: Thu 25 Jan, 10:00 – 11:00."]
+    assert f"/staff/appointments/{other['id']}" in links_in(answer, "/staff/appointments/")
+    assert fields_in(answer, "booking") == typed
+    offered = times_of(answer)
+    assert offered[0] == (at("11:00"), "Thu 25 Jan, 11:00")
+    await staff.do(NEW, **typed, instead=at("11:00"))
+    assert [(each["client_name"], each["start_time"]) for each in await stored(staff)] == [
+        ("Jane Doe", at("10:00")),
+        ("John", at("11:00")),
+    ]
+
+
+async def test_only_admins_may_book_all_the_same(app: FastAPI, staff: Staff) -> None:
+    await staff.desk.booked(at("10:00"))
+    typed = await filled(staff)
+    writer = await entered(app, staff.desk, "write")
+    assert "Book all the same" not in buttons_in(await writer.send(NEW, **typed))
+    assert (await writer.send(NEW, **typed, force="1")).status_code == 403
+    assert "Book all the same" in buttons_in(await staff.send(NEW, **typed))
+    await staff.do(NEW, **typed, force="1")
+    assert [each["overlap_allowed"] for each in await stored(staff)].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"name": " "}, "Name – Please fill this in."),
+        ({"email": "jane@"}, "E-mail – This is no complete e-mail address. It looks like name@example.org."),
+        ({"phone": "x"}, "Phone – This is no phone number. It has 3 to 20 digits, such as +1 234 567 890."),
+        ({"q.n": "many"}, "Guests – Please enter a number, such as 3 or 2.5."),
+        ({"date": ""}, "Day – Please enter a date."),
+        ({"time": ""}, "Time – Please enter a time, such as 14:30."),
+    ],
+)
+async def test_what_is_wrong_is_said_and_kept(staff: Staff, wrong: dict[str, str], said: str) -> None:
+    await staff.desk.set_type(bookingQuestions=QUESTIONS)
+    typed = await filled(staff, notes="Kept", **wrong)
+    answer = await staff.send(NEW, **typed)
+    assert (answer.status_code, alert_of(answer)) == (400, "Please check what you entered.")
+    assert reasons_in(answer) == [said]
+    assert fields_in(answer, "booking") == typed
+    assert await stored(staff) == []
+
+
+async def test_everything_that_is_wrong_is_said_at_once(staff: Staff) -> None:
+    await staff.desk.set_type(bookingQuestions=QUESTIONS)
+    answer = await staff.send(NEW, **await filled(staff, name="", email="x", **{"q.n": "many"}))
+    assert [each.partition(" – ")[0] for each in reasons_in(answer)] == ["Name", "E-mail", "Guests"]
+
+
+async def test_times_that_clocks_show_twice_are_asked_for_unless_they_were_chosen(app: FastAPI) -> None:
+    staff = await staff_at(app, timezone="Europe/Berlin")
+    first, second = "2024-10-27T00:30:00Z", "2024-10-27T01:30:00Z"
+    page = await staff.see(NEW, start=second)
+    typed = fields_in(page, "booking") | {"name": "Jane Doe"}
+    assert (typed["date"], typed["time"]) == ("2024-10-27", "02:30")
+    answer = await staff.send(NEW, **typed | {"start": ""})
+    assert (answer.status_code, alert_of(answer)) == (400, "On that day, clocks show this time twice.")
+    assert [sent for sent, _ in times_of(answer)] == [first, second]
+    await staff.do(NEW, **typed)
+    assert [each["start_time"] for each in await stored(staff)] == [second]
+
+
+async def test_what_is_no_longer_there_is_said(staff: Staff) -> None:
+    assert (await staff.send(NEW, type="type_nothing")).status_code == 404
+    typed = await filled(staff, calendar="cal_nothing")
+    answer = await staff.send(NEW, **typed)
+    assert (answer.status_code, alert_of(answer)) == (404, "It was deleted meanwhile. Please choose again.")
+    await staff.desk.set_type(isActive=False)
+    assert "There is no type of appointments in service." in words_of(await staff.see(NEW))
+
+
+@pytest.mark.parametrize("start", ["noon", "2024-13-01T10:00", "\x00"])
+async def test_an_address_that_says_no_time_is_refused(staff: Staff, start: str) -> None:
+    assert (await staff.open(NEW, start=start)).status_code == 400

@@ -1,0 +1,203 @@
+"""No page for staff shows or changes anything for those who have no business there."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from kalends.web import (
+    staff_appointments,
+    staff_blocks,
+    staff_bookings,
+    staff_calendar,
+    staff_lists,
+    staff_moves,
+)
+from tests.support.desk import THURSDAY, at, open_desk
+from tests.web.browsers import OURS, browser_of
+from tests.web.staff import Staff, entered, staff_at
+
+pytestmark = pytest.mark.anyio
+
+OURS_ALONE = (
+    staff_appointments,
+    staff_blocks,
+    staff_bookings,
+    staff_calendar,
+    staff_lists,
+    staff_moves,
+)
+SECRET = "Jane Doe of the clinic"
+"""What nobody else may read."""
+FOREIGN: list[dict[str, str]] = [{}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://evil.example"}]
+FORMS: dict[str, dict[str, str]] = {
+    "/staff/appointments/{appointment_id}/status": {"version": "1", "status": "completed"},
+    "/staff/appointments/{appointment_id}/notes": {"version": "1", "notes": "Changed"},
+    "/staff/appointments/{appointment_id}/cancel": {"version": "1", "reason": "Changed"},
+    "/staff/appointments/{appointment_id}/move": {"version": "1", "date": THURSDAY, "time": "10:00"},
+    "/staff/new": {"date": THURSDAY, "time": "12:00", "name": "Changed", "key": "k"},
+    "/staff/blocks": {"date": THURSDAY, "from": "15:00", "to_date": THURSDAY, "to": "16:00"},
+    "/staff/blocks/{block_id}/remove": {},
+}
+"""What each form sends to have its way."""
+
+
+def routes(app: FastAPI) -> list[tuple[str, str]]:
+    """The method and path of every page of these modules."""
+    modules = {each.__name__ for each in OURS_ALONE}
+    return sorted(
+        (method, route.path or "")
+        for route in iter_route_contexts(app.routes)
+        for method in set(route.methods or ()) - {"HEAD"}
+        if (route.path or "").startswith("/staff") and route.endpoint.__module__ in modules
+    )
+
+
+@dataclass
+class House:
+    """An organization with an appointment and a block, and somebody who may do everything there."""
+
+    staff: Staff
+    ids: dict[str, str]
+
+    def path(self, route: str) -> str:
+        """The path of a route, about what this organization has."""
+        return re.sub(r"\{(\w+)\}", lambda found: self.ids[found[1]], route)
+
+    def form(self, route: str) -> dict[str, str]:
+        """The form for a route, about what this organization has."""
+        own = {"/staff/new": {"type": self.ids["type"]}, "/staff/blocks": {"calendar": self.ids["calendar"]}}
+        return FORMS[route] | own.get(route, {})
+
+    async def ask(
+        self, browser: httpx.AsyncClient, method: str, route: str, headers: dict[str, str] = OURS
+    ) -> httpx.Response:
+        """Ask for a page, or send its form."""
+        data = self.form(route) if method == "POST" else None
+        return await browser.request(method, self.path(route), data=data, headers=headers)
+
+    async def all(self) -> Any:
+        """Everything that could have been changed."""
+        staff = self.staff.desk.staff
+        asked = ("appointments", "blocks", "calendars")
+        return [(await staff.get(f"/v1/calendar/{each}")).json() for each in asked]
+
+
+@pytest.fixture
+async def house(app: FastAPI) -> House:
+    staff = await staff_at(app, organization=SECRET)
+    desk = staff.desk
+    booked = await desk.booked(client_name=SECRET, client_notes=SECRET)
+    wish = {"calendar_id": desk.org.calendar_id, "start_time": at("09:00"), "end_time": at("10:00")}
+    made = await desk.staff.post("/v1/calendar/blocks", json=wish | {"reason": SECRET})
+    ids = {
+        "appointment_id": booked["id"],
+        "block_id": made.json()["block"]["id"],
+        "day": THURSDAY,
+        "type": desk.org.type_id,
+        "calendar": desk.org.calendar_id,
+    }
+    return House(staff, ids)
+
+
+async def test_every_form_is_among_them(app: FastAPI, house: House) -> None:
+    assert {path for method, path in routes(app) if method == "POST"} == set(FORMS)
+    assert {method for method, _ in routes(app)} == {"GET", "POST"}
+    assert len(routes(app)) >= 19
+
+
+@pytest.mark.parametrize("route", FORMS)
+async def test_each_form_works_for_those_who_may(house: House, route: str) -> None:
+    """So that what is refused below is not refused for another reason."""
+    before = await house.all()
+    answer = await house.ask(house.staff.browser, "POST", route)
+    assert (answer.status_code, await house.all() != before) == (303, True)
+
+
+async def test_without_a_session_nothing_is_shown_and_nothing_changes(app: FastAPI, house: House) -> None:
+    before = await house.all()
+    async with browser_of(app) as stranger:
+        for method, route in routes(app):
+            answer = await house.ask(stranger, method, route)
+            assert answer.status_code in (303, 401), (method, route)
+            assert SECRET not in answer.text
+            if answer.status_code == 303:
+                assert answer.headers["location"].startswith("/staff/sign-in"), (method, route)
+    assert await house.all() == before
+
+
+async def test_the_staff_of_others_see_and_change_nothing(app: FastAPI, house: House) -> None:
+    other = await entered(app, await open_desk(app), "admin")
+    before = await house.all()
+    for method, route in routes(app):
+        answer = await house.ask(other.browser, method, route)
+        assert SECRET not in answer.text, (method, route)
+        if method == "POST" or "_id}" in route:
+            leads = answer.status_code == 303 and method == "GET"
+            assert answer.status_code == 404 or leads, (method, route, answer.status_code)
+    assert await house.all() == before
+    theirs = (await other.desk.staff.get("/v1/calendar/appointments")).json()
+    assert theirs["appointments"] == []
+
+
+async def test_who_may_only_read_changes_nothing(app: FastAPI, house: House) -> None:
+    reader = await entered(app, house.staff.desk, "read")
+    before = await house.all()
+    for method, route in routes(app):
+        answer = await house.ask(reader.browser, method, route)
+        if method == "POST":
+            assert answer.status_code == 403, route
+        else:
+            assert answer.status_code in (200, 303), route
+    assert await house.all() == before
+
+
+async def test_what_was_typed_is_kept_when_a_session_has_ended(app: FastAPI, house: House) -> None:
+    typed = {"version": "1", "notes": '"><b>Mine'}
+    path = house.path("/staff/appointments/{appointment_id}/notes")
+    async with browser_of(app) as stranger:
+        answer = await stranger.post(path, data=typed, headers=OURS)
+    assert answer.status_code == 401
+    assert "<h1>You are signed out</h1>" in answer.text
+    assert f'action="{path}"' in answer.text
+    assert 'name="notes" value="&#34;&gt;&lt;b&gt;Mine"' in answer.text
+    # What it leads to is a page where one signs in, and it opens beside this one.
+    assert 'href="/staff/sign-in" target="_blank"' in answer.text
+    async with browser_of(app) as stranger:
+        secret = await stranger.post("/staff/me/password", data={"password": "geheim 1234"}, headers=OURS)
+    assert (secret.status_code, "geheim" in secret.text) == (401, False)
+
+
+async def test_who_may_not_is_told_so(app: FastAPI, house: House) -> None:
+    reader = await entered(app, house.staff.desk, "read")
+    answer = await house.ask(reader.browser, "POST", "/staff/blocks")
+    assert "<h1>You may not do this</h1>" in answer.text
+    writer = await entered(app, house.staff.desk, "write")
+    page = await writer.see(house.path("/staff/blocks/{block_id}"))
+    assert "Give this time back" not in page.text
+    answer = await house.ask(writer.browser, "POST", "/staff/blocks/{block_id}/remove")
+    assert answer.status_code == 403
+
+
+async def test_pages_of_others_send_no_forms(app: FastAPI, house: House) -> None:
+    before = await house.all()
+    for route in FORMS:
+        for headers in FOREIGN:  # and test_guard.py has all that there are
+            answer = await house.ask(house.staff.browser, "POST", route, headers)
+            assert answer.status_code == 403, (route, headers)
+    assert await house.all() == before
+
+
+async def test_no_looking_changes_anything(app: FastAPI, house: House) -> None:
+    before = await house.all()
+    for method, route in routes(app):
+        if method == "GET":
+            answer = await house.ask(house.staff.browser, "GET", route)
+            assert answer.status_code in (200, 303), route
+            assert answer.headers["cache-control"] == "no-store"
+            assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert await house.all() == before

@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select
 
+from kalends.api import gate
 from kalends.app import create_app
 from kalends.db.database import Database, Tx
 from kalends.db.tables import entries, sessions
@@ -443,12 +444,20 @@ async def test_nobody_sees_or_ends_the_sessions_of_others(
 
 
 @on_sqlite
-async def test_requests_of_staff_count_like_those_of_clients(url: str) -> None:
+async def test_requests_of_staff_take_nothing_of_what_their_address_may_ask(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A practice and the phones in its waiting room have one address."""
+    monkeypatch.setattr(gate, "REQUESTS_OF_A_SESSION", 50)
     async with app_with(url, public_requests_per_hour=30) as (app, org):
-        _, browser = await signed_in(app, org)  # a form counts ten
+        _, browser = await signed_in(app, org)  # before that, a form counts ten
         async with browser:
-            statuses = [(await browser.get(ME)).status_code for _ in range(21)]
-        assert statuses == [200] * 20 + [429]
+            statuses = [(await browser.get(ME)).status_code for _ in range(51)]
+            assert statuses == [200] * 50 + [429]
+            assert (await browser.get(f"/{org.slug}")).status_code == 200
+            browser.cookies.set("kalends", "a guess", domain="kalends.test")
+            others = [(await browser.get(ME)).status_code for _ in range(20)]
+            assert others == [303] * 19 + [429]
 
 
 async def test_the_page_speaks_the_persons_language(app: FastAPI, org: Org) -> None:

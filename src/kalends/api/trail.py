@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kalends.api.rate_limits import Allowance
-from kalends.core.caller import Caller
+from kalends.core.caller import Caller, Member
 
 
 @dataclass(slots=True)
@@ -14,6 +14,7 @@ class Trail:
     its body is still awaited, since the connection failed."""
 
     caller: Caller | None = None
+    member: Member | None = None
     org_id: str | None = None
     allowance: Allowance | None = None
     refused: str | None = None

@@ -13,6 +13,7 @@ from kalends import passwords
 from kalends.api.addresses import address_of
 from kalends.api.context import context_of
 from kalends.api.gate import used_up
+from kalends.api.members import member_of
 from kalends.core.contacts import folded
 from kalends.services.setup import sessions
 from kalends.services.setup.sessions import Known
@@ -21,8 +22,9 @@ from kalends.web import staff_visits
 from kalends.web.forms import Form, form_of
 from kalends.web.pages import About, Site, render
 from kalends.web.readers import Reader
-from kalends.web.staff_visits import Entered, EnteredCall, is_overheard, keep_in, member_of, way_back
-from kalends.web.visits import page, reader_of
+from kalends.web.staff_pages import staff_page
+from kalends.web.staff_visits import Entered, EnteredCall, is_overheard, keep_in, way_back
+from kalends.web.visits import reader_of
 from kalends.words import dates
 from kalends.words.sentences import marked
 
@@ -74,7 +76,7 @@ async def enter(token: str, request: Request) -> Response:
 @router.get("/sign-in")
 async def ask_who(request: Request, next_: Annotated[str, Query(alias="next")] = "") -> Response:
     """Ask for an address and a password. Whoever is signed in goes on."""
-    if await member_of(request) is not None:
+    if await member_of(request.scope) is not None:
         return _lead(request, way_back(next_))
     return _asking(request, next_)
 
@@ -102,7 +104,7 @@ async def sign_in(request: Request) -> Response:
 @router.post("/sign-out")
 async def sign_out(request: Request) -> Response:
     """Sign out in this browser."""
-    member = await member_of(request)
+    member = await member_of(request.scope)
     if member is not None:
         await context_of(request.scope).database.write(sessions.end, member)
     return staff_visits.forget_in(_lead(request, staff_visits.SIGN_IN), request.scope)
@@ -149,13 +151,12 @@ async def _me(call: EnteredCall, problems: dict[str, str] | None = None) -> Resp
         when = dates.local(at, call.timezone)
         return f"{reader.short_day(when.date())}, {reader.time(when)}"
 
-    return page(
+    return staff_page(
         call,
         "staff/me.html",
-        About(call.member.name),
-        reader=reader,
+        call.member.name,
+        reader,
         status=400 if problems else 200,
-        member=call.member,
         problems=problems or {},
         fewest=passwords.FEWEST,
         most=passwords.MOST,
@@ -191,7 +192,7 @@ async def _count(request: Request, email: str) -> None:
 
 async def _signed_in(request: Request, token: str, path: str) -> Response:
     """Lead on with a new session. A former one of this browser ends."""
-    former = await member_of(request)
+    former = await member_of(request.scope)
     if former is not None:
         await context_of(request.scope).database.write(sessions.end, former)
     return keep_in(_lead(request, path), request.scope, token)

@@ -13,10 +13,10 @@ from kalends.web.forms import Form, form_of, validated
 from kalends.web.grids import at
 from kalends.web.seen_appointments import Seen, seen
 from kalends.web.sent import Name, versions_in
-from kalends.web.staff_pages import reader_for, staff_page
+from kalends.web.staff_pages import staff_page
 from kalends.web.staff_problems import Refused
 from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
-from kalends.web.visits import lead_to
+from kalends.web.visits import lead_to, reader_of
 from kalends.words.sentences import marked
 
 STALE = marked("{who} changed it meanwhile. This is how it stands now; nothing else was changed.")
@@ -35,7 +35,7 @@ async def see(appointment_id: Name, call: Entered) -> Response:
 @router.get("/{appointment_id}/notes")
 async def back(appointment_id: Name, call: Entered) -> Response:
     """Lead to the appointment, which has the buttons."""
-    return lead_to(call, reader_for(call).link(f"/staff/appointments/{appointment_id}"))
+    return lead_to(call, reader_of(call).link(f"/staff/appointments/{appointment_id}"))
 
 
 @router.post("/{appointment_id}/status")
@@ -53,7 +53,7 @@ async def set_status(appointment_id: Name, change: EnteredWriting) -> Response:
         own = await found(change, appointment_id)
         told = told_of(change, own, refusal)
         return appointment_page(change, own, refused=told, refusal=refusal, status_wanted=wish.status)
-    return lead_to(change, reader_for(change).link(f"/staff/appointments/{appointment_id}"))
+    return lead_to(change, reader_of(change).link(f"/staff/appointments/{appointment_id}"))
 
 
 @router.post("/{appointment_id}/notes")
@@ -67,7 +67,7 @@ async def keep_notes(appointment_id: Name, change: EnteredWriting) -> Response:
         own = await found(change, appointment_id)
         told = stale(own) if isinstance(refusal, PreconditionFailed) else _of_field(own, refusal)
         return appointment_page(change, own, refused=told, refusal=refusal, notes=form.text("notes"))
-    return lead_to(change, reader_for(change).link(f"/staff/appointments/{appointment_id}", saved="1"))
+    return lead_to(change, reader_of(change).link(f"/staff/appointments/{appointment_id}", saved="1"))
 
 
 @router.get("/{appointment_id}/cancel")
@@ -87,12 +87,12 @@ async def cancel(appointment_id: Name, change: EnteredWriting) -> Response:
         own = await found(change, appointment_id)
         if not (isinstance(refusal, PreconditionFailed) and own.about.status == "cancelled"):
             return _cancelling(change, own, form, refusal)
-    return lead_to(change, reader_for(change).link(f"/staff/appointments/{appointment_id}"))
+    return lead_to(change, reader_of(change).link(f"/staff/appointments/{appointment_id}"))
 
 
 async def found(call: EnteredCall | EnteredChange, appointment_id: str) -> Seen:
     """Return an appointment for the reader of a call. Raises NotFound."""
-    reader = at(reader_for(call), f"/staff/appointments/{appointment_id}")
+    reader = at(reader_of(call), f"/staff/appointments/{appointment_id}")
     return await call.db.read(seen, call.org_id, appointment_id, reader, call.timezone, call.now)
 
 

@@ -22,14 +22,13 @@ from kalends.web.staff_pages import (
     day_in,
     key_in,
     moment_in,
-    reader_for,
     shown_span,
     staff_page,
     today,
 )
 from kalends.web.staff_visits import Entered, EnteredChange, EnteredWriting
 from kalends.web.told_history import who
-from kalends.web.visits import lead_to
+from kalends.web.visits import lead_to, reader_of
 from kalends.words import dates
 
 router = APIRouter(prefix="/staff/blocks", include_in_schema=False)
@@ -38,14 +37,14 @@ router = APIRouter(prefix="/staff/blocks", include_in_schema=False)
 @router.get("")
 async def back(call: Entered) -> Response:
     """Lead to today: the form is on the page of each day."""
-    return lead_to(call, reader_for(call).link("/staff"))
+    return lead_to(call, reader_of(call).link("/staff"))
 
 
 @router.post("")
 async def create(change: EnteredWriting) -> Response:
     """Block time, once for each form, and lead to its day."""
     form = await form_of(change.request)
-    reader, only = reader_for(change), chosen_in(change.request)
+    reader, only = reader_of(change), chosen_in(change.request)
     on = day_in(form.text("date")) or today(change)
     try:
         wish = _wish(change, form)
@@ -60,7 +59,7 @@ async def create(change: EnteredWriting) -> Response:
 async def see(block_id: Name, call: Entered) -> Response:
     """Show a block."""
     block, calendar = await call.db.read(_block, call.org_id, block_id)
-    reader, zone = reader_for(call), call.timezone
+    reader, zone = reader_of(call), call.timezone
     last = dates.local(block.instances[-1].start_time, zone).date()
     return staff_page(
         call,
@@ -82,14 +81,14 @@ async def see(block_id: Name, call: Entered) -> Response:
 @router.get("/{block_id}/remove")
 async def ask_again(block_id: Name, call: Entered) -> Response:
     """Lead to the block, which has the button."""
-    return lead_to(call, reader_for(call).link(f"/staff/blocks/{block_id}"))
+    return lead_to(call, reader_of(call).link(f"/staff/blocks/{block_id}"))
 
 
 @router.post("/{block_id}/remove")
 async def remove(block_id: Name, change: EnteredWriting) -> Response:
     """Give the time of a block back, and lead to its day."""
     change.member.need("delete")
-    reader = reader_for(change)
+    reader = reader_of(change)
     block, _ = await change.db.read(_block, change.org_id, block_id)
     await change.make(Deleted.of, blocks.remove, change.party, block_id, change.now)
     return lead_to(change, reader.link(f"/staff/day/{dates.local(block.start_time, change.timezone).date()}"))
@@ -98,7 +97,7 @@ async def remove(block_id: Name, change: EnteredWriting) -> Response:
 async def _refused(
     change: EnteredChange, form: Form, on: date, only: tuple[str, ...], refusal: Refusal
 ) -> Response:
-    reader = reader_for(change)
+    reader = reader_of(change)
     sheet = BlockSheet.filled(reader, form, only).refused(refusal, reader, change.timezone, change.now)
     return await day_page(change, on, only, sheet, status=problems.noted(change.request, refusal))
 

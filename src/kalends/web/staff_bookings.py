@@ -27,10 +27,10 @@ from kalends.web.kinds import Question
 from kalends.web.readers import Reader
 from kalends.web.sent import id_in, start_in
 from kalends.web.sheets import name_of
-from kalends.web.staff_pages import day_in, key_in, moment_in, new_key, reader_for, staff_page, today
+from kalends.web.staff_pages import day_in, key_in, moment_in, new_key, staff_page, today
 from kalends.web.staff_problems import Refused
 from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
-from kalends.web.visits import lead_to
+from kalends.web.visits import lead_to, reader_of
 from kalends.words import dates
 from kalends.words.languages import LANGUAGES, language_of, own_name
 from kalends.words.sentences import marked
@@ -138,7 +138,7 @@ async def ask(call: Entered) -> Response:
     """Ask what is to be booked, and when; then for whom."""
     query = call.request.query_params
     offered = await call.db.read(_offered, call.org_id)
-    reader = reader_for(call)
+    reader = reader_of(call)
     type_, calendar_id = offered.type(id_in(query.get("type"))), offered.calendar(query.get("calendar"))
     day = day_in(query.get("date", "")) or today(call)
     if type_ is None:
@@ -163,7 +163,7 @@ async def book(change: EnteredWriting) -> Response:
         raise NotFound("There is no appointment type with this id.")
     key = key_in(form)
     calendar_id = id_in(form.text("calendar"))
-    sheet = StaffSheet(reader_for(change), type_, calendar_id, key, form.text("start"))
+    sheet = StaffSheet(reader_of(change), type_, calendar_id, key, form.text("start"))
     sheet = replace(sheet, typed=_kept(change, sheet, form))
     try:
         made = await _made(change, sheet, form)
@@ -219,7 +219,7 @@ async def _page(
         "calendar": calendar_id,
         "date": day.isoformat(),
     }
-    reader = at(reader_for(call), "/staff/new", **query)
+    reader = at(reader_of(call), "/staff/new", **query)
     times = [] if type_ is None else await _times(call, reader, type_.id, calendar_id, day)
     return staff_page(
         call,

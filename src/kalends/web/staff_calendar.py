@@ -16,9 +16,9 @@ from kalends.web.block_forms import BlockSheet
 from kalends.web.grids import at
 from kalends.web.readers import Reader
 from kalends.web.staff_days import DayView
-from kalends.web.staff_pages import chosen_in, day_in, reader_for, staff_page, today
+from kalends.web.staff_pages import chosen_in, day_in, staff_page, today
 from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange
-from kalends.web.visits import lead_to
+from kalends.web.visits import lead_to, reader_of
 
 WEEK = 7
 
@@ -42,7 +42,7 @@ class Ways:
 @router.get("")
 async def enter(call: Entered) -> Response:
     """Lead to today."""
-    return lead_to(call, reader_for(call).link(f"/staff/day/{today(call)}"))
+    return lead_to(call, reader_of(call).link(f"/staff/day/{today(call)}"))
 
 
 @router.get("/day/{day}")
@@ -54,7 +54,7 @@ async def day(day: str, call: Entered) -> Response:
 @router.get("/week/{day}")
 async def week(day: str, call: Entered) -> Response:
     """Show the week of a day, as lists."""
-    reader = reader_for(call)
+    reader = reader_of(call)
     wanted = _day(day)
     first = _shifted(wanted, -((wanted.isoweekday() - reader.first_weekday) % WEEK)) or wanted
     only = chosen_in(call.request)
@@ -86,7 +86,7 @@ async def day_page(
     status: int = 200,
 ) -> Response:
     """Return the page of a day. `sheet` is the form that blocks time, if it was filled in and refused."""
-    reader = _at(reader_for(call), "day", day, only)
+    reader = _at(reader_of(call), "day", day, only)
     found, [view] = await call.db.read(_views, call, reader, day, 1, only)
     return staff_page(
         call,

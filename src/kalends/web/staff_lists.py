@@ -19,8 +19,9 @@ from kalends.web.forms import validated
 from kalends.web.grids import at
 from kalends.web.readers import Reader
 from kalends.web.staff_days import STATUSES
-from kalends.web.staff_pages import day_in, reader_for, shown_span, staff_page, today
+from kalends.web.staff_pages import day_in, shown_span, staff_page, today
 from kalends.web.staff_visits import Entered, EnteredCall
+from kalends.web.visits import reader_of
 
 _LONGEST = 255
 _DAYS = 7
@@ -57,7 +58,7 @@ async def show(call: Entered) -> Response:
         "cursor": sent.get("cursor", ""),
     }
     kept = {name: value or None for name, value in asked.items()}
-    reader = at(reader_for(call), "/staff/list", **kept)
+    reader = at(reader_of(call), "/staff/list", **kept)
     status, refused = 200, None
     try:
         found, known, names = await call.db.read(_found, call, asked)

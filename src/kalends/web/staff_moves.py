@@ -21,9 +21,9 @@ from kalends.web.grids import at
 from kalends.web.seen_appointments import Seen, seen
 from kalends.web.sent import Name, start_in
 from kalends.web.staff_appointments import make, stale, told_of
-from kalends.web.staff_pages import moment_in, reader_for, staff_page
+from kalends.web.staff_pages import moment_in, staff_page
 from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
-from kalends.web.visits import lead_to
+from kalends.web.visits import lead_to, reader_of
 from kalends.words import dates
 from kalends.words.sentences import marked
 
@@ -74,11 +74,11 @@ async def move(appointment_id: Name, change: EnteredWriting) -> Response:
             return _form(change, fresh, form, refusal)
     except (Malformed, Conflict, NotFound) as refusal:
         return _form(change, await _movable(change, appointment_id, form), form, refusal)
-    return lead_to(change, reader_for(change).link(there.own.path))
+    return lead_to(change, reader_of(change).link(there.own.path))
 
 
 async def _movable(call: EnteredCall | EnteredChange, appointment_id: str, form: Form) -> Movable:
-    reader = at(reader_for(call), f"/staff/appointments/{appointment_id}/move")
+    reader = at(reader_of(call), f"/staff/appointments/{appointment_id}/move")
 
     def read(tx: Tx) -> Movable:
         own = seen(tx, call.org_id, appointment_id, reader, call.timezone, call.now)

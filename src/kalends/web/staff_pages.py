@@ -40,14 +40,6 @@ def staff_page(
     return page(call, template, about, reader=reader, room=room, member=member, may_write=may_write, **what)
 
 
-def reader_for(call: EnteredCall | EnteredChange) -> Reader:
-    """Return who reads the answer to a call: in the language that their browser asks for, or else in their
-    own, or their organization's."""
-    host = call.host
-    language = call.member.language or host.language
-    return Reader.of(call.request.scope, language=language, week_start=host.week_start)
-
-
 def today(call: EnteredCall | EnteredChange) -> date:
     """Return which day it is at the organization."""
     return dates.local(call.now, call.timezone).date()

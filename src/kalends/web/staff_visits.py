@@ -14,17 +14,15 @@ from starlette.types import Scope
 from kalends.api.calls import Call
 from kalends.api.changes import Change
 from kalends.api.context import context_of
-from kalends.api.trail import trail_of
+from kalends.api.members import cookie_name, is_encrypted, member_of
 from kalends.core.caller import Host, Member
 from kalends.core.errors import Unauthorized
-from kalends.ids import digest
 from kalends.services.outbox import parties
 from kalends.services.outbox.idempotency import Ticket
 from kalends.services.outbox.parties import Party
 from kalends.services.setup import sessions
 
 SIGN_IN = "/staff/sign-in"
-_COOKIE = "kalends"
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]+){3}|\[::1\])(?::[0-9]+)?")
 _LOCAL_PATH = re.compile(r"/staff(?:/[A-Za-z0-9._~/?&=%:+,-]*)?")
 
@@ -69,22 +67,6 @@ class NotSignedInError(Exception):
     """Nobody is signed in, so whoever looks is led to where they can sign in."""
 
 
-async def member_of(request: Request) -> Member | None:
-    """Return who is signed in; None if nobody is, or no longer."""
-    context = context_of(request.scope)
-    token = request.cookies.get(cookie_name(request.scope))
-    if token is None:
-        return None
-    member = await context.members.get(digest(token))
-    now = context.clock.now()
-    if member is None or member.expires_at <= now:
-        return None
-    if now - member.seen_at >= sessions.SEEN_EVERY:
-        await context.database.write(sessions.see, member, now)
-    trail_of(request.scope).org_id = member.host.org_id
-    return member
-
-
 def keep_in(response: Response, scope: Scope, token: str) -> Response:
     """Have a browser keep the token of a session, for as long as one may last. It sends it back to this
     server only, and shows it to no script."""
@@ -106,17 +88,6 @@ def forget_in(response: Response, scope: Scope) -> Response:
         cookie_name(scope), path="/", secure=is_encrypted(scope), httponly=True, samesite="lax"
     )
     return response
-
-
-def cookie_name(scope: Scope) -> str:
-    """Return the name of the cookie. With `__Host-`, browsers take it from this very host only, and by an
-    encrypted connection."""
-    return f"__Host-{_COOKIE}" if is_encrypted(scope) else _COOKIE
-
-
-def is_encrypted(scope: Scope) -> bool:
-    """Return whether people reach this server by an encrypted connection, perhaps to a proxy."""
-    return "https" in (urlsplit(context_of(scope).settings.public_url).scheme, scope["scheme"])
 
 
 def is_overheard(scope: Scope) -> bool:
@@ -145,7 +116,7 @@ async def lead_to_sign_in(request: Request, _error: Exception) -> Response:
 
 
 async def _entered(request: Request) -> Member:
-    member = await member_of(request)
+    member = await member_of(request.scope)
     if member is not None:
         return member
     if request.method in ("GET", "HEAD"):

@@ -189,3 +189,40 @@ async def test_the_search_for_another_time_knows_the_length_it_has(page: Desk) -
     assert (await page.starts(moving=booked["id"]))[-1] == at("15:00")
     await refuse(page, changed, 409, "outside_hours", start_time=at("16:00"), check="all")
     assert (await change(page, changed, start_time=at("15:00"), check="all"))["end_time"] == at("16:30")
+
+
+async def test_null_gives_it_the_length_of_its_type_again(page: Desk) -> None:
+    booked = await page.booked(at("14:00"))
+    longer = await change(page, booked, duration_minutes=120)
+    again = await change(page, longer, duration_minutes=None)
+    assert (longer["end_time"], again["end_time"]) == (at("16:00"), at("15:00"))
+    await refuse(page, again, 400, "invalid_request", duration_minutes=None, end_time=at("16:00"))
+
+
+async def test_what_is_cancelled_gets_another_calendar_at_the_same_time(page: Desk) -> None:
+    booked, room = await page.booked(at("14:00")), await page.room()
+    gone = await change(page, booked, status="cancelled", calendar_id=room)
+    assert (gone["status"], gone["calendar_id"]) == ("cancelled", room)
+    for calendar_id in (booked["calendar_id"], room):
+        assert (await page.book(at("14:00"), dry_run=True, calendar_id=calendar_id)).status_code == 200
+
+
+async def test_what_keeps_its_calendars_keeps_their_order_and_is_not_reassigned(page: Desk) -> None:
+    """Whose turn it was decided the order in which it has them."""
+    one, two, three = [await page.room(name) for name in ("One", "Two", "Three")]
+    for times, calendar_id in ((1, one), (2, two)):
+        kind = await page.add_type(minNoticeHours=0, calendarIds=[calendar_id])
+        for hour in range(9, 9 + times):
+            await page.booked(at(f"{hour:02}:00"), appointment_type_id=kind["id"])
+    needs = [{"name": "team", "calendarIds": [one, two, three], "count": 2}]
+    kind = await page.add_type(durationMinutes=60, minNoticeHours=0, requirements=needs)
+    booked = await page.booked(at("14:00"), appointment_type_id=kind["id"])
+    assert [each["calendar_id"] for each in booked["calendars"]] == [three, one]
+    for wish in ({"duration_minutes": 30}, {"start_time": at("15:00")}, {"calendar_ids": [one, three]}):
+        changed = await change(page, booked, **wish)
+        assert (changed["calendars"], changed["calendar_id"]) == (booked["calendars"], three)
+    types = [each for each in await kinds(page.app.state.context.database, page.org) if "assigned" in each]
+    assert types == []
+    changed = await change(page, booked, calendar_id=two)
+    assert changed["calendar_id"] == two
+    assert [each["calendar_id"] for each in changed["calendars"]][1] in (one, three)

@@ -186,14 +186,14 @@ def _retimed(tx: Tx, party: Party, going: _Going, row: AnyRow, wish: Appointment
     and takes no time, its calendar. Raises InvalidTime, Malformed for two lengths."""
     type_ = going.type_
     start = row.start_time if wish.start_time is None else instant(wish.start_time, party.timezone)
-    minutes = _wished_minutes(party, row, wish, start)
+    minutes = _wished_minutes(party, row, type_, wish, start)
     stays = start == row.start_time and type_.id == row.appointment_type_id
     if minutes is None and type_.id == row.appointment_type_id:
         minutes = row.own_minutes
     elif timedelta(minutes=minutes or 0) != row.end_time - row.start_time:
         stays = False
     retimed: dict[str, Any] = {}
-    if row.status == "cancelled" and going.is_elsewhere:
+    if going.is_elsewhere and wish.sent().get("status", row.status) == "cancelled":
         retimed |= _first_in(going.in_question)
     if not stays:
         own = None if minutes == type_.duration_minutes else minutes
@@ -210,9 +210,14 @@ def _first_in(in_question: Sequence[RequirementInQuestion]) -> dict[str, Any]:
     return calendar_columns(chosen)
 
 
-def _wished_minutes(party: Party, row: AnyRow, wish: AppointmentChange, start: datetime) -> int | None:
-    """Return the length that is asked for, in minutes; None if none is. The present end is no wish."""
-    found = set() if wish.duration_minutes is None else {wish.duration_minutes}
+def _wished_minutes(
+    party: Party, row: AnyRow, type_: OfferedType, wish: AppointmentChange, start: datetime
+) -> int | None:
+    """Return the length that is asked for, in minutes; None if none is. The present end is no wish, and null
+    asks for the type's own length."""
+    found = {type_.duration_minutes if wish.duration_minutes is None else wish.duration_minutes}
+    if "duration_minutes" not in wish.sent():
+        found = set()
     if wish.end_time is not None and (end := instant(wish.end_time, party.timezone)) != row.end_time:
         minutes, odd = divmod(seconds(end) - seconds(start), MINUTE)
         if odd or not 1 <= minutes <= MAX_DURATION_MINUTES:

@@ -250,7 +250,9 @@ def refusal(reasons: Sequence[Reason], wanted: Wanted, taken: Occupancy) -> Unbo
     """Return the refusal for these reasons, named after the gravest, which is the first."""
     first = reasons[0]
     sentence = first.message
-    if first.code == "conflict":
+    if name := first.details.get("requirement"):
+        sentence = f"For '{name}': {sentence}"
+    elif first.code == "conflict":
         sentence = (
             f"The calendar is already taken between {stamp(taken.busy_start)} and {stamp(taken.busy_end)}, "
             "buffers included."
@@ -311,8 +313,15 @@ def _chosen(
         missing = requirement.need.count - len(first)
         if 0 < missing < len(others):
             others = _whose_turn(tx, type_, others, missing, taken, now)
-        chosen.append((requirement.need, (first + others)[: requirement.need.count]))
+        chosen.append((requirement.need, _in_order((first + others)[: requirement.need.count], own)))
     return chosen
+
+
+def _in_order(ids: Sequence[str], own: Sequence[str]) -> Sequence[str]:
+    """Return calendars in the order in which the appointment has its `own`, but new ones that were asked for
+    before them: what stays where it is is not reassigned."""
+    asked_for = [id_ for id_ in ids if id_ not in own]
+    return [*asked_for, *(id_ for id_ in own if id_ in ids)]
 
 
 def _whose_turn(

@@ -21,19 +21,19 @@ from kalends.services.outbox import events, parties
 from kalends.services.setup import calendars
 
 
-def busy_times(tx: Tx, org_id: str, source_id: str) -> Intervals:
-    """Return what is kept of a source."""
-    times = select(in_seconds(tx, occupations.c.busy_start), in_seconds(tx, occupations.c.busy_end))
-    rows = tx.execute(times.where(occupations.c.org_id == org_id, occupations.c.holder_id == source_id))
-    return Intervals((start, end) for start, end in rows)
-
-
 def tell(
-    tx: Tx, org_id: str, calendar_id: str, source_id: str, new: Intervals, since: datetime, now: datetime
+    tx: Tx,
+    org_id: str,
+    calendar_id: str,
+    source_id: str,
+    busy: Intervals,
+    new: Intervals,
+    since: datetime,
+    now: datetime,
 ) -> None:
-    """Tell of each appointment ahead and of each busy time of a source that lies over it, if some of that is
-    `new`, or if the appointment was made of a hold `since` the last time."""
-    fresh = list(new)
+    """Tell of each appointment ahead and of each time of a source that is `busy` and lies over it, if some of
+    that is `new`, or if the appointment was made of a hold `since` the last time."""
+    spans, fresh = list(busy), list(new)
     made = and_(appointments.c.created_at >= since, ~appointments.c.overlap_allowed)
     hull = and_(*occupying(moment(fresh[0][0]), moment(fresh[-1][1]))) if fresh else None
     rows = tx.execute(
@@ -55,11 +55,10 @@ def tell(
         )
         .order_by(occupations.c.busy_start)
     ).all()
-    busy = list(busy_times(tx, org_id, source_id)) if rows else []
     found = [
         (row, span)
         for row in rows
-        for span in _over(busy, row.taken_from, row.taken_to)
+        for span in _over(spans, row.taken_from, row.taken_to)
         if (row.created_at >= since and not row.overlap_allowed) or _some(fresh, span, row)
     ]
     if not found:

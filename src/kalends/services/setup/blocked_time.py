@@ -22,8 +22,8 @@ from kalends.db.tables import appointments, blocks, calendars, occupations
 MOST_LISTED = 50
 """So many appointments in the way are listed."""
 MOST_TIMES = 10_000
-"""A block takes no more times of calendars together: to store them takes a few seconds, and nothing is booked
-in these calendars meanwhile."""
+"""A block takes no more times of calendars together: to store them takes up to a second, and nothing is
+booked in these calendars meanwhile."""
 
 
 def take(tx: Tx, row: Mapping[str, Any], now: datetime, *, force: bool) -> None:
@@ -88,8 +88,7 @@ def _keep(
     for calendar_id in before.keys() | after.keys():
         spans = after.get(calendar_id, NEVER)
         if spans != before.get(calendar_id, NEVER):
-            times = [(moment(start), moment(end)) for start, end in spans]
-            keep_busy(tx, org_id, block_id, "block", calendar_id, times)
+            keep_busy(tx, org_id, block_id, "block", calendar_id, list(spans))
 
 
 def _calendars(tx: Tx, org_id: str, calendar_id: str | None) -> Sequence[str]:

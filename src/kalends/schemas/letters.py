@@ -1,5 +1,6 @@
 """Mails before they are written out in somebody's language."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -29,11 +30,14 @@ class Particulars:
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """From when to when a calendar, by its name, is busy elsewhere."""
+    """From when to when a calendar, by its name, is busy elsewhere. It is so at so `many` other appointments,
+    too: these, and perhaps more."""
 
     calendar: str
     start: datetime
     end: datetime
+    others: Sequence[Appointment] = ()
+    many: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, exists, select
+from sqlalchemy import and_, delete, exists, select
 
 from kalends.core.blocks import WeeklyRule, instances
 from kalends.core.errors import AppointmentsInTheWay, Conflict, NotFound
@@ -50,6 +50,17 @@ def give_back(tx: Tx, org_id: str, block_id: str) -> None:
     before = _taken(tx, org_id, block_id)
     lock_calendars(tx, org_id, before.keys())
     _keep(tx, org_id, block_id, before, {})
+
+
+def give_back_all(tx: Tx, org_id: str, calendar_id: str) -> None:
+    """Give back what blocks take of a locked calendar."""
+    tx.execute(
+        delete(occupations).where(
+            occupations.c.org_id == org_id,
+            occupations.c.calendar_id == calendar_id,
+            occupations.c.kind == "block",
+        )
+    )
 
 
 def extend(tx: Tx, org_id: str, calendar_id: str, now: datetime) -> None:

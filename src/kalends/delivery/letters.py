@@ -37,6 +37,7 @@ _SUBJECTS = {
     "confirmed": "Your appointment is confirmed: {what}",
     "requested": "We have received your request: {what}",
     "moved": "Your appointment was moved: {what}",
+    "reassigned": "Your appointment is with somebody else: {what}",
     "cancelled": "Your appointment was cancelled: {what}",
     "expired": "Your request was not confirmed in time: {what}",
     "former": "No longer under this e-mail address: {what}",
@@ -50,6 +51,7 @@ _OPENINGS = {
     "confirmed": ("Your appointment is confirmed.",),
     "requested": ("We have received your request. You will hear from us when it is confirmed.",),
     "moved": ("Your appointment was moved.",),
+    "reassigned": (),  # but for _PERSON
     "cancelled": ("Your appointment was cancelled.",),
     "expired": ("We are sorry: your request was not confirmed in time, so it was cancelled.",),
     "former": (
@@ -61,6 +63,7 @@ _OPENINGS = {
     "clash": ("{calendar} is busy elsewhere at the time of this appointment. The appointment stands.",),
 }
 """The first words to a client, after the salutation, and to staff if something is odd: a paragraph each."""
+_PERSON = marked("Your appointment is now with: {person}")
 _LINKS = {"asked": "See, confirm or cancel it here:"}
 _LINK = "See, move or cancel it here:"
 _TOO_LATE = marked("To move or cancel it, please get in touch with us: {contact}")
@@ -135,10 +138,14 @@ def _shown(letter: Letter, language: str, link: str | None) -> dict[str, Any]:
 
     until, told, clash = when(about.expires_at), letter.particulars, letter.clash
     calendar = None if clash is None else one_line(clash.calendar)
+    person = None if letter.person is None else one_line(letter.person)
+    opening = (*_OPENINGS[occasion], *((_PERSON,) if person else ()))
     contact = _contact(letter, language, has_link=link is not None)
     return {
         "language": language,
-        "opening": [_(language, each).format(until=until, calendar=calendar) for each in _OPENINGS[occasion]],
+        "opening": [
+            _(language, each).format(until=until, calendar=calendar, person=person) for each in opening
+        ],
         "name": one_line(letter.name),
         "host": one_line(letter.host),
         "what": one_line(about.appointment_type.name),

@@ -17,7 +17,7 @@ from kalends.db.tables import appointment_types, deliveries, events, organizatio
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.letters import Clash, Letter, Occasion
 from kalends.schemas.public import changeable_until
-from kalends.services.booking import appointments, clashes, manage_links, particulars
+from kalends.services.booking import appointments, clashes, manage_links, particulars, public_types
 from kalends.services.booking.appointments import DEFAULT_LANGUAGE
 from kalends.services.booking.confirmations import UNCONFIRMED
 from kalends.services.outbox import mailing
@@ -89,7 +89,18 @@ def _news(tx: Tx, case: _Case) -> Letter | None:
             return None  # staff know what they did themselves
     elif not is_same(then.client_email, case.present.client_email):
         return None  # the reader at the present address is told by the event that brought it
-    return _letter(tx, case, occasion, then, before=before)
+    person = None if case.delivery.audience == STAFF else _other_person(tx, case)
+    if occasion == "reassigned" and person is None:
+        return None  # the reader knew of nobody in particular
+    return _letter(tx, case, occasion, then, before=before, person=person)
+
+
+def _other_person(tx: Tx, case: _Case) -> str | None:
+    """Return with whom an appointment is since the event, as clients call them; None if that did not change,
+    or has changed again."""
+    mine = case.then.calendar_id
+    stays = case.previous.get("calendar_id", mine) == mine or case.present.calendar_id != mine
+    return None if stays else public_types.person(tx, case.then)
 
 
 def _occasion(event_type: str, then: Appointment, previous: dict[str, Any], by: str) -> Occasion | None:
@@ -108,6 +119,8 @@ def _occasion(event_type: str, then: Appointment, previous: dict[str, Any], by: 
             return "expired" if then.cancellation_reason == CONFIRMATION_EXPIRED else "cancelled"
         case "rescheduled" if stands:
             return "requested" if then.status == "pending" else "moved"
+        case "reassigned" if stands:
+            return "reassigned"
         case "cancelled":
             lapsed = by == "system" and then.cancellation_reason == CONFIRMATION_EXPIRED
             return "expired" if lapsed else "cancelled"
@@ -237,6 +250,7 @@ def _letter(
     before: str | None = None,
     former: str | None = None,
     clash: Clash | None = None,
+    person: str | None = None,
 ) -> Letter | None:
     """Return a letter to the delivery's audience: to staff, who answer to the client's present address, or to
     that address (or to the `former` one), with a link of the client's own if it is of use. Returns None if
@@ -269,6 +283,7 @@ def _letter(
         particulars=told,
         changeable=_is_changeable(present, host, now),
         clash=clash,
+        person=person,
     )
 
 

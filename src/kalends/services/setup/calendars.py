@@ -76,8 +76,8 @@ def change(tx: Tx, party: Party, calendar_id: str, wish: CalendarChange, now: da
 
 
 def remove(tx: Tx, party: Party, calendar_id: str, now: datetime) -> str:
-    """Take a calendar out of service, with its sources and its blocks; its appointments stay readable. Returns
-    its id.
+    """Take a calendar out of service, with its sources and its blocks; its appointments stay readable.
+    Returns its id.
 
     Raises NotFound; Conflict for the default one; InUse if appointments lie ahead, or if a type would have
     too few calendars without it.

@@ -132,8 +132,9 @@ class Scout:
             await self._keep(turn, read)
 
     async def _keep(self, turn: Turn, read: Reading | Unchanged) -> None:
-        rest = next_reading(self._every, 0, self._chance())
-        await stored(self._database.write(readings.keep, turn, read, self._clock.now(), rest))
+        rest, now = next_reading(self._every, 0, self._chance()), self._clock.now()
+        for part in readings.parts(read):
+            await stored(self._database.write(readings.keep, turn, part, now, rest))
         self._sources.works(turn.source_id, **_which(turn))
         self._count("read" if isinstance(read, Reading) else "unchanged")
 

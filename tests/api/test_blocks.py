@@ -5,7 +5,10 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import select
 
+from kalends.db.database import Database, Tx
+from kalends.db.tables import occupations
 from tests.support.answers import all_answered, answered, refused
 from tests.support.clients import client_of
 from tests.support.desk import BASE, THURSDAY, Desk, at, book_jane
@@ -172,6 +175,38 @@ async def test_only_what_is_sent_changes(client: httpx.AsyncClient, org: Org) ->
     refused(await client.patch(path, json={"calendar_id": None}), 400, "invalid_request")
 
 
+async def test_instances_follow_and_are_not_set(client: httpx.AsyncClient) -> None:
+    made = await block(client, **EVERY_THURSDAY)
+    path = f"{BLOCKS}/{made['id']}"
+    first, second, third = made["instances"]
+    moved = {"end_time": at("13:30")}
+    after = [each | {"end_time": each["end_time"].replace("13:00", "13:30")} for each in made["instances"]]
+    other = {"start_time": at("15:00"), "end_time": at("16:00")}
+    wrongs: list[Any] = [
+        [],
+        [other],
+        [first, other],
+        [second, first],
+        [*made["instances"], third],
+        "none",
+        {},
+    ]
+    for wrong in wrongs:
+        answer = refused(await client.patch(path, json={"instances": wrong}), 400, "invalid_request")
+        [field] = answer["details"]["fields"]
+        assert (field["field"], field["code"]) == ("instances", "read_only")
+        assert "they follow from the times and the rule" in answer["error"]
+    assert answered(await client.get(path), "block") == made
+    # As they are, or as a list shows some of them; as they were, or as they will be.
+    for right in (made["instances"], [second], [first, third]):
+        answered(await client.patch(path, json={"instances": right}), "block")
+    changed = answered(await client.patch(path, json=moved | {"instances": made["instances"]}), "block")
+    assert changed["instances"] == after
+    await client.patch(path, json={"end_time": at("13:00")})
+    changed = answered(await client.patch(path, json=moved | {"instances": after}), "block")
+    assert changed["instances"] == after
+
+
 async def test_the_list_has_what_takes_time_in_a_range(client: httpx.AsyncClient, org: Org) -> None:
     room = answered(await client.post(f"{BASE}/calendars", json={"name": "Room"}), "calendar")["id"]
     days = {"start_time": at("00:00", "2024-01-28"), "end_time": at("00:00", "2024-02-29")}
@@ -268,3 +303,35 @@ async def test_other_organizations_see_and_change_nothing(
         refused(await stranger.delete(path), 404, "not_found")
     assert all_answered(await client.get(f"{BASE}/calendars"), "calendars")
     assert await listed(client) == [made]
+
+
+async def test_a_deleted_calendar_takes_its_own_blocks_along(
+    client: httpx.AsyncClient, db: Database, org: Org
+) -> None:
+    made = answered(await client.post(f"{BASE}/calendars", json={"name": "Room"}), "calendar")
+    room = made["id"]
+    own = [await block(client, calendar_id=room), await block(client, calendar_id=room, **EVERY_THURSDAY)]
+    another = await block(client, calendar_id=org.calendar_id)
+    everybody = await block(client, **EVERY_THURSDAY)
+    assert (await client.delete(f"{BASE}/calendars/{room}")).status_code == 200
+    assert await listed(client) == [another, everybody]
+    assert await listed(client, calendar_id=room) == []
+    for each in own:
+        refused(await client.get(f"{BLOCKS}/{each['id']}"), 404, "not_found")
+
+    def taken(tx: Tx) -> set[tuple[str, str]]:
+        kept = select(occupations.c.holder_id, occupations.c.calendar_id).where(
+            occupations.c.org_id == org.id, occupations.c.kind == "block"
+        )
+        return {(row.holder_id, row.calendar_id) for row in tx.execute(kept)}
+
+    assert await db.read(taken) == {(each["id"], org.calendar_id) for each in (another, everybody)}
+    told = (await client.get("/v1/events")).json()["events"][-3:]
+    assert [(each["type"], each["data"]["id"]) for each in told] == [
+        *(("block.deleted", each["id"]) for each in own),
+        ("calendar.deleted", room),
+    ]
+    # What stays can be changed, and does not take the deleted calendar's time again.
+    changed = await client.patch(f"{BLOCKS}/{everybody['id']}", json={"end_time": at("14:00")})
+    answered(changed, "block")
+    assert room not in {calendar_id for _, calendar_id in await db.read(taken)}

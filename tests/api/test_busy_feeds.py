@@ -9,7 +9,7 @@ import vobject
 from fastapi import FastAPI
 from icalendar import Calendar, Event
 
-from kalends.core.hours import stamp
+from kalends.core.hours import seconds, stamp
 from kalends.db.busy_times import keep_busy
 from kalends.db.database import Database, Tx
 from tests.support.answers import refused
@@ -90,10 +90,10 @@ async def test_what_is_held_cancelled_lapsed_or_told_elsewhere_is_left_out(
     await page.changed(await page.booked(at("10:00")), status="cancelled")
     await page.set_type(requiresConfirmation=True, confirmWithinHours=1)
     await page.booked_by_client(start_time=at("11:00"))
-    span = (datetime(2024, 1, 25, 12, tzinfo=UTC), datetime(2024, 1, 25, 13, tzinfo=UTC))
+    noon = seconds(datetime(2024, 1, 25, 12, tzinfo=UTC))
 
     def elsewhere(tx: Tx) -> None:
-        keep_busy(tx, page.org.id, "src_1", "source", page.org.calendar_id, [span])
+        keep_busy(tx, page.org.id, "src_1", "source", page.org.calendar_id, [(noon, noon + 3600)])
 
     await db.write(elsewhere)
     path = await subscribe(page)

@@ -120,10 +120,27 @@ async def a_webhook(client: httpx.AsyncClient, org: Org) -> Thing:
     return "PATCH", path, made, path
 
 
+async def a_block(client: httpx.AsyncClient, org: Org) -> Thing:
+    times = {"start_time": "2024-01-25T12:00:00Z", "end_time": "2024-01-25T13:00:00Z"}
+    whose = {"calendar_id": org.calendar_id, "rule": {"count": 4}, "reason": "Lunch"}
+    made = (await post(client, f"{BASE}/blocks", **times, **whose))["block"]
+    path = f"{BASE}/blocks/{made['id']}"
+    return "PATCH", path, made, path
+
+
+async def a_block_of_the_list(client: httpx.AsyncClient, org: Org) -> Thing:
+    """The list shows only the instances in the range asked for."""
+    method, path, made, own = await a_block(client, org)
+    span = {"from": "2024-02-01", "to": "2024-02-08"}
+    [row] = (await client.get(f"{BASE}/blocks", params=span)).json()["blocks"]
+    assert row["instances"] == made["instances"][1:3]
+    return method, path, row, own
+
+
 Make = Callable[[httpx.AsyncClient, Org], Awaitable[Thing]]
 THINGS: list[Make] = [
     *(by_id, by_body, row_of_the_list, a_type, a_type_by_body, a_calendar, a_schedule, an_override),
-    *(a_named_schedules_override, the_organization, a_webhook),
+    *(a_named_schedules_override, the_organization, a_webhook, a_block, a_block_of_the_list),
 ]
 things = pytest.mark.parametrize("make", THINGS, ids=lambda make: make.__name__)
 

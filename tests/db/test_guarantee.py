@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from kalends.core.hours import seconds
 from kalends.core.lifecycle import MAX_BUSY, Taking
 from kalends.db.busy_times import keep_busy
 from kalends.db.claims import claim, in_the_way
@@ -94,7 +95,8 @@ def span(start: int, end: int) -> tuple[datetime, datetime]:
 
 def block(tx: Tx, org: Org, *spans: tuple[int, int], holder: str = "blk_1") -> None:
     lock_calendars(tx, org.id, [org.calendar_id])
-    keep_busy(tx, org.id, holder, "block", org.calendar_id, [span(*each) for each in spans])
+    times = [(seconds(start), seconds(end)) for start, end in (span(*each) for each in spans)]
+    keep_busy(tx, org.id, holder, "block", org.calendar_id, times)
 
 
 def add_calendar(tx: Tx, org: Org, id_: str) -> None:

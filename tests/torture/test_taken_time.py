@@ -12,7 +12,7 @@ from typing import Any
 
 from kalends.clock import SystemClock
 from kalends.core.errors import Unavailable
-from kalends.core.hours import stamp
+from kalends.core.hours import seconds, stamp
 from kalends.db.busy_times import keep_busy
 from kalends.db.database import Tx
 from kalends.db.locks import lock_calendars
@@ -166,4 +166,5 @@ class Crowd(Bustle):
 
 def _fill(tx: Tx, org_id: str, calendar_id: str, spans: Sequence[tuple[datetime, datetime]]) -> None:
     lock_calendars(tx, org_id, [calendar_id])
-    keep_busy(tx, org_id, f"src_{calendar_id}", "source", calendar_id, spans)
+    times = [(seconds(start), seconds(end)) for start, end in spans]
+    keep_busy(tx, org_id, f"src_{calendar_id}", "source", calendar_id, times)

@@ -9,11 +9,11 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from kalends.core.sources import Reading, SourceTrouble, Unchanged
 from kalends.db.database import Tx
-from kalends.db.tables import sources
+from kalends.db.tables import events, sources
 from kalends.reading.fetching import Reader
 from kalends.reading.sources import read
 from kalends.scout import ADVICE, DEFECT, Scout
@@ -235,6 +235,58 @@ async def test_each_calendar_of_an_appointment_may_clash(scene: SourceDesk) -> N
     assert (await scene.p.desk.book("2024-01-25T12:00:00Z")).status_code == 409, (
         "the room is taken from 11:30"
     )
+
+
+async def test_one_reading_makes_one_mail_however_much_clashes(scene: SourceDesk) -> None:
+    made = [await scene.p.book(start_time=f"2024-01-{day}T14:00:00Z") for day in range(22, 31)]
+    made += [await scene.p.book(start_time=f"2024-02-0{day}T14:00:00Z") for day in range(1, 6)]
+    await scene.p.mails()
+    await scene.add()
+    first, *_ = whole = [(f"2024-01-{day}T00:00:00Z", f"2024-01-{day}T14:30:00Z") for day in range(22, 31)]
+    whole[1:2] = [
+        ("2024-01-23T14:00:00Z", "2024-01-23T14:10:00Z"),
+        ("2024-01-23T14:20:00Z", "2024-01-23T14:30:00Z"),
+    ]
+    await scene.say(busy(*whole, ("2024-02-01T00:00:00Z", "2024-02-06T00:00:00Z")))
+    assert len(await scene.happened("calendar.clash")) == len(made) + 1
+    [mail] = await scene.p.mails()
+    text = mail.part("text/plain")
+    assert f"Appointment: {made[0]['id']}\n" in text
+    assert "It is also busy during other appointments, which stand, too (13):\n- Tuesday, January 23" in text
+    assert text.count("\n- ") == 9 + 1
+    assert text.endswith("\n- …\n")
+    assert mail.part("text/html").count("<li>") == 10
+    listed = (await scene.p.desk.staff.get("/v1/mails")).json()["mails"]
+    assert [each["event"] for each in listed if each["event"].startswith("calendar")] == ["calendar.clashes"]
+    told_of = (await scene.p.desk.staff.get("/v1/events", params={"limit": 200})).json()["events"]
+    assert {each["type"] for each in told_of if each["type"].startswith("calendar")} == {"calendar.clash"}
+    again = next(each["id"] for each in listed if each["event"] == "calendar.clashes")
+    answered(await scene.p.desk.staff.post(f"/v1/mails/{again}/replay"), "mail")
+    assert len(await scene.p.mails()) == 1
+    await scene.say(busy(first))
+    await scene.say(busy(*whole))
+    await scene.p.desk.changed(made[1]["id"], status="cancelled", cancellation_reason="Ill")
+    [mail] = [each for each in await scene.p.mails() if each.recipients == [DESK]]
+    assert f"Appointment: {made[2]['id']}\n" in mail.part("text/plain"), "the first that stands"
+
+
+async def test_a_mail_of_a_clash_from_before_lists_that_one(scene: SourceDesk) -> None:
+    """Mails that wait when a server is updated were made of the event of one clash."""
+    booked = await scene.p.ask()
+    await scene.p.mails()
+    await scene.add()
+    await scene.say(busy(TWO))
+
+    def as_before(tx: Tx) -> None:
+        tx.execute(delete(events).where(events.c.type == "calendar.clash"))
+        [row] = tx.execute(select(events).where(events.c.type == "calendar.clashes")).all()
+        payload = {name: value for name, value in json.loads(row.payload).items() if name != "told"}
+        tx.execute(update(events).where(events.c.id == row.id).values(payload=json.dumps(payload)))
+
+    await scene.p.db.write(as_before)
+    [mail] = await scene.p.mails()
+    assert f"Appointment: {booked['id']}\n" in mail.part("text/plain")
+    assert "also busy" not in mail.part("text/plain")
 
 
 async def test_the_mail_of_a_clash_is_not_sent_if_the_appointment_moves_on(scene: SourceDesk) -> None:

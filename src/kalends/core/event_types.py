@@ -55,9 +55,13 @@ OF_THEMSELVES = ("webhook.created", "webhook.updated", "webhook.secret_rotated")
 """Events that a webhook receives about other webhooks, but not about itself."""
 CLASH = "calendar.clash"
 """What came from another calendar, and lies over an appointment that was booked before."""
+CLASHES = "calendar.clashes"
+"""What one reading of another calendar tells by CLASH, all of it. This event is for the mail only."""
 BOOKING_ASKED = "booking.asked"
 """A client has booked, and has to confirm it by mail. This event is for the mail only: until the client
 confirms, there is no appointment, so no list has the event, and no webhook receives it."""
+FOR_MAILS = (BOOKING_ASKED, CLASHES)
+"""Events of which only mails are made."""
 EVENTS = (*APPOINTMENT_EVENTS, *OTHER_EVENTS)
 TEST_EVENT = "webhook.test"
 """Made on request, and sent only to the webhook that it tests."""

@@ -1,23 +1,29 @@
 """What the databases spell differently."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     BigInteger,
     Column,
     ColumnElement,
+    Select,
     Table,
     cast,
     extract,
     func,
+    literal,
     literal_column,
+    select,
     type_coerce,
 )
 from sqlalchemy.dialects.postgresql import insert as insert_into_postgres
 from sqlalchemy.dialects.sqlite import insert as insert_into_sqlite
 
+from kalends.core.intervals import Span
+from kalends.db.columns import UtcDateTime
 from kalends.db.database import Tx
 
 _FIRST: ColumnElement[Any] = literal_column("'0001-01-01T00:00:01Z'::timestamptz")
@@ -48,3 +54,23 @@ def all_in_seconds(tx: Tx, column: Column[Any]) -> ColumnElement[list[int]]:
         gathered: ColumnElement[Any] = func.array_agg(in_seconds(tx, column))
         return gathered
     return type_coerce(func.json_group_array(in_seconds(tx, column)), JSON)
+
+
+def instants(tx: Tx, seconds: Sequence[int]) -> Select[Any]:
+    """Select instants, given in seconds since 1970: by one parameter, however many there are."""
+    if tx.dialect.name == "postgresql":
+        each = func.unnest(literal(seconds, ARRAY(BigInteger))).column_valued("each")
+        return select(type_coerce(func.to_timestamp(each), UtcDateTime()))
+    listed = func.json_each(literal(seconds, JSON)).table_valued("value")
+    return select(type_coerce(listed.c.value, UtcDateTime()))
+
+
+def spans_of_time(tx: Tx, spans: Sequence[Span]) -> Select[Any]:
+    """Select spans from one instant to another, given in seconds since 1970, in this order: by one or two
+    parameters, however many there are."""
+    if tx.dialect.name == "postgresql":
+        starts, ends = (literal([span[end] for span in spans], ARRAY(BigInteger)) for end in (0, 1))
+        each = func.unnest(starts, ends).table_valued("starts", "ends").render_derived()
+        return select(func.to_timestamp(each.c.starts), func.to_timestamp(each.c.ends))
+    listed = func.json_each(literal(spans, JSON)).table_valued("value")
+    return select(*(func.json_extract(listed.c.value, f"$[{end}]") for end in (0, 1)))

@@ -1,6 +1,7 @@
 """Writing mails in the reader's language, as text and HTML, with the part for calendar programs."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from email.header import Header
 from email.message import EmailMessage
@@ -18,7 +19,7 @@ from kalends.delivery.mailboxes import deliverable, in_ascii
 from kalends.delivery.places import where_of
 from kalends.delivery.plain_text import lines, one_line
 from kalends.schemas.appointments import QuestionAnswer
-from kalends.schemas.letters import Letter
+from kalends.schemas.letters import Clash, Letter
 from kalends.schemas.links import manage_url
 from kalends.words.dates import moment_in_words
 from kalends.words.languages import language_of, locale_of
@@ -36,6 +37,7 @@ _SUBJECTS = {
     "confirmed": "Your appointment is confirmed: {what}",
     "requested": "We have received your request: {what}",
     "moved": "Your appointment was moved: {what}",
+    "reassigned": "Your appointment is with somebody else: {what}",
     "cancelled": "Your appointment was cancelled: {what}",
     "expired": "Your request was not confirmed in time: {what}",
     "former": "No longer under this e-mail address: {what}",
@@ -49,6 +51,7 @@ _OPENINGS = {
     "confirmed": ("Your appointment is confirmed.",),
     "requested": ("We have received your request. You will hear from us when it is confirmed.",),
     "moved": ("Your appointment was moved.",),
+    "reassigned": (),  # but for _PERSON
     "cancelled": ("Your appointment was cancelled.",),
     "expired": ("We are sorry: your request was not confirmed in time, so it was cancelled.",),
     "former": (
@@ -60,6 +63,7 @@ _OPENINGS = {
     "clash": ("{calendar} is busy elsewhere at the time of this appointment. The appointment stands.",),
 }
 """The first words to a client, after the salutation, and to staff if something is odd: a paragraph each."""
+_PERSON = marked("Your appointment is now with: {person}")
 _LINKS = {"asked": "See, confirm or cancel it here:"}
 _LINK = "See, move or cancel it here:"
 _TOO_LATE = marked("To move or cancel it, please get in touch with us: {contact}")
@@ -72,6 +76,7 @@ _STAFF_SUBJECTS = {
     "expired": "Not confirmed in time: {what}",
     "clash": "Busy elsewhere: {what}",
 }
+_OTHERS = marked("It is also busy during other appointments, which stand, too ({count})")
 _CHECKED = {True: "Yes", False: "No"}
 
 
@@ -133,10 +138,14 @@ def _shown(letter: Letter, language: str, link: str | None) -> dict[str, Any]:
 
     until, told, clash = when(about.expires_at), letter.particulars, letter.clash
     calendar = None if clash is None else one_line(clash.calendar)
+    person = None if letter.person is None else one_line(letter.person)
+    opening = (*_OPENINGS[occasion], *((_PERSON,) if person else ()))
     contact = _contact(letter, language, has_link=link is not None)
     return {
         "language": language,
-        "opening": [_(language, each).format(until=until, calendar=calendar) for each in _OPENINGS[occasion]],
+        "opening": [
+            _(language, each).format(until=until, calendar=calendar, person=person) for each in opening
+        ],
         "name": one_line(letter.name),
         "host": one_line(letter.host),
         "what": one_line(about.appointment_type.name),
@@ -144,6 +153,7 @@ def _shown(letter: Letter, language: str, link: str | None) -> dict[str, Any]:
         "when": when(about.start_time),
         "before": when(letter.before) if letter.to_staff or occasion in _WITH_BEFORE else None,
         "busy": None if clash is None else (when(clash.start), when(clash.end)),
+        "others": [] if clash is None else _others(clash, language, when),
         "where": where_of(told.place, about, language, to_staff=letter.to_staff),
         "host_phone": None if contact else one_line(told.phone or ""),
         "text": _quoted(told.text),
@@ -159,6 +169,18 @@ def _shown(letter: Letter, language: str, link: str | None) -> dict[str, Any]:
         "link_label": _(language, _LINKS.get(occasion, _LINK if letter.changeable else SEE)),
         "contact": contact,
     }
+
+
+def _others(clash: Clash, language: str, when: Callable[[datetime], str | None]) -> list[str]:
+    """Return how many other appointments clash, and which, as far as they are known; nothing if none."""
+    if not clash.many:
+        return []
+    listed = [
+        f"{when(each.start_time)}, {one_line(each.appointment_type.name)}, {one_line(each.client_name)}"
+        for each in clash.others
+    ]
+    more = ["…"] if clash.many > len(listed) else []
+    return [label(language, _(language, _OTHERS).format(count=clash.many)), *listed, *more]
 
 
 def _contact(letter: Letter, language: str, *, has_link: bool) -> str | None:

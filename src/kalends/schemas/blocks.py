@@ -46,7 +46,11 @@ class WeeklyRule(Request):
 class BlockChange(Change):
     """What is to be changed in a block."""
 
-    moves = frozenset({"instances"})
+    in_part = frozenset({"instances"})
+    why_not: ClassVar[Mapping[str, str]] = {
+        "timezone": "it is the organization's",
+        "instances": "they follow from the times and the rule",
+    }
 
     @classmethod
     def known(cls) -> Sequence[type[BaseModel] | str]:
@@ -91,10 +95,6 @@ class BlockCreate(BlockChange):
     )
     must_have = ("start_time", "end_time")
     refuses = True
-    why_not: ClassVar[Mapping[str, str]] = {
-        "timezone": "it is the organization's",
-        "instances": "they follow from the times and the rule",
-    }
 
     @model_validator(mode="after")
     def _says_whose(self) -> Self:

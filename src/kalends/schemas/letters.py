@@ -1,5 +1,6 @@
 """Mails before they are written out in somebody's language."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -8,10 +9,19 @@ from kalends.schemas.appointments import Appointment
 from kalends.schemas.offered import Location
 
 Occasion = Literal[
-    "asked", "confirmed", "requested", "moved", "cancelled", "expired", "former", "reminder", "clash"
+    "asked",
+    "confirmed",
+    "requested",
+    "moved",
+    "reassigned",
+    "cancelled",
+    "expired",
+    "former",
+    "reminder",
+    "clash",
 ]
-"""`asked`: the client has to confirm the booking first. `former`: to the client's former address. `clash`: to
-staff, a calendar is busy elsewhere at that time."""
+"""`asked`: the client has to confirm the booking first. `reassigned`: it is with somebody else now. `former`:
+to the client's former address. `clash`: to staff, a calendar is busy elsewhere at that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +39,14 @@ class Particulars:
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """From when to when a calendar, by its name, is busy elsewhere."""
+    """From when to when a calendar, by its name, is busy elsewhere. It is so at so `many` other appointments,
+    too: these, and perhaps more."""
 
     calendar: str
     start: datetime
     end: datetime
+    others: Sequence[Appointment] = ()
+    many: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +55,8 @@ class Letter:
     address, if known. `language` is a BCP 47 tag, `timezone` an IANA name. `before` is when an appointment
     that was moved began. `link` is the token of the client's own link, `link_template` where it leads if the
     organization has pages of its own, and `changeable` whether it still serves to move or cancel the
-    appointment. `clash` is what an appointment clashes with."""
+    appointment. `clash` is what an appointment clashes with. `person` is with whom it is now, as clients call
+    them, if that was somebody else."""
 
     id: str
     occasion: Occasion
@@ -60,3 +74,4 @@ class Letter:
     particulars: Particulars = Particulars()
     changeable: bool = True
     clash: Clash | None = None
+    person: str | None = None

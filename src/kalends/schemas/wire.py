@@ -127,6 +127,8 @@ class Change(Request):
     _shown: dict[str, Any] = PrivateAttr(default_factory=dict)
     moves: ClassVar[Set[str]] = frozenset()
     """Fields of the answer that change by themselves: their value in a body is ignored."""
+    in_part: ClassVar[Set[str]] = frozenset()
+    """Fields of the answer of which lists show some elements only: some may be sent, in their order."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -150,14 +152,21 @@ class Change(Request):
         found = [
             wrong(within + name, self.refusal_of(name), "read_only")
             for name, value in self._shown.items()
-            if name not in self.moves and not any(_fits(name, value, each.get(name), zone) for each in values)
+            if name not in self.moves
+            and not any(
+                _fits(name, value, each.get(name), zone, in_part=name in self.in_part) for each in values
+            )
         ]
         if found:
             raise malformed(found)
 
 
-def _fits(name: str, sent: Any, present: Any, zone: str) -> bool:
-    """Return whether a value is the present one, or, of what grows with every change, an earlier one."""
+def _fits(name: str, sent: Any, present: Any, zone: str, *, in_part: bool) -> bool:
+    """Return whether a value is the present one, or, of what grows with every change, an earlier one, or, if
+    it is shown `in_part`, some of it."""
+    if in_part and sent and isinstance(sent, list) and isinstance(present, list):
+        rest = iter(present)
+        return all(any(_agrees(each, other, zone) for other in rest) for each in sent)
     if name in _STAMPS and isinstance(sent, type(present)) and not isinstance(sent, bool):
         return bool(sent <= present) or _agrees(sent, present, zone)
     return _agrees(sent, present, zone)

@@ -11,6 +11,7 @@ from kalends.core.errors import NotFound
 from kalends.core.offered import OfferedType
 from kalends.db.database import Tx
 from kalends.db.tables import appointment_types, calendars, type_calendars
+from kalends.schemas.appointments import Appointment
 from kalends.schemas.days import DaysAnswer
 from kalends.schemas.public import BookingHost, BookingPage, ClientType, PublicCalendar
 from kalends.schemas.queries import ClientDaysQuery, ClientExplainQuery, ClientSlotsQuery
@@ -120,6 +121,19 @@ def _types(tx: Tx, org_id: str, *which: ColumnElement[bool]) -> list[ClientType]
         )
         for row in rows
     ]
+
+
+def person(tx: Tx, about: Appointment) -> str | None:
+    """Return what clients call the person with whom an appointment is; None if they did not see it when they
+    booked: the type lets them choose nobody, or the calendar is not public."""
+    type_ = (
+        appointment_types.c.org_id == about.org_id,
+        appointment_types.c.id == about.appointment_type_id,
+    )
+    if not tx.execute(select(appointment_types.c.clients_choose).where(*type_)).scalar():
+        return None
+    found = _choices(tx, about.org_id, [about.appointment_type_id]).get(about.appointment_type_id, [])
+    return next((each.name for each in found if each.id == about.calendar_id), None)
 
 
 def _choices(tx: Tx, org_id: str, type_ids: Collection[str]) -> Mapping[str, list[PublicCalendar]]:

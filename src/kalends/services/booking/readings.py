@@ -1,22 +1,25 @@
 """Readings: which sources are due, which worker reads them, and what follows from what was read.
 
 A worker leases a source, so no other reads it meanwhile; a lease that is not given back ends by itself. What
-was read takes its calendar's time in place of what was read before. A reading that fails changes no time.
+was read takes its calendar's time in place of what was read before, some hundreds of times after the other. A
+reading that fails changes no time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import func, or_, select, update
 
 from kalends.core.hours import DAY, moment, seconds, shifted
-from kalends.core.intervals import NEVER, Intervals
+from kalends.core.intervals import NEVER, Intervals, Span
 from kalends.core.lifecycle import MAX_BUSY
 from kalends.core.sources import MOST_DAYS_AHEAD, Reading, SourceAddress, Unchanged
 from kalends.core.text import storable
-from kalends.db.busy_times import keep_busy
+from kalends.db.aside import aside
+from kalends.db.busy_times import ALWAYS, busy_times, keep_busy
 from kalends.db.database import AnyRow, Tx
 from kalends.db.locks import lock_calendars
 from kalends.db.tables import appointments, calendars, organizations, schedules, sources
@@ -27,6 +30,8 @@ from kalends.services.setup import source_secrets
 from kalends.services.setup import sources as sources_
 from kalends.vault import CLEAR, Vault
 
+MOST_SPANS = 500
+"""How many spans of time are stored in one transaction."""
 LENGTH = timedelta(minutes=6)
 """How long a lease lasts if the worker dies."""
 TOLD_AFTER = timedelta(hours=1)
@@ -53,6 +58,18 @@ class Task:
     window: tuple[datetime, datetime]
     zone: str
     own: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of what was read, to be stored in one transaction: the spans that are `beginning` within a span,
+    in seconds since 1970."""
+
+    read: Reading | Unchanged
+    spans: Sequence[Span]
+    beginning: Span
+    is_first: bool
+    is_last: bool
 
 
 def is_due(tx: Tx, now: datetime) -> bool:
@@ -102,23 +119,40 @@ def task(tx: Tx, turn: Turn, now: datetime, vault: Vault = CLEAR) -> Task | None
     return Task(address, row.state, window, row.zone, _own(tx, turn.org_id, window))
 
 
-def keep(tx: Tx, turn: Turn, read: Reading | Unchanged, now: datetime, rest: timedelta) -> None:
-    """Make what was read the busy times of the source, and tell what clashes with appointments now. It is
-    read again after a `rest`. If another worker has taken over, or the source was deleted, nothing
-    changes."""
+def parts(read: Reading | Unchanged) -> list[Part]:
+    """Cut what was read into parts that are stored soon, since others wait for each: for a file's only
+    writer, or to book in the calendar. The latest times come first, as in `keep_busy`."""
+    if isinstance(read, Unchanged):
+        return [Part(read, (), ALWAYS, is_first=True, is_last=True)]
+    cuts = range(0, max(len(read.busy), 1), MOST_SPANS)
+    edges = [ALWAYS[0], *(read.busy[cut][0] for cut in cuts[1:]), ALWAYS[1]]
+    found = [
+        Part(read, read.busy[cut : cut + MOST_SPANS], beginning, cut == cuts[-1], cut == 0)
+        for cut, beginning in zip(cuts, pairwise(edges), strict=True)
+    ]
+    return found[::-1]
+
+
+def keep(tx: Tx, turn: Turn, part: Part, now: datetime, rest: timedelta) -> None:
+    """Make the busy times of the source what a part of a reading says. With the first, tell what clashes with
+    appointments now; with the last, give the source back, which is read again after a `rest`. Until then
+    nothing is known of its state, so that whatever happens in between, the next reading reads all of it. If
+    another worker has taken over, or the source was deleted, nothing changes."""
     lock_calendars(tx, turn.org_id, [turn.calendar_id])
     row = _held(tx, turn)
     if row is None:
         return
-    new = NEVER
+    if part.is_first:
+        _tell_clashes(tx, turn, part.read, row.last_success_at or now, now)
     changed: dict[str, Any] = {}
-    if isinstance(read, Reading):
-        new = Intervals(read.busy) - clashes.busy_times(tx, turn.org_id, turn.source_id)
-        spans = [(moment(start), moment(end)) for start, end in read.busy]
-        keep_busy(tx, turn.org_id, turn.source_id, "source", turn.calendar_id, spans)
-        changed = {"state": read.state, "events": read.events, "unreadable": list(read.unreadable)}
-    since = row.last_success_at or now
-    clashes.tell(tx, turn.org_id, turn.calendar_id, turn.source_id, new, since, now)
+    if isinstance(part.read, Reading):
+        spans, beginning = part.spans, part.beginning
+        keep_busy(tx, turn.org_id, turn.source_id, "source", turn.calendar_id, spans, beginning)
+        changed = {"state": part.read.state, "events": part.read.events}
+        changed["unreadable"] = list(part.read.unreadable)
+    if not part.is_last:
+        tx.execute(update(sources).where(*_source_of(turn)).values(state=None))
+        return
     well = {
         "last_success_at": now,
         "failing_since": None,
@@ -152,6 +186,22 @@ def failing(tx: Tx) -> int:
     count = select(func.count()).select_from(sources)
     wanted = count.where(sources.c.failing_since.is_not(None), sources.c.org_id.in_(live))
     return tx.execute(wanted).scalar_one()
+
+
+def _tell_clashes(tx: Tx, turn: Turn, read: Reading | Unchanged, since: datetime, now: datetime) -> None:
+    """Tell of what clashes now, if some of it is new `since` the source was read."""
+    stored = busy_times(tx, turn.org_id, turn.source_id, turn.calendar_id)
+    busy, new = aside(tx, _difference, read, stored)
+    clashes.tell(tx, turn.org_id, turn.calendar_id, turn.source_id, busy, new, since, now)
+
+
+def _difference(read: Reading | Unchanged, stored: Sequence[Span]) -> tuple[Intervals, Intervals]:
+    """Return when a source is busy, and what of that is new."""
+    known = Intervals(stored)
+    if isinstance(read, Unchanged):
+        return known, NEVER
+    busy = Intervals(read.busy)
+    return busy, busy - known
 
 
 def _tell(tx: Tx, turn: Turn, event_type: str, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """Deciding whether an event is worth a mail, and what the mail has to say."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy import literal_column, select
 
 from kalends.core.caller import Host
 from kalends.core.contacts import is_replaced, is_same
-from kalends.core.event_types import BOOKING_ASKED, CLASH
+from kalends.core.event_types import BOOKING_ASKED, CLASH, CLASHES
 from kalends.core.hours import shifted
 from kalends.core.lifecycle import CONFIRMATION_EXPIRED
 from kalends.db.database import AnyRow, Tx
@@ -17,7 +17,7 @@ from kalends.db.tables import appointment_types, deliveries, events, organizatio
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.letters import Clash, Letter, Occasion
 from kalends.schemas.public import changeable_until
-from kalends.services.booking import clashes, manage_links, particulars
+from kalends.services.booking import appointments, clashes, manage_links, particulars, public_types
 from kalends.services.booking.appointments import DEFAULT_LANGUAGE
 from kalends.services.booking.confirmations import UNCONFIRMED
 from kalends.services.outbox import mailing
@@ -26,6 +26,8 @@ from kalends.services.setup.organizations import host_of
 
 _WITHOUT_LINK = frozenset({"cancelled", "expired", "former"})
 
+MOST_CLASHES = 10
+"""How many appointments one letter lists."""
 STILL_NEWS = timedelta(days=7)
 """How long people are still told that something did not take place, though it would be over by now."""
 
@@ -63,7 +65,7 @@ def write(
     if delivery.type == BOOKING_ASKED:
         waits = present.version == UNCONFIRMED and present.status == "pending"
         return _letter(tx, case, "asked", then) if waits else None
-    if delivery.type == CLASH:
+    if delivery.type in (CLASH, CLASHES):
         return _clash(tx, case)
     if delivery.audience == FORMER:
         return _farewell(tx, case)
@@ -87,7 +89,18 @@ def _news(tx: Tx, case: _Case) -> Letter | None:
             return None  # staff know what they did themselves
     elif not is_same(then.client_email, case.present.client_email):
         return None  # the reader at the present address is told by the event that brought it
-    return _letter(tx, case, occasion, then, before=before)
+    person = None if case.delivery.audience == STAFF else _other_person(tx, case)
+    if occasion == "reassigned" and person is None:
+        return None  # the reader knew of nobody in particular
+    return _letter(tx, case, occasion, then, before=before, person=person)
+
+
+def _other_person(tx: Tx, case: _Case) -> str | None:
+    """Return with whom an appointment is since the event, as clients call them; None if that did not change,
+    or has changed again."""
+    mine = case.then.calendar_id
+    stays = case.previous.get("calendar_id", mine) == mine or case.present.calendar_id != mine
+    return None if stays else public_types.person(tx, case.then)
 
 
 def _occasion(event_type: str, then: Appointment, previous: dict[str, Any], by: str) -> Occasion | None:
@@ -106,6 +119,8 @@ def _occasion(event_type: str, then: Appointment, previous: dict[str, Any], by: 
             return "expired" if then.cancellation_reason == CONFIRMATION_EXPIRED else "cancelled"
         case "rescheduled" if stands:
             return "requested" if then.status == "pending" else "moved"
+        case "reassigned" if stands:
+            return "reassigned"
         case "cancelled":
             lapsed = by == "system" and then.cancellation_reason == CONFIRMATION_EXPIRED
             return "expired" if lapsed else "cancelled"
@@ -211,14 +226,19 @@ def _reminder(tx: Tx, case: _Case) -> Letter | datetime | None:
 
 
 def _clash(tx: Tx, case: _Case) -> Letter | None:
-    """Return a letter that a calendar is busy elsewhere during an appointment; None if it no longer is."""
-    payload, present = case.payload, case.present
-    stands = clashes.stands(tx, case.org_id, present.id, payload["calendar"]["id"], payload["source_id"])
-    if not stands or present.start_time != case.then.start_time or present.end_time <= case.now:
+    """Return a letter that a calendar is busy elsewhere during the appointments that a reading told of; None
+    if it no longer is."""
+    payload, org_id, now = case.payload, case.org_id, case.now
+    calendar, first = payload["calendar"], payload["appointment"]
+    told = payload.get("told") or {first["id"]: {"start_time": first["start_time"], "busy": payload["busy"]}}
+    starts = {id_: clash["start_time"] for id_, clash in told.items()}
+    found = clashes.standing(tx, org_id, starts, calendar["id"], payload["source_id"], now)
+    if not found:
         return None
-    start, end = (datetime.fromisoformat(payload["busy"][name]) for name in ("start_time", "end_time"))
-    clash = Clash(payload["calendar"]["name"], start, end)
-    return _letter(tx, case, "clash", present, clash=clash)
+    about, *others = (appointments.get(tx, org_id, id_, now) for id_ in found[:MOST_CLASHES])
+    start, end = (datetime.fromisoformat(told[about.id]["busy"][name]) for name in ("start_time", "end_time"))
+    clash = Clash(calendar["name"], start, end, others, len(found) - 1)
+    return _letter(tx, replace(case, present=about), "clash", about, clash=clash)
 
 
 def _letter(
@@ -230,6 +250,7 @@ def _letter(
     before: str | None = None,
     former: str | None = None,
     clash: Clash | None = None,
+    person: str | None = None,
 ) -> Letter | None:
     """Return a letter to the delivery's audience: to staff, who answer to the client's present address, or to
     that address (or to the `former` one), with a link of the client's own if it is of use. Returns None if
@@ -262,6 +283,7 @@ def _letter(
         particulars=told,
         changeable=_is_changeable(present, host, now),
         clash=clash,
+        person=person,
     )
 
 

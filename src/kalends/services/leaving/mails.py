@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, and_, insert, or_, select, update
 
 from kalends.core.contacts import is_same
 from kalends.core.errors import Conflict, NotFound
+from kalends.core.event_types import CLASHES
 from kalends.core.hours import stamp
 from kalends.db.aside import aside
 from kalends.db.database import AnyRow, Tx
@@ -85,7 +86,8 @@ def _until(row: AnyRow) -> ColumnElement[bool]:
 def _must_be_wanted(tx: Tx, org_id: str, row: AnyRow, now: datetime) -> None:
     mailed = Appointment.model_validate(json.loads(row.payload)["appointment"])
     present = next(iter(appointments.locked(tx, org_id, [mailed.id], now)), None)
-    if present is not None and row.audience in (CLIENT, STAFF) and _moved_on(mailed, present, row.audience):
+    is_about_it = row.audience in (CLIENT, STAFF) and row.type != CLASHES  # which may be about others, too
+    if present is not None and is_about_it and _moved_on(mailed, present, row.audience):
         raise Conflict(
             "The appointment was changed since this mail, so it is not sent again; a later one tells all.",
             appointment_id=mailed.id,

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, select, update
 
-from kalends.core.event_types import BOOKING_ASKED, OF_THEMSELVES, TEST_EVENT, matches
+from kalends.core.event_types import FOR_MAILS, OF_THEMSELVES, TEST_EVENT, matches
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import event_heads, events, receivers
 from kalends.db.verbs import insert_new
@@ -133,7 +133,7 @@ def wants(webhook: AnyRow, event: AnyRow) -> bool:
     """Return whether a webhook is to be told of an event."""
     if event.type == TEST_EVENT:
         return bool(event.subject_id == webhook.id)
-    if event.type == BOOKING_ASKED or (event.type in OF_THEMSELVES and event.subject_id == webhook.id):
+    if event.type in FOR_MAILS or (event.type in OF_THEMSELVES and event.subject_id == webhook.id):
         return False
     return matches(event.type, webhook.events)
 

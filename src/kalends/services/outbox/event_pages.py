@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import delete, exists, or_, select, update
 
 from kalends.core.errors import CursorExpired
-from kalends.core.event_types import BOOKING_ASKED, EVENTS, matches
+from kalends.core.event_types import EVENTS, FOR_MAILS, matches
 from kalends.db.aside import aside
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointments, deliveries, event_heads, events, organizations, receivers
@@ -35,7 +35,7 @@ def page(tx: Tx, org_id: str, query: EventsQuery) -> EventsAnswer:
     if not forgotten <= after <= known:  # beyond what is known, it is of a database that was restored since
         raise CursorExpired
     wanted = select(events).where(
-        events.c.org_id == org_id, events.c.seq > after, events.c.type != BOOKING_ASKED
+        events.c.org_id == org_id, events.c.seq > after, events.c.type.not_in(FOR_MAILS)
     )
     if query.types is not None:
         named = [event for event in (*EVENTS, "webhook.test") if matches(event, query.types)]

@@ -1,12 +1,13 @@
 """The outbox: what happened, written in the transaction that made it happen."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert
 
+from kalends.db.aside import aside
 from kalends.db.claims import Values
 from kalends.db.database import Tx
 from kalends.db.tables import events as outbox
@@ -14,6 +15,9 @@ from kalends.ids import new_id
 from kalends.schemas.events import AppointmentChanged, AppointmentCreated
 from kalends.schemas.wire import Answer
 from kalends.services.outbox.parties import Party
+
+_MOST_AT_ONCE = 200
+"""How many are stored by one statement, so that the event loop has its turns."""
 
 
 def row(
@@ -54,5 +58,20 @@ def tell(
     happened to, and `content` is what readers are told: usually what the API answers."""
     if isinstance(content, Answer):
         content = content.model_dump(mode="json", by_alias=True)
+    tx.execute(insert(outbox), _row(party, event_type, content, subject, now))
+
+
+def tell_each(
+    tx: Tx, party: Party, event_type: str, contents: Sequence[tuple[Mapping[str, Any], str]], now: datetime
+) -> None:
+    """Store an event of one type about each of many things: its content and its subject, as for `tell`."""
+    rows = aside(
+        tx, lambda: [_row(party, event_type, content, subject, now) for content, subject in contents]
+    )
+    for at in range(0, len(rows), _MOST_AT_ONCE):
+        tx.execute(insert(outbox), rows[at : at + _MOST_AT_ONCE])
+
+
+def _row(party: Party, event_type: str, content: Mapping[str, Any], subject: str, now: datetime) -> Values:
     payload = json.dumps({**content, "actor": party.actor.model_dump()}, ensure_ascii=False)
-    tx.execute(insert(outbox), row(party.org_id, event_type, payload, now, subject=subject))
+    return row(party.org_id, event_type, payload, now, subject=subject)

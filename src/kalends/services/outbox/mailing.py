@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, select, update
 
-from kalends.core.event_types import APPOINTMENT_EVENTS, BOOKING_ASKED, CLASH
+from kalends.core.event_types import APPOINTMENT_EVENTS, BOOKING_ASKED, CLASHES
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, organizations, receivers
 from kalends.db.verbs import insert_new
@@ -21,7 +21,7 @@ _MAILED = {
     # Another address, perhaps.
     | {BOOKING_ASKED, "appointment.cancelled", "appointment.updated", "appointment.reassigned"},
     FORMER: frozenset(APPOINTMENT_EVENTS) - {"appointment.created"},  # likewise
-    STAFF: _BOOKED | {"appointment.cancelled", CLASH},
+    STAFF: _BOOKED | {"appointment.cancelled", CLASHES},
     REMINDER: _BOOKED,
 }
 """Of which events there are mails, by audience. Whether one is wanted is decided when it is written."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, exists, select
+from sqlalchemy import and_, delete, exists, select
 
 from kalends.core.blocks import WeeklyRule, instances
 from kalends.core.errors import AppointmentsInTheWay, Conflict, NotFound
@@ -22,8 +22,8 @@ from kalends.db.tables import appointments, blocks, calendars, occupations
 MOST_LISTED = 50
 """So many appointments in the way are listed."""
 MOST_TIMES = 10_000
-"""A block takes no more times of calendars together: to store them takes a few seconds, and nothing is booked
-in these calendars meanwhile."""
+"""A block takes no more times of calendars together: to store them takes up to a second, and nothing is
+booked in these calendars meanwhile."""
 
 
 def take(tx: Tx, row: Mapping[str, Any], now: datetime, *, force: bool) -> None:
@@ -50,6 +50,17 @@ def give_back(tx: Tx, org_id: str, block_id: str) -> None:
     before = _taken(tx, org_id, block_id)
     lock_calendars(tx, org_id, before.keys())
     _keep(tx, org_id, block_id, before, {})
+
+
+def give_back_all(tx: Tx, org_id: str, calendar_id: str) -> None:
+    """Give back what blocks take of a locked calendar."""
+    tx.execute(
+        delete(occupations).where(
+            occupations.c.org_id == org_id,
+            occupations.c.calendar_id == calendar_id,
+            occupations.c.kind == "block",
+        )
+    )
 
 
 def extend(tx: Tx, org_id: str, calendar_id: str, now: datetime) -> None:
@@ -88,8 +99,7 @@ def _keep(
     for calendar_id in before.keys() | after.keys():
         spans = after.get(calendar_id, NEVER)
         if spans != before.get(calendar_id, NEVER):
-            times = [(moment(start), moment(end)) for start, end in spans]
-            keep_busy(tx, org_id, block_id, "block", calendar_id, times)
+            keep_busy(tx, org_id, block_id, "block", calendar_id, list(spans))
 
 
 def _calendars(tx: Tx, org_id: str, calendar_id: str | None) -> Sequence[str]:

@@ -102,8 +102,8 @@ def change(tx: Tx, party: Party, block_id: str, wish: BlockChange, now: datetime
     org_id = party.org_id
     lock_settings(tx, org_id)
     present = _row(tx, org_id, block_id)._asdict()
-    wish.must_agree(_shown(present), zone=party.timezone)
     row = _changed(party, present, wish) | {"updated_at": now}
+    wish.must_agree(_shown(present), _shown(row), zone=party.timezone)
     if any(row[name] != present[name] for name in _TAKEN):
         blocked_time.take(tx, row, now, force=wish.force)
     tx.execute(update(blocks).where(blocks.c.org_id == org_id, blocks.c.id == block_id).values(**row))
@@ -118,9 +118,22 @@ def remove(tx: Tx, party: Party, block_id: str, now: datetime) -> str:
     lock_settings(tx, org_id)
     _row(tx, org_id, block_id)
     blocked_time.give_back(tx, org_id, block_id)
-    tx.execute(delete(blocks).where(blocks.c.org_id == org_id, blocks.c.id == block_id))
-    events.tell(tx, party, "block.deleted", Deleted.of(block_id), block_id, now)
+    _delete(tx, party, block_id, now)
     return block_id
+
+
+def remove_all(tx: Tx, party: Party, calendar_id: str, now: datetime) -> None:
+    """Delete the blocks of a locked calendar that is taken out of service. Those of all calendars stay, and
+    take no time of this one any more."""
+    mine = (blocks.c.org_id == party.org_id, blocks.c.calendar_id == calendar_id)
+    for block_id in tx.execute(select(blocks.c.id).where(*mine).order_by(blocks.c.id)).scalars().all():
+        _delete(tx, party, block_id, now)
+    blocked_time.give_back_all(tx, party.org_id, calendar_id)
+
+
+def _delete(tx: Tx, party: Party, block_id: str, now: datetime) -> None:
+    tx.execute(delete(blocks).where(blocks.c.org_id == party.org_id, blocks.c.id == block_id))
+    events.tell(tx, party, "block.deleted", Deleted.of(block_id), block_id, now)
 
 
 def _changed(party: Party, present: Mapping[str, Any], wish: BlockChange) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from kalends.schemas.calendars import Calendar, CalendarAnswer, CalendarChange, 
 from kalends.schemas.wire import Deleted
 from kalends.services.outbox import events
 from kalends.services.outbox.parties import Party
-from kalends.services.setup import blocked_time, schedules, sources
+from kalends.services.setup import blocked_time, blocks, schedules, sources
 
 
 def create(tx: Tx, party: Party, wish: CalendarCreate, now: datetime) -> Calendar:
@@ -83,7 +83,8 @@ def change(tx: Tx, party: Party, calendar_id: str, wish: CalendarChange, now: da
 
 
 def remove(tx: Tx, party: Party, calendar_id: str, now: datetime) -> str:
-    """Take a calendar out of service; its past stays readable. Returns its id.
+    """Take a calendar out of service, with its sources and its blocks; its appointments stay readable.
+    Returns its id.
 
     Raises NotFound; Conflict for the default one; InUse if appointments lie ahead, or if a type would have
     too few calendars without it.
@@ -107,6 +108,7 @@ def remove(tx: Tx, party: Party, calendar_id: str, now: datetime) -> str:
     served = (type_calendars.c.org_id == org_id, type_calendars.c.calendar_id == calendar_id)
     tx.execute(delete(type_calendars).where(*served))
     sources.remove_all(tx, party, calendar_id, now)
+    blocks.remove_all(tx, party, calendar_id, now)
     tx.execute(
         update(calendars)
         .where(calendars.c.org_id == org_id, calendars.c.id == calendar_id)

@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("person_id", sa.Text(), nullable=False),
         sa.Column("device", sa.Text(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=True),
         sa.Column("begun_at", UtcDateTime(), nullable=False),
         sa.Column("seen_at", UtcDateTime(), nullable=False),
         sa.Column("expires_at", UtcDateTime(), nullable=False),
@@ -64,6 +65,7 @@ def upgrade() -> None:
         sa.Column("org_id", sa.Text(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=True),
         sa.Column("expires_at", UtcDateTime(), nullable=False),
         sa.Column("again", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(

@@ -342,7 +342,7 @@ def person_create(
     def make(tx: Tx) -> tuple[Person, str]:
         party = operator(organizations.row_of(tx, org).id)
         person = people.create(tx, party, wish, _now())
-        return person, sessions.invite(tx, party.org_id, person.id, _now())
+        return person, sessions.invite(tx, party, person.id, _now())
 
     person, token = _with_database(settings, lambda database: database.write(make))
     _say_link(settings, person, token, as_json)
@@ -358,7 +358,7 @@ def person_link(
 
     def make(tx: Tx) -> tuple[Person, str]:
         org_id = people.owner_of(tx, person_id)
-        return people.get(tx, org_id, person_id), sessions.invite(tx, org_id, person_id, _now())
+        return people.get(tx, org_id, person_id), sessions.invite(tx, operator(org_id), person_id, _now())
 
     person, token = _with_database(settings, lambda database: database.write(make))
     _say_link(settings, person, token, as_json)

@@ -4,6 +4,7 @@
 import hashlib
 import hmac
 import secrets
+import unicodedata
 
 FEWEST, MOST = 10, 200
 """How many characters a password has."""
@@ -25,4 +26,6 @@ def is_right(password: str, stored: str | None) -> bool:
 
 
 def _digest(password: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(password.encode(), salt=salt, n=2**16, r=8, p=1, maxmem=2**27, dklen=32)
+    # Keyboards write one letter in different ways (RFC 8265).
+    text = unicodedata.normalize("NFC", password)
+    return hashlib.scrypt(text.encode(), salt=salt, n=2**16, r=8, p=1, maxmem=2**27, dklen=32)

@@ -8,14 +8,16 @@ from sqlalchemy import select
 
 from kalends import passwords
 from kalends.core.caller import Member
-from kalends.core.errors import AlreadyExists, Conflict, NotFound, ScopeMissing, Unauthorized
+from kalends.core.errors import AlreadyExists, Conflict, KeyRevoked, NotFound, ScopeMissing, Unauthorized
 from kalends.db.database import Database, Tx
 from kalends.db.opening import open_database
 from kalends.db.tables import events
 from kalends.ids import digest
+from kalends.schemas.calendars import CalendarCreate
 from kalends.schemas.people import PersonChange, PersonCreate
+from kalends.services.leaving import revocation
 from kalends.services.outbox import makers, parties
-from kalends.services.setup import keys, people, sessions
+from kalends.services.setup import calendars, keys, people, sessions
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
 
@@ -132,3 +134,48 @@ def test_a_password_is_right_or_not() -> None:
     assert passwords.hashed("Grüße, 世界") != stored  # each has a salt of its own
     assert not passwords.is_right("", None)
     assert not passwords.is_right("anything", None)
+
+
+async def test_a_calendar_that_is_gone_keeps_nobody_in(db: Database, org: Org) -> None:
+    party = parties.operator(org.id)
+    room = await db.write(calendars.create, party, CalendarCreate(name="Room"), NOW)
+    ana = await db.write(people.create, party, PersonCreate(name="Ana", calendar_id=room.id), NOW)
+    await db.write(calendars.remove, party, room.id, NOW)
+    assert (await db.read(people.get, org.id, ana.id)).calendar_id is None
+    gone = await db.write(people.change, party, ana.id, PersonChange(active=False), NOW)
+    assert not gone.active
+
+
+async def test_who_is_sent_away_meanwhile_is_not_signed_in(db: Database, org: Org) -> None:
+    ana = await member(db, org)
+    stored = passwords.hashed("a long password")
+    await db.write(sessions.set_password, ana, stored, NOW)
+    known = await db.read(sessions.known_as, ana)
+    assert await db.write(sessions.sign_in, known, "Browser", NOW) is not None
+    other = replace(known, password="another")
+    assert await db.write(sessions.sign_in, other, "Browser", NOW) is None
+    party = parties.operator(org.id)
+    await db.write(people.change, party, ana.person_id, PersonChange(active=False), NOW)
+    assert await db.write(sessions.sign_in, known, "Browser", NOW) is None
+    # Who comes back needs a new link.
+    await db.write(people.change, party, ana.person_id, PersonChange(active=True), NOW)
+    assert await db.write(sessions.sign_in, known, "Browser", NOW) is None
+
+
+async def test_links_that_a_key_made_for_others_end_with_it(db: Database, org: Org) -> None:
+    """Whoever had the key may have come in as somebody else."""
+    ana = await member(db, org)
+    thief = parties.staff(org.caller)
+    first = await db.write(sessions.invite, thief, ana.person_id, NOW)
+    token = await db.write(sessions.enter, first, "", NOW)
+    assert token is not None
+    as_ana = (await db.read(sessions.find, [digest(token)]))[digest(token)]
+    await db.write(sessions.set_password, as_ana, passwords.hashed("a long password"), NOW)
+    link = await db.write(sessions.invite, thief, ana.person_id, NOW)
+    operator = parties.operator(org.id)
+    await db.write(revocation.revoke, operator, org.caller.key_id, NOW, real_now=NOW, with_made=True)
+    assert await db.read(sessions.find, [digest(token)]) == {}
+    assert await db.write(sessions.enter, link, "", NOW) is None
+    assert not (await db.read(people.get, org.id, ana.person_id)).has_password
+    with pytest.raises(KeyRevoked):
+        await db.write(sessions.invite, thief, ana.person_id, NOW)

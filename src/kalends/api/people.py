@@ -38,7 +38,7 @@ async def create(body: PersonCreate, change: Administering) -> Response:
 
     def make(tx: Tx) -> tuple[Person, str]:
         person = people.create(tx, change.party, body, change.now)
-        return person, sessions.invite(tx, change.org_id, person.id, change.real_now)
+        return person, sessions.invite(tx, change.party, person.id, change.real_now)
 
     return await change.keeping(_without_link).make(lambda made: _new(change, *made), make)
 
@@ -67,7 +67,7 @@ async def invite(id: PathId, change: Administering) -> Response:
 
     def make(tx: Tx) -> tuple[Person, str]:
         person = people.get(tx, change.org_id, id)
-        return person, sessions.invite(tx, change.org_id, id, change.real_now)
+        return person, sessions.invite(tx, change.party, id, change.real_now)
 
     return await change.keeping(_without_link).make(lambda made: _new(change, *made), make)
 

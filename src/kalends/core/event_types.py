@@ -47,6 +47,7 @@ OTHER_EVENTS = (
     "key.created",
     "key.revoked",
     "person.created",
+    "person.invited",
     "person.updated",
     "person.deleted",
     "organization.updated",

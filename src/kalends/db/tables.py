@@ -188,6 +188,7 @@ class SessionColumns(TypedColumns):
     digest: Named[bytes] = Column(LargeBinary)
     person_id: Named[str] = Column(Text)
     device: Named[str] = Column(Text)
+    created_by: Named[str | None] = Column(Text)
     begun_at: Named[datetime] = Column(UtcDateTime)
     seen_at: Named[datetime] = Column(UtcDateTime)
     expires_at: Named[datetime] = Column(UtcDateTime)
@@ -203,13 +204,14 @@ sessions = Table(
     Index("ix_sessions_org_id_person_id", "org_id", "person_id"),
 )
 """Browsers in which a person is signed in, by the digest of a cookie. `device` is what the browser calls
-itself."""
+itself; `created_by` is who made the link by which they came in; null if they came with a password."""
 
 
 class EntryColumns(TypedColumns):
     org_id: Named[str] = Column(Text)
     digest: Named[bytes] = Column(LargeBinary)
     person_id: Named[str] = Column(Text)
+    created_by: Named[str | None] = Column(Text)
     expires_at: Named[datetime] = Column(UtcDateTime)
     again: Named[bool] = Column(Boolean)
 

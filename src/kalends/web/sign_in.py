@@ -14,7 +14,7 @@ from kalends.api.addresses import address_of
 from kalends.api.context import context_of
 from kalends.api.gate import used_up
 from kalends.api.members import member_of
-from kalends.core.contacts import folded
+from kalends.core.contacts import folded, plain_address
 from kalends.services.setup import sessions
 from kalends.services.setup.sessions import Known
 from kalends.shares import Share
@@ -23,19 +23,24 @@ from kalends.web.forms import Form, form_of
 from kalends.web.pages import About, Site, render
 from kalends.web.readers import Reader
 from kalends.web.staff_pages import staff_page
-from kalends.web.staff_visits import Entered, EnteredCall, is_overheard, keep_in, way_back
+from kalends.web.staff_visits import EnteredAtAll, EnteredCall, is_overheard, keep_in, way_back
 from kalends.web.visits import reader_of
 from kalends.words import dates
 from kalends.words.sentences import marked
 
 TRIES = 10
-"""How many passwords may be tried in an hour: for an address of the staff, and from an address of the net."""
+"""How many passwords may be tried in an hour for one person, from one network address."""
+TRIES_FROM_ADDRESS = 40
+"""And for anybody, from one network address: an office has one."""
+TRIES_OF_PERSON = 100
+"""And for one person, from anywhere."""
 _ENTER = marked("Sign in as {name}")
 _SIGN_IN = marked("Sign in")
 _WRONG = marked("This is not the right e-mail address and password.")
 _SHORT = marked("A password has {fewest} to {most} characters.")
 _OTHER = marked("This is not your present password.")
 _SAVED = marked("Saved")
+_LONGEST = 254
 _NOBODY = Known("", "", "", None)
 _computing = Share(2, patience=20)
 """Passwords take a fifth of a second of CPU time each, so two at a time."""
@@ -85,11 +90,11 @@ async def ask_who(request: Request, next_: Annotated[str, Query(alias="next")] =
 async def sign_in(request: Request) -> Response:
     """Sign in with an address and a password. Whoever has both in several organizations is asked which."""
     form = await form_of(request)
-    email, password = form.text("email").strip(), form.text("password")
+    email, password = plain_address(form.text("email"))[:_LONGEST], form.text("password")
     context = context_of(request.scope)
     await _count(request, email)
-    found = await context.database.read(sessions.known, email)
-    right = await _right(found, password)
+    found = [] if "\x00" in email else await context.database.read(sessions.known, email)
+    right = await _right(request, found, password)
     if form.text("organization"):
         right = [each for each in right if each.org_id == form.text("organization")]
     if len(right) != 1:
@@ -97,7 +102,9 @@ async def sign_in(request: Request) -> Response:
     [person] = right
     now = context.clock.now()
     device = _device(request)
-    begun = await context.database.write(sessions.begin, person.org_id, person.person_id, device, now)
+    begun = await context.database.write(sessions.sign_in, person, device, now)
+    if begun is None:
+        return _asking(request, form.text("next"), form)
     return await _signed_in(request, begun, way_back(form.text("next")))
 
 
@@ -111,13 +118,13 @@ async def sign_out(request: Request) -> Response:
 
 
 @router.get("/me")
-async def me(call: Entered) -> Response:
+async def me(call: EnteredAtAll) -> Response:
     """Show where the person is signed in, and let them set a password."""
     return await _me(call)
 
 
 @router.post("/me/password")
-async def set_password(call: Entered) -> Response:
+async def set_password(call: EnteredAtAll) -> Response:
     """Set or change the password. Everywhere else the person is signed out."""
     form = await form_of(call.request)
     reader = reader_of(call)
@@ -128,7 +135,7 @@ async def set_password(call: Entered) -> Response:
     if call.member.has_password:
         await _count(call.request, call.member.email or call.member.person_id)
         found = await call.db.read(sessions.known_as, call.member)
-        if not await _right([found], form.text("present")):
+        if not await _right(call.request, [found], form.text("present")):
             return await _me(call, {"present": reader.say(_OTHER)})
     async with _computing.of(call.org_id):
         hashed = await asyncio.to_thread(passwords.hashed, new)
@@ -137,7 +144,7 @@ async def set_password(call: Entered) -> Response:
 
 
 @router.post("/me/devices/{name}")
-async def end(name: str, call: Entered) -> Response:
+async def end(name: str, call: EnteredAtAll) -> Response:
     """Sign the person out in one of their browsers."""
     await call.db.write(sessions.end, call.member, name)
     return _lead(call.request, "/staff/me?saved=1")
@@ -166,28 +173,30 @@ async def _me(call: EnteredCall, problems: dict[str, str] | None = None) -> Resp
     )
 
 
-async def _right(found: Sequence[Known], password: str) -> list[Known]:
-    """Return those whose password it is. It takes as long if there is nobody."""
-    right = []
-    for each in found or [_NOBODY]:
-        async with _computing.of(each.org_id):
-            if await asyncio.to_thread(passwords.is_right, password, each.password):
-                right.append(each)
-    return right
+async def _right(request: Request, found: Sequence[Known], password: str) -> list[Known]:
+    """Return those whose password it is. It takes as long if there is nobody, and waits with others from the
+    same network address only."""
+    async with _computing.of(address_of(request.scope)):
+        return [
+            each
+            for each in found or [_NOBODY]
+            if await asyncio.to_thread(passwords.is_right, password, each.password)
+        ]
 
 
 async def _count(request: Request, email: str) -> None:
-    """Raise RateLimited if too many passwords were tried in this hour."""
+    """Raise RateLimited if too many passwords were tried in this hour: by the sender, for this person by the
+    sender, or for this person. In this order, so that who is refused uses up nothing of others."""
     limits = context_of(request.scope).rate_limits
-    for kind, who in (
-        ("passwords of a person", folded(email)[:300]),
-        ("passwords from an address", address_of(request.scope)),
+    sender, person = address_of(request.scope), folded(email)
+    for kind, who, limit in (
+        ("passwords from an address", sender, TRIES_FROM_ADDRESS),
+        ("passwords of a person from an address", f"{sender} {person}", TRIES),
+        ("passwords of a person", person, TRIES_OF_PERSON),
     ):
-        allowance = await limits.count(kind, who, TRIES)
+        allowance = await limits.count(kind, who, limit)
         if allowance is not None and not allowance.granted:
-            raise used_up(
-                allowance, f"{TRIES} passwords were tried in this hour, which is as many as may be."
-            )
+            raise used_up(allowance, f"{limit} passwords were tried in this hour, as many as may be.")
 
 
 async def _signed_in(request: Request, token: str, path: str) -> Response:

@@ -24,7 +24,8 @@ from kalends.services.setup import sessions
 
 SIGN_IN = "/staff/sign-in"
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]+){3}|\[::1\])(?::[0-9]+)?")
-_LOCAL_PATH = re.compile(r"/staff(?:/[A-Za-z0-9._~/?&=%:+,-]*)?")
+_LOCAL_PATH = re.compile(r"/staff(?:[/?][A-Za-z0-9._~/?&=%:+,-]*)?")
+_ELSEWHERE = re.compile(r"//|\.\.|%2e", re.IGNORECASE)
 
 
 class EnteredCall(Call[Host]):
@@ -99,7 +100,7 @@ def is_overheard(scope: Scope) -> bool:
 def way_back(text: str) -> str:
     """Return the path of a page for staff that somebody wanted to see before they signed in; that of the
     first page, if it is anything else."""
-    return text if _LOCAL_PATH.fullmatch(text) and "//" not in text and ".." not in text else "/staff"
+    return text if _LOCAL_PATH.fullmatch(text) and not _ELSEWHERE.search(text) else "/staff"
 
 
 def sign_in_path(scope: Scope) -> str:
@@ -124,10 +125,11 @@ async def _entered(request: Request) -> Member:
     raise Unauthorized("Nobody is signed in here, or no longer. Sign in once more.")
 
 
-def _with(scope: str) -> Callable[[Request], Coroutine[Any, Any, EnteredCall]]:
+def _with(scope: str | None) -> Callable[[Request], Coroutine[Any, Any, EnteredCall]]:
     async def enter(request: Request) -> EnteredCall:
         member = await _entered(request)
-        member.need(scope)
+        if scope is not None:
+            member.need(scope)
         return EnteredCall(request, member)
 
     return enter
@@ -143,5 +145,7 @@ def _changing(scope: str) -> Callable[[Request], Coroutine[Any, Any, EnteredChan
 
 
 Entered = Annotated[EnteredCall, Depends(_with("read"))]
+EnteredAtAll = Annotated[EnteredCall, Depends(_with(None))]
+"""For everybody's own account."""
 EnteredWriting = Annotated[EnteredChange, Depends(_changing("write"))]
 EnteredAdmin = Annotated[EnteredChange, Depends(_changing("admin"))]

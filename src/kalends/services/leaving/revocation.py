@@ -20,7 +20,7 @@ from kalends.schemas.webhooks import Webhook
 from kalends.services.leaving import feeds, webhooks
 from kalends.services.outbox.makers import made_by, maker_of
 from kalends.services.outbox.parties import Party
-from kalends.services.setup import keys, people, sources
+from kalends.services.setup import keys, people, sessions, sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ def revoke(
     key = keys.revoke(tx, party, key_id, now)
     if not with_made:
         return Revoked(key, still_standing=made, taken_along=Made())
+    sessions.end_made(tx, party.org_id, _descent_of(tx, party.org_id, key_id))
     revoked = [keys.revoke(tx, party, each.id, now) for each in made.keys]
     ended = [people.change(tx, party, each.id, PersonChange(active=False), now) for each in made.people]
     for feed in made.feeds:
@@ -107,6 +108,11 @@ def _made(tx: Tx, org_id: str, key_id: str, now: datetime) -> Made:
             if made_by(row, descent)
         ],
     )
+
+
+def _descent_of(tx: Tx, org_id: str, key_id: str) -> set[str]:
+    all_keys, staff = _locked(tx, org_id)
+    return _descent([*all_keys, *staff], key_id)
 
 
 def _locked(tx: Tx, org_id: str) -> tuple[Sequence[AnyRow], Sequence[AnyRow]]:

@@ -12,7 +12,7 @@ from kalends.core.lifecycle import MAX_BUSY
 from kalends.db.claims import booked_at
 from kalends.db.database import AnyRow, Tx
 from kalends.db.locks import lock_calendars, lock_settings
-from kalends.db.tables import appointment_types, calendars, occupations, type_calendars
+from kalends.db.tables import appointment_types, calendars, occupations, people, type_calendars
 from kalends.ids import new_id
 from kalends.schemas.calendars import Calendar, CalendarAnswer, CalendarChange, CalendarCreate
 from kalends.schemas.wire import Deleted
@@ -107,6 +107,8 @@ def remove(tx: Tx, party: Party, calendar_id: str, now: datetime) -> str:
     _must_leave_enough(tx, org_id, calendar_id)
     served = (type_calendars.c.org_id == org_id, type_calendars.c.calendar_id == calendar_id)
     tx.execute(delete(type_calendars).where(*served))
+    theirs = (people.c.org_id == org_id, people.c.calendar_id == calendar_id)
+    tx.execute(update(people).where(*theirs).values(calendar_id=None))
     sources.remove_all(tx, party, calendar_id, now)
     blocks.remove_all(tx, party, calendar_id, now)
     tx.execute(

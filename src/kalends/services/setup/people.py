@@ -1,6 +1,6 @@
 """People: the staff of an organization, who sign in and act under their own names."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from kalends.db.database import AnyRow, Tx
 from kalends.db.locks import lock_settings
 from kalends.db.tables import calendars, entries, people, sessions
 from kalends.ids import new_id
-from kalends.schemas.people import Person, PersonAnswer, PersonChange, PersonCreate
+from kalends.schemas.people import Person, PersonChange, PersonCreate
 from kalends.schemas.wire import Deleted
 from kalends.services.outbox import events, makers
 from kalends.services.outbox.parties import Party
@@ -40,7 +40,7 @@ def create(tx: Tx, party: Party, wish: PersonCreate, now: datetime) -> Person:
     _must_fit(tx, row)
     tx.execute(insert(people), row)
     person = get(tx, party.org_id, row["id"])
-    events.tell(tx, party, "person.created", PersonAnswer.of(person), person.id, now)
+    events.tell(tx, party, "person.created", _told(person), person.id, now)
     return person
 
 
@@ -63,9 +63,11 @@ def owner_of(tx: Tx, person_id: str) -> str:
     return owner
 
 
-def row_of(tx: Tx, org_id: str, person_id: str) -> AnyRow:
-    """Return the row of a person. Raises NotFound."""
-    row = tx.execute(select(people).where(people.c.org_id == org_id, people.c.id == person_id)).first()
+def row_of(tx: Tx, org_id: str, person_id: str, *, locked: bool = False) -> AnyRow:
+    """Return the row of a person, perhaps locked: nobody signs in, or is sent away, until the transaction
+    ends. Raises NotFound."""
+    found = select(people).where(*_this(org_id, person_id))
+    row = tx.execute(found.with_for_update() if locked else found).first()
     if row is None:
         raise _nobody(person_id)
     return row
@@ -79,20 +81,22 @@ def change(tx: Tx, party: Party, person_id: str, wish: PersonChange, now: dateti
     it: their own `admin`, or themselves.
     """
     lock_settings(tx, party.org_id)
-    before = row_of(tx, party.org_id, person_id)
+    before = row_of(tx, party.org_id, person_id, locked=True)
     wish.must_agree(shown(before))
     sent = wish.sent()
     row = dict(before._mapping) | sent | {"updated_at": now}
     if "email" in sent:
         row |= _of_email(sent["email"])
+    if not row["active"]:
+        row["password"] = None
     if _is(party, person_id) and not (row["active"] and "admin" in row["scopes"]):
         raise Conflict("People can't take away their own right to change people.")
-    _must_fit(tx, row)
+    _must_fit(tx, row, sent)
     tx.execute(update(people).where(*_this(party.org_id, person_id)).values(row))
     if not row["active"]:
         _sign_out(tx, party.org_id, person_id)
     person = get(tx, party.org_id, person_id)
-    events.tell(tx, party, "person.updated", PersonAnswer.of(person), person_id, now)
+    events.tell(tx, party, "person.updated", _told(person), person_id, now)
     return person
 
 
@@ -100,7 +104,7 @@ def remove(tx: Tx, party: Party, person_id: str, now: datetime) -> str:
     """Delete a person, and sign them out everywhere; history keeps their name. Returns the id. Raises
     NotFound, and Conflict for oneself."""
     lock_settings(tx, party.org_id)
-    row_of(tx, party.org_id, person_id)
+    row_of(tx, party.org_id, person_id, locked=True)
     if _is(party, person_id):
         raise Conflict("People can't delete themselves.")
     _sign_out(tx, party.org_id, person_id)
@@ -136,17 +140,24 @@ def _of_email(email: str | None) -> dict[str, Any]:
     return {"email": email, "address": None if email is None else folded(email)}
 
 
-def _must_fit(tx: Tx, row: dict[str, Any]) -> None:
-    """Raise NotFound for an unknown calendar, AlreadyExists if somebody else has the address."""
+def _must_fit(tx: Tx, row: Mapping[str, Any], sent: Container[str] = ("calendar_id", "email")) -> None:
+    """Raise NotFound for an unknown calendar that was sent, AlreadyExists if somebody else has the address
+    that was. (What was there before may not fit any more, and must not be in the way of sending somebody
+    away.)"""
     calendar = select(calendars.c.id).where(
         calendars.c.org_id == row["org_id"],
         calendars.c.id == row["calendar_id"],
         calendars.c.deleted_at.is_(None),
     )
-    if row["calendar_id"] is not None and tx.execute(calendar).first() is None:
+    if "calendar_id" in sent and row["calendar_id"] is not None and tx.execute(calendar).first() is None:
         raise NotFound(f"There is no calendar with the id '{row['calendar_id']}'.")
     other = select(people.c.id).where(
         people.c.org_id == row["org_id"], people.c.address == row["address"], people.c.id != row["id"]
     )
-    if row["address"] is not None and tx.execute(other).first() is not None:
+    if "email" in sent and row["address"] is not None and tx.execute(other).first() is not None:
         raise AlreadyExists("Somebody else of the staff has this e-mail address.")
+
+
+def _told(person: Person) -> dict[str, Any]:
+    """Return what events tell of a person: not how to reach them, for more may read events than people."""
+    return {"person": person.model_dump(mode="json", exclude={"email"})}

@@ -4,7 +4,7 @@ Tokens are random and stored as digests. A session is looked up at every request
 refused at the very next.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,12 +12,17 @@ from sqlalchemy import delete, insert, select, update
 
 from kalends.core.caller import Member
 from kalends.core.contacts import folded
-from kalends.core.errors import Malformed, NotFound
+from kalends.core.errors import Malformed
 from kalends.core.text import one_line
 from kalends.db.database import AnyRow, Tx
+from kalends.db.locks import lock_settings
 from kalends.db.tables import entries, organizations, people, sessions
 from kalends.ids import digest, new_token
+from kalends.services.outbox import events, makers
+from kalends.services.outbox.makers import made_by
+from kalends.services.outbox.parties import Party
 from kalends.services.setup.organizations import host_of
+from kalends.services.setup.people import row_of
 
 ENTRY = timedelta(days=7)
 """How long a link to sign in with is good."""
@@ -52,19 +57,24 @@ class Known:
 
 
 def invite(
-    tx: Tx, org_id: str, person_id: str, now: datetime, *, token: str | None = None, again: bool = False
+    tx: Tx, party: Party, person_id: str, now: datetime, *, token: str | None = None, again: bool = False
 ) -> str:
     """Return the token of a new link by which a person signs in; a former link ends. `token` is for the demo,
-    whose link may be used `again`. Raises NotFound, Malformed for somebody who is not active."""
-    person = tx.execute(select(people).where(people.c.org_id == org_id, people.c.id == person_id)).first()
-    if person is None:
-        raise NotFound(f"There is no person with the id '{person_id}'.")
+    whose link may be used `again`. Raises NotFound, Malformed for somebody who is not active, and what
+    `makers.stamp` raises."""
+    org_id = party.org_id
+    lock_settings(tx, org_id)
+    maker = makers.stamp(tx, party)
+    person = row_of(tx, org_id, person_id, locked=True)
     if not person.active:
         raise Malformed("This person is not active, so there is no link for them.")
     tx.execute(delete(entries).where(entries.c.org_id == org_id, entries.c.person_id == person_id))
     token = token or new_token()
     row = {"org_id": org_id, "digest": digest(token), "person_id": person_id, "again": again}
-    tx.execute(insert(entries), row | {"expires_at": now + ENTRY})
+    tx.execute(insert(entries), row | {"created_by": maker, "expires_at": now + ENTRY})
+    events.tell(
+        tx, party, "person.invited", {"person": {"id": person_id, "name": person.name}}, person_id, now
+    )
     return token
 
 
@@ -92,12 +102,14 @@ def enter(tx: Tx, token: str, device: str, now: datetime) -> str | None:
     person = invited(tx, token, now)
     if person is None:
         return None
-    this = (entries.c.org_id == person.org_id, entries.c.digest == digest(token))
-    # Of several at once, one finds the link still there.
-    used_up = tx.execute(delete(entries).where(*this, ~entries.c.again)).rowcount
-    if not used_up and not tx.execute(select(entries.c.again).where(*this)).scalar():
-        return None
-    return begin(tx, person.org_id, person.id, device, now)
+    org_id = person.org_id
+    is_in = _active(tx, org_id, person.id)
+    this = (entries.c.org_id == org_id, entries.c.digest == digest(token))
+    entry = tx.execute(select(entries).where(*this)).first()
+    if is_in is None or entry is None:
+        return None  # of several at once, one finds the link still there
+    tx.execute(delete(entries).where(*this, ~entries.c.again))
+    return begin(tx, org_id, person.id, device, now, created_by=entry.created_by)
 
 
 def known(tx: Tx, email: str) -> Sequence[Known]:
@@ -118,9 +130,20 @@ def known_as(tx: Tx, member: Member) -> Known:
     return Known(member.host.org_id, member.host.name, member.person_id, password)
 
 
-def begin(tx: Tx, org_id: str, person_id: str, device: str, now: datetime) -> str:
-    """Sign a person in. Returns the token of a new session. Sessions of the organization that have run out
-    are forgotten."""
+def sign_in(tx: Tx, person: Known, device: str, now: datetime) -> str | None:
+    """Sign a person in whose password was right. Returns the token of a new session; None if they were sent
+    away meanwhile, or have another password now."""
+    row = _active(tx, person.org_id, person.person_id)
+    if row is None or row.password != person.password:
+        return None
+    return begin(tx, person.org_id, person.person_id, device, now)
+
+
+def begin(
+    tx: Tx, org_id: str, person_id: str, device: str, now: datetime, *, created_by: str | None = None
+) -> str:
+    """Begin a session of a person. Returns its token. `created_by` is who made the link by which they come
+    in. Sessions of the organization that have run out are forgotten."""
     tx.execute(delete(sessions).where(sessions.c.org_id == org_id, sessions.c.expires_at <= now))
     token = new_token()
     row = {
@@ -128,6 +151,7 @@ def begin(tx: Tx, org_id: str, person_id: str, device: str, now: datetime) -> st
         "digest": digest(token),
         "person_id": person_id,
         "device": one_line(device)[:_LONGEST_DEVICE],
+        "created_by": created_by,
         "begun_at": now,
         "seen_at": now,
         "expires_at": now + IDLE,
@@ -197,9 +221,31 @@ def end(tx: Tx, member: Member, name: str | None = None) -> None:
 def set_password(tx: Tx, member: Member, hashed: str | None, now: datetime) -> None:
     """Keep a person's password (`passwords.hashed`), or forget it. Everywhere else they are signed out."""
     this = (people.c.org_id == member.host.org_id, people.c.id == member.person_id)
+    row_of(tx, member.host.org_id, member.person_id, locked=True)
     tx.execute(update(people).where(*this).values(password=hashed, updated_at=now))
     others = (sessions.c.org_id == member.host.org_id, sessions.c.person_id == member.person_id)
     tx.execute(delete(sessions).where(*others, sessions.c.digest != member.session))
+
+
+def end_made(tx: Tx, org_id: str, maker_ids: Collection[str]) -> None:
+    """End the links that some keys and people have made, and the sessions that began by such links. Whoever
+    came in like that may have set a password: it is forgotten."""
+    for table in (entries, sessions):
+        for row in tx.execute(select(table).where(table.c.org_id == org_id)).all():
+            if not made_by(row, maker_ids):
+                continue
+            tx.execute(delete(table).where(table.c.org_id == org_id, table.c.digest == row.digest))
+            if table is sessions:
+                theirs = (people.c.org_id == org_id, people.c.id == row.person_id)
+                tx.execute(update(people).where(*theirs).values(password=None))
+
+
+def _active(tx: Tx, org_id: str, person_id: str) -> AnyRow | None:
+    """Lock a person, so that they are not sent away until the transaction ends. Returns their row; None if
+    they are gone or not active."""
+    this = (people.c.org_id == org_id, people.c.id == person_id)
+    row = tx.execute(select(people).where(*this).with_for_update()).first()
+    return row if row is not None and row.active else None
 
 
 def _name(digest_: bytes) -> str:

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 WEBHOOKS = "/v1/webhooks"
 HOOK = {"url": "https://93.184.215.14/other", "events": ["*"]}
-SECRETS = ("secret", "url", "manage_url", "manage_token")
+SECRETS = ("secret", "url", "manage_url", "manage_token", "enter_url")
 AT = "2024-01-22T{}:00:00Z"
 """On the Monday on which there are hours."""
 WISHES: dict[str, dict[str, Any]] = {
@@ -37,6 +37,7 @@ WISHES: dict[str, dict[str, Any]] = {
     "availability.replace": {"schedules": [MONDAY]},
     "holds.create": {"start_time": "2024-01-25T18:00:00Z"},
     "organization.change": {"timezone": "UTC", "name": "Moved"},
+    "people.create": {"email": "ben@example.com"},
     "public.hold": {"start_time": AT.format(12)},
     "public.book": {"start_time": AT.format(15)},  # which a lapsed request had
     "manage.reschedule": {"start_time": AT.format(13)},

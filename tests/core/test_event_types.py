@@ -14,6 +14,7 @@ KINDS = (
     "webhook",
     "feed",
     "key",
+    "person",
     "organization",
 )
 

@@ -29,6 +29,7 @@ async def test_everything_in_the_demo_is_an_event(own_url: str) -> None:
             ("calendar.created", "operator"),
             *[("appointment_type.created", "operator")] * 2,
             ("person.created", "operator"),
+            ("person.invited", "operator"),
             ("availability.replaced", "operator"),
             *[("appointment.created", "api_key")] * 3,
         ]

@@ -1,6 +1,7 @@
 """`/v1/people`: the staff, who sign in to the pages for staff under their own names."""
 
 import json
+from collections.abc import Callable
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -35,12 +36,7 @@ async def list_all(call: Supervising) -> PeopleAnswer:
 async def create(body: PersonCreate, change: Administering) -> Response:
     """Add somebody to the staff. The link by which they sign in is shown this once; a replay shows null in
     its place."""
-
-    def make(tx: Tx) -> tuple[Person, str]:
-        person = people.create(tx, change.party, body, change.now)
-        return person, sessions.invite(tx, change.party, person.id, change.real_now)
-
-    return await change.keeping(_without_link).make(lambda made: _new(change, *made), make)
+    return await _inviting(change, lambda tx: people.create(tx, change.party, body, change.now))
 
 
 @router.get("/{id}", **reading(PersonAnswer, errors.NotFound))
@@ -64,16 +60,18 @@ async def delete(id: PathId, change: Administering) -> Response:
 @router.post("/{id}/link", **writing(NewPersonAnswer, errors.NotFound))
 async def invite(id: PathId, change: Administering) -> Response:
     """Make a new link by which the person signs in, once, within seven days; a former one ends."""
-
-    def make(tx: Tx) -> tuple[Person, str]:
-        person = people.get(tx, change.org_id, id)
-        return person, sessions.invite(tx, change.party, id, change.real_now)
-
-    return await change.keeping(_without_link).make(lambda made: _new(change, *made), make)
+    return await _inviting(change, lambda tx: people.get(tx, change.org_id, id))
 
 
-def _new(change: StaffChange, person: Person, token: str) -> NewPersonAnswer:
-    return NewPersonAnswer(person=person, enter_url=f"{change.base}/staff/enter/{token}")
+async def _inviting(change: StaffChange, find: Callable[[Tx], Person]) -> Response:
+    """Answer with a person and a new link by which they sign in."""
+
+    def invite(tx: Tx) -> NewPersonAnswer:
+        person = find(tx)
+        token = sessions.invite(tx, change.party, person.id, change.real_now)
+        return NewPersonAnswer(person=person, enter_url=f"{change.base}/staff/enter/{token}")
+
+    return await change.keeping(_without_link).make(lambda made: made, invite)
 
 
 def _without_link(answer: str) -> str:

@@ -90,7 +90,7 @@ async def cancel(appointment_id: Name, change: EnteredWriting) -> Response:
     return lead_to(change, reader_of(change).link(f"/staff/appointments/{appointment_id}"))
 
 
-async def found(call: EnteredCall | EnteredChange, appointment_id: str) -> Seen:
+async def found(call: EnteredCall, appointment_id: str) -> Seen:
     """Return an appointment for the reader of a call. Raises NotFound."""
     reader = at(reader_of(call), f"/staff/appointments/{appointment_id}")
     return await call.db.read(seen, call.org_id, appointment_id, reader, call.timezone, call.now)
@@ -126,7 +126,7 @@ def told_of(change: EnteredChange, own: Seen, refusal: Refusal) -> Refused:
 
 
 def appointment_page(
-    call: EnteredCall | EnteredChange,
+    call: EnteredCall,
     own: Seen,
     *,
     refused: Refused | None = None,
@@ -151,7 +151,7 @@ def appointment_page(
 
 
 def _cancelling(
-    call: EnteredCall | EnteredChange,
+    call: EnteredCall,
     own: Seen,
     form: Form | None = None,
     refusal: Refusal | None = None,

@@ -205,7 +205,7 @@ async def _refused(change: EnteredChange, offered: Offered, sheet: StaffSheet, r
 
 
 async def _page(
-    call: EnteredCall | EnteredChange,
+    call: EnteredCall,
     offered: Offered,
     sheet: StaffSheet | None,
     calendar_id: str | None,
@@ -242,7 +242,7 @@ async def _page(
 
 
 async def _times(
-    call: EnteredCall | EnteredChange, reader: Reader, type_id: str, calendar_id: str | None, day: date
+    call: EnteredCall, reader: Reader, type_id: str, calendar_id: str | None, day: date
 ) -> list[Time]:
     """Return the free times of a day, by every rule of the type. If the calendar is no longer there, or the
     day has no end, there are none."""

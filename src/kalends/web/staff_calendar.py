@@ -17,7 +17,7 @@ from kalends.web.grids import at
 from kalends.web.readers import Reader
 from kalends.web.staff_days import DayView
 from kalends.web.staff_pages import chosen_in, day_in, staff_page, today
-from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange
+from kalends.web.staff_visits import Entered, EnteredCall
 from kalends.web.visits import lead_to, reader_of
 
 WEEK = 7
@@ -78,7 +78,7 @@ async def week(day: str, call: Entered) -> Response:
 
 
 async def day_page(
-    call: EnteredCall | EnteredChange,
+    call: EnteredCall,
     day: date,
     only: Collection[str],
     sheet: BlockSheet | None = None,
@@ -106,7 +106,7 @@ async def day_page(
 
 def _views(
     tx: Tx,
-    call: EnteredCall | EnteredChange,
+    call: EnteredCall,
     reader: Reader,
     first: date,
     count: int,
@@ -125,7 +125,7 @@ def _views(
 
 
 def _ways(
-    call: EnteredCall | EnteredChange,
+    call: EnteredCall,
     reader: Reader,
     view: str,
     day: date,

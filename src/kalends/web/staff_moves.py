@@ -77,7 +77,7 @@ async def move(appointment_id: Name, change: EnteredWriting) -> Response:
     return lead_to(change, reader_of(change).link(there.own.path))
 
 
-async def _movable(call: EnteredCall | EnteredChange, appointment_id: str, form: Form) -> Movable:
+async def _movable(call: EnteredCall, appointment_id: str, form: Form) -> Movable:
     reader = at(reader_of(call), f"/staff/appointments/{appointment_id}/move")
 
     def read(tx: Tx) -> Movable:
@@ -145,9 +145,7 @@ def _is_there(own: Seen, wish: AppointmentChange) -> bool:
     return own.about.start_time == wish.start_time and sent.get("calendar_ids", ids) == ids
 
 
-def _form(
-    call: EnteredCall | EnteredChange, there: Movable, form: Form, refusal: Refusal | None = None
-) -> Response:
+def _form(call: EnteredCall, there: Movable, form: Form, refusal: Refusal | None = None) -> Response:
     own, reader = there.own, there.own.reader
     typed = _typed(own)
     if another := form.text("instead"):

@@ -14,7 +14,7 @@ from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.web.forms import Form
 from kalends.web.pages import About
 from kalends.web.readers import Reader
-from kalends.web.staff_visits import EnteredCall, EnteredChange
+from kalends.web.staff_visits import EnteredCall
 from kalends.web.visits import page
 from kalends.words import dates
 
@@ -25,7 +25,7 @@ _LONGEST_IDS = 50
 
 
 def staff_page(
-    call: EnteredCall | EnteredChange,
+    call: EnteredCall,
     template: str,
     title: str,
     reader: Reader,
@@ -40,7 +40,7 @@ def staff_page(
     return page(call, template, about, reader=reader, room=room, member=member, may_write=may_write, **what)
 
 
-def today(call: EnteredCall | EnteredChange) -> date:
+def today(call: EnteredCall) -> date:
     """Return which day it is at the organization."""
     return dates.local(call.now, call.timezone).date()
 

@@ -38,22 +38,12 @@ class EnteredCall(Call[Host]):
 
     @property
     def party(self) -> Party:
-        """Who looks."""
+        """Who looks, or makes a change."""
         return parties.member(self.member)
 
 
-class EnteredChange(Change[Host]):
+class EnteredChange(EnteredCall, Change[Host]):
     """A change by a person of the staff, who is signed in."""
-
-    def __init__(self, request: Request, member: Member) -> None:
-        super().__init__(request, member.host)
-        self.member = member
-        self.own_language = member.language
-
-    @property
-    def party(self) -> Party:
-        """Who makes the change."""
-        return parties.member(self.member)
 
     def for_form(self, name: str) -> Self:
         """Make the change once for the form with this name, which no other form has. Sent with other words,
@@ -148,4 +138,3 @@ Entered = Annotated[EnteredCall, Depends(_with("read"))]
 EnteredAtAll = Annotated[EnteredCall, Depends(_with(None))]
 """For everybody's own account."""
 EnteredWriting = Annotated[EnteredChange, Depends(_changing("write"))]
-EnteredAdmin = Annotated[EnteredChange, Depends(_changing("admin"))]

@@ -86,6 +86,7 @@ from kalends.web import (
     staff_calendar,
     staff_lists,
     staff_moves,
+    staff_settings,
 )
 from kalends.web import manage as manage_pages
 from kalends.web.guard import Guard
@@ -225,6 +226,7 @@ def _routes() -> list[BaseRoute]:
         staff_moves,
         staff_bookings,
         staff_blocks,
+        staff_settings,
         booking,
         held,
         manage_pages,

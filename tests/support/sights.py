@@ -121,6 +121,7 @@ class Walk:
             Sight("staff refused booking", "/staff/new", 409, new | typed),
             Sight("staff wrong booking", "/staff/new", 400, new | {"email": "jane@"}),
             Sight("staff block", f"/staff/blocks/{block}"),
+            Sight("staff settings", "/staff/settings"),
         ]
         return [replace(each, for_staff=True) for each in found]
 

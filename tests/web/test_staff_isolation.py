@@ -16,6 +16,7 @@ from kalends.web import (
     staff_calendar,
     staff_lists,
     staff_moves,
+    staff_settings,
 )
 from tests.support.desk import THURSDAY, at, open_desk
 from tests.web.browsers import OURS, browser_of
@@ -30,6 +31,7 @@ OURS_ALONE = (
     staff_calendar,
     staff_lists,
     staff_moves,
+    staff_settings,
 )
 SECRET = "Jane Doe of the clinic"
 """What nobody else may read."""

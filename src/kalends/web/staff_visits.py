@@ -138,3 +138,7 @@ Entered = Annotated[EnteredCall, Depends(_with("read"))]
 EnteredAtAll = Annotated[EnteredCall, Depends(_with(None))]
 """For everybody's own account."""
 EnteredWriting = Annotated[EnteredChange, Depends(_changing("write"))]
+EnteredDeleting = Annotated[EnteredChange, Depends(_changing("delete"))]
+EnteredAdministering = Annotated[EnteredChange, Depends(_changing("admin"))]
+EnteredAsAdmin = Annotated[EnteredCall, Depends(_with("admin"))]
+"""For what only an admin may see."""

@@ -1,0 +1,36 @@
+"""What the pages have in common on which staff set up their organization."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from kalends.web.readers import Reader
+from kalends.web.staff_pages import staff_page
+from kalends.web.staff_visits import EnteredCall
+from kalends.words.sentences import marked
+
+SETTINGS = marked("Settings")
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A part of the settings, at `/staff/settings/{name}`: how it is called, what can be done there, and the
+    scope without which nobody sees it."""
+
+    name: str
+    label: str
+    about: str
+    scope: str = "read"
+
+
+ROOMS: tuple[Room, ...] = ()
+"""In the order of a practice that is being opened; then what is needed more rarely."""
+
+
+def settings_page(
+    call: EnteredCall, template: str, title: str, reader: Reader, *, room: str | None = None, **what: Any
+) -> Response:
+    """Return a page of the settings. `room` is the name of the part to which it belongs."""
+    rooms = [each for each in ROOMS if call.member.may(each.scope)]
+    return staff_page(call, template, title, reader, room="settings", rooms=rooms, part=room, **what)

@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test test-all torture snapshots lint package lock upgrade audit bench bench-list bench-slots bench-leaving bench-pages bench-pressure clean
+.PHONY: run test test-ci test-all torture snapshots lint package lock upgrade audit bench bench-list bench-slots bench-leaving bench-pages bench-pressure clean
 
 run: .venv/run   ## install and serve the demo on http://127.0.0.1:8000
 	$(BIN)/kalends serve --demo --port $(PORT)
@@ -13,7 +13,10 @@ run: .venv/run   ## install and serve the demo on http://127.0.0.1:8000
 test: .venv/dev   ## install and run every test that is quick, with SQLite and with a real PostgreSQL
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture and not again and not slow"
 
-test-all: .venv/dev   ## the same with what is slow, and with what can hardly differ between the databases on both of them
+test-ci: .venv/dev   ## the same with what is slow, as .ci/run does before anything lands
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture and not again"
+
+test-all: .venv/dev   ## the same with what can hardly differ between the databases on both of them, before a release
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture"
 
 torture: .venv/dev   ## the long versions: races, kill -9, database outages

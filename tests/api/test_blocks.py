@@ -14,7 +14,7 @@ from tests.support.clients import client_of
 from tests.support.desk import BASE, THURSDAY, Desk, at, book_jane
 from tests.support.organizations import Org, make_org
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 BLOCKS = f"{BASE}/blocks"
 NOON = {"start_time": at("12:00"), "end_time": at("13:00")}

@@ -17,7 +17,7 @@ from tests.support.organizations import links_of, make_org
 from tests.support.plans import plan
 from tests.support.practice import DESK, Opening, Practice
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 MAILS = "/v1/mails"
 JANE = "jane@example.com"

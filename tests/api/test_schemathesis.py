@@ -54,7 +54,7 @@ def test_the_answers_are_as_the_document_says(
             env=os.environ
             | {"SCHEMATHESIS_HOOKS": "tests.api.schemathesis_hooks", "PYTHONPATH": str(HERE.parents[1])}
             | what_the_hooks_know(base)
-            | ({"KALENDS_TEST_COVERAGE_EVERY": "5"} if extent == EVERYDAY else {}),
+            | ({"KALENDS_TEST_COVERAGE_EVERY": "15"} if extent == EVERYDAY else {}),
             cwd=tmp_path,
             capture_output=True,
             text=True,

@@ -33,7 +33,7 @@ def _hours_to_ask(draw: st.DrawFn) -> tuple[Schedule, int, int]:
     return a_schedule(draw, zone, near), *a_range(draw, near, longest=36 * HOUR)
 
 
-@pytest.mark.parametrize("examples", [200, pytest.param(10_000, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("examples", [80, pytest.param(10_000, marks=pytest.mark.torture)])
 def test_hours_agree_with_every_minute(examples: int) -> None:
     opened = 0
 
@@ -73,7 +73,7 @@ def _odd_hours_to_ask(draw: st.DrawFn) -> tuple[Schedule, int, int]:
     return a_schedule(draw, zone, near), start, min(start + draw(st.integers(1, 6 * HOUR)), LAST)
 
 
-@pytest.mark.parametrize("examples", [100, pytest.param(5_000, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("examples", [40, pytest.param(5_000, marks=pytest.mark.torture)])
 def test_hours_agree_with_the_seconds_around_every_minute_of_the_wall(examples: int) -> None:
     """Offsets were odd once, and minutes on the wall began at any second; and time has two ends."""
 

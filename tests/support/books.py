@@ -35,23 +35,24 @@ def check_times(tx: Tx, org_id: str, now: datetime | None = None) -> list[str]:
         select(occupations).where(occupations.c.org_id == org_id).order_by(occupations.c.busy_start)
     ).all()
     _check_wholeness(stored, taken)
-    last: dict[str, AnyRow] = {}
-    busy: dict[str, list[AnyRow]] = defaultdict(list)
+    under_way: Mapping[str, list[AnyRow]] = defaultdict(list)
     for row in taken:
         if not row.active or (now is not None and row.expires_at and row.expires_at <= now):
             continue
-        if row.kind != "appointment":
-            busy[row.calendar_id].append(row)
-            continue
-        before = last.get(row.calendar_id)
-        assert before is None or before.busy_end <= row.busy_start, f"two at one time: {before}, {row}"
-        last[row.calendar_id] = row
-    for row in taken:
-        if row.kind == "appointment" and row.active and not row.overlap_allowed:
-            for other in busy[row.calendar_id]:
-                apart = other.busy_end <= row.busy_start or row.busy_end <= other.busy_start
-                assert apart or other.from_change > row.to_change, f"booked over busy time: {row}, {other}"
+        beside = [each for each in under_way[row.calendar_id] if each.busy_end > row.busy_start]
+        for other in beside:
+            _check_pair(other, row)
+        under_way[row.calendar_id][:] = [*beside, row]
     return [row.id for row in stored if not row.is_hold]
+
+
+def _check_pair(one: AnyRow, other: AnyRow) -> None:
+    """Assert that these two may take one calendar at one time."""
+    booked = [each for each in (one, other) if each.kind == "appointment"]
+    assert len(booked) < 2, f"two at one time: {one}, {other}"
+    for row in booked:
+        busy = other if row is one else one
+        assert row.overlap_allowed or busy.from_change > row.to_change, f"booked over busy time: {row}, {busy}"
 
 
 def _check_wholeness(stored: Sequence[AnyRow], taken: Sequence[AnyRow]) -> None:

@@ -12,7 +12,7 @@ from tests.support.desk import THURSDAY, at, week
 from tests.web.clients import alert_of, words_of
 from tests.web.staff import DAY, Staff, buttons_in, fields_in, lines_of, links_in, reasons_in, staff_at
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 HOSTILE = '"><script>alert(1)</script>{{ 7*7 }}\u202e'
 

@@ -18,7 +18,7 @@ from tests.support.mailbox import Mailbox, Received
 from tests.support.organizations import JANE, make_org
 from tests.support.practice import DESK, Opening, Practice
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 ADDRESS = "jane@example.com"
 START = "2024-01-25T14:00:00Z"

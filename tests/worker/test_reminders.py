@@ -9,7 +9,7 @@ import pytest
 from tests.support.practice import Opening, Practice
 from tests.worker.mails import JANE, TO_BE_CONFIRMED, travel
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 
 async def test_a_reminder_comes_once_the_hours_before_the_start(opening: Opening) -> None:

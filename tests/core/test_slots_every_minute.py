@@ -177,7 +177,7 @@ def test_search_agrees_with_every_minute(examples: int) -> None:
     assert fruitful > examples // 10
 
 
-@pytest.mark.parametrize("examples", [40, pytest.param(6_000, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("examples", [120, pytest.param(6_000, marks=pytest.mark.torture)])
 def test_a_start_is_listed_or_there_are_reasons(examples: int) -> None:
     told: Counter[str] = Counter()
     fruitful = 0

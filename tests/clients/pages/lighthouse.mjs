@@ -1,5 +1,5 @@
 // Judges pages with Lighthouse, as a phone on a slow network sees them. Machines that are shared are slow at times: of
-// three tries the best counts. Usage: node lighthouse.mjs '{"name": "http://…"}'.
+// three tries the best counts. Usage: node lighthouse.mjs '{"name": {"url": "http://…", "headers": {}}}'.
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -72,12 +72,15 @@ const pages = JSON.parse(process.argv[2]);
 const { port, close } = await browser();
 let bad = false;
 try {
-  for (const [name, url] of Object.entries(pages)) {
-    const hidden = /noindex/.test((await fetch(url)).headers.get("x-robots-tag") ?? "");
+  for (const [name, { url, headers }] of Object.entries(pages)) {
+    const answer = await fetch(url, { headers, redirect: "error" });
+    const hidden = /noindex/.test(answer.headers.get("x-robots-tag") ?? "");
     let best;
     for (let tries = 0; tries < TRIES && (!best || best.wrong.length); tries++) {
-      const { lhr } = await lighthouse(url, { port, logLevel: "error", onlyCategories: Object.keys(CATEGORIES) });
+      const options = { port, logLevel: "error", onlyCategories: Object.keys(CATEGORIES), extraHeaders: headers };
+      const { lhr } = await lighthouse(url, options);
       if (lhr.runtimeError) throw new Error(lhr.runtimeError.message);
+      if (lhr.finalDisplayedUrl !== url) throw new Error(`${name} led to ${lhr.finalDisplayedUrl}`);
       const found = judged(lhr, hidden);
       if (!best || found.wrong.length < best.wrong.length) best = found;
     }

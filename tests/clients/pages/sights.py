@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from tests.support.sights import Sight, Walk
 
-LIGHTHOUSE = ("times", "details", "appointment")
+LIGHTHOUSE = ("times", "details", "appointment", "staff day", "staff appointment")
 HEADERS = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 
 
@@ -36,12 +36,16 @@ async def main(url: str, key: str, slug: str, folder: str) -> None:
     ):
         walk = Walk(staff, pages, slug, datetime.now(UTC))
         sights = await walk.sights()
-        await pages.post(await walk.entry(), headers=HEADERS)
+        session = (await pages.post(await walk.entry(), headers=HEADERS)).headers["set-cookie"]
         for sight in sights:
             name = sight.name.replace(" ", "-")
             (Path(folder) / f"{name}.html").write_text(await html_of(pages, sight))
-    chosen = {each.name: each.path for each in sights if each.name in LIGHTHOUSE}
-    print(json.dumps({name: f"{url}{path}" for name, path in chosen.items()}))
+    chosen = [each for each in sights if each.name in LIGHTHOUSE]
+    signed_in = {"Cookie": session.partition(";")[0]}
+    pages_of = {
+        each.name: {"url": url + each.path, "headers": signed_in if each.for_staff else {}} for each in chosen
+    }
+    print(json.dumps(pages_of))
 
 
 asyncio.run(main(*sys.argv[1:]))

@@ -1,8 +1,10 @@
-"""The page of a month at the server, beside the call that counts the free days of that month for programs.
+"""The page of a month at the server, beside the call that counts the free days of that month for programs,
+and a full day of the staff.
 
 Fills databases of its own, on SQLite and on PostgreSQL, with an organization of five calendars and 500
-bookings. Asks for both in turns, so that what the machine does meanwhile falls on both alike; the CPU time is
-that of the server's process, from /proc. Usage: `make bench-pages`.
+bookings, and one that has 30 bookings on each of eight calendars within a day. Asks for all in turns, so that
+what the machine does meanwhile falls on all alike; the CPU time is that of the server's process, from /proc.
+Usage: `make bench-pages`.
 """
 
 import argparse
@@ -18,7 +20,7 @@ import time
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -30,14 +32,21 @@ from tests.support.server import free_port  # noqa: E402
 
 from bench.create import running  # noqa: E402
 from bench.list import create_database  # noqa: E402
-from bench.slots import Practice, fill  # noqa: E402
+from bench.slots import FIRST, Practice, fill, vacuum  # noqa: E402
+from kalends.clock import SystemClock  # noqa: E402
+from kalends.db.database import Tx  # noqa: E402
 from kalends.db.opening import open_database  # noqa: E402
+from kalends.schemas.people import PersonCreate  # noqa: E402
+from kalends.services.outbox.parties import operator  # noqa: E402
+from kalends.services.setup import people, sessions  # noqa: E402
 
 PRACTICE = Practice(calendars=5, minutes=30, booked=100, days=28)
 """On its calendars lie 500 appointments within a month."""
 PAGE = "/5-calendars-30-minutes/bench?month=2030-03"
+FULL = Practice(calendars=8, minutes=15, booked=30, days=1)
+DAY = f"/staff/day/{FIRST}"
 MOST_MS = 50.0
-"""What the 95th percentile of the page may be on a quiet machine."""
+"""What the 95th percentile of a page may be on a quiet machine."""
 WARM_UP = 20
 
 
@@ -50,6 +59,7 @@ class Question:
     marks: bytes
     """What is in a right answer, and how often."""
     count: int
+    cookie: str = ""
     took: list[float] = field(default_factory=list)
     worked: list[float] = field(default_factory=list)
     size: int = 0
@@ -57,6 +67,8 @@ class Question:
     def ask(self, server: "Server") -> None:
         """Ask once."""
         headers = {"Accept": "text/html", "Accept-Encoding": "gzip", "Accept-Language": "de-DE"}
+        if self.cookie:
+            headers["Cookie"] = self.cookie
         before = server.worked()
         began = time.perf_counter()
         server.connection.request("GET", self.path, headers=headers)
@@ -114,20 +126,22 @@ def served(url: str) -> Iterator[Server]:
             yield Server(pid, connection)
 
 
-def questions() -> list[Question]:
-    """Return what is asked: all days of the month have an entry, and the weekdays have free time."""
+def questions(session: str) -> list[Question]:
+    """Return what is asked: all days of the month have an entry, and the weekdays have free time. `session`
+    is the token of somebody of the staff."""
     asked = {"appointment_type_id": PRACTICE.type_id, "from": "2030-03-01", "to": "2030-03-31"}
     days = f"/v1/public/5-calendars-30-minutes/days?{urllib.parse.urlencode(asked)}"
     weekdays = sum(date(2030, 3, day).weekday() < 5 for day in range(1, 32))
     return [
         Question("the page of a month", PAGE, b'<a id="d2030-03-', weekdays),
         Question("its days as JSON", days, b'"date"', 31),
+        Question("a full day of the staff", DAY, b'"/staff/appointments/apt_', 240, f"kalends={session}"),
     ]
 
 
-def measured(url: str, times: int) -> list[Question]:
+def measured(url: str, session: str, times: int) -> list[Question]:
     """Return the questions with what each took."""
-    every = questions()
+    every = questions(session)
     with served(url) as server:
         for turn in range(-WARM_UP, times):
             for question in every:
@@ -137,12 +151,25 @@ def measured(url: str, times: int) -> list[Question]:
     return every
 
 
-async def prepared(url: str) -> None:
-    """Fill a database."""
+async def prepared(url: str) -> str:
+    """Fill a database. Returns the token of a session of somebody who works where the day is full."""
     database = open_database(url, pool_size=1)
     await database.migrate()
     await database.write(fill, PRACTICE)
+    await database.write(fill, FULL)
+    session = await database.write(_signed_in, SystemClock().now())
     await database.close()
+    if url.startswith("postgresql"):
+        await vacuum(url)
+    return session
+
+
+def _signed_in(tx: Tx, now: datetime) -> str:
+    party = operator(FULL.id)
+    person = people.create(tx, party, PersonCreate(name="Ana"), now)
+    session = sessions.enter(tx, sessions.invite(tx, party, person.id, now), "bench", now)
+    assert session is not None
+    return session
 
 
 def main() -> None:
@@ -159,10 +186,10 @@ def main() -> None:
         asyncio.run(create_database(postgres.url("postgres"), "pages"))
         urls = {"SQLite": f"sqlite:///{folder}/pages.db", "PostgreSQL": postgres.url("pages")}
         for name, url in urls.items():
-            asyncio.run(prepared(url))
-            for question in measured(url, options.times):
+            session = asyncio.run(prepared(url))
+            for question in measured(url, session, options.times):
                 print(f"| {' | '.join([f'{name}, {question.what}', *question.cells()])} |")
-                if question.path == PAGE and question.p95_ms > MOST_MS:
+                if question.path in (PAGE, DAY) and question.p95_ms > MOST_MS:
                     slow.append(f"{name}, {question.what}: {question.p95_ms:.1f} ms")
     print(f"\nAt the beginning the load was {load:.1f} on {os.cpu_count()} processors.")
     if slow:

@@ -1,5 +1,8 @@
 """People of the staff, how they sign in, and where they are signed in.
 
+Versions with 0011 know no people, and can't read history that names one. Going back makes people who did
+something actors of the kind `operator`, by the same id and name.
+
 Revision ID: 0012
 Revises: 0011
 """
@@ -13,6 +16,12 @@ revision = "0012"
 down_revision = "0011"
 branch_labels = None
 depends_on = None
+
+_ACTORS = {
+    "appointment_changes": "actor",
+    **dict.fromkeys(("appointments", "api_keys", "blocks", "feeds", "receivers", "sources"), "created_by"),
+}
+"""Where it is stored who did something, by table."""
 
 
 def upgrade() -> None:
@@ -80,6 +89,18 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    for table, column in _ACTORS.items():
+        op.execute(_without_people(table, column, '{"kind":'))
+    for name in ("actor", "created_by"):  # each is written in two ways
+        op.execute(_without_people("events", "payload", f'"{name}":{{"kind":', "%"))
+        op.execute(_without_people("events", "payload", f'"{name}": {{"kind": ', "%"))
     op.drop_table("entries")
     op.drop_table("sessions")
     op.drop_table("people")
+
+
+def _without_people(table: str, column: str, before: str, anywhere: str = "") -> str:
+    """Return the statement that writes `operator` for `person` after what stands before it."""
+    person, operator = f'{before}"person"', f'{before}"operator"'
+    where = f"{column} LIKE '{anywhere}{person}%'"
+    return f"UPDATE {table} SET {column} = replace({column}, '{person}', '{operator}') WHERE {where}"

@@ -72,6 +72,7 @@ from kalends.shares import Share, Shares
 from kalends.telemetry import configure
 from kalends.tracing import tracing
 from kalends.web import (
+    account,
     booking,
     corrections,
     embed,
@@ -86,6 +87,7 @@ from kalends.web import (
     staff_calendar,
     staff_lists,
     staff_moves,
+    staff_passkeys,
     staff_settings,
 )
 from kalends.web import manage as manage_pages
@@ -233,6 +235,8 @@ def _routes() -> list[BaseRoute]:
         moving,
         corrections,
         sign_in,
+        account,
+        staff_passkeys,
     ):
         ours.include_router(feature.router)
     return ours.routes

@@ -1,11 +1,12 @@
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import insert, inspect, select, update
+from sqlalchemy import delete, insert, inspect, select, update
 from sqlalchemy.exc import IntegrityError
 
 from kalends.core.errors import AlreadyExists, Conflict, NotFound, Unavailable
@@ -443,6 +444,10 @@ async def test_the_time_of_appointments_moves_and_comes_back(empty_url: str) -> 
         await database.close()
 
 
+PERSON = '{"kind":"person","id":"psn_1","name":"Ana"}'
+"""How it is stored that a person did something."""
+
+
 async def test_people_come_to_a_filled_database_and_go_again(empty_url: str) -> None:
     made = {"created_at": NOW, "updated_at": NOW}
 
@@ -467,6 +472,31 @@ async def test_people_come_to_a_filled_database_and_go_again(empty_url: str) -> 
         used = {"device": "Browser", "begun_at": NOW, "seen_at": NOW}
         tx.execute(_insert("sessions", theirs | used | {"digest": b"s"}))
         tx.execute(_insert("entries", theirs | {"digest": b"e", "again": False}))
+        passkey = {
+            "id": "pky_1",
+            "name": "Phone",
+            "credential": b"c",
+            "public_key": b"k",
+            "sign_count": 2**32 - 1,
+        }
+        of_ana = {"org_id": "org_1", "person_id": "psn_1", "created_at": NOW}
+        tx.execute(_insert("passkeys", of_ana | passkey))
+        asked = {"digest": b"d", "purpose": "sign in", "content": b"c", "expires_at": NOW}
+        tx.execute(_insert("challenges", asked))
+        feed = {"org_id": "org_1", "id": "feed_1", "kind": "busy", "digest": b"f", "created_at": NOW}
+        tx.execute(_insert("feeds", feed | {"created_by": PERSON}))
+        told = {"org_id": "org_1", "id": "evt_1", "type": "feed.created", "occurred_at": NOW}
+        tx.execute(_insert("events", told | {"payload": json.dumps({"actor": json.loads(PERSON)})}))
+
+    def acted(tx: Tx) -> list[Any]:
+        """Who is said to have done something, and forget that it was done."""
+        found = [
+            json.loads(tx.execute(select(metadata.tables["feeds"].c.created_by)).scalar_one()),
+            json.loads(tx.execute(select(metadata.tables["events"].c.payload)).scalar_one())["actor"],
+        ]
+        for name in ("feeds", "events"):
+            tx.execute(delete(metadata.tables[name]))
+        return found
 
     def twin(tx: Tx) -> None:
         person = {"name": "Ben", "scopes": ["read"], "active": True, "address": "ana@example.com"}
@@ -487,8 +517,11 @@ async def test_people_come_to_a_filled_database_and_go_again(empty_url: str) -> 
                 with pytest.raises((AlreadyExists, Conflict, NotFound)):
                     await database.write(wrong)
             assert await database.read(kept) == before
+            await database.write(migrating.downgrade, "0012")
             await database.write(migrating.downgrade, "0011")
             assert await database.read(kept) == before
+            # Versions with 0011 know no people, and would stumble over what they did.
+            assert await database.write(acted) == [json.loads(PERSON) | {"kind": "operator"}] * 2
     finally:
         await database.close()
 

@@ -9,6 +9,7 @@ from kalends.db.tables import metadata
 DIRECTORIES = {
     "pk_organizations",
     "pk_zone_data",
+    "pk_challenges",
     "uq_organizations_slug",
     "uq_slugs_slug",
     "uq_api_keys_digest",
@@ -16,7 +17,9 @@ DIRECTORIES = {
     "uq_feeds_digest",
     "uq_sessions_digest",
     "uq_entries_digest",
+    "uq_passkeys_credential",
     "ix_people_address",
+    "ix_challenges_expires_at",
     "ix_appointments_expires_at",
     "ix_receivers_due_at",
     "ix_receivers_sealed_by",

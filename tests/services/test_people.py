@@ -13,11 +13,12 @@ from kalends.db.database import Database, Tx
 from kalends.db.opening import open_database
 from kalends.db.tables import events
 from kalends.ids import digest
+from kalends.passkeys import Passkey
 from kalends.schemas.calendars import CalendarCreate
 from kalends.schemas.people import PersonChange, PersonCreate
 from kalends.services.leaving import revocation
 from kalends.services.outbox import makers, parties
-from kalends.services.setup import calendars, keys, people, sessions
+from kalends.services.setup import calendars, keys, passkeys, people, sessions
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
 
@@ -179,3 +180,47 @@ async def test_links_that_a_key_made_for_others_end_with_it(db: Database, org: O
     assert not (await db.read(people.get, org.id, ana.person_id)).has_password
     with pytest.raises(KeyRevoked):
         await db.write(sessions.invite, thief, ana.person_id, NOW)
+
+
+async def test_what_came_of_such_a_link_ends_with_it_and_nothing_else(db: Database, org: Org) -> None:
+    """Whoever had come in as somebody else may have made themselves ways to come back."""
+    ana = await member(db, org)
+    await db.write(passkeys.add, ana, Passkey(b"Ana's", b"", 0), "Phone", NOW)
+    link = await db.write(sessions.invite, parties.staff(org.caller), ana.person_id, NOW)
+
+    async def member_by(token: str | None) -> Member:
+        assert token is not None
+        return (await db.read(sessions.find, [digest(token)]))[digest(token)]
+
+    thief = await member_by(await db.write(sessions.enter, link, "", NOW))
+    await db.write(sessions.set_password, thief, "hashed", NOW)
+    await db.write(passkeys.add, thief, Passkey(b"the thief's", b"", 0), "Another", NOW)
+    await db.write(sessions.end, thief)
+    known = await db.read(sessions.known_as, ana)
+    by_password = await db.write(sessions.sign_in, known, "", NOW)
+    found = await db.read(passkeys.find, b"the thief's")
+    assert found is not None
+    by_passkey = await db.write(passkeys.sign_in, found, 1, "", NOW)
+    # It signed meanwhile, so whoever saw it before that is not let in.
+    assert await db.write(passkeys.sign_in, found, 1, "", NOW) is None
+    await db.write(passkeys.add, await member_by(by_password), Passkey(b"one more", b"", 0), "", NOW)
+    operator = parties.operator(org.id)
+    await db.write(revocation.revoke, operator, org.caller.key_id, NOW, real_now=NOW, with_made=True)
+    for token in (by_password, by_passkey):
+        with pytest.raises(KeyError):
+            await member_by(token)
+    assert not (await db.read(people.get, org.id, ana.person_id)).has_password
+    assert [each.name for each in await db.read(passkeys.all_of, ana)] == ["Phone"]
+    assert await db.read(sessions.may_return, org.id, ana.person_id)
+
+
+async def test_a_person_has_so_many_passkeys_at_most(db: Database, org: Org) -> None:
+    ana = await member(db, org)
+    await db.write(passkeys.add, ana, Passkey(b"0", b"", 0), "\x00" + "x" * 200, NOW)
+    with pytest.raises(AlreadyExists):
+        await db.write(passkeys.add, ana, Passkey(b"0", b"", 0), "", NOW)
+    for number in range(1, passkeys.MOST):
+        await db.write(passkeys.add, ana, Passkey(f"{number}".encode(), b"", 0), "", NOW)
+    with pytest.raises(Conflict, match="at most"):
+        await db.write(passkeys.add, ana, Passkey(b"one more", b"", 0), "", NOW)
+    assert {len(each.name) for each in await db.read(passkeys.all_of, ana)} == {0, 100}

@@ -1,6 +1,7 @@
 """How people of the staff come in, stay in and are sent away."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ from kalends.app import create_app
 from kalends.db.database import Database, Tx
 from kalends.db.tables import entries, sessions
 from kalends.settings import Settings
-from kalends.web import sign_in
+from kalends.web import tries
 from kalends.web.staff_visits import way_back
 from tests.support.answers import answered
 from tests.support.clients import client_of
@@ -93,7 +94,7 @@ async def test_a_link_is_asked_about_and_signs_in_once(
     assert "Sign in as Ana" in answer.text
     assert "<form method=" in answer.text
     begun = await send(browser, link)
-    assert (begun.status_code, begun.headers["location"]) == (303, "/staff")
+    assert (begun.status_code, begun.headers["location"]) == (303, "/staff/me?first=1")
     assert await rows(db, org) == (1, 0)
     assert "Ana" in (await browser.get(ME)).text
     async with browser_of(app) as other:
@@ -352,9 +353,9 @@ async def test_passwords_are_tried_so_often_an_hour(
     _, browser = await signed_in(app, org)
     async with browser:
         await send(browser, PASSWORD_PAGE, password=PASSWORD)
-    monkeypatch.setattr(sign_in, "TRIES", 3)
-    monkeypatch.setattr(sign_in, "TRIES_FROM_ADDRESS", 5)
-    monkeypatch.setattr(sign_in, "TRIES_OF_PERSON", 5)
+    monkeypatch.setattr(tries, "TRIES", 3)
+    monkeypatch.setattr(tries, "TRIES_FROM_ADDRESS", 5)
+    monkeypatch.setattr(tries, "TRIES_OF_PERSON", 5)
     # Of one person, from one address.
     async with browser_of(app, address="192.0.2.1") as one:
         for _ in range(3):
@@ -506,3 +507,42 @@ async def test_everybody_has_an_account_whatever_they_may_do(app: FastAPI, org: 
     async with browser:
         assert (await browser.get(ME)).status_code == 200
         assert (await send(browser, PASSWORD_PAGE, password=PASSWORD)).status_code == 303
+
+
+async def test_where_a_browser_would_keep_no_cookie_nothing_is_used_up(own_url: str) -> None:
+    """A server whose people reach it by an encrypted connection, opened without."""
+    async with app_with(own_url, public_url="https://kalends.test") as (app, org):
+        await app.state.context.database.migrate()
+        _, link = await invited(app, org)
+        async with browser_of(app) as browser:
+            for path in (link, SIGN_IN):
+                answer = await browser.post(path, headers={"Origin": "http://kalends.test"})
+                assert answer.status_code == 400
+                assert "This page was opened without encryption" in answer.text
+                assert f'href="https://kalends.test{path}"' in answer.text
+                assert "set-cookie" not in answer.headers
+            # Behind a proxy that takes the encryption off, and on the server's own machine, it is kept.
+            answer = await browser.post(link, headers={"Origin": "https://kalends.test"})
+            assert answer.status_code == 303
+            at_home = {"Origin": "http://localhost", "Host": "localhost"}
+            answer = await browser.post(link, headers=at_home)
+            assert (answer.status_code, "no longer valid" in answer.text) == (404, True)
+
+
+async def test_who_comes_in_is_in_the_log(app: FastAPI, org: Org, capsys: pytest.CaptureFixture[str]) -> None:
+    """By their id, and by which way: nobody's name or address is there."""
+    person, browser = await signed_in(app, org)
+    await send(browser, PASSWORD_PAGE, password=PASSWORD)
+    async with browser_of(app) as other:
+        await send(other, SIGN_IN, email=EMAIL, password=PASSWORD)
+        await send(other, "/staff/sign-out")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    found = [(line["event"], line.get("way")) for line in lines if line.get("person_id") == person]
+    assert found == [
+        ("signed in", "link"),
+        ("password set", None),
+        ("signed in", "password"),
+        ("signed out", None),
+    ]
+    assert all(line["org_id"] == org.id for line in lines if "person_id" in line)
+    assert EMAIL not in str(lines)

@@ -31,6 +31,8 @@ THINGS: Mapping[str, _Thing] = {
     "people": _Thing("person", "people"),
     "sessions": _Thing("session", "sessions"),
     "entries": _Thing("link", "links"),
+    "passkeys": _Thing("passkey", "passkeys"),
+    "challenges": _Thing("challenge", "challenges"),
     "schedules": _Thing("schedule", "schedules"),
     "calendars": _Thing("calendar", "calendars"),
     "appointment_types": _Thing("appointment type", "appointment types"),

@@ -2,8 +2,8 @@
 organization's row can't refer to another's even by mistake, and the schema shards by it.
 
 The exceptions are the directories that find the organization in the first place (`organizations` by
-id and slug, and the digests of API keys and of clients' links and feeds), and `zone_data`, which is about
-servers. The guarantee against double
+id and slug, the digests of API keys, of clients' links and feeds, and what staff sign in with), `challenges`,
+which are of nobody yet, and `zone_data`, which is about servers. The guarantee against double
 bookings (an exclusion constraint on PostgreSQL, triggers on SQLite) is laid down in the migrations.
 """
 
@@ -164,6 +164,7 @@ class PersonColumns(TypedColumns):
     language: Named[str | None] = Column(Text)
     active: Named[bool] = Column(Boolean)
     password: Named[str | None] = Column(Text)
+    password_by: Named[str | None] = Column(Text)
     created_by: Named[str | None] = Column(Text)
     created_at: Named[datetime] = Column(UtcDateTime)
     updated_at: Named[datetime] = Column(UtcDateTime)
@@ -180,7 +181,8 @@ people = Table(
     Index("ix_people_address", "address"),
 )
 """The staff. `address` is `email` in the form in which addresses are compared, by which a person signs in;
-`password` is its digest by scrypt (`passwords.hashed`)."""
+`password` is its digest by scrypt (`passwords.hashed`), and `password_by` who made the link by which they had
+come in when they set it, if they had come in by one."""
 
 
 class SessionColumns(TypedColumns):
@@ -204,7 +206,8 @@ sessions = Table(
     Index("ix_sessions_org_id_person_id", "org_id", "person_id"),
 )
 """Browsers in which a person is signed in, by the digest of a cookie. `device` is what the browser calls
-itself; `created_by` is who made the link by which they came in; null if they came with a password."""
+itself; `created_by` is who made the link by which they came in, or had come in when they set the password or
+added the passkey by which they came in."""
 
 
 class EntryColumns(TypedColumns):
@@ -226,6 +229,50 @@ entries = Table(
     Index("ix_entries_org_id_person_id", "org_id", "person_id"),
 )
 """Links by which a person signs in, once, by their digests; the demo's may be used `again`."""
+
+
+class PasskeyColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    id: Named[str] = Column(Text)
+    person_id: Named[str] = Column(Text)
+    name: Named[str] = Column(Text)
+    credential: Named[bytes] = Column(LargeBinary)
+    public_key: Named[bytes] = Column(LargeBinary)
+    sign_count: Named[int] = Column(BigInteger)
+    created_by: Named[str | None] = Column(Text)
+    created_at: Named[datetime] = Column(UtcDateTime)
+    used_at: Named[datetime | None] = Column(UtcDateTime)
+
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    PasskeyColumns,
+    PrimaryKeyConstraint("org_id", "id"),
+    UniqueConstraint("credential"),
+    ForeignKeyConstraint(["org_id", "person_id"], ["people.org_id", "people.id"]),
+    Index("ix_passkeys_org_id_person_id", "org_id", "person_id"),
+)
+"""Passkeys of people. `credential` is the id that a browser gave one, by which it is found; `created_by` is
+who made the link by which its person had come in when they added it."""
+
+
+class ChallengeColumns(TypedColumns):
+    digest: Named[bytes] = Column(LargeBinary)
+    purpose: Named[str] = Column(Text)
+    content: Named[bytes] = Column(LargeBinary)
+    expires_at: Named[datetime] = Column(UtcDateTime)
+
+
+challenges = Table(
+    "challenges",
+    metadata,
+    ChallengeColumns,
+    PrimaryKeyConstraint("digest"),
+    Index("ix_challenges_expires_at", "expires_at"),
+)
+"""What browsers were asked, by the digest of a cookie, until they answer. Whoever signs in is nobody yet, so
+it is of no organization."""
 
 
 class ScheduleColumns(TypedColumns):

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from typing import Annotated, Any, Self
 from urllib.parse import quote, urlsplit
 
 from fastapi import Depends
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
@@ -17,6 +18,7 @@ from kalends.api.context import context_of
 from kalends.api.members import cookie_name, is_encrypted, member_of
 from kalends.core.caller import Host, Member
 from kalends.core.errors import Unauthorized
+from kalends.passkeys import Place
 from kalends.services.outbox import parties
 from kalends.services.outbox.idempotency import Ticket
 from kalends.services.outbox.parties import Party
@@ -58,13 +60,15 @@ class NotSignedInError(Exception):
     """Nobody is signed in, so whoever looks is led to where they can sign in."""
 
 
-def keep_in(response: Response, scope: Scope, token: str) -> Response:
-    """Have a browser keep the token of a session, for as long as one may last. It sends it back to this
-    server only, and shows it to no script."""
+def keep_in(
+    response: Response, scope: Scope, token: str, name: str = "", lifetime: timedelta = sessions.LONGEST
+) -> Response:
+    """Have a browser keep the token of a session, for as long as one may last; or another one, of this name.
+    It sends it back to this server only, and shows it to no script."""
     response.set_cookie(
-        cookie_name(scope),
+        cookie_name(scope) + name,
         token,
-        max_age=int(sessions.LONGEST.total_seconds()),
+        max_age=int(lifetime.total_seconds()),
         path="/",
         secure=is_encrypted(scope),
         httponly=True,
@@ -73,10 +77,10 @@ def keep_in(response: Response, scope: Scope, token: str) -> Response:
     return response
 
 
-def forget_in(response: Response, scope: Scope) -> Response:
+def forget_in(response: Response, scope: Scope, name: str = "") -> Response:
     """Have a browser forget it."""
     response.delete_cookie(
-        cookie_name(scope), path="/", secure=is_encrypted(scope), httponly=True, samesite="lax"
+        cookie_name(scope) + name, path="/", secure=is_encrypted(scope), httponly=True, samesite="lax"
     )
     return response
 
@@ -85,6 +89,19 @@ def is_overheard(scope: Scope) -> bool:
     """Return whether others may listen to the connection: it is neither encrypted nor within this machine."""
     host = urlsplit(context_of(scope).settings.public_url).netloc or Headers(scope=scope).get("host", "")
     return not is_encrypted(scope) and not _LOOPBACK.fullmatch(host)
+
+
+def refuses_cookies(scope: Scope) -> bool:
+    """Return whether the browser that sends a form won't keep the cookie of a session: its page came without
+    encryption, though people reach this server with it."""
+    scheme, _, host = Headers(scope=scope).get("origin", "").lower().partition("://")
+    encrypted = urlsplit(context_of(scope).settings.public_url).scheme == "https"
+    return encrypted and scheme == "http" and not _LOOPBACK.fullmatch(host)
+
+
+def place_of(scope: Scope) -> Place | None:
+    """Return where passkeys are good on this server; None if it has an address at which there are none."""
+    return Place.at(context_of(scope).settings.public_url or str(HTTPConnection(scope).base_url))
 
 
 def way_back(text: str) -> str:

@@ -11,7 +11,7 @@ from kalends.core.errors import AlreadyExists, Conflict, NotFound
 from kalends.core.text import named
 from kalends.db.database import AnyRow, Tx
 from kalends.db.locks import lock_settings
-from kalends.db.tables import calendars, entries, people, sessions
+from kalends.db.tables import calendars, entries, passkeys, people, sessions
 from kalends.ids import new_id
 from kalends.schemas.people import Person, PersonChange, PersonCreate
 from kalends.schemas.wire import Deleted
@@ -88,7 +88,7 @@ def change(tx: Tx, party: Party, person_id: str, wish: PersonChange, now: dateti
     if "email" in sent:
         row |= _of_email(sent["email"])
     if not row["active"]:
-        row["password"] = None
+        row["password"] = row["password_by"] = None
     if _is(party, person_id) and not (row["active"] and "admin" in row["scopes"]):
         raise Conflict("People can't take away their own right to change people.")
     _must_fit(tx, row, sent)
@@ -123,8 +123,8 @@ def _nobody(person_id: str) -> NotFound:
 
 
 def _sign_out(tx: Tx, org_id: str, person_id: str) -> None:
-    """End all sessions of a person, and the links by which they would sign in."""
-    for table in (sessions, entries):
+    """End all sessions of a person, and the links and passkeys by which they would sign in."""
+    for table in (sessions, entries, passkeys):
         tx.execute(delete(table).where(table.c.org_id == org_id, table.c.person_id == person_id))
 
 

@@ -16,7 +16,7 @@ from kalends.core.errors import Malformed
 from kalends.core.text import one_line
 from kalends.db.database import AnyRow, Tx
 from kalends.db.locks import lock_settings
-from kalends.db.tables import entries, organizations, people, sessions
+from kalends.db.tables import entries, organizations, passkeys, people, sessions
 from kalends.ids import digest, new_token
 from kalends.services.outbox import events, makers
 from kalends.services.outbox.makers import made_by
@@ -79,8 +79,8 @@ def invite(
 
 
 def invited(tx: Tx, token: str, now: datetime) -> AnyRow | None:
-    """Return the person (`org_id`, `id`, `name`, `language`) to whom a link belongs, and the name of their
-    `organization`; None if it has ended."""
+    """Return the person (`org_id`, `id`, `name`, `language`) to whom a link belongs, the name of their
+    `organization`, and whether it may be used `again`; None if it has ended."""
     return tx.execute(
         select(
             people.c.org_id,
@@ -88,6 +88,7 @@ def invited(tx: Tx, token: str, now: datetime) -> AnyRow | None:
             people.c.name,
             people.c.language,
             organizations.c.name.label("organization"),
+            entries.c.again,
         )
         .join_from(
             entries, people, (people.c.org_id == entries.c.org_id) & (people.c.id == entries.c.person_id)
@@ -110,6 +111,14 @@ def enter(tx: Tx, token: str, device: str, now: datetime) -> str | None:
         return None  # of several at once, one finds the link still there
     tx.execute(delete(entries).where(*this, ~entries.c.again))
     return begin(tx, org_id, person.id, device, now, created_by=entry.created_by)
+
+
+def may_return(tx: Tx, org_id: str, person_id: str) -> bool:
+    """Return whether a person can sign in without a link."""
+    of_them = (people.c.org_id == org_id, people.c.id == person_id)
+    mine = (passkeys.c.org_id == org_id, passkeys.c.person_id == person_id)
+    password = tx.execute(select(people.c.password).where(*of_them)).scalar()
+    return password is not None or tx.execute(select(passkeys.c.id).where(*mine)).first() is not None
 
 
 def known(tx: Tx, email: str) -> Sequence[Known]:
@@ -136,14 +145,15 @@ def sign_in(tx: Tx, person: Known, device: str, now: datetime) -> str | None:
     row = _active(tx, person.org_id, person.person_id)
     if row is None or row.password != person.password:
         return None
-    return begin(tx, person.org_id, person.person_id, device, now)
+    return begin(tx, person.org_id, person.person_id, device, now, created_by=row.password_by)
 
 
 def begin(
     tx: Tx, org_id: str, person_id: str, device: str, now: datetime, *, created_by: str | None = None
 ) -> str:
     """Begin a session of a person. Returns its token. `created_by` is who made the link by which they come
-    in. Sessions of the organization that have run out are forgotten."""
+    in, or had come in when they made what they come in by. Sessions of the organization that have run out are
+    forgotten."""
     tx.execute(delete(sessions).where(sessions.c.org_id == org_id, sessions.c.expires_at <= now))
     token = new_token()
     row = {
@@ -222,22 +232,30 @@ def set_password(tx: Tx, member: Member, hashed: str | None, now: datetime) -> N
     """Keep a person's password (`passwords.hashed`), or forget it. Everywhere else they are signed out."""
     this = (people.c.org_id == member.host.org_id, people.c.id == member.person_id)
     row_of(tx, member.host.org_id, member.person_id, locked=True)
-    tx.execute(update(people).where(*this).values(password=hashed, updated_at=now))
+    maker = maker_of(tx, member)
+    tx.execute(update(people).where(*this).values(password=hashed, password_by=maker, updated_at=now))
     others = (sessions.c.org_id == member.host.org_id, sessions.c.person_id == member.person_id)
     tx.execute(delete(sessions).where(*others, sessions.c.digest != member.session))
 
 
 def end_made(tx: Tx, org_id: str, maker_ids: Collection[str]) -> None:
-    """End the links that some keys and people have made, and the sessions that began by such links. Whoever
-    came in like that may have set a password: it is forgotten."""
-    for table in (entries, sessions):
-        for row in tx.execute(select(table).where(table.c.org_id == org_id)).all():
-            if not made_by(row, maker_ids):
-                continue
-            tx.execute(delete(table).where(table.c.org_id == org_id, table.c.digest == row.digest))
-            if table is sessions:
-                theirs = (people.c.org_id == org_id, people.c.id == row.person_id)
-                tx.execute(update(people).where(*theirs).values(password=None))
+    """End the links that some keys and people have made, and what came of them: the sessions that began by
+    such links, the passwords and passkeys that were made in those, and the sessions that began by them."""
+    for table, key in ((entries, entries.c.digest), (sessions, sessions.c.digest), (passkeys, passkeys.c.id)):
+        for row in tx.execute(select(key, table.c.created_by).where(table.c.org_id == org_id)).all():
+            if made_by(row, maker_ids):
+                tx.execute(delete(table).where(table.c.org_id == org_id, key == row[0]))
+    setters = select(people.c.id, people.c.password_by.label("created_by"))
+    for row in tx.execute(setters.where(people.c.org_id == org_id)).all():
+        if made_by(row, maker_ids):
+            theirs = (people.c.org_id == org_id, people.c.id == row.id)
+            tx.execute(update(people).where(*theirs).values(password=None, password_by=None))
+
+
+def maker_of(tx: Tx, member: Member) -> str | None:
+    """Return who made the link from which a session comes; None if it comes from none."""
+    this = (sessions.c.org_id == member.host.org_id, sessions.c.digest == member.session)
+    return tx.execute(select(sessions.c.created_by).where(*this)).scalar()
 
 
 def _active(tx: Tx, org_id: str, person_id: str) -> AnyRow | None:

@@ -1,0 +1,59 @@
+"""Passkeys of the staff, what browsers are asked to sign, and who made the link by which a password was set.
+
+Going back to 0012 takes the passkeys and nothing else: whoever has no password needs a link again. History
+stays readable, since versions with 0012 know actors of the kind `person`. Versions with 0011 don't, so going
+back that far makes them actors of the kind `operator` (see 0012).
+
+Revision ID: 0013
+Revises: 0012
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+from kalends.db.columns import UtcDateTime
+
+revision = "0013"
+down_revision = "0012"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("people", sa.Column("password_by", sa.Text(), nullable=True))
+    op.create_table(
+        "passkeys",
+        sa.Column("org_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("credential", sa.LargeBinary(), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("sign_count", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=True),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("used_at", UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["org_id", "person_id"],
+            ["people.org_id", "people.id"],
+            name=op.f("fk_passkeys_org_id_person_id"),
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_passkeys")),
+        sa.UniqueConstraint("credential", name=op.f("uq_passkeys_credential")),
+    )
+    op.create_index("ix_passkeys_org_id_person_id", "passkeys", ["org_id", "person_id"], unique=False)
+    op.create_table(
+        "challenges",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("expires_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_challenges")),
+    )
+    op.create_index("ix_challenges_expires_at", "challenges", ["expires_at"], unique=False)
+
+
+def downgrade() -> None:
+    op.drop_table("challenges")
+    op.drop_table("passkeys")
+    op.drop_column("people", "password_by")

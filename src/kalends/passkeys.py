@@ -1,0 +1,150 @@
+"""Passkeys (WebAuthn): what browsers are asked for, and whether what they answer is right."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlsplit
+
+import webauthn
+from webauthn.helpers import parse_authentication_credential_json
+from webauthn.helpers.structs import (
+    AuthenticatorSelectionCriteria,
+    PublicKeyCredentialDescriptor,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
+
+_USUAL_PORTS = {"http": 80, "https": 443}
+_LONGEST_ID = 1023
+"""How many bytes the id of a passkey has at most (WebAuthn, section 5.8.3)."""
+
+
+class WrongAnswer(Exception):  # noqa: N818 - it is an answer of a browser, not a fault
+    """Raised if an answer is not right, whatever is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where passkeys are good: below a domain, and on the pages of an origin."""
+
+    domain: str
+    origin: str
+
+    @classmethod
+    def at(cls, url: str) -> Self | None:
+        """Return the place of a server with this address. None if browsers have no passkeys there: they want
+        a name, not a network address, and an encrypted connection, unless it stays within the machine."""
+        try:
+            parts = urlsplit(url)
+            domain = (parts.hostname or "").encode("idna").decode()
+            port = parts.port
+        except ValueError:  # it is no address
+            return None
+        within = domain == "localhost" or domain.endswith(".localhost")
+        if not domain or _is_network_address(domain) or (parts.scheme != "https" and not within):
+            return None
+        shown = "" if port in (None, _USUAL_PORTS.get(parts.scheme)) else f":{port}"
+        return cls(domain, f"{parts.scheme}://{domain}{shown}")
+
+
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    """What a browser has made: the id of a passkey, its public key, and how often it has signed; 0 if it does
+    not count."""
+
+    credential: bytes
+    public_key: bytes
+    sign_count: int
+
+
+def to_make(
+    place: Place,
+    challenge: bytes,
+    *,
+    organization: str,
+    handle: bytes,
+    name: str,
+    known: Sequence[bytes],
+) -> str:
+    """Return, as JSON, what a browser needs to make a passkey: for the person with this `handle`, who is
+    shown by `name` when they choose among their passkeys. A device that has one of the `known` makes no
+    other."""
+    options = webauthn.generate_registration_options(
+        rp_id=place.domain,
+        rp_name=organization,
+        user_id=handle,
+        user_name=name,
+        challenge=challenge,
+        authenticator_selection=AuthenticatorSelectionCriteria(
+            resident_key=ResidentKeyRequirement.REQUIRED,
+            user_verification=UserVerificationRequirement.PREFERRED,
+        ),
+        exclude_credentials=[PublicKeyCredentialDescriptor(id=each) for each in known],
+    )
+    return webauthn.options_to_json(options)
+
+
+def made(place: Place | None, challenge: bytes | None, answer: str) -> Passkey:
+    """Return the passkey that a browser has made. Raises WrongAnswer, also if it was not asked to, or
+    passkeys are good nowhere."""
+    if place is None or challenge is None:
+        raise WrongAnswer
+    try:
+        found = webauthn.verify_registration_response(
+            credential=answer,
+            expected_challenge=challenge,
+            expected_rp_id=place.domain,
+            expected_origin=place.origin,
+        )
+    except Exception as error:  # what strangers wrote is wrong in every way
+        raise WrongAnswer from error
+    if len(found.credential_id) > _LONGEST_ID:
+        raise WrongAnswer
+    return Passkey(found.credential_id, found.credential_public_key, found.sign_count)
+
+
+def to_show(place: Place, challenge: bytes) -> str:
+    """Return, as JSON, what a browser needs to show a passkey; which, its reader chooses."""
+    return webauthn.options_to_json(
+        webauthn.generate_authentication_options(rp_id=place.domain, challenge=challenge)
+    )
+
+
+def credential_in(answer: str) -> bytes:
+    """Return the id of the passkey that an answer is by, as it says. Raises WrongAnswer."""
+    try:
+        return parse_authentication_credential_json(answer).raw_id
+    except Exception as error:  # as above
+        raise WrongAnswer from error
+
+
+def shown(place: Place | None, challenge: bytes | None, answer: str, passkey: Passkey, handle: bytes) -> int:
+    """Return how often a passkey has signed by now, if it is the one that a browser has shown, and that
+    of the person with this `handle`. Raises WrongAnswer, also as above."""
+    if place is None or challenge is None:
+        raise WrongAnswer
+    try:
+        credential = parse_authentication_credential_json(answer)
+        said = credential.response.user_handle
+        found = webauthn.verify_authentication_response(
+            credential=credential,
+            expected_challenge=challenge,
+            expected_rp_id=place.domain,
+            expected_origin=place.origin,
+            credential_public_key=passkey.public_key,
+            credential_current_sign_count=passkey.sign_count,
+        )
+    except Exception as error:  # as above
+        raise WrongAnswer from error
+    if found.credential_id != passkey.credential or said not in (None, handle):
+        raise WrongAnswer
+    return found.new_sign_count
+
+
+def _is_network_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,97 @@
+"""The account of somebody of the staff: their passkeys and password, and where they are signed in."""
+
+import asyncio
+from datetime import datetime
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from kalends import passwords
+from kalends.services.setup import passkeys, sessions
+from kalends.telemetry import log
+from kalends.web import tries
+from kalends.web.entrance import lead
+from kalends.web.forms import Form, form_of
+from kalends.web.staff_pages import staff_page
+from kalends.web.staff_visits import EnteredAtAll, EnteredCall, is_overheard, place_of
+from kalends.web.visits import reader_of
+from kalends.words import dates
+from kalends.words.sentences import marked
+
+SAVED = "/staff/me?saved=1"
+_OTHER = marked("This is not your present password.")
+_SHORT = marked("A password has {fewest} to {most} characters.")
+
+router = APIRouter(prefix="/staff/me", include_in_schema=False)
+
+
+@router.get("")
+async def me(call: EnteredAtAll) -> Response:
+    """Show where the person is signed in, and let them add a passkey or set a password."""
+    return await show_account(call)
+
+
+@router.post("/password")
+async def set_password(call: EnteredAtAll) -> Response:
+    """Set or change the password. Everywhere else the person is signed out."""
+    form = await form_of(call.request)
+    reader = reader_of(call)
+    new = form.text("password")
+    if not passwords.FEWEST <= len(new) <= passwords.MOST:
+        said = reader.say(_SHORT).format(fewest=passwords.FEWEST, most=passwords.MOST)
+        return await show_account(call, {"password": said})
+    if not await knows_password(call, form):
+        return await show_account(call, {"present": reader.say(_OTHER)})
+    async with tries.computing.of(call.org_id):
+        hashed = await asyncio.to_thread(passwords.hashed, new)
+    await call.db.write(sessions.set_password, call.member, hashed, call.now)
+    log.info("password set", org_id=call.org_id, person_id=call.member.person_id)
+    return lead(call.request, SAVED)
+
+
+@router.post("/devices/{name}")
+async def end(name: str, call: EnteredAtAll) -> Response:
+    """Sign the person out in one of their browsers."""
+    await call.db.write(sessions.end, call.member, name)
+    return lead(call.request, SAVED)
+
+
+async def knows_password(call: EnteredCall, form: Form) -> bool:
+    """Return whether a form has the password of the person, or they have none. Whoever finds a browser where
+    somebody is signed in does not get a way in of their own. Raises RateLimited."""
+    if not call.member.has_password:
+        return True
+    await tries.count(call.request, call.member.email or call.member.person_id)
+    found = await call.db.read(sessions.known_as, call.member)
+    return bool(await tries.right(call.request, [found], form.text("present")))
+
+
+async def show_account(call: EnteredCall, problems: dict[str | None, str] | None = None) -> Response:
+    """Show the account. `problems` are sentences by the ids of fields; None is for what is about none."""
+    reader = reader_of(call)
+    devices = await call.db.read(sessions.devices, call.member, call.now)
+    keys = await call.db.read(passkeys.all_of, call.member)
+
+    def shown(at: datetime) -> str:
+        when = dates.local(at, call.timezone)
+        return f"{reader.short_day(when.date())}, {reader.time(when)}"
+
+    return staff_page(
+        call,
+        "staff/me.html",
+        call.member.name,
+        reader,
+        status=400 if problems else 200,
+        problems=problems or {},
+        fewest=passwords.FEWEST,
+        most=passwords.MOST,
+        saved="saved" in call.request.query_params,
+        is_first="first" in call.request.query_params,
+        devices=[(each, shown(each.begun_at), shown(each.seen_at)) for each in devices],
+        passkeys=[
+            (each, shown(each.created_at), None if each.used_at is None else shown(each.used_at))
+            for each in keys
+        ],
+        place=place_of(call.request.scope),
+        is_overheard=is_overheard(call.request.scope),
+    )

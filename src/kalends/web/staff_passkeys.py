@@ -1,0 +1,142 @@
+"""How people of the staff add passkeys, and sign in with them. What a browser is asked is kept until it
+answers, under a cookie of its own."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kalends import passkeys
+from kalends.api.calls import NO_NUL
+from kalends.api.context import context_of
+from kalends.api.members import cookie_name
+from kalends.core.errors import Conflict, Malformed, NotFound
+from kalends.ids import new_token
+from kalends.passkeys import Place, WrongAnswer
+from kalends.services.setup import challenges
+from kalends.services.setup import passkeys as kept
+from kalends.telemetry import log
+from kalends.web import account, entrance, tries
+from kalends.web.entrance import lead
+from kalends.web.forms import form_of
+from kalends.web.staff_visits import EnteredAtAll, forget_in, keep_in, place_of, way_back
+from kalends.web.visits import reader_of
+from kalends.words.sentences import marked
+
+_COOKIE = "-challenge"
+_ENTER = "sign in by passkey"
+_WRONG = marked("This passkey does not work here, or no longer. Please try again, or sign in another way.")
+_NOT_ADDED = marked("The passkey could not be added. Please try again.")
+
+router = APIRouter(prefix="/staff", include_in_schema=False)
+
+
+@router.post("/passkeys/options")
+async def ask_to_show(request: Request) -> Response:
+    """Tell the script of the page what it needs to ask for a passkey."""
+    return await _ask(request, _ENTER, passkeys.to_show)
+
+
+@router.post("/passkeys/sign-in")
+async def show(request: Request) -> Response:
+    """Sign in with a passkey. It says whose it is, so nobody types an address."""
+    form = await form_of(request)
+    await tries.count_passkey(request)
+    begun = await _begun(request, form.text("answer"))
+    if begun is None:
+        return forget_in(entrance.asking(request, form.text("next"), _WRONG), request.scope, _COOKIE)
+    answer = await entrance.signed_in(request, begun, way_back(form.text("next")), way="passkey")
+    return forget_in(answer, request.scope, _COOKIE)
+
+
+@router.post("/me/passkeys/options")
+async def ask_to_make(call: EnteredAtAll) -> Response:
+    """Tell the script of the page what it needs to have a passkey made. Raises Malformed if the person has a
+    password, and it was not said."""
+    if not await account.knows_password(call, await form_of(call.request)):
+        raise Malformed("This is not the present password.")
+    member = call.member
+    known = await call.db.read(kept.credentials_of, member)
+
+    def options(place: Place, challenge: bytes) -> str:
+        return passkeys.to_make(
+            place,
+            challenge,
+            organization=member.host.name,
+            handle=member.person_id.encode(),
+            name=member.email or member.name,
+            known=known,
+        )
+
+    return await _ask(call.request, _purpose(member.person_id), options)
+
+
+@router.post("/me/passkeys")
+async def add(call: EnteredAtAll) -> Response:
+    """Add a passkey that the browser has made."""
+    form = await form_of(call.request)
+    place, challenge = (
+        place_of(call.request.scope),
+        await _asked(call.request, _purpose(call.member.person_id)),
+    )
+    try:
+        made = await asyncio.to_thread(passkeys.made, place, challenge, form.text("answer"))
+        await call.db.write(kept.add, call.member, made, form.text("name"), call.now)
+    except (WrongAnswer, Conflict):
+        page = await account.show_account(call, {None: reader_of(call).say(_NOT_ADDED)})
+        return forget_in(page, call.request.scope, _COOKIE)
+    log.info("passkey added", org_id=call.org_id, person_id=call.member.person_id)
+    return forget_in(lead(call.request, account.SAVED), call.request.scope, _COOKIE)
+
+
+@router.post("/me/passkeys/{name}/remove")
+async def remove(name: Annotated[str, Path(pattern=NO_NUL)], call: EnteredAtAll) -> Response:
+    """Forget a passkey."""
+    if not await call.db.write(kept.remove, call.member, name):
+        raise NotFound("There is no such passkey.")
+    log.info("passkey removed", org_id=call.org_id, person_id=call.member.person_id)
+    return lead(call.request, account.SAVED)
+
+
+async def _ask(request: Request, purpose: str, options: Callable[[Place, bytes], str]) -> Response:
+    """Answer with the options for a new challenge, which is kept. Raises NotFound if passkeys are good
+    nowhere on this server."""
+    place = place_of(request.scope)
+    if place is None:
+        raise NotFound("At this address, browsers have no passkeys.")
+    context, browser, challenge = context_of(request.scope), new_token(), challenges.new_content()
+    await context.database.write(challenges.put, browser, purpose, challenge, context.clock.now())
+    answer = Response(options(place, challenge), media_type="application/json")
+    return keep_in(answer, request.scope, browser, _COOKIE, challenges.LIFETIME)
+
+
+async def _asked(request: Request, purpose: str) -> bytes | None:
+    """Return the challenge that this browser has to answer, which is used up by that."""
+    context = context_of(request.scope)
+    browser = request.cookies.get(cookie_name(request.scope) + _COOKIE)
+    if browser is None:
+        return None
+    return await context.database.write(challenges.take, browser, purpose, context.clock.now())
+
+
+async def _begun(request: Request, answer: str) -> str | None:
+    """Return the token of a new session of the person whose passkey was shown; None if it is not right."""
+    place, challenge = place_of(request.scope), await _asked(request, _ENTER)
+    context = context_of(request.scope)
+    try:
+        found = await context.database.read(kept.find, passkeys.credential_in(answer))
+        if found is None:
+            return None
+        handle = found.person_id.encode()
+        count = await asyncio.to_thread(passkeys.shown, place, challenge, answer, found.passkey, handle)
+    except WrongAnswer:
+        return None
+    device, now = entrance.device_of(request), context.clock.now()
+    return await context.database.write(kept.sign_in, found, count, device, now)
+
+
+def _purpose(person_id: str) -> str:
+    return f"add a passkey of {person_id}"

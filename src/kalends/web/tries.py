@@ -1,0 +1,59 @@
+"""How often passwords may be tried, and whether one is right."""
+
+import asyncio
+from collections.abc import Sequence
+
+from starlette.requests import Request
+
+from kalends import passwords
+from kalends.api.addresses import address_of
+from kalends.api.context import context_of
+from kalends.api.gate import used_up
+from kalends.core.contacts import folded
+from kalends.services.setup.sessions import Known
+from kalends.shares import Share
+
+TRIES = 10
+"""How many passwords may be tried in an hour for one person, from one network address."""
+TRIES_FROM_ADDRESS = 40
+"""And for anybody, from one network address: an office has one."""
+TRIES_OF_PERSON = 100
+"""And for one person, from anywhere."""
+_NOBODY = Known("", "", "", None)
+computing = Share(2, patience=20)
+"""Passwords take a fifth of a second of CPU time each, so two at a time."""
+
+
+async def right(request: Request, found: Sequence[Known], password: str) -> list[Known]:
+    """Return those whose password it is. It takes as long if there is nobody, and waits with others from the
+    same network address only."""
+    async with computing.of(address_of(request.scope)):
+        return [
+            each
+            for each in found or [_NOBODY]
+            if await asyncio.to_thread(passwords.is_right, password, each.password)
+        ]
+
+
+async def count(request: Request, email: str) -> None:
+    """Raise RateLimited if too many passwords were tried in this hour: by the sender, for this person by the
+    sender, or for this person. In this order, so that who is refused uses up nothing of others."""
+    limits = context_of(request.scope).rate_limits
+    sender, person = address_of(request.scope), folded(email)
+    for kind, who, limit in (
+        ("passwords from an address", sender, TRIES_FROM_ADDRESS),
+        ("passwords of a person from an address", f"{sender} {person}", TRIES),
+        ("passwords of a person", person, TRIES_OF_PERSON),
+    ):
+        allowance = await limits.count(kind, who, limit)
+        if allowance is not None and not allowance.granted:
+            raise used_up(allowance, f"{limit} passwords were tried in this hour, as many as may be.")
+
+
+async def count_passkey(request: Request) -> None:
+    """Raise RateLimited if too many passkeys were shown in this hour by the sender. Nobody can guess one, but
+    each is looked up and verified."""
+    limits = context_of(request.scope).rate_limits
+    allowance = await limits.count("passkeys from an address", address_of(request.scope), TRIES_FROM_ADDRESS)
+    if allowance is not None and not allowance.granted:
+        raise used_up(allowance, f"{TRIES_FROM_ADDRESS} passkeys were tried in this hour, as many as may be.")

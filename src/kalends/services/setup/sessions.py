@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from kalends.core.caller import Member
 from kalends.core.contacts import folded
@@ -54,6 +54,15 @@ class Known:
     organization: str
     person_id: str
     password: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Whether a person can be met: when they were last seen where they are still signed in, and until when a
+    link waits for them. None for neither."""
+
+    seen_at: datetime | None = None
+    invited_until: datetime | None = None
 
 
 def invite(
@@ -208,6 +217,20 @@ def devices(tx: Tx, member: Member, now: datetime) -> Sequence[Device]:
         Device(_name(row.digest), row.device, row.begun_at, row.seen_at, row.digest == member.session)
         for row in rows
     ]
+
+
+def presences(tx: Tx, org_id: str, now: datetime) -> Mapping[str, Presence]:
+    """Return who is signed in and who has a link, by the ids of people. Whoever has neither is left out."""
+    last, until = func.max(sessions.c.seen_at), func.max(entries.c.expires_at)
+    of_sessions = select(sessions.c.person_id, last).where(
+        sessions.c.org_id == org_id, sessions.c.expires_at > now
+    )
+    of_links = select(entries.c.person_id, until).where(
+        entries.c.org_id == org_id, entries.c.expires_at > now
+    )
+    seen = {id_: at for id_, at in tx.execute(of_sessions.group_by(sessions.c.person_id))}
+    invited = {id_: at for id_, at in tx.execute(of_links.group_by(entries.c.person_id))}
+    return {id_: Presence(seen.get(id_), invited.get(id_)) for id_ in seen.keys() | invited.keys()}
 
 
 def end(tx: Tx, member: Member, name: str | None = None) -> None:

@@ -125,8 +125,9 @@ def _nobody(person_id: str) -> NotFound:
 
 
 def _must_still_be_admin(tx: Tx, party: Party) -> None:
-    """Raise Unauthorized for a person who is no longer active, ScopeMissing for one who is no longer an admin.
-    The settings are locked, so of two admins who send each other away at the same moment, one stays."""
+    """Raise Unauthorized for a person who is no longer active, ScopeMissing for one who is no longer an
+    admin. The settings are locked, so of two admins who send each other away at the same moment, one
+    stays."""
     if party.actor.kind != "person":
         return
     wanted = select(people.c.active, people.c.scopes).where(*_this(party.org_id, party.actor.id or ""))

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Column, Table, delete, func, insert, select, update
 
 from kalends.core.caller import Member
 from kalends.core.contacts import folded
@@ -221,15 +221,8 @@ def devices(tx: Tx, member: Member, now: datetime) -> Sequence[Device]:
 
 def presences(tx: Tx, org_id: str, now: datetime) -> Mapping[str, Presence]:
     """Return who is signed in and who has a link, by the ids of people. Whoever has neither is left out."""
-    last, until = func.max(sessions.c.seen_at), func.max(entries.c.expires_at)
-    of_sessions = select(sessions.c.person_id, last).where(
-        sessions.c.org_id == org_id, sessions.c.expires_at > now
-    )
-    of_links = select(entries.c.person_id, until).where(
-        entries.c.org_id == org_id, entries.c.expires_at > now
-    )
-    seen = {id_: at for id_, at in tx.execute(of_sessions.group_by(sessions.c.person_id))}
-    invited = {id_: at for id_, at in tx.execute(of_links.group_by(entries.c.person_id))}
+    seen = _latest(tx, sessions, sessions.c.seen_at, org_id, now)
+    invited = _latest(tx, entries, entries.c.expires_at, org_id, now)
     return {id_: Presence(seen.get(id_), invited.get(id_)) for id_ in seen.keys() | invited.keys()}
 
 
@@ -269,6 +262,13 @@ def _active(tx: Tx, org_id: str, person_id: str) -> AnyRow | None:
     this = (people.c.org_id == org_id, people.c.id == person_id)
     row = tx.execute(select(people).where(*this).with_for_update()).first()
     return row if row is not None and row.active else None
+
+
+def _latest(tx: Tx, table: Table, time: Column[datetime], org_id: str, now: datetime) -> dict[str, datetime]:
+    """Return the latest of some times of sessions or links that last, by the ids of people."""
+    lasting = (table.c.org_id == org_id, table.c.expires_at > now)
+    found = select(table.c.person_id, func.max(time)).where(*lasting).group_by(table.c.person_id)
+    return {row[0]: row[1] for row in tx.execute(found)}
 
 
 def _name(digest_: bytes) -> str:

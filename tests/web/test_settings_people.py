@@ -1,14 +1,11 @@
 """The pages on which admins add, change and send away the staff."""
 
-import re
-
-import httpx
 import pytest
 from fastapi import FastAPI
 
 from tests.web.browsers import OURS, browser_of
 from tests.web.clients import alert_of, words_of
-from tests.web.staff import ME, Staff, buttons_in, entered, fields_in, links_in, staff_at
+from tests.web.staff import ME, Staff, buttons_in, entered, fields_in, links_in, secret_of, staff_at
 
 pytestmark = pytest.mark.anyio
 
@@ -19,12 +16,6 @@ BEN: dict[str, str | list[str]] = {"name": "Ben <b>", "scopes": ["read", "write"
 @pytest.fixture
 async def staff(app: FastAPI) -> Staff:
     return await staff_at(app)
-
-
-def secret_of(answer: httpx.Response) -> str | None:
-    """What a page shows once."""
-    found = re.search(r'<input type="text" id="secret" value="([^"]*)"', answer.text)
-    return found and found[1]
 
 
 async def people(staff: Staff) -> dict[str, dict[str, object]]:

@@ -1,8 +1,9 @@
 """Forms of the settings: what was typed into them, and what speaks against it."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from starlette.responses import Response
 
@@ -15,6 +16,16 @@ from kalends.web.staff_pages import new_key
 from kalends.web.staff_visits import EnteredCall
 from kalends.words.sentences import marked
 
+
+class HasId(Protocol):
+    """A thing with an id."""
+
+    @property
+    def id(self) -> str:
+        """What identifies it; ids are in the order in which things were made."""
+
+
+H = TypeVar("H", bound=HasId)
 SCOPES: Mapping[str, str] = {
     "read": marked("See everything"),
     "write": marked("Book, change and set up"),
@@ -22,6 +33,7 @@ SCOPES: Mapping[str, str] = {
     "admin": marked("Everything, also people and keys"),
 }
 """What people and keys may do."""
+_WHOLE = re.compile(r"[0-9]{1,9}")
 PAGE = 50
 """So many things stand on a page."""
 _SPENT = marked("This form was sent already, with something else in it. To make one more, send it again.")
@@ -112,7 +124,19 @@ def shown_once(
     )
 
 
+def cut(things: Sequence[H], cursor: str | None) -> tuple[Sequence[H], str | None]:
+    """Return those of some things that stand on a page: the first after the one with the id `cursor`, in the
+    order of their ids; and the cursor of the next page, None if this is the last."""
+    after = [each for each in things if cursor is None or each.id > cursor]
+    return after[:PAGE], after[PAGE - 1].id if len(after) > PAGE else None
+
+
 def scopes_in_words(scopes: Collection[str], reader: Reader) -> str:
     """Return what scopes allow, in words."""
     shown = ["admin"] if "admin" in scopes else [each for each in SCOPES if each in scopes]
     return ", ".join(reader.say(SCOPES[each]) for each in shown)
+
+
+def whole(text: str) -> int | str:
+    """Return the whole number that was typed; what is none, as it is, so that the API's words refuse it."""
+    return int(text) if _WHOLE.fullmatch(text.strip()) else text

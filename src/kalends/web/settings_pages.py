@@ -26,6 +26,7 @@ class Room:
 
 ROOMS: tuple[Room, ...] = (
     Room("people", marked("People"), marked("Who works here, and what they may do"), "admin"),
+    Room("keys", marked("Keys"), marked("For programs that work with your calendars"), "admin"),
 )
 """In the order of a practice that is being opened; then what is needed more rarely."""
 

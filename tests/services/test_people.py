@@ -1,7 +1,9 @@
 """What people of the staff may do to each other, and what they leave behind."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -29,7 +31,7 @@ NOW = StoppedClock().now()
 
 @pytest.fixture
 async def db(own_url: str) -> AsyncIterator[Database]:
-    database = open_database(own_url, pool_size=1)
+    database = open_database(own_url, pool_size=2)
     try:
         await database.migrate()
         yield database
@@ -224,3 +226,33 @@ async def test_a_person_has_so_many_passkeys_at_most(db: Database, org: Org) -> 
     with pytest.raises(Conflict, match="at most"):
         await db.write(passkeys.add, ana, Passkey(b"one more", b"", 0), "", NOW)
     assert {len(each.name) for each in await db.read(passkeys.all_of, ana)} == {0, 100}
+@pytest.mark.parametrize("way", ["send away", "take the right", "delete"])
+async def test_of_two_admins_who_send_each_other_away_one_stays(db: Database, org: Org, way: str) -> None:
+    ana, ben = await member(db, org), await member(db, org, "Ben")
+    sent = {"active": False} if way == "send away" else {"scopes": ["read"]}
+    wish = PersonChange.model_validate(sent)
+
+    async def send_away(who: Member, whom: Member) -> object:
+        party = parties.member(who)
+        if way == "delete":
+            return await db.write(people.remove, party, whom.person_id, NOW)
+        return await db.write(people.change, party, whom.person_id, wish, NOW)
+
+    both = await asyncio.gather(send_away(ana, ben), send_away(ben, ana), return_exceptions=True)
+    [refused] = [each for each in both if isinstance(each, BaseException)]
+    assert isinstance(refused, ScopeMissing if way == "take the right" else Unauthorized)
+    staff = await db.read(people.all_of, org.id)
+    assert len([each for each in staff if each.active and "admin" in each.scopes]) == 1
+
+
+async def test_it_is_known_who_is_signed_in(db: Database, org: Org) -> None:
+    ana, ben = await member(db, org), await member(db, org, "Ben")
+    later = NOW + sessions.ENTRY - timedelta(hours=1)
+    await db.write(sessions.see, ana, later)
+    await db.write(sessions.invite, parties.member(ana), ben.person_id, NOW)
+    known = await db.read(sessions.presences, org.id, later)
+    assert known[ana.person_id] == sessions.Presence(seen_at=later)
+    assert known[ben.person_id] == sessions.Presence(NOW, NOW + sessions.ENTRY)
+    assert await db.read(sessions.presences, "org_other", later) == {}
+    gone = await db.read(sessions.presences, org.id, NOW + sessions.LONGEST)
+    assert gone == {}

@@ -90,6 +90,12 @@ def links_in(answer: httpx.Response, below: str) -> list[str]:
     return [html.unescape(each) for each in found if html.unescape(each).startswith(below)]
 
 
+def secret_of(answer: httpx.Response) -> str | None:
+    """What a page shows once."""
+    found = re.search(r'<input type="text" id="secret" value="([^"]*)"', answer.text)
+    return found and html.unescape(found[1])
+
+
 async def staff_at(app: FastAPI, *, scopes: tuple[str, ...] = ("admin",), **fields: Any) -> Staff:
     """Somebody at a new organization, which is open from nine to five."""
     desk = await open_desk(app, **fields)

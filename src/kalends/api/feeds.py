@@ -55,7 +55,7 @@ async def list_all(call: Reading) -> FeedsAnswer:
 async def create(body: FeedCreate, change: Writing) -> Response:
     """Make a secret address at which calendar programs read the appointments, of one calendar or of all, or
     only when they are taken (`kind`)."""
-    return await change.keeping(_without_url).make(
+    return await change.keeping(without_url).make(
         lambda made: NewFeedAnswer(feed=made[0], url=f"{change.base}/v1/public/feeds/{made[1]}.ics"),
         feeds.create,
         change.party,
@@ -163,7 +163,8 @@ def _headers(tag: str) -> dict[str, str]:
     return {"ETag": tag, "Cache-Control": "private, no-cache"}
 
 
-def _without_url(answer: str) -> str:
+def without_url(answer: str) -> str:
+    """Return an answer as it is stored: without the address."""
     return NewFeedAnswer.model_validate_json(answer).model_copy(update={"url": None}).model_dump_json()
 
 

@@ -93,7 +93,7 @@ async def list_all(call: Supervising) -> KeysAnswer:
 async def create(body: KeyCreate, change: Administering) -> Response:
     """Make a key. Its secret is shown this once: a replay by Idempotency-Key shows null in its place."""
     lifetime = None if body.expires_in_days is None else timedelta(days=body.expires_in_days)
-    return await change.keeping(_without_secret).make(
+    return await change.keeping(without_secret).make(
         lambda row: NewKeyAnswer(key=keys.shown(row), secret=row["key"]),
         keys.create,
         change.party,
@@ -140,7 +140,8 @@ async def _counted(call: Call[Caller], found: list[Key]) -> list[CountedKey]:
     return [CountedKey(**dict(key), requests_this_hour=made[key.id]) for key in found]
 
 
-def _without_secret(answer: str) -> str:
+def without_secret(answer: str) -> str:
+    """Return an answer as it is stored: without the secret."""
     return NewKeyAnswer.model_validate_json(answer).model_copy(update={"secret": None}).model_dump_json()
 
 

@@ -71,8 +71,9 @@ async def _inviting(change: StaffChange, find: Callable[[Tx], Person]) -> Respon
         token = sessions.invite(tx, change.party, person.id, change.real_now)
         return NewPersonAnswer(person=person, enter_url=f"{change.base}/staff/enter/{token}")
 
-    return await change.keeping(_without_link).make(lambda made: made, invite)
+    return await change.keeping(without_link).make(lambda made: made, invite)
 
 
-def _without_link(answer: str) -> str:
+def without_link(answer: str) -> str:
+    """Return an answer as it is stored: without the link."""
     return json.dumps(json.loads(answer) | {"enter_url": None})

@@ -59,7 +59,7 @@ async def create(body: WebhookCreate, change: Writing) -> Response:
     await _number(change)
     return (
         await change.answering(201)
-        .keeping(_without_secret)
+        .keeping(without_secret)
         .make(
             NewWebhookAnswer.of,
             webhooks.create,
@@ -105,7 +105,7 @@ async def delete(id: PathId, change: Deleting) -> Response:
 async def rotate_secret(id: PathId, change: Writing) -> Response:
     """Make a new secret, which is shown this once. For 24 hours `webhook-signature` has both signatures."""
     party, now, vault = change.party, change.real_now, change.settings.vault
-    keeping = change.keeping(_without_secret)
+    keeping = change.keeping(without_secret)
     return await keeping.make(NewWebhookAnswer.of, webhooks.rotate, party, id, now, vault=vault)
 
 
@@ -170,6 +170,7 @@ async def _must_be_public(change: StaffChange, url: str) -> None:
         await must_be_public(url)
 
 
-def _without_secret(answer: str) -> str:
+def without_secret(answer: str) -> str:
+    """Return an answer as it is stored: without the secret."""
     kept = NewWebhookAnswer.model_validate_json(answer)
     return kept.model_copy(update={"data": kept.data.model_copy(update={"secret": None})}).model_dump_json()

@@ -24,7 +24,10 @@ class Room:
     scope: str = "read"
 
 
-ROOMS: tuple[Room, ...] = ()
+ROOMS: tuple[Room, ...] = (
+    Room("people", marked("People"), marked("Who works here, and what they may do"), "admin"),
+    Room("keys", marked("Keys"), marked("For programs that work with your calendars"), "admin"),
+)
 """In the order of a practice that is being opened; then what is needed more rarely."""
 
 

@@ -76,10 +76,24 @@ def empty(tx: Tx, party: Party, key_id: str, now: datetime) -> int:
     return 0
 
 
+def standing(tx: Tx, org_id: str, key_id: str, now: datetime) -> tuple[Key, Made]:
+    """Return a key, and what stands of all that it has made, for those who ask before they revoke it. Raises
+    NotFound."""
+    all_keys = tx.execute(select(api_keys).where(api_keys.c.org_id == org_id).order_by(api_keys.c.id)).all()
+    staff = tx.execute(select(people_).where(people_.c.org_id == org_id).order_by(people_.c.id)).all()
+    return keys.get(tx, org_id, key_id), _standing(tx, org_id, key_id, now, all_keys, staff)
+
+
 def _made(tx: Tx, org_id: str, key_id: str, now: datetime) -> Made:
+    """Return what stands of all that a key has made, as long as this transaction lasts."""
+    return _standing(tx, org_id, key_id, now, *_locked(tx, org_id))
+
+
+def _standing(
+    tx: Tx, org_id: str, key_id: str, now: datetime, all_keys: Sequence[AnyRow], staff: Sequence[AnyRow]
+) -> Made:
     """Return what stands of all that a key has made, and the keys and people it has made in turn; those that
     were revoked or have expired have made things, too."""
-    all_keys, staff = _locked(tx, org_id)
     descent = _descent([*all_keys, *staff], key_id)
     of_webhooks = select(receivers).where(receivers.c.org_id == org_id, receivers.c.kind == "webhook")
     of_feeds = select(feeds_).where(feeds_.c.org_id == org_id)

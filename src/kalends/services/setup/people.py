@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 
 from kalends.core.contacts import folded
-from kalends.core.errors import AlreadyExists, Conflict, NotFound
+from kalends.core.errors import AlreadyExists, Conflict, NotFound, ScopeMissing, Unauthorized
 from kalends.core.text import named
 from kalends.db.database import AnyRow, Tx
 from kalends.db.locks import lock_settings
@@ -78,9 +78,10 @@ def change(tx: Tx, party: Party, person_id: str, wish: PersonChange, now: dateti
 
     Raises NotFound, also for an unknown calendar; AlreadyExists if somebody else has the address; Malformed
     for another value of what can't be changed; Conflict if somebody would take away what they need to undo
-    it: their own `admin`, or themselves.
+    it: their own `admin`, or themselves; and what `_must_still_be_admin` raises.
     """
     lock_settings(tx, party.org_id)
+    _must_still_be_admin(tx, party)
     before = row_of(tx, party.org_id, person_id, locked=True)
     wish.must_agree(shown(before))
     sent = wish.sent()
@@ -102,8 +103,9 @@ def change(tx: Tx, party: Party, person_id: str, wish: PersonChange, now: dateti
 
 def remove(tx: Tx, party: Party, person_id: str, now: datetime) -> str:
     """Delete a person, and sign them out everywhere; history keeps their name. Returns the id. Raises
-    NotFound, and Conflict for oneself."""
+    NotFound, Conflict for oneself, and what `_must_still_be_admin` raises."""
     lock_settings(tx, party.org_id)
+    _must_still_be_admin(tx, party)
     row_of(tx, party.org_id, person_id, locked=True)
     if _is(party, person_id):
         raise Conflict("People can't delete themselves.")
@@ -120,6 +122,20 @@ def shown(row: AnyRow) -> Person:
 
 def _nobody(person_id: str) -> NotFound:
     return NotFound(f"There is no person with the id '{person_id}'.")
+
+
+def _must_still_be_admin(tx: Tx, party: Party) -> None:
+    """Raise Unauthorized for a person who is no longer active, ScopeMissing for one who is no longer an
+    admin. The settings are locked, so of two admins who send each other away at the same moment, one
+    stays."""
+    if party.actor.kind != "person":
+        return
+    wanted = select(people.c.active, people.c.scopes).where(*_this(party.org_id, party.actor.id or ""))
+    row = tx.execute(wanted).first()
+    if row is None or not row.active:
+        raise Unauthorized("This person is no longer active.")
+    if "admin" not in row.scopes:
+        raise ScopeMissing("admin")
 
 
 def _sign_out(tx: Tx, org_id: str, person_id: str) -> None:

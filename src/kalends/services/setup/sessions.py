@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Column, Table, delete, func, insert, select, update
 
 from kalends.core.caller import Member
 from kalends.core.contacts import folded
@@ -54,6 +54,15 @@ class Known:
     organization: str
     person_id: str
     password: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Whether a person can be met: when they were last seen where they are still signed in, and until when a
+    link waits for them. None for neither."""
+
+    seen_at: datetime | None = None
+    invited_until: datetime | None = None
 
 
 def invite(
@@ -220,6 +229,13 @@ def devices(tx: Tx, member: Member, now: datetime) -> Sequence[Device]:
     ]
 
 
+def presences(tx: Tx, org_id: str, now: datetime) -> Mapping[str, Presence]:
+    """Return who is signed in and who has a link, by the ids of people. Whoever has neither is left out."""
+    seen = _latest(tx, sessions, sessions.c.seen_at, org_id, now)
+    invited = _latest(tx, entries, entries.c.expires_at, org_id, now)
+    return {id_: Presence(seen.get(id_), invited.get(id_)) for id_ in seen.keys() | invited.keys()}
+
+
 def end(tx: Tx, member: Member, name: str | None = None) -> None:
     """Sign a person out: here, or in another browser by its name."""
     mine = (sessions.c.org_id == member.host.org_id, sessions.c.person_id == member.person_id)
@@ -264,6 +280,13 @@ def _active(tx: Tx, org_id: str, person_id: str) -> AnyRow | None:
     this = (people.c.org_id == org_id, people.c.id == person_id)
     row = tx.execute(select(people).where(*this).with_for_update()).first()
     return row if row is not None and row.active else None
+
+
+def _latest(tx: Tx, table: Table, time: Column[datetime], org_id: str, now: datetime) -> dict[str, datetime]:
+    """Return the latest of some times of sessions or links that last, by the ids of people."""
+    lasting = (table.c.org_id == org_id, table.c.expires_at > now)
+    found = select(table.c.person_id, func.max(time)).where(*lasting).group_by(table.c.person_id)
+    return {row[0]: row[1] for row in tx.execute(found)}
 
 
 def _name(digest_: bytes) -> str:

@@ -1,0 +1,306 @@
+"""The staff: who may sign in, and what they may do."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from kalends.api.people import without_link
+from kalends.core.errors import Conflict, IdempotencyKeyReused, Malformed, NotFound
+from kalends.db.database import Tx
+from kalends.schemas.calendars import Calendar
+from kalends.schemas.people import NewPersonAnswer, Person, PersonAnswer, PersonChange, PersonCreate
+from kalends.schemas.wire import Deleted
+from kalends.services.setup import calendars, people, sessions
+from kalends.services.setup.sessions import Presence
+from kalends.web import problems, staff_problems
+from kalends.web.forms import Form, form_of, validated
+from kalends.web.plain_sheets import SCOPES, PlainSheet, scopes_in_words, shown_once
+from kalends.web.readers import Reader
+from kalends.web.sent import Name
+from kalends.web.settings_pages import settings_page
+from kalends.web.staff_pages import key_in
+from kalends.web.staff_visits import EnteredAdministering, EnteredAsAdmin, EnteredCall, EnteredChange
+from kalends.web.told_history import who
+from kalends.web.visits import lead_to, reader_of
+from kalends.words import languages
+from kalends.words.sentences import marked
+
+router = APIRouter(prefix="/staff/settings/people", include_in_schema=False)
+
+PATH = "/staff/settings/people"
+_PEOPLE = marked("People")
+_FIELDS = ("name", "email", "calendar_id", "language")
+_LABELS = {
+    "name": marked("Name"),
+    "email": marked("E-mail"),
+    "scopes": marked("Rights"),
+    "calendar_id": marked("Own calendar"),
+    "language": marked("Language"),
+}
+_SAID = {
+    "already_exists": marked("Somebody else has this e-mail address."),
+    "conflict": marked(
+        "You can't take away your own right to change people, deactivate yourself or delete yourself. "
+        "Somebody else who may do everything can."
+    ),
+}
+_NO_LINK = {"invalid_request": marked("This person is not active. Let them in again first.")}
+_LINK = marked("Link to sign in")
+_HOW = marked(
+    "Copy it now and give it to {name} in person or by a message: whoever opens it first is signed in. It "
+    "works once, within seven days."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Somebody in the list: `seen` says whether they are signed in, or what is missing for that."""
+
+    person: Person
+    href: str
+    may: str
+    calendar: str
+    seen: str
+
+
+@router.get("")
+async def see_all(call: EnteredAsAdmin) -> Response:
+    """List the staff, with the form that adds somebody."""
+    empty = PlainSheet(dict.fromkeys(_FIELDS, ""), {"scopes": ["read", "write", "delete"]})
+    return await _list(call, empty)
+
+
+@router.post("")
+async def create(change: EnteredAdministering) -> Response:
+    """Add somebody, once for each form. The answer shows the link by which they sign in, this once."""
+    form = await form_of(change.request)
+    sheet = PlainSheet.filled(form, _FIELDS, ["scopes"])
+    try:
+        wish = validated(PersonCreate, _body(form))
+        once = change.for_form(f"person:{key_in(form)}")
+        made = await _inviting(once, lambda tx: people.create(tx, change.party, wish, change.now))
+    except (Malformed, Conflict, NotFound, IdempotencyKeyReused) as refusal:
+        refused = sheet.refused(refusal, reader_of(change), _LABELS, _SAID)
+        return await _list(change, refused, status=problems.noted(change.request, refusal))
+    return _invited(change, made)
+
+
+@router.get("/{person_id}")
+async def see(person_id: Name, call: EnteredAsAdmin) -> Response:
+    """Show a person, with the form that changes them."""
+    return await _person(call, await call.db.read(people.get, call.org_id, person_id))
+
+
+@router.post("/{person_id}")
+async def change_one(person_id: Name, change: EnteredAdministering) -> Response:
+    """Change a person."""
+    before = await change.db.read(people.get, change.org_id, person_id)
+    form = await form_of(change.request)
+    try:
+        wish = validated(PersonChange, _body(form))
+        await change.make(PersonAnswer.of, people.change, change.party, person_id, wish, change.now)
+    except (Malformed, Conflict, NotFound) as refusal:
+        sheet = PlainSheet.filled(form, _FIELDS, ["scopes"])
+        refused = sheet.refused(refusal, reader_of(change), _LABELS, _SAID)
+        return await _person(change, before, refused, status=problems.noted(change.request, refusal))
+    return _lead(change, person_id)
+
+
+@router.get("/{person_id}/link")
+@router.get("/{person_id}/active")
+async def back(person_id: Name, call: EnteredAsAdmin) -> Response:
+    """Lead to the person, whose page has the buttons."""
+    return lead_to(call, reader_of(call).link(f"{PATH}/{person_id}"))
+
+
+@router.post("/{person_id}/link")
+async def invite(person_id: Name, change: EnteredAdministering) -> Response:
+    """Make a link by which the person signs in, once for each form; a former one ends. It is shown this
+    once."""
+    before = await change.db.read(people.get, change.org_id, person_id)
+    form = await form_of(change.request)
+    try:
+        once = change.for_form(f"link:{key_in(form)}")
+        made = await _inviting(once, lambda tx: people.get(tx, change.org_id, person_id))
+    except (Malformed, IdempotencyKeyReused) as refusal:
+        refused = _sheet(before).refused(refusal, reader_of(change), {}, _NO_LINK)
+        return await _person(change, before, refused, status=problems.noted(change.request, refusal))
+    return _invited(change, made)
+
+
+@router.post("/{person_id}/active")
+async def set_active(person_id: Name, change: EnteredAdministering) -> Response:
+    """Sign a person out everywhere and let them in no more, or let them in again."""
+    before = await change.db.read(people.get, change.org_id, person_id)
+    wish = PersonChange(active=(await form_of(change.request)).text("active") == "1")
+    try:
+        await change.make(PersonAnswer.of, people.change, change.party, person_id, wish, change.now)
+    except Conflict as refusal:
+        refused = _sheet(before).refused(refusal, reader_of(change), {}, _SAID)
+        return await _person(change, before, refused, status=problems.noted(change.request, refusal))
+    return _lead(change, person_id)
+
+
+@router.get("/{person_id}/remove")
+async def ask_again(person_id: Name, call: EnteredAsAdmin) -> Response:
+    """Ask whether a person is to be deleted."""
+    person = await call.db.read(people.get, call.org_id, person_id)
+    return _person_gone(call, person)
+
+
+@router.post("/{person_id}/remove")
+async def remove(person_id: Name, change: EnteredAdministering) -> Response:
+    """Delete a person, and lead to the list."""
+    before = await change.db.read(people.get, change.org_id, person_id)
+    try:
+        await change.make(Deleted.of, people.remove, change.party, person_id, change.now)
+    except Conflict as refusal:
+        refused = _sheet(before).refused(refusal, reader_of(change), {}, _SAID)
+        return await _person(change, before, refused, status=problems.noted(change.request, refusal))
+    return lead_to(change, reader_of(change).link(PATH))
+
+
+async def _inviting(once: EnteredChange, find: Callable[[Tx], Person]) -> NewPersonAnswer:
+    """Return a person with a new link by which they sign in, or without it if the form was sent before."""
+
+    def unit(tx: Tx) -> NewPersonAnswer:
+        person = find(tx)
+        token = sessions.invite(tx, once.party, person.id, once.real_now)
+        return NewPersonAnswer(person=person, enter_url=f"{once.base}/staff/enter/{token}")
+
+    answer = await once.keeping(without_link).make(lambda made: made, unit)
+    return NewPersonAnswer.model_validate_json(bytes(answer.body))
+
+
+def _invited(call: EnteredCall, made: NewPersonAnswer) -> Response:
+    reader = reader_of(call)
+    return shown_once(
+        call,
+        reader,
+        "people",
+        made.person.name,
+        back=reader.link(f"{PATH}/{made.person.id}"),
+        label=reader.say(_LINK),
+        secret=made.enter_url,
+        hint=reader.say(_HOW).format(name=made.person.name),
+    )
+
+
+async def _list(call: EnteredCall, sheet: PlainSheet, status: int = 200) -> Response:
+    reader = reader_of(call)
+
+    def read(tx: Tx) -> tuple[Sequence[Row], list[Calendar]]:
+        known = sessions.presences(tx, call.org_id, call.real_now)
+        names = calendars.names(tx, call.org_id)
+        staff = people.all_of(tx, call.org_id)
+        rows = [
+            Row(
+                each,
+                reader.link(f"{PATH}/{each.id}"),
+                scopes_in_words(each.scopes, reader),
+                names.get(each.calendar_id or "", ""),
+                _seen(each, known.get(each.id, Presence()), call, reader),
+            )
+            for each in staff
+        ]
+        return rows, calendars.all_of(tx, call.org_id)
+
+    rows, known = await call.db.read(read)
+    return settings_page(
+        call,
+        "staff/settings/people.html",
+        reader.say(_PEOPLE),
+        reader,
+        room="people",
+        status=status,
+        sheet=sheet,
+        rows=rows,
+        **_choices(reader, known),
+    )
+
+
+async def _person(
+    call: EnteredCall, person: Person, sheet: PlainSheet | None = None, status: int = 200
+) -> Response:
+    reader, at = reader_of(call), f"{PATH}/{person.id}"
+
+    def read(tx: Tx) -> tuple[Presence, list[Calendar]]:
+        known = sessions.presences(tx, call.org_id, call.real_now)
+        return known.get(person.id, Presence()), calendars.all_of(tx, call.org_id)
+
+    presence, known = await call.db.read(read)
+    return settings_page(
+        call,
+        "staff/settings/person.html",
+        person.name,
+        reader,
+        room="people",
+        status=status,
+        sheet=sheet or _sheet(person),
+        person=person,
+        at=lambda deed="": reader.link(f"{at}{deed}"),
+        back=reader.link(PATH),
+        seen=_seen(person, presence, call, reader),
+        made_by=who(person.created_by, reader) if person.created_by else None,
+        is_self=person.id == call.member.person_id,
+        saved="saved" in call.request.query_params,
+        **_choices(reader, known, person.language),
+    )
+
+
+def _person_gone(call: EnteredCall, person: Person) -> Response:
+    reader = reader_of(call)
+    return settings_page(
+        call,
+        "staff/settings/remove.html",
+        reader.say("Delete {name}?").format(name=person.name),
+        reader,
+        room="people",
+        action=reader.link(f"{PATH}/{person.id}/remove"),
+        back=reader.link(f"{PATH}/{person.id}"),
+        hint=reader.say("They are signed out everywhere. History keeps their name."),
+    )
+
+
+def _sheet(person: Person) -> PlainSheet:
+    typed = {name: getattr(person, name) or "" for name in _FIELDS}
+    return PlainSheet(typed, {"scopes": person.scopes})
+
+
+def _body(form: Form) -> dict[str, Any]:
+    """Return a person as the API takes them; fields that are blank are null there."""
+    typed = form.typed(*_FIELDS)
+    return {
+        "scopes": list(dict.fromkeys(form.all("scopes"))),
+        **{name: text if name == "name" or text.strip() else None for name, text in typed.items()},
+    }
+
+
+def _choices(reader: Reader, known: Sequence[Calendar], tag: str | None = None) -> dict[str, Any]:
+    tongues = [(each, languages.own_name(each)) for each in languages.LANGUAGES]
+    if tag is not None and tag not in languages.LANGUAGES:
+        tongues.append((tag, tag))
+    return {
+        "scopes": [(scope, reader.say(words)) for scope, words in SCOPES.items()],
+        "calendars": [(each.id, each.name) for each in known],
+        "tongues": tongues,
+    }
+
+
+def _seen(person: Person, presence: Presence, call: EnteredCall, reader: Reader) -> str:
+    if not person.active:
+        return reader.say("Not active")
+    if presence.seen_at is not None:
+        time = staff_problems.moment(presence.seen_at, reader, call.timezone, call.now)
+        return reader.say("Signed in, last seen {time}").format(time=time)
+    if presence.invited_until is not None:
+        time = staff_problems.moment(presence.invited_until, reader, call.timezone, call.now)
+        return reader.say("Not signed in; a link waits until {time}").format(time=time)
+    return reader.say("Not signed in")
+
+
+def _lead(call: EnteredCall, person_id: str) -> Response:
+    return lead_to(call, reader_of(call).link(f"{PATH}/{person_id}", saved="1"))

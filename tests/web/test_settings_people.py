@@ -1,0 +1,128 @@
+"""The pages on which admins add, change and send away the staff."""
+
+import pytest
+from fastapi import FastAPI
+
+from tests.web.browsers import OURS, browser_of
+from tests.web.clients import alert_of, words_of
+from tests.web.staff import ME, Staff, buttons_in, entered, fields_in, links_in, secret_of, staff_at
+
+pytestmark = pytest.mark.anyio
+
+PEOPLE = "/staff/settings/people"
+BEN: dict[str, str | list[str]] = {"name": "Ben <b>", "scopes": ["read", "write"]}
+
+
+@pytest.fixture
+async def staff(app: FastAPI) -> Staff:
+    return await staff_at(app)
+
+
+async def people(staff: Staff) -> dict[str, dict[str, object]]:
+    found = (await staff.desk.staff.get("/v1/people")).json()["people"]
+    return {each["name"]: each for each in found}
+
+
+async def test_somebody_is_added_and_comes_in_by_the_link_that_is_shown_once(
+    app: FastAPI, staff: Staff
+) -> None:
+    page = await staff.see(PEOPLE)
+    key = fields_in(page, "add")["key"]
+    sent = BEN | {"email": "ben@example.com", "calendar_id": staff.desk.org.calendar_id, "key": key}
+    answer = await staff.send(PEOPLE, **sent)
+    link = secret_of(answer)
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    assert link is not None
+    async with browser_of(app) as browser:
+        assert (await browser.post(link, headers=OURS)).status_code == 303
+    again = await staff.send(PEOPLE, **sent)
+    assert (again.status_code, secret_of(again)) == (200, None)
+    assert "This form was sent before" in words_of(again)
+    found = (await people(staff))["Ben <b>"]
+    assert found["scopes"] == ["read", "write"]
+    assert found["calendar_id"] == staff.desk.org.calendar_id
+    listed = words_of(await staff.see(PEOPLE))
+    assert "Ben <b> ben@example.com See everything, Book, change and set up" in listed
+    assert "Signed in, last seen Sat 20 Jan, 12:00" in listed
+    # With other words, the same form makes nobody else.
+    other = await staff.send(PEOPLE, **sent | {"name": "Eve", "email": ""})
+    assert (other.status_code, fields_in(other, "add")["name"]) == (422, "Eve")
+    assert fields_in(other, "add")["key"] != key
+    assert "Eve" not in await people(staff)
+
+
+WRONG: list[tuple[dict[str, str | list[str]], int, str]] = [
+    ({"name": " "}, 400, "Name – Please fill this in."),
+    ({"scopes": []}, 400, "Rights – Please choose at least one."),
+    ({"scopes": ["root"]}, 400, "Rights – "),
+    ({"email": "ben@"}, 400, "E-mail – This is no complete e-mail address."),
+    ({"name": "a\x00b"}, 400, "Name – "),
+    ({"name": "x" * 5000}, 400, "Name – This is too long."),
+    ({"language": "xx\x00"}, 400, "Language – "),
+    ({"calendar_id": "cal_of_others"}, 404, "It was deleted meanwhile."),
+    ({"email": "ANA@example.com"}, 409, "Somebody else has this e-mail address."),
+]
+
+
+async def test_what_is_wrong_is_said_and_what_was_typed_stays(staff: Staff) -> None:
+    ana = (await people(staff))[ME]["id"]
+    await staff.desk.staff.patch(f"/v1/people/{ana}", json={"email": "ana@example.com"})
+    before = await people(staff)
+    for sent, status, problem in WRONG:
+        answer = await staff.send(PEOPLE, **BEN | {"language": "de"} | sent)
+        assert (answer.status_code, problem in words_of(answer)) == (status, True), problem
+        assert (fields_in(answer, "add")["language"] == "de") is ("language" not in sent)
+        if status != 409:  # of herself
+            answer = await staff.send(f"{PEOPLE}/{ana}", **BEN | {"scopes": ["admin"]} | sent)
+            assert (answer.status_code, problem in words_of(answer)) == (status, True), problem
+    assert await people(staff) == before
+
+
+async def test_a_person_is_changed_sent_away_let_in_again_and_deleted(app: FastAPI, staff: Staff) -> None:
+    ben = await entered(app, staff.desk, "write")
+    ana_id, ben_id = [each["id"] for each in (await staff.desk.staff.get("/v1/people")).json()["people"]]
+    page = f"{PEOPLE}/{ben_id}"
+    assert f"{PEOPLE}/{ana_id}" in links_in(await staff.see(PEOPLE), PEOPLE)
+    kept = fields_in(await staff.see(page), "change")
+    sent: dict[str, str | list[str]] = {**kept, "name": "Benjamin", "language": "fr", "scopes": ["read"]}
+    lead = await staff.do(page, **sent)
+    assert "Saved" in words_of(await staff.see(lead))
+    changed = (await people(staff))["Benjamin"]
+    assert (changed["language"], changed["scopes"]) == ("fr", ["read"])
+    await staff.do(f"{page}/active", active="0")
+    assert (await ben.open("/staff/me")).status_code == 303  # to where one signs in
+    away = await staff.see(page)
+    assert "Not active" in words_of(away)
+    assert buttons_in(away) == ["Save", "Let them in again"]
+    refused = await staff.send(f"{page}/link", key="1")
+    assert (refused.status_code, alert_of(refused)) == (
+        400,
+        "This person is not active. Let them in again first.",
+    )
+    await staff.do(f"{page}/active", active="1")
+    links = [secret_of(await staff.send(f"{page}/link", key=key)) for key in ("1", "1", "2")]
+    assert [each is None for each in links] == [False, True, False]
+    assert "a link waits until Sat 27 Jan, 12:00" in words_of(await staff.see(page))
+    assert "Delete Benjamin?" in words_of(await staff.see(f"{page}/remove"))
+    assert await staff.do(f"{page}/remove") == PEOPLE
+    assert (await staff.open(page)).status_code == 404
+
+
+async def test_nobody_takes_away_their_own_right(staff: Staff) -> None:
+    [ana] = [each["id"] for each in (await people(staff)).values()]
+    page = f"{PEOPLE}/{ana}"
+    assert buttons_in(await staff.see(page)) == ["Save", "Make another link to sign in"]
+    before = await people(staff)
+    for path, form in (("", BEN), ("/active", {"active": "0"}), ("/remove", {})):
+        answer = await staff.send(f"{page}{path}", **form)
+        assert answer.status_code == 409
+        assert alert_of(answer).startswith("You can't take away your own right")
+    assert await people(staff) == before
+
+
+async def test_only_admins_see_it(app: FastAPI, staff: Staff) -> None:
+    ben = await entered(app, staff.desk, "write", "delete")
+    assert PEOPLE not in links_in(await ben.see("/staff/settings"), "/staff/settings")
+    assert (await ben.open(PEOPLE)).status_code == 403
+    assert (await ben.send(PEOPLE, **BEN)).status_code == 403

@@ -20,8 +20,8 @@ BUDGET = {
     "*.css": 10 * 1024,
     "*.svg": 1024,
 }
-"""How many bytes all files of a kind may have together when they are compressed. Only staff load the scripts of
-their day."""
+"""How many bytes all files of a kind may have together when they are compressed. Only staff load the scripts
+of their day."""
 FORBIDDEN = {
     "a style in an attribute": r"<[^>]*\sstyle\s*=",
     "a style in the page": r"<style\b",

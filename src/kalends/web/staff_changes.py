@@ -39,10 +39,10 @@ async def since(call: Entered) -> Response:
     if await call.db.read_one(event_order.is_waiting, call.org_id):
         await call.db.write(event_order.number, call.org_id, call.real_now, mail=call.settings.mail)
     try:
-        if query.after is None:
-            raise CursorExpired
         page = await call.db.read(event_pages.page, call.org_id, query)
     except CursorExpired:
+        page = None
+    if page is None or query.after is None:
         return _told(await call.db.read_one(event_pages.newest, call.org_id), None)
     if not page.events:
         return Response(status_code=204)

@@ -29,6 +29,7 @@ from kalends.words.sentences import marked
 
 _MOVING = marked("Move this appointment")
 _TWICE = marked("Please choose each calendar once.")
+_NOT_FOR_THIS = marked("This calendar can't be chosen for what is needed here.")
 _LABELS = {"date": marked("Day"), "time": marked("Time"), "minutes": marked("Length in minutes")}
 _STORED = {"duration_minutes": "minutes"}
 """The names of fields that are stored under another."""
@@ -197,12 +198,17 @@ def _form(call: EnteredCall, there: Movable, form: Form, refusal: Refusal | None
         heading=reader.say(_MOVING),
         typed=typed,
         problems=wrong,
-        listed=[
-            (name, f"{reader.say(label)} – {wrong[name]}") for name, label in _LABELS.items() if name in wrong
-        ],
+        listed=[(name, f"{label} – {wrong[name]}") for name, label in _labels(there) if name in wrong],
         refused=refused,
         zone=reader.zone_name(own.zone, own.about.start_time),
     )
+
+
+def _labels(there: Movable) -> list[tuple[str, str]]:
+    """Return the names of the fields, and what stands before each."""
+    say = there.own.reader.say
+    own = [(each.name, each.requirement or say("Calendar")) for each in there.choices]
+    return [(name, say(label)) for name, label in _LABELS.items()] + own
 
 
 def _wrong(refusal: Refusal, there: Movable) -> dict[str, str]:
@@ -211,7 +217,8 @@ def _wrong(refusal: Refusal, there: Movable) -> dict[str, str]:
     reader, found = there.own.reader, {}
     for each in fields:
         if each["field"].startswith("calendar"):
-            found[there.choices[-1].name] = reader.say(_TWICE)
+            sentence = _TWICE if each["code"] == "repeated" else _NOT_FOR_THIS
+            found[there.choices[-1].name] = reader.say(sentence)
         else:
             name = _STORED.get(each["field"], each["field"])
             found[name if name in _LABELS else "time"] = staff_problems.of_field(each, reader)

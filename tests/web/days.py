@@ -1,5 +1,6 @@
 """A day of staff in a real browser: where things lie in it, and how they are moved."""
 
+import asyncio
 from dataclasses import dataclass
 
 from playwright.async_api import Locator
@@ -37,6 +38,7 @@ class Day:
 
     async def grab(self, who: str = "Jane Doe", *, edge: bool = False) -> tuple[float, float]:
         """Press the mouse on an appointment, at its lower edge or near its upper one. Returns where."""
+        await self.line(who).scroll_into_view_if_needed()
         box = await self.line(who).bounding_box()
         assert box is not None
         x, y = box["x"] + box["width"] / 2, box["y"] + (box["height"] - 3 if edge else 8)
@@ -69,6 +71,12 @@ class Day:
     async def settled(self) -> None:
         """Wait until nothing is being moved or sent."""
         await self.visitor.page.wait_for_selector(".lifted, .ghost", state="detached")
+
+    async def comes(self, condition: str) -> None:
+        """Wait until something is so. (The policy of the page lets Playwright make no code of it there.)"""
+        async with asyncio.timeout(10):
+            while not await self.visitor.page.evaluate(condition):
+                await asyncio.sleep(0.05)
 
 
 async def day_of(visitor: Visitor, desk: Desk, path: str = DAY) -> Day:

@@ -89,18 +89,21 @@ function grasp(line, { clientX, clientY }, depth) {
   const end = Number(at) + Number(lasts);
   const minute = minutesAt(column, clientY);
   const resizes = clientY > box.bottom - Math.min(depth, box.height / 3) && end <= shown();
-  lift(line, { grab: { start: minute - Number(at), end: minute - end }, resizes });
+  const grab = { x: clientX, y: clientY, start: minute - Number(at), end: minute - end };
+  lift(line, { grab, resizes });
   day.dataset.moving = resizes ? "length" : "place";
   follow({ clientX, clientY });
   requestAnimationFrame(scroll);
 }
 
+// At the edges of the window, what is out of sight comes towards a pointer that went there.
 function scroll() {
   if (!going?.pointer) return;
-  const { clientX: x, clientY: y } = going.pointer;
+  const { pointer: { clientX: x, clientY: y }, grab } = going;
   const box = day.getBoundingClientRect();
-  const down = y > innerHeight - EDGE ? 1 : y < EDGE ? -1 : 0;
-  const aside = x > Math.min(box.right, innerWidth) - EDGE ? 1 : x < Math.max(box.left, 0) + EDGE ? -1 : 0;
+  const past = (at, from, least, most) => (at > most - EDGE && at > from + SLIP) - (at < least + EDGE && at < from - SLIP);
+  const down = past(y, grab.y, 0, innerHeight);
+  const aside = past(x, grab.x, Math.max(box.left, 0), Math.min(box.right, innerWidth));
   if (down || aside) {
     scrollBy(0, down * 12);
     day.scrollBy(aside * 12, 0);
@@ -165,13 +168,13 @@ day.addEventListener("touchmove", (event) => {
   if (!touched) return;
   const [finger] = event.touches;
   if (going) {
-    event.preventDefault();
+    if (event.cancelable) event.preventDefault();
     follow(finger);
   } else if (Math.hypot(finger.clientX - touched.clientX, finger.clientY - touched.clientY) > SLIP) lose();
 }, { passive: false });
 day.addEventListener("touchend", (event) => {
   if (touched && going) {
-    event.preventDefault();
+    if (event.cancelable) event.preventDefault();
     drop();
   }
   lose();

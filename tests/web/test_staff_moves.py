@@ -30,7 +30,13 @@ async def test_an_appointment_is_moved(staff: Staff) -> None:
     booked = await staff.desk.booked()
     typed = await form_of(staff, booked)
     calendar = staff.desk.org.calendar_id
-    assert typed == {"version": "1", "date": "2024-01-25", "time": "14:00", "calendar0": calendar}
+    assert typed == {
+        "version": "1",
+        "date": "2024-01-25",
+        "time": "14:00",
+        "minutes": "60",
+        "calendar0": calendar,
+    }
     path = path_of(booked)
     # Staff may book outside of the hours.
     assert await staff.do(f"{path}/move", **typed | {"date": "2024-01-27", "time": "20:15"}) == path

@@ -1,12 +1,15 @@
 """The files that pages show, under addresses that change with their contents."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "static"
+_IMPORTED = re.compile(rb'(?<=from "\./)[a-z-]+\.js(?=")')
+"""The names by which scripts know each other."""
 _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -36,7 +39,12 @@ def by_address() -> Mapping[str, Asset]:
     return {asset.address: asset for asset in assets().values()}
 
 
+@cache
 def _asset(path: Path) -> Asset:
-    content = path.read_bytes()
+    content = _IMPORTED.sub(_by_address, path.read_bytes())
     digest = hashlib.sha256(content).hexdigest()[:16]
     return Asset(f"{path.stem}.{digest}{path.suffix}", content, _MEDIA_TYPES[path.suffix])
+
+
+def _by_address(name: re.Match[bytes]) -> bytes:
+    return _asset(FOLDER / name[0].decode()).address.encode()

@@ -64,7 +64,7 @@ class Form:
             if question.type == "checkbox":
                 found[question.id] = bool(typed)
             elif typed.strip():
-                found[question.id] = _number(typed) if question.type == "number" else typed
+                found[question.id] = number_in(typed) if question.type == "number" else typed
         return found
 
 
@@ -98,7 +98,7 @@ def validated(kind: type[M], sent: Mapping[str, Any]) -> M:
         raise from_validation(RequestValidationError(located)) from None
 
 
-def _number(typed: str) -> int | float | str:
+def number_in(typed: str) -> int | float | str:
     """Return the number that was typed, with a point or a comma before its decimals; what is none, as it
     is."""
     typed = typed.strip()

@@ -141,16 +141,17 @@ async def ask(call: Entered) -> Response:
     reader = reader_of(call)
     type_, calendar_id = offered.type(id_in(query.get("type"))), offered.calendar(query.get("calendar"))
     day = day_in(query.get("date", "")) or today(call)
-    if type_ is None:
-        return await _page(call, offered, None, calendar_id, day)
-    typed = {"date": day.isoformat(), "time": "", "language": language_of(call.host.language or reader.tag)}
-    start = ""
-    if query.get("start"):
-        chosen = start_in(query["start"], call.timezone)
-        start, typed = stamp(chosen), typed | _on_the_clock(chosen, call.timezone)
+    chosen = _asked(call)
+    start = "" if chosen is None else stamp(chosen)
+    if chosen is not None:
         day = dates.local(chosen, call.timezone).date()
+    if type_ is None:
+        return await _page(call, offered, None, calendar_id, day, start=start)
+    typed = {"date": day.isoformat(), "time": "", "language": language_of(call.host.language or reader.tag)}
+    if chosen is not None:
+        typed |= _on_the_clock(chosen, call.timezone)
     sheet = StaffSheet(reader, type_, calendar_id, new_key(), start, typed)
-    return await _page(call, offered, sheet, calendar_id, day)
+    return await _page(call, offered, sheet, calendar_id, day, start=start)
 
 
 @router.post("")
@@ -211,6 +212,7 @@ async def _page(
     calendar_id: str | None,
     day: date,
     *,
+    start: str = "",
     status: int = 200,
 ) -> Response:
     type_ = None if sheet is None else sheet.type_
@@ -236,7 +238,7 @@ async def _page(
         day=reader.long_day(day),
         times=[(each, reader.here(start=each.value)) for each in times],
         languages_known=[(each, own_name(each)) for each in LANGUAGES],
-        kept=reader.carried,
+        kept={**reader.carried, **({"start": start} if start else {})},
         zone=reader.zone_name(call.timezone, call.now),
     )
 
@@ -259,6 +261,17 @@ async def _times(
 def _offered(tx: Tx, org_id: str) -> Offered:
     known = [each for each in calendars.all_of(tx, org_id) if each.is_active]
     return Offered(appointment_types.all_of(tx, org_id, True), known, calendars.names(tx, org_id))
+
+
+def _asked(call: EnteredCall) -> datetime | None:
+    """Return the start that an address names; not if it names a day as well, and that is another one. Raises
+    InvalidTime."""
+    query = call.request.query_params
+    if not query.get("start"):
+        return None
+    chosen = start_in(query["start"], call.timezone)
+    on = _on_the_clock(chosen, call.timezone)["date"]
+    return chosen if query.get("date", on) == on else None
 
 
 def _start(change: EnteredChange, sheet: StaffSheet, form: Form) -> datetime:

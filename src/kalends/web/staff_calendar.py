@@ -12,6 +12,7 @@ from kalends.db.aside import aside
 from kalends.db.database import Tx
 from kalends.services.booking import staff_days
 from kalends.services.booking.staff_days import ShownCalendar, StaffDays
+from kalends.services.outbox import event_pages
 from kalends.web.block_forms import BlockSheet
 from kalends.web.grids import at
 from kalends.web.readers import Reader
@@ -87,7 +88,7 @@ async def day_page(
 ) -> Response:
     """Return the page of a day. `sheet` is the form that blocks time, if it was filled in and refused."""
     reader = _at(reader_of(call), "day", day, only)
-    found, [view] = await call.db.read(_views, call, reader, day, 1, only)
+    after, found, [view] = await call.db.read(_views, call, reader, day, 1, only)
     return staff_page(
         call,
         "staff/day.html",
@@ -96,6 +97,7 @@ async def day_page(
         room="day" if day == today(call) else None,
         status=status,
         view=view,
+        after=after,
         ways=_ways(call, reader, "day", day, 1, only),
         calendars=found.calendars,
         chosen=_known(only, found.calendars),
@@ -111,8 +113,10 @@ def _views(
     first: date,
     count: int,
     only: Collection[str],
-) -> tuple[StaffDays, Sequence[DayView]]:
-    """Return some days, in the reader's words. Raises InvalidTime at the ends of the calendar."""
+) -> tuple[str, StaffDays, Sequence[DayView]]:
+    """Return the cursor of the events up to which they are known, and some days, in the reader's words.
+    Raises InvalidTime at the ends of the calendar."""
+    after = event_pages.newest(tx, call.org_id)
     found = staff_days.of(tx, call.org_id, call.timezone, first, call.now, days=count, only=only)
 
     def made() -> Sequence[DayView]:
@@ -121,7 +125,7 @@ def _views(
             _ = view.columns if count == 1 else view.lines
         return views
 
-    return found, aside(tx, made)
+    return after, found, aside(tx, made)
 
 
 def _ways(

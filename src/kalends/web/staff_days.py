@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 
-from kalends.core.hours import HOUR, MINUTE, moment, seconds
+from kalends.core.hours import HOUR, MINUTE, moment, seconds, stamp
 from kalends.core.intervals import Intervals, Span
 from kalends.core.lanes import Lane, lanes
-from kalends.core.lifecycle import Status
+from kalends.core.lifecycle import TRANSITIONS, Status
 from kalends.core.local_spans import cut, whole_hours
 from kalends.services.booking.staff_days import Column, Entry, ShownCalendar, StaffDay
 from kalends.web.readers import Reader
@@ -37,9 +37,23 @@ _NO_CLIENT = {
 
 
 @dataclass(frozen=True, slots=True)
+class Grip:
+    """What a script needs to move an appointment: which version of which one it is, when all of it begins
+    (UTC) and how many minutes it lasts; and where it lies in its column, in minutes after the first one that
+    is shown, though that may be before it."""
+
+    id: str
+    version: int
+    start: str
+    minutes: int
+    at: int
+    lasts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """Something that takes time, in words: when, what, and how it stands. It leads somewhere if it has an
-    `href`. `classes` say where it lies in its column."""
+    `href`. `classes` say where it lies in its column. It has a `grip` if it can be moved."""
 
     kind: str
     time: str
@@ -49,6 +63,7 @@ class Line:
     state: str = ""
     href: str | None = None
     classes: str = ""
+    grip: Grip | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +76,12 @@ class ShownColumn:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An hour beside the columns, or the present."""
+    """An hour beside the columns, or the present, which is `at` so many minutes after the first one that is
+    shown."""
 
     time: str
     classes: str
+    at: int = 0
 
 
 class DayView:
@@ -110,7 +127,24 @@ class DayView:
         """The present, if it is in the part that is shown."""
         if not self._shown[0] <= self._now < self._shown[1]:
             return None
-        return Mark(self._time(self._now), _from(self._now - self._shown[0]))
+        after = self._now - self._shown[0]
+        return Mark(self._time(self._now), _from(after), after // MINUTE)
+
+    @property
+    def first(self) -> str:
+        """The first instant that is shown (UTC)."""
+        return stamp(moment(self._shown[0]))
+
+    @property
+    def minutes(self) -> int:
+        """How many minutes are shown."""
+        return max(0, self._shown[1] - self._shown[0]) // MINUTE
+
+    @property
+    def quarters(self) -> str:
+        """What clocks show at every quarter of an hour, and at the end, each separated by a bar."""
+        first, last = self._shown
+        return "|".join(self._time(at) for at in (*range(first, last, 15 * MINUTE), last))
 
     @cached_property
     def columns(self) -> list[ShownColumn]:
@@ -156,6 +190,20 @@ class DayView:
             say(STATUSES[status]),
             self._reader.link(f"/staff/appointments/{entry.id}"),
             classes,
+            self._grip(entry) if "cancelled" in TRANSITIONS[status] else None,
+        )
+
+    def _grip(self, entry: Entry) -> Grip | None:
+        if entry.id is None or entry.whole is None:
+            return None
+        begin, end = entry.whole
+        return Grip(
+            entry.id,
+            entry.version,
+            stamp(moment(begin)),
+            (end - begin) // MINUTE,
+            (entry.start - self._shown[0]) // MINUTE,
+            (entry.end - entry.start) // MINUTE,
         )
 
     def _closed(self, span: Span) -> Line:

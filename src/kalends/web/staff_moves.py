@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter
@@ -16,10 +16,10 @@ from kalends.schemas.appointments import AppointmentChange
 from kalends.schemas.calendars import Calendar
 from kalends.services.setup import appointment_types, calendars
 from kalends.web import problems, staff_problems
-from kalends.web.forms import Form, form_of, validated
+from kalends.web.forms import Form, form_of, number_in, validated
 from kalends.web.grids import at
 from kalends.web.seen_appointments import Seen, seen
-from kalends.web.sent import Name, start_in
+from kalends.web.sent import Name, id_in, start_in
 from kalends.web.staff_appointments import make, stale, told_of
 from kalends.web.staff_pages import moment_in, staff_page
 from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
@@ -29,7 +29,10 @@ from kalends.words.sentences import marked
 
 _MOVING = marked("Move this appointment")
 _TWICE = marked("Please choose each calendar once.")
-_LABELS = {"date": marked("Day"), "time": marked("Time")}
+_NOT_FOR_THIS = marked("This calendar can't be chosen for what is needed here.")
+_LABELS = {"date": marked("Day"), "time": marked("Time"), "minutes": marked("Length in minutes")}
+_STORED = {"duration_minutes": "minutes"}
+"""The names of fields that are stored under another."""
 
 router = APIRouter(prefix="/staff/appointments", include_in_schema=False)
 
@@ -70,7 +73,7 @@ async def move(appointment_id: Name, change: EnteredWriting) -> Response:
         await make(change, appointment_id, wish, form)
     except PreconditionFailed as refusal:
         fresh = await _movable(change, appointment_id, Form({}))
-        if not _is_there(fresh.own, wish):
+        if not _is_there(fresh.own, wish, form):
             return _form(change, fresh, form, refusal)
     except (Malformed, Conflict, NotFound) as refusal:
         return _form(change, await _movable(change, appointment_id, form), form, refusal)
@@ -100,6 +103,8 @@ def _choices(own: Seen, type_: AppointmentType, known: Sequence[Calendar], form:
             open_to = [id_ for id_ in open_to if id_ in serving[taken.requirement]]
         ids = dict.fromkeys([taken.calendar_id, *open_to])
         sent = form.text(f"calendar{place}")
+        if to := _instead_of(taken.calendar_id, form):
+            sent = to
         found.append(
             Choice(
                 f"calendar{place}",
@@ -112,15 +117,26 @@ def _choices(own: Seen, type_: AppointmentType, known: Sequence[Calendar], form:
 
 
 def _wish(change: EnteredChange, there: Movable, form: Form) -> AppointmentChange:
-    """Return what the form asks for; only what differs from the present is sent. Raises Malformed,
-    InvalidTime."""
+    """Return what the form asks for; only what differs from the present is sent. What is dragged elsewhere
+    (`from_calendar`, `to_calendar`) is judged by the core. Raises Malformed, InvalidTime."""
     sent: dict[str, Any] = {"start_time": _start(change, there.own, form)}
-    chosen = [each.chosen for each in there.choices]
-    if chosen != [each.calendar_id for each in there.own.about.calendars]:
+    present = [each.calendar_id for each in there.own.about.calendars]
+    chosen = [
+        _instead_of(id_, form) or choice.chosen for id_, choice in zip(present, there.choices, strict=True)
+    ]
+    if chosen != present:
         sent["calendar_ids"] = chosen
+    minutes = form.text("minutes").strip()
+    if minutes and minutes != _minutes(there.own):
+        sent["duration_minutes"] = number_in(minutes)
     if form.text("force") == "1":
         sent["check"] = "none"
     return validated(AppointmentChange, sent)
+
+
+def _instead_of(calendar_id: str, form: Form) -> str | None:
+    """Return the calendar to which an appointment was dragged from this one; None if it was not."""
+    return id_in(form.text("to_calendar")) if form.text("from_calendar") == calendar_id else None
 
 
 def _start(change: EnteredChange, own: Seen, form: Form) -> datetime:
@@ -138,21 +154,33 @@ def _typed(own: Seen) -> dict[str, str]:
     return {"date": when.date().isoformat(), "time": f"{when:%H:%M}"}
 
 
-def _is_there(own: Seen, wish: AppointmentChange) -> bool:
-    """Return whether the appointment is where it was to be moved."""
+def _minutes(own: Seen) -> str:
+    """Return what the field has that says how long the appointment lasts."""
+    return str((own.about.end_time - own.about.start_time) // timedelta(minutes=1))
+
+
+def _is_there(own: Seen, wish: AppointmentChange, form: Form) -> bool:
+    """Return whether the appointment is where it was to be moved, and lasts as long as it should."""
     sent = wish.sent()
     ids = [each.calendar_id for each in own.about.calendars]
-    return own.about.start_time == wish.start_time and sent.get("calendar_ids", ids) == ids
+    return (
+        own.about.start_time == wish.start_time
+        and sent.get("calendar_ids", ids) == ids
+        and form.text("to_calendar") in ("", *ids)
+        and form.text("minutes").strip() in ("", _minutes(own))
+    )
 
 
 def _form(call: EnteredCall, there: Movable, form: Form, refusal: Refusal | None = None) -> Response:
     own, reader = there.own, there.own.reader
-    typed = _typed(own)
+    typed = _typed(own) | {"minutes": _minutes(own)}
     if another := form.text("instead"):
         when = dates.local(start_in(another, own.zone), own.zone)
-        typed = {"date": when.date().isoformat(), "time": f"{when:%H:%M}"}
+        typed |= {"date": when.date().isoformat(), "time": f"{when:%H:%M}"}
     elif form.fields and not isinstance(refusal, PreconditionFailed):
-        typed = form.typed("date", "time")
+        typed |= form.typed("date", "time")
+    if not isinstance(refusal, PreconditionFailed):
+        typed |= form.sent("minutes")
     wrong: dict[str, str] = {}
     refused = None
     if refusal is not None:
@@ -170,12 +198,17 @@ def _form(call: EnteredCall, there: Movable, form: Form, refusal: Refusal | None
         heading=reader.say(_MOVING),
         typed=typed,
         problems=wrong,
-        listed=[
-            (name, f"{reader.say(label)} – {wrong[name]}") for name, label in _LABELS.items() if name in wrong
-        ],
+        listed=[(name, f"{label} – {wrong[name]}") for name, label in _labels(there) if name in wrong],
         refused=refused,
         zone=reader.zone_name(own.zone, own.about.start_time),
     )
+
+
+def _labels(there: Movable) -> list[tuple[str, str]]:
+    """Return the names of the fields, and what stands before each."""
+    say = there.own.reader.say
+    own = [(each.name, each.requirement or say("Calendar")) for each in there.choices]
+    return [(name, say(label)) for name, label in _LABELS.items()] + own
 
 
 def _wrong(refusal: Refusal, there: Movable) -> dict[str, str]:
@@ -184,9 +217,9 @@ def _wrong(refusal: Refusal, there: Movable) -> dict[str, str]:
     reader, found = there.own.reader, {}
     for each in fields:
         if each["field"].startswith("calendar"):
-            found[there.choices[-1].name] = reader.say(_TWICE)
+            sentence = _TWICE if each["code"] == "repeated" else _NOT_FOR_THIS
+            found[there.choices[-1].name] = reader.say(sentence)
         else:
-            found[each["field"] if each["field"] in _LABELS else "time"] = staff_problems.of_field(
-                each, reader
-            )
+            name = _STORED.get(each["field"], each["field"])
+            found[name if name in _LABELS else "time"] = staff_problems.of_field(each, reader)
     return found

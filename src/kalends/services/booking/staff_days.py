@@ -30,7 +30,8 @@ MOST_DAYS = 31
 class Entry:
     """Something that takes time of a calendar, without buffers: instants in seconds. `id` is that of the
     appointment or the block; None for what is secret or has none. A block `repeats` if it has a rule, and may
-    be of all calendars. Appointments may be forced over others (`overlaps`)."""
+    be of all calendars. Appointments may be forced over others (`overlaps`); of each, `whole` is all of its
+    time, of which this calendar may have a part, and `version` says of which version that is."""
 
     kind: EntryKind
     id: str | None
@@ -43,6 +44,8 @@ class Entry:
     repeats: bool = False
     of_all: bool = False
     overlaps: bool = False
+    whole: Span | None = None
+    version: int = 0
 
     @property
     def span(self) -> Span:
@@ -191,6 +194,8 @@ def _entry(row: AnyRow) -> Entry:
         client_name=row.client_name,
         type_name=row.type_name,
         overlaps=row.overlap_allowed,
+        whole=(row.begins, row.ends),
+        version=row.version,
     )
 
 
@@ -210,7 +215,10 @@ def _entries(
             appointments.c.is_hold,
             (instant(appointments.c.start_time) - instant(appointments.c.busy_start)).label("before"),
             (instant(appointments.c.busy_end) - instant(appointments.c.end_time)).label("after"),
+            instant(appointments.c.start_time).label("begins"),
+            instant(appointments.c.end_time).label("ends"),
             appointments.c.status,
+            appointments.c.version,
             appointments.c.client_name,
             appointments.c.overlap_allowed,
             appointment_types.c.name.label("type_name"),

@@ -48,6 +48,12 @@ def page(tx: Tx, org_id: str, query: EventsQuery) -> EventsAnswer:
     )
 
 
+def newest(tx: Tx, org_id: str) -> str:
+    """Return the cursor after the newest event."""
+    known = tx.execute(select(event_heads.c.seq).where(event_heads.c.org_id == org_id)).scalar()
+    return str(EventCursor(seq=known or 0))
+
+
 def data_of(payload: str) -> dict[str, Any]:
     """Return what receivers are told by an event: its payload without who caused it. Of an appointment that
     was made, nothing was changed."""

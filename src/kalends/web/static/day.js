@@ -1,0 +1,299 @@
+// The day of staff with a mouse, fingers and keys. Everything here can be done by the pages that its links lead to.
+
+import { SNAP, beside, clock, columnAt, columns, day, isDrawn, lanes, later, minutesAt, named, put, say, shown, snapped, words } from "./day-grid.js";
+import { hold, release } from "./day-live.js";
+import { isSending, move } from "./day-moves.js";
+
+const [THRESHOLD, SLIP, LONG_PRESS, EDGE, GRIP] = [4, 10, 400, 40, 8];
+const lineOf = (element) => isDrawn() && element.closest(".line[data-id]");
+const keys = document.querySelector(".keys");
+const isPlain = (event) => !(event.ctrlKey || event.metaKey || event.altKey);
+
+// What is being moved: its line, where it was, where it is to be, and the ghost that shows that.
+let going;
+
+function lift(line, more = {}) {
+  const { at, lasts } = line.dataset;
+  const from = { column: line.closest(".column"), at: Number(at), lasts: Number(lasts) };
+  const ghost = document.createElement("div");
+  ghost.className = "ghost";
+  ghost.setAttribute("aria-hidden", "true");
+  ghost.append(...[...line.firstElementChild.childNodes].map((each) => each.cloneNode(true)));
+  const time = line.querySelector(".line-time").textContent;
+  going = { line, from, to: { ...from }, ghost, time, ...more };
+  line.classList.add("lifted");
+  day.toggleAttribute("data-moving", true);
+  hold();
+  show();
+}
+
+function show() {
+  const { ghost, from, to, time } = going;
+  if (ghost.parentNode !== lanes(to.column)) lanes(to.column).append(ghost);
+  put(ghost, to.at, to.lasts);
+  const [begin, end] = [to.at === from.at ? time.split(" – ")[0] : clock(to.at), clock(to.at + to.lasts)];
+  const isSame = to.at === from.at && to.lasts === from.lasts;
+  ghost.querySelector(".line-time").textContent = isSame ? time : end ? `${begin} – ${end}` : begin;
+}
+
+function stop() {
+  const { ghost, line } = going;
+  going = undefined;
+  day.toggleAttribute("data-moving", false);
+  return () => {
+    ghost.remove();
+    line.classList.remove("lifted");
+  };
+}
+
+const keep = () => {
+  stop()();
+  release();
+  say(words("kept"));
+};
+
+// What was dropped lies where it is to be until the server has said how it stands.
+async function drop() {
+  const { line, from, to } = going;
+  if (to.column === from.column && to.at === from.at && to.lasts === from.lasts) return keep();
+  const time = going.ghost.querySelector(".line-time").textContent;
+  const putBack = stop();
+  try {
+    await move(line, from, to, time);
+  } finally {
+    putBack();
+  }
+}
+
+const near = (one, other) => Math.abs(one - other) < SNAP / 2;
+
+// With a pointer, which may be a finger.
+function follow({ clientX: x, clientY: y }) {
+  going.pointer = { clientX: x, clientY: y };
+  const { from, to, grab, resizes } = going;
+  if (resizes) {
+    const end = minutesAt(from.column, y) - grab.end - from.at;
+    to.lasts = near(end, from.lasts) ? from.lasts : Math.max(SNAP, snapped(end + from.at - SNAP) + SNAP - from.at);
+  } else {
+    to.column = columnAt(x);
+    const at = minutesAt(to.column, y) - grab.start;
+    // Sideways, the time stays as it is.
+    to.at = near(at, from.at) ? from.at : snapped(at);
+  }
+  show();
+}
+
+function grasp(line, { clientX, clientY }, depth) {
+  const box = line.getBoundingClientRect();
+  const [column, { at, lasts }] = [line.closest(".column"), line.dataset];
+  const end = Number(at) + Number(lasts);
+  const minute = minutesAt(column, clientY);
+  const resizes = clientY > box.bottom - Math.min(depth, box.height / 3) && end <= shown();
+  const grab = { x: clientX, y: clientY, start: minute - Number(at), end: minute - end };
+  lift(line, { grab, resizes });
+  day.dataset.moving = resizes ? "length" : "place";
+  follow({ clientX, clientY });
+  requestAnimationFrame(scroll);
+}
+
+// At the edges of the window, what is out of sight comes towards a pointer that went there.
+function scroll() {
+  if (!going?.pointer) return;
+  const { pointer: { clientX: x, clientY: y }, grab } = going;
+  const box = day.getBoundingClientRect();
+  const past = (at, from, least, most) => (at > most - EDGE && at > from + SLIP) - (at < least + EDGE && at < from - SLIP);
+  const down = past(y, grab.y, 0, innerHeight);
+  const aside = past(x, grab.x, Math.max(box.left, 0), Math.min(box.right, innerWidth));
+  if (down || aside) {
+    scrollBy(0, down * 12);
+    day.scrollBy(aside * 12, 0);
+    follow(going.pointer);
+  }
+  requestAnimationFrame(scroll);
+}
+
+let pressed;
+let swallows = false;
+day.addEventListener("pointerdown", (event) => {
+  const line = lineOf(event.target);
+  if (!line || event.pointerType === "touch" || event.button || event.shiftKey || !isPlain(event)) return;
+  if (!going && !isSending()) pressed = { line, event };
+});
+addEventListener("pointermove", (event) => {
+  if (event.pointerType === "touch") return;
+  if (pressed && !going) {
+    const { line, event: { clientX, clientY } } = pressed;
+    if (Math.hypot(event.clientX - clientX, event.clientY - clientY) <= THRESHOLD) return;
+    day.setPointerCapture(event.pointerId);
+    grasp(line, { clientX, clientY }, GRIP);
+  }
+  if (pressed && going?.pointer) follow(event);
+  else if (!pressed) point(event);
+});
+addEventListener("pointerup", (event) => {
+  if (event.pointerType === "touch" || !pressed) return;
+  pressed = undefined;
+  if (!going?.pointer) return;
+  // The click that comes now is none.
+  swallows = true;
+  setTimeout(() => { swallows = false; });
+  drop();
+});
+addEventListener("pointercancel", (event) => {
+  if (event.pointerType === "touch" || !pressed) return;
+  pressed = undefined;
+  if (going?.pointer) keep();
+});
+day.addEventListener("dragstart", (event) => lineOf(event.target) && event.preventDefault());
+addEventListener("click", (event) => {
+  if (!swallows) return;
+  event.preventDefault();
+  event.stopPropagation();
+}, { capture: true });
+
+let touched;
+const lose = () => {
+  clearTimeout(touched?.timer);
+  touched = undefined;
+};
+day.addEventListener("touchstart", (event) => {
+  lose();
+  if (going?.pointer) return keep();
+  const line = lineOf(event.target);
+  if (!line || event.touches.length > 1 || going || isSending()) return;
+  const [{ clientX, clientY }] = event.touches;
+  touched = { clientX, clientY, timer: setTimeout(() => grasp(line, touched, 2 * GRIP), LONG_PRESS) };
+}, { passive: true });
+day.addEventListener("touchmove", (event) => {
+  if (!touched) return;
+  const [finger] = event.touches;
+  if (going) {
+    if (event.cancelable) event.preventDefault();
+    follow(finger);
+  } else if (Math.hypot(finger.clientX - touched.clientX, finger.clientY - touched.clientY) > SLIP) lose();
+}, { passive: false });
+day.addEventListener("touchend", (event) => {
+  if (touched && going) {
+    if (event.cancelable) event.preventDefault();
+    drop();
+  }
+  lose();
+});
+day.addEventListener("touchcancel", () => {
+  if (touched && going) keep();
+  lose();
+});
+day.addEventListener("contextmenu", (event) => touched && event.preventDefault());
+
+// With keys. The focus stays where it is; what moves is said.
+const forward = () => (document.dir === "rtl" ? "ArrowLeft" : "ArrowRight");
+function step(event) {
+  const { to } = going;
+  const sideways = { ArrowLeft: 1, ArrowRight: 1 }[event.key];
+  const by = event.key === forward() || event.key === "ArrowDown" ? 1 : -1;
+  const next = (minutes) => (by > 0 ? Math.floor(minutes / SNAP) + 1 : Math.ceil(minutes / SNAP) - 1) * SNAP;
+  if (sideways) to.column = beside(to.column, by);
+  else if (event.shiftKey) to.lasts = Math.min(Math.max(SNAP, next(to.at + to.lasts) - to.at), Math.max(to.lasts, shown() - to.at));
+  else to.at = snapped(next(to.at));
+  show();
+  going.ghost.scrollIntoView({ block: "nearest", inline: "nearest" });
+  const time = going.ghost.querySelector(".line-time").textContent;
+  say(`${time}, ${named(to.column)}`);
+}
+
+day.addEventListener("keydown", (event) => {
+  if (!isPlain(event)) return;
+  if (event.key === "?" && keys) {
+    keys.open = true;
+    keys.querySelector("summary").focus();
+    event.preventDefault();
+  }
+  if (going && !going.pointer) {
+    if (event.key.startsWith("Arrow")) step(event);
+    else if (event.key === "Enter") drop();
+    else if (event.key === "Escape") keep();
+    else return;
+    event.preventDefault();
+    return;
+  }
+  const line = lineOf(event.target);
+  if (line && event.key.toLowerCase() === "m" && !going && !isSending()) {
+    lift(line);
+    say(words("lifted", { who: line.querySelector("strong").textContent }));
+    event.preventDefault();
+  }
+});
+day.addEventListener("focusout", () => going && !going.pointer && keep());
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && going?.pointer) keep();
+});
+
+// Free time: one link, which is moved to wherever somebody points, or goes by arrows.
+const cursor = document.createElement("a");
+cursor.className = "cursor";
+const place = { column: undefined, at: 0 };
+
+function aim(column, at) {
+  const { href } = column.querySelector(".add");
+  const address = new URL(href);
+  address.searchParams.set("start", later(day.dataset.first, at));
+  Object.assign(place, { column, at });
+  cursor.href = address;
+  cursor.textContent = clock(at);
+  cursor.setAttribute("aria-label", words("book", { time: clock(at), calendar: named(column) }));
+  put(cursor, at, SNAP);
+  if (cursor.parentNode !== lanes(column)) lanes(column).append(cursor);
+}
+
+// What of a day a pointer is over, if nothing is there.
+function emptyAt(event) {
+  const where = event.target.closest?.(".lanes");
+  const column = where?.closest(".column:has(.add)");
+  if (!column || !isDrawn() || going || event.target.closest(".line:not(.closed)")) return undefined;
+  const at = Math.floor(minutesAt(column, event.clientY) / SNAP) * SNAP;
+  return [column, Math.max(0, Math.min(at, shown() - SNAP))];
+}
+
+function point(event) {
+  const where = emptyAt(event);
+  cursor.classList.toggle("pointed", Boolean(where));
+  if (where && document.activeElement !== cursor) aim(...where);
+}
+
+day.addEventListener("click", (event) => {
+  const where = emptyAt(event);
+  if (!where || !isPlain(event) || event.target.closest("a")) return;
+  aim(...where);
+  cursor.click();
+});
+cursor.addEventListener("keydown", (event) => {
+  const { column, at } = place;
+  const back = forward() === "ArrowRight" ? "ArrowLeft" : "ArrowRight";
+  const next = {
+    ArrowDown: [column, at + SNAP], ArrowUp: [column, at - SNAP],
+    PageDown: [column, at + 4 * SNAP], PageUp: [column, at - 4 * SNAP],
+    Home: [column, 0], End: [column, shown()],
+    [forward()]: [beside(column, 1), at], [back]: [beside(column, -1), at],
+  }[event.key];
+  if (!next || !isPlain(event)) return;
+  event.preventDefault();
+  aim(next[0], snapped(next[1]));
+  cursor.focus();
+  cursor.scrollIntoView({ block: "nearest", inline: "nearest" });
+  say(cursor.getAttribute("aria-label"));
+});
+
+// A column may have been shown anew.
+function settle() {
+  const known = columns();
+  const column = known.find((each) => each.dataset.calendar === place.column?.dataset.calendar) ?? known[0];
+  const had = document.activeElement === cursor || place.focused;
+  if (column) aim(column, snapped(place.at));
+  else cursor.remove();
+  if (had) cursor.focus({ preventScroll: true });
+}
+cursor.addEventListener("focus", () => { place.focused = true; });
+cursor.addEventListener("blur", () => { place.focused = !cursor.isConnected; });
+day.addEventListener("fresh", settle);
+if (shown()) settle();
+if (keys) keys.hidden = false;

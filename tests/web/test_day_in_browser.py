@@ -1,0 +1,319 @@
+"""What staff do in a day with a mouse, fingers and keys, in a real browser."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from fastapi import FastAPI
+from playwright.async_api import expect
+
+from tests.support.browser import PHONE, Visit
+from tests.support.clock import StoppedClock
+from tests.support.databases import on_sqlite
+from tests.support.desk import Desk, at, open_desk
+from tests.web.days import QUARTER, day_of
+
+pytestmark = [pytest.mark.anyio, on_sqlite, pytest.mark.slow]
+
+MINE = "Doe & Daughters"
+
+
+@pytest.fixture
+async def desk(app: FastAPI) -> Desk:
+    desk = await open_desk(app)
+    room = await desk.room("Room 1")
+    await desk.set_type(calendarIds=[desk.org.calendar_id, room])
+    return desk
+
+
+def mine(desk: Desk, **fields: Any) -> dict[str, Any]:
+    return {"calendar_id": desk.org.calendar_id} | fields
+
+
+async def test_dragged_to_another_time_and_calendar_and_back_again(visit: Visit, desk: Desk) -> None:
+    booked = await desk.booked(**mine(desk))
+    day = await day_of(await visit(), desk)
+    page = day.visitor.page
+    await day.drag(quarters=-5, to="Room 1")
+    await expect(page.locator(".toast")).to_contain_text("Jane Doe is now here: 12:45 – 13:45, Room 1.")
+    await day.settled()
+    assert await day.where() == ["12:45 – 13:45 Room 1"]
+    assert (await desk.get(booked))["start_time"] == at("12:45")
+    assert await day.visitor.violations() == []
+    await page.click(".toast button")
+    await expect(day.column(MINE).locator(".appointment")).to_contain_text("14:00 – 15:00")
+    await day.settled()
+    assert await day.where() == [f"14:00 – 15:00 {MINE}"]
+    assert await day.said() == "It is as it was before."
+    seen = await desk.get(booked)
+    assert (seen["start_time"], seen["calendar_id"], seen["version"]) == (
+        at("14:00"),
+        desk.org.calendar_id,
+        3,
+    )
+    # A little shake is a click, and Escape leaves everything as it is.
+    x, y = await day.grab()
+    await page.mouse.move(x, y - 3 * QUARTER, steps=3)
+    assert await page.locator(".ghost").count() == 1
+    await page.keyboard.press("Escape")
+    await page.mouse.up()
+    assert (await desk.get(booked))["version"] == 3
+    x, y = await day.grab()
+    await page.mouse.move(x + 2, y + 2)
+    await page.mouse.up()
+    await page.wait_for_url(f"**/staff/appointments/{booked['id']}")
+
+
+async def test_a_refusal_says_why_and_what_can_be_had(visit: Visit, desk: Desk) -> None:
+    booked = await desk.booked(**mine(desk))
+    await desk.booked(at("10:00"), **mine(desk, client_name="Max Power"))
+    day = await day_of(await visit(), desk)
+    page = day.visitor.page
+    dialog = page.locator("dialog")
+    await day.drag(quarters=-14)
+    await expect(dialog.locator("h2")).to_have_text("This time can't be booked.")
+    await day.settled()
+    assert await day.where() == [f"14:00 – 15:00 {MINE}"]
+    assert await dialog.locator("li a").inner_text() == f"{MINE} is taken: Thu 25 Jan, 10:00 – 11:00."
+    assert await day.visitor.violations() == []
+    await dialog.locator("button", has_text="Thu 25 Jan, 11:00").click()
+    await expect(page.locator(".toast")).to_contain_text("Thu 25 Jan, 11:00")
+    await day.settled()
+    assert await day.where() == [f"11:00 – 12:00 {MINE}"]
+    await day.drag(quarters=-2)
+    await dialog.locator("button:text-is('Book all the same')").click()
+    await expect(day.line("Jane Doe")).to_contain_text("10:30 – 11:30")
+    assert (await desk.get(booked))["overlap_allowed"] is True
+
+
+async def test_who_was_faster_is_said(visit: Visit, desk: Desk) -> None:
+    booked = await desk.booked(**mine(desk))
+    day = await day_of(await visit(), desk)
+    await desk.changed(booked, start_time=at("09:00"))
+    await day.drag(quarters=-5)
+    await expect(day.visitor.page.locator("dialog h2")).to_contain_text("The API key Reception changed it")
+    await day.settled()
+    assert await day.where() == [f"09:00 – 10:00 {MINE}"]
+    await day.visitor.page.click("dialog button")
+    # What it became can't be undone as if it were one's own: that is said, too.
+    await day.drag(quarters=4)
+    await day.visitor.page.wait_for_selector(".toast")
+    await desk.changed(booked, start_time=at("12:00"))
+    await day.visitor.page.keyboard.press("Control+z")
+    await expect(day.visitor.page.locator("dialog h2")).to_contain_text("The API key Reception changed it")
+    await day.settled()
+    assert await day.where() == [f"12:00 – 13:00 {MINE}"]
+
+
+async def test_by_keyboard_alone(visit: Visit, desk: Desk) -> None:
+    booked = await desk.booked(**mine(desk))
+    day = await day_of(await visit(), desk)
+    visitor = day.visitor
+    await day.line().locator("a").focus()
+    await visitor.press("m")
+    assert (await day.said()).startswith("Jane Doe: arrow keys move it")
+    await visitor.press("ArrowUp", "ArrowUp", "ArrowRight", "Shift+ArrowDown")
+    assert await day.said() == "13:30 – 14:45, Room 1"
+    assert await visitor.violations() == []
+    await visitor.press("Escape")
+    assert await day.said() == "It stays as it was."
+    await visitor.press("m", "ArrowUp", "ArrowRight", "Shift+ArrowDown", "Enter")
+    await expect(visitor.page.locator(".toast")).to_contain_text("13:45 – 15:00, Room 1")
+    await day.settled()
+    assert await day.where() == ["13:45 – 15:00 Room 1"]
+    # The focus went with it.
+    assert await visitor.page.evaluate("document.activeElement.closest('.line').dataset.version") == "2"
+    await visitor.press("Control+z")
+    await expect(day.column(MINE).locator(".appointment")).to_contain_text("14:00 – 15:00")
+    assert (await desk.get(booked))["version"] == 3
+    # Free time is one stop of the Tab key.
+    await visitor.page.locator(".cursor").focus()
+    await visitor.press("ArrowDown", "ArrowDown", "PageDown", "ArrowRight")
+    assert await day.said() == "Book: 10:30, Room 1"
+    assert await visitor.page.locator(".cursor").count() == 1
+    await visitor.press("?")
+    assert await visitor.page.locator(".keys[open]").count() == 1
+    await visitor.page.locator(".cursor").focus()
+    await visitor.press("Enter")
+    await visitor.page.wait_for_url("**/staff/new?**")
+    query = parse_qs(urlsplit(visitor.page.url).query)
+    assert query["start"][0].startswith("2024-01-25T10:30:00")
+    assert await visitor.page.input_value("#time") == "10:30"
+
+
+async def test_resized_by_its_lower_edge_and_back(visit: Visit, desk: Desk) -> None:
+    booked = await desk.booked(**mine(desk))
+    day = await day_of(await visit(viewport={"width": 1280, "height": 1300}), desk)
+    await day.drag(quarters=3, edge=True)
+    await expect(day.line()).to_contain_text("14:00 – 15:45")
+    await day.settled()
+    assert (await desk.get(booked))["end_time"] == at("15:45")
+    await day.visitor.press("Control+z")
+    await expect(day.line()).to_contain_text("14:00 – 15:00")
+    seen = await desk.get(booked)
+    assert (seen["end_time"], seen["version"]) == (at("15:00"), 3)
+
+
+async def test_by_a_finger_that_stays(visit: Visit, desk: Desk) -> None:
+    booked = await desk.booked(**mine(desk))
+    day = await day_of(await visit(has_touch=True), desk)
+    page = day.visitor.page
+    box = await day.line().bounding_box()
+    assert box is not None
+    x, y = box["x"] + 40, box["y"] + 10
+    session = await page.context.new_cdp_session(page)
+
+    async def touch(kind: str, *points: tuple[float, float]) -> None:
+        sent = [{"x": left, "y": top} for left, top in points]
+        await session.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": sent})
+
+    await touch("Start", (x, y))
+    await page.wait_for_selector(".ghost")
+    for step in range(1, 5):
+        await touch("Move", (x, y - QUARTER * step))
+    await touch("End")
+    await expect(day.line()).to_contain_text("13:00 – 14:00")
+    await day.settled()
+    # Who moves at once scrolls.
+    await touch("Start", (x, y - 4 * QUARTER))
+    for step in range(1, 5):
+        await touch("Move", (x, y - (4 + step) * QUARTER))
+    await touch("End")
+    await day.comes("scrollY > 0")
+    assert await page.locator(".ghost").count() == 0
+    assert (await desk.get(booked))["start_time"] == at("13:00")
+
+
+async def test_what_is_out_of_sight_comes_near(visit: Visit, desk: Desk) -> None:
+    booked = await desk.booked(at("09:00"), **mine(desk))
+    day = await day_of(await visit(viewport={"width": 1280, "height": 500}), desk)
+    page = day.visitor.page
+    x, _ = await day.grab()
+    await page.mouse.move(x, 480, steps=4)
+    await day.comes("innerHeight + scrollY > document.body.scrollHeight - 10")
+    await page.mouse.move(x, 300)
+    await page.mouse.up()
+    await page.wait_for_selector(".toast")
+    assert (await desk.get(booked))["start_time"] > at("12:00")
+
+
+async def test_what_others_change_appears_by_itself(visit: Visit, desk: Desk, clock: StoppedClock) -> None:
+    booked = await desk.booked(**mine(desk))
+    clock.at = datetime(2024, 1, 25, 12, 30, tzinfo=UTC)
+    window = await visit()
+    await window.page.clock.install()
+    day = await day_of(window, desk)
+    page = window.page
+    link = day.line().locator("a")
+    await link.focus()
+    room = day.column("Room 1")
+    await room.evaluate("(it) => { it.mark = 1 }")
+    await desk.changed(booked, start_time=at("15:00"))
+    await page.clock.run_for(15_000)
+    await expect(link).to_contain_text("15:00 – 16:00")
+    assert await link.evaluate("(it) => it === document.activeElement")
+    assert await room.evaluate("(it) => it.mark") == 1  # only what changed is new
+    # Nothing moves beneath a hand, and then it is shown.
+    await window.press("m", "ArrowUp")
+    await desk.booked(at("09:00"), **mine(desk, client_name="Max Power"))
+    await page.clock.run_for(15_000)
+    assert await page.locator(".ghost").count() == 1
+    await window.press("Escape")
+    await page.clock.run_for(15_000)
+    await expect(day.line("Max Power")).to_be_visible()
+    # Nobody asks for what nobody sees, and the present goes on.
+    now = page.locator(".now-line").first
+    assert "at-3h at-30m" in str(await now.get_attribute("class"))
+    asked = len(window.requests)
+    await page.clock.run_for(61_000)
+    assert {urlsplit(each).path for each in window.requests[asked:]} == {"/staff/changes"}
+    assert "at-3h" in str(await now.get_attribute("class"))
+
+
+@pytest.mark.parametrize(
+    ("date", "first", "steps", "start"),
+    [
+        ("2024-03-31", "2024-03-31T00:30:00Z", 4, "2024-03-31T01:30:00Z"),  # 1:30, then 3:30
+        ("2024-10-27", "2024-10-27T00:30:00Z", 4, "2024-10-27T01:30:00Z"),  # 2:30, then 2:30 again
+    ],
+    ids=["spring", "autumn"],
+)
+async def test_an_hour_is_an_hour_when_clocks_change(
+    app: FastAPI, visit: Visit, date: str, first: str, steps: int, start: str
+) -> None:
+    desk = await open_desk(app, timezone="Europe/Berlin")
+    booked = await desk.booked(first)
+    # The browser is elsewhere, where clocks change on another day.
+    day = await day_of(await visit(timezone_id="America/New_York"), desk, f"/staff/day/{date}")
+    await day.line().locator("a").focus()
+    await day.visitor.press("m", *["ArrowDown"] * steps)
+    said = await day.said()
+    await day.visitor.press("Enter")
+    await day.visitor.page.wait_for_selector(".toast")
+    assert (await desk.get(booked))["start_time"] == start
+    shown = " ".join((await day.line().locator(".line-time").inner_text()).split())
+    assert said.startswith(shown)
+
+
+async def test_free_time_is_booked_by_a_click(visit: Visit, desk: Desk) -> None:
+    await desk.booked(at("09:00"), **mine(desk))
+    window = await visit()
+    day = await day_of(window, desk)
+    box = await day.column("Room 1").locator(".lanes").bounding_box()
+    assert box is not None
+    await window.page.mouse.move(box["x"] + 50, box["y"] + 5 * QUARTER + 5)
+    assert await window.page.locator(".cursor.pointed").inner_text() == "10:15"
+    await window.page.mouse.down()
+    await window.page.mouse.up()
+    await window.page.wait_for_url("**/staff/new?**")
+    assert await window.page.input_value("#time") == "10:15"
+
+
+async def test_arrows_are_mirrored_where_text_is(visit: Visit, desk: Desk) -> None:
+    await desk.booked(**mine(desk))
+    window = await visit()
+    day = await day_of(window, desk)
+    await window.page.evaluate("document.dir = 'rtl'")
+    await day.line().locator("a").focus()
+    await window.press("m", "ArrowLeft")
+    assert (await day.said()).endswith("Room 1")
+    await window.press("Escape")
+
+
+async def test_on_a_small_screen_it_is_a_list(visit: Visit, desk: Desk) -> None:
+    booked = await desk.booked(**mine(desk))
+    window = await visit(viewport=PHONE)
+    day = await day_of(window, desk)
+    assert not await window.page.locator(".cursor").is_visible()
+    await day.line().locator("a").focus()
+    await window.press("m", "ArrowDown", "Enter")
+    await window.page.wait_for_url(f"**/staff/appointments/{booked['id']}")
+    assert (await desk.get(booked))["version"] == 1
+
+
+async def test_two_who_drag_the_same_at_once(visit: Visit, desk: Desk) -> None:
+    booked = await desk.booked(**mine(desk))
+    days = [await day_of(await visit(), desk) for _ in range(2)]
+    await race(desk, booked["id"], *days, quarters=(-8, -4))
+
+
+async def race(desk: Desk, booked: str, *days: Any, quarters: tuple[int, int]) -> None:
+    """Have two drag the same at once: one wins, the other sees who it was, and both see how it stands."""
+    version = (await desk.get(booked))["version"]
+    await asyncio.gather(*(day.drag(quarters=by) for day, by in zip(days, quarters, strict=True)))
+    for day in days:
+        await day.visitor.page.wait_for_selector(".toast, dialog")
+        await day.settled()
+    dialogs = [day for day in days if await day.visitor.page.locator("dialog").count()]
+    assert len(dialogs) == 1
+    heading = await dialogs[0].visitor.page.inner_text("dialog h2")
+    assert heading.startswith("Ana Pereira changed it meanwhile.")
+    await dialogs[0].visitor.page.click("dialog button")
+    seen = await desk.get(booked)
+    assert seen["version"] == version + 1
+    for day in days:
+        await day.look()
+        await expect(day.line()).to_have_attribute("data-start", seen["start_time"])
+        await expect(day.line()).to_have_attribute("data-version", str(version + 1))

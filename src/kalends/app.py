@@ -21,6 +21,7 @@ from kalends.api import (
     availability,
     blocks,
     calendars,
+    clients,
     days,
     docs,
     events,
@@ -202,6 +203,7 @@ def _routes() -> list[BaseRoute]:
     ours = APIRouter(generate_unique_id_function=operation_id, strict_content_type=False)
     for feature in (
         appointments,
+        clients,
         appointment_types,
         slots,
         days,

@@ -35,7 +35,7 @@ async def test_an_unknown_parameter_is_refused_with_those_there_are(client: http
             "calendar_id",
             "client_email",
         ),
-        *("updated_since", "order"),
+        *("updated_since", "q", "same_client_as", "order"),
     ]
     assert answer["details"]["parameters"] == known
     assert ", ".join(known) in answer["error"]

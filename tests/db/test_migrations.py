@@ -177,6 +177,11 @@ async def test_hard_use_finds_old_addresses_ends_old_requests_and_opens_the_week
         )
         return [(row[0], row[1], row[2] and (row[2] - NOW).total_seconds() / 3_600) for row in rows]
 
+    def searched(tx: Tx) -> list[tuple[Any, ...]]:
+        columns = metadata.tables["appointments"].c
+        rows = tx.execute(select(columns.client_key, columns.client_words).order_by(columns.id).limit(3))
+        return [tuple(row) for row in rows]
+
     def sources(tx: Tx) -> list[tuple[Any, ...]]:
         columns = metadata.tables["overrides"].c
         return [tuple(row) for row in tx.execute(select(columns.id, columns.holiday).order_by(columns.id))]
@@ -195,6 +200,11 @@ async def test_hard_use_finds_old_addresses_ends_old_requests_and_opens_the_week
             ("ANNA@example.com", "anna@example.com", 2),
             (None, None, 2),
             ("anna@example.com", "anna@example.com", None),
+        ]
+        assert await database.read(searched) == [
+            ("e:ärztin@example.com", "jane arztin@example.com"),
+            ("e:anna@example.com", "jane anna@example.com"),
+            ("n:jane", "jane"),
         ]
         assert await database.read(sources) == [
             ("ovr_1_DEU", "DE"),

@@ -206,6 +206,7 @@ async def appointments(tour: Tour) -> None:
     await tour.refuse("appointments.create", "slot_taken", WISH)
     await tour.ask("appointments.get", **mine)
     await tour.ask("appointments.list", query={"from": THURSDAY, "to": THURSDAY})
+    await tour.ask("clients.list", query={"q": "jane"})
     await tour.ask("appointments.update", mine | {"internal_notes": "Bring the file."})
     await tour.ask("appointments.change", {"status": "completed"}, **mine)
     for wish, code, headers in (

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from kalends.api.calls import PathId, Reading
+from kalends.api.calls import ALL, PathId, Reading
 from kalends.api.changes import ETAG, IF_MATCH, StaffChange, Writing
 from kalends.api.errors import OUT_OF_SERVICE, TIMES, UNBOOKABLE, reading, writing
 from kalends.api.json_body import JsonRoute
@@ -89,9 +89,8 @@ async def create(body: AppointmentCreate, change: Writing) -> Response:
 @router.get("", name="list", **reading(AppointmentsAnswer, *TIMES))
 async def list_page(query: Annotated[AppointmentsQuery, Query()], call: Reading) -> Response:
     """List appointments, page by page: by start time, or by last change to catch up (`updated_since`)."""
-    return await call.listing(
-        query.limit, appointment_lists.page, call.org_id, call.timezone, query, call.now
-    )
+    reads = query.limit if query.q is None else ALL
+    return await call.listing(reads, appointment_lists.page, call.org_id, call.timezone, query, call.now)
 
 
 @router.get("/{id}", **reading(AppointmentAnswer, errors.NotFound, sends=ETAG))

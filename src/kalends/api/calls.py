@@ -32,6 +32,8 @@ H = TypeVar("H", bound=Caller | Host)
 
 _LONG = 200
 """A list of more things is a long one."""
+ALL = 1_000_000
+"""The limit of a list for which everything may have to be read, however short it is."""
 
 
 class Call(Generic[H]):

@@ -76,6 +76,7 @@ def document(app: FastAPI, public_url: str) -> dict[str, Any]:
             routes=app.routes,
             tags=[
                 {"name": "appointments", "description": "Booked time."},
+                {"name": "clients", "description": "Those who have booked."},
                 {"name": "appointment_types", "description": "What can be booked."},
                 {"name": "availability", "description": "The organization's own weekly hours."},
                 {"name": "schedules", "description": "Hours that types and calendars share, by name."},

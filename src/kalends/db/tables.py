@@ -485,6 +485,8 @@ class AppointmentColumns(TypedColumns):
     client_email_folded: Named[str | None] = Column(Text)
     client_phone: Named[str | None] = Column(Text)
     client_phone_digits: Named[str | None] = Column(Text)
+    client_key: Named[str | None] = Column(Text)
+    client_words: Named[str] = Column(Text, server_default=text("''"))
     client_language: Named[str] = Column(Text)
     client_timezone: Named[str | None] = Column(Text)
     client_notes: Named[str | None] = Column(Text)
@@ -540,6 +542,15 @@ appointments = Table(
         "start_time",
         postgresql_where=text("client_phone_digits IS NOT NULL AND client_email_folded IS NULL"),
         sqlite_where=text("client_phone_digits IS NOT NULL AND client_email_folded IS NULL"),
+    ),
+    # The clients, and what each has booked, by start.
+    Index(
+        "ix_appointments_org_id_client_key",
+        "org_id",
+        "client_key",
+        "start_time",
+        "id",
+        "is_hold",
     ),
     # What is held from one network address.
     Index(

@@ -10,9 +10,10 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from kalends.core.event_types import TEST_EVENT, is_filter
+from kalends.core.finding import LONGEST_SEARCH
 from kalends.core.hours import FIRST_SECOND, LAST_SECOND
 from kalends.core.lifecycle import Status
-from kalends.schemas.fields import Address, Id, Moment, Zone, as_date, as_moment
+from kalends.schemas.fields import Address, Id, Moment, Text, Zone, as_date, as_moment
 from kalends.schemas.wire import Request
 
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -99,6 +100,14 @@ CursorParameter = Annotated[
     Cursor, BeforeValidator(_cursor), WithJsonSchema({"type": "string", "maxLength": 1000})
 ]
 Limit = Annotated[int, Field(ge=1, le=1000, strict=False)]
+Words = Annotated[
+    Text,
+    Field(
+        max_length=LONGEST_SEARCH,
+        description="Words that are all found in the client's name, e-mail address or phone number, or in "
+        "notes, without regard to capitals and accents. Part of a word is enough.",
+    ),
+]
 Flag = Annotated[bool, Field(strict=False)]
 
 
@@ -130,7 +139,24 @@ class AppointmentsQuery(Request):
         default=None,
         description="Only what was made or changed since. The list is then ordered by last change.",
     )
+    q: Words | None = None
+    same_client_as: Id | None = Field(
+        default=None,
+        description="Only what the client of the appointment with this id has booked, such as the `id` that "
+        "the list of clients has.",
+    )
     order: Literal["asc", "desc"] = "asc"
+
+
+class ClientsQuery(Request):
+    """The parameters of the list of clients."""
+
+    q: Words | None = None
+    limit: Annotated[int, Field(ge=1, le=100, strict=False)] = 50
+    cursor: CursorParameter | None = Field(
+        default=None,
+        description="The `next_cursor` of the page before. Send the other parameters as for that page.",
+    )
 
 
 class BlocksQuery(Request):

@@ -8,6 +8,7 @@ from typing import Any
 from kalends.core.caller import Link
 from kalends.core.contacts import is_replaced
 from kalends.core.errors import Conflict, IllegalTransition, PreconditionFailed
+from kalends.core.finding import KEYED, found_by
 from kalends.core.hours import MINUTE, instant, seconds, stamp
 from kalends.core.lifecycle import MAX_DURATION_MINUTES, Check, Status, confirm_by, transition
 from kalends.core.offered import OfferedType, RequirementInQuestion, ids_of
@@ -169,6 +170,8 @@ def _after(
     the type's `questions`, IllegalTransition."""
     sent = wish.sent()
     after = {**before, **details(sent)}
+    if any(after[name] != before[name] for name in KEYED):
+        after |= found_by(after)
     if "cancellation_reason" in sent:
         after["cancellation_reason"] = sent["cancellation_reason"]
     if "answers" in sent:

@@ -17,6 +17,7 @@ from kalends.db.tables import appointments
 from kalends.schemas.appointments import AppointmentsAnswer
 from kalends.schemas.queries import AppointmentsQuery, Cursor
 from kalends.services.booking.appointments import SHOWN, shown, status_at, takes_time_of
+from kalends.services.booking.clients import key_of, mentioning
 
 _EVER = datetime.max.replace(tzinfo=UTC)
 _LONGEST = timedelta(minutes=MAX_DURATION_MINUTES)
@@ -32,7 +33,7 @@ def page(tx: Tx, org_id: str, timezone: str, query: AppointmentsQuery, now: date
     """
     by: Literal["start_time", "updated_at"] = "start_time" if query.updated_since is None else "updated_at"
     low, high = _bounds(query, timezone)
-    statement = _filtered(query, now).where(appointments.c.org_id == org_id)
+    statement = _filtered(org_id, query, now)
     if query.overlapping and (begin := low.get("start_time")) is not None:
         statement = statement.where(appointments.c.end_time > begin)
         if begin < high.get("start_time", _EVER):
@@ -90,8 +91,8 @@ def _bounds(query: AppointmentsQuery, timezone: str) -> tuple[dict[str, datetime
     return low, high
 
 
-def _filtered(query: AppointmentsQuery, now: datetime) -> Select[*tuple[Any, ...]]:
-    statement: Select[*tuple[Any, ...]] = SHOWN
+def _filtered(org_id: str, query: AppointmentsQuery, now: datetime) -> Select[*tuple[Any, ...]]:
+    statement: Select[*tuple[Any, ...]] = SHOWN.where(appointments.c.org_id == org_id)
     if query.status is not None:
         statement = statement.where(status_at(now).in_(query.status))
     if query.appointment_type_id is not None:
@@ -100,4 +101,7 @@ def _filtered(query: AppointmentsQuery, now: datetime) -> Select[*tuple[Any, ...
         statement = statement.where(takes_time_of(query.calendar_id))
     if query.client_email is not None:
         statement = statement.where(appointments.c.client_email_folded == folded(query.client_email))
-    return statement
+    if query.same_client_as is not None:
+        mine = appointments.c.client_key == key_of(org_id, query.same_client_as)
+        statement = statement.where(mine)
+    return statement.where(*mentioning(query.q or ""))

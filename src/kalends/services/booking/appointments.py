@@ -42,6 +42,8 @@ def new_row(party: Party, type_id: str, taken: Occupancy, now: datetime) -> dict
         "client_email_folded": None,
         "client_phone": None,
         "client_phone_digits": None,
+        "client_key": None,
+        "client_words": "",
         "client_language": "",
         "client_timezone": None,
         "client_notes": None,

@@ -9,6 +9,7 @@ from sqlalchemy import and_, bindparam, select
 
 from kalends.core.errors import HoldGone
 from kalends.core.event_types import BOOKING_ASKED
+from kalends.core.finding import found_by
 from kalends.core.hours import instant
 from kalends.core.lifecycle import Check, confirm_by
 from kalends.core.offered import BookedType
@@ -161,7 +162,7 @@ def _row(
     now: datetime,
 ) -> dict[str, Any]:
     row = new_row(party, type_.id, place.taken, now) | place.columns | details(dict(wish))
-    row |= {"answers": [each.model_dump() for each in answers]}
+    row |= {"answers": [each.model_dump() for each in answers], **found_by(row)}
     if _waits(party, type_):
         row |= pending(confirm_by(now, type_.confirm_within_hours, place.taken.start))
     return row

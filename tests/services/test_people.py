@@ -226,6 +226,8 @@ async def test_a_person_has_so_many_passkeys_at_most(db: Database, org: Org) -> 
     with pytest.raises(Conflict, match="at most"):
         await db.write(passkeys.add, ana, Passkey(b"one more", b"", 0), "", NOW)
     assert {len(each.name) for each in await db.read(passkeys.all_of, ana)} == {0, 100}
+
+
 @pytest.mark.parametrize("way", ["send away", "take the right", "delete"])
 async def test_of_two_admins_who_send_each_other_away_one_stays(db: Database, org: Org, way: str) -> None:
     ana, ben = await member(db, org), await member(db, org, "Ben")

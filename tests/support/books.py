@@ -52,7 +52,7 @@ def _check_pair(one: AnyRow, other: AnyRow) -> None:
     assert len(booked) < 2, f"two at one time: {one}, {other}"
     for row in booked:
         busy = other if row is one else one
-        assert row.overlap_allowed or busy.from_change > row.to_change, f"booked over busy time: {row}, {busy}"
+        assert row.overlap_allowed or busy.from_change > row.to_change, f"over busy time: {row}, {busy}"
 
 
 def _check_wholeness(stored: Sequence[AnyRow], taken: Sequence[AnyRow]) -> None:

@@ -68,8 +68,9 @@ class Form:
         return found
 
 
-async def form_of(request: Request) -> Form:
-    """Return the form that a request carries. Raises UnsupportedMediaType, Malformed."""
+async def form_of(request: Request, *, most: int = MOST_FIELDS) -> Form:
+    """Return the form that a request carries, of at most so many fields. Raises UnsupportedMediaType,
+    Malformed."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await request.body()
     if kind != MEDIA_TYPE and (body or kind):
@@ -79,10 +80,10 @@ async def form_of(request: Request) -> Form:
             body.decode("ascii"),
             keep_blank_values=True,
             errors="strict",
-            max_num_fields=MOST_FIELDS,
+            max_num_fields=most,
         )
     except ValueError:
-        raise Malformed(f"The form must be in UTF-8, and have at most {MOST_FIELDS} fields.") from None
+        raise Malformed(f"The form must be in UTF-8, and have at most {most} fields.") from None
     fields: dict[str, list[str]] = {}
     for name, value in pairs:
         fields.setdefault(name, []).append(value.replace("\r\n", "\n"))

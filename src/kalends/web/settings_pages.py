@@ -25,6 +25,19 @@ class Room:
 
 
 ROOMS: tuple[Room, ...] = (
+    Room(
+        "organization",
+        marked("Organization"),
+        marked("Name, time zone, what clients read, and the pages."),
+    ),
+    Room(
+        "types",
+        marked("Appointment types"),
+        marked("What can be booked, and what is asked."),
+    ),
+    Room("hours", marked("Opening hours"), marked("The hours of each week.")),
+    Room("closures", marked("Closed days"), marked("Holidays, and days with other hours.")),
+    Room("calendars", marked("Calendars"), marked("People, rooms and devices.")),
     Room("people", marked("People"), marked("Who works here, and what they may do"), "admin"),
     Room("keys", marked("Keys"), marked("For programs that work with your calendars"), "admin"),
 )
@@ -36,4 +49,7 @@ def settings_page(
 ) -> Response:
     """Return a page of the settings. `room` is the name of the part to which it belongs."""
     rooms = [each for each in ROOMS if call.member.may(each.scope)]
-    return staff_page(call, template, title, reader, room="settings", rooms=rooms, part=room, **what)
+    saved = "saved" in reader.query
+    return staff_page(
+        call, template, title, reader, room="settings", rooms=rooms, part=room, saved=saved, **what
+    )

@@ -13,6 +13,7 @@ from kalends.db.database import Tx
 from kalends.services.booking import staff_days
 from kalends.services.booking.staff_days import ShownCalendar, StaffDays
 from kalends.services.outbox import event_pages
+from kalends.web import first_run
 from kalends.web.block_forms import BlockSheet
 from kalends.web.grids import at
 from kalends.web.readers import Reader
@@ -42,7 +43,9 @@ class Ways:
 
 @router.get("")
 async def enter(call: Entered) -> Response:
-    """Lead to today."""
+    """Lead to today, or to the first steps of a new organization."""
+    if await first_run.is_needed(call):
+        return lead_to(call, reader_of(call).link(first_run.PATH))
     return lead_to(call, reader_of(call).link(f"/staff/day/{today(call)}"))
 
 

@@ -73,3 +73,8 @@ def _language(known: holidays.HolidayBase, tag: str | None) -> str | None:
     spoken = [each for each in known.supported_languages if each.lower().partition("_")[0] == base]
     exact = [each for each in spoken if each.lower() == wanted]
     return next(iter(exact or ([own] if own in spoken else spoken)), own)
+
+
+def countries() -> Collection[str]:
+    """Return the ISO 3166 codes, of two letters, of the countries whose holidays are known."""
+    return [code for code in holidays.list_supported_countries() if len(code) == 2]

@@ -1,0 +1,187 @@
+"""The first steps of a new organization: its name and zone, its hours, a type of appointment, and then the
+address of its page. Each step is a form of the settings, and can be left out."""
+
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from kalends.core.errors import Refusal
+from kalends.db.database import Tx
+from kalends.schemas.organizations import Organization
+from kalends.services.setup import appointment_types, as_seen, availability, calendars, organizations
+from kalends.web import problems
+from kalends.web.forms import Form, form_of
+from kalends.web.hours_forms import HoursForm, HoursSheet
+from kalends.web.readers import Reader
+from kalends.web.setting_forms import MOST_FIELDS, REFUSALS, Told, deed_in, told
+from kalends.web.settings_hours import ROWS, save_own
+from kalends.web.settings_organization import change_as, refused, snippet, zone_in
+from kalends.web.settings_types import make
+from kalends.web.staff_pages import key_in, new_key, staff_page, today
+from kalends.web.staff_visits import (
+    Entered,
+    EnteredAdministering,
+    EnteredCall,
+    EnteredWriting,
+)
+from kalends.web.type_forms import LABELS, TypeForm, field_of
+from kalends.web.visits import lead_to, reader_of
+from kalends.words.sentences import marked
+
+PATH = "/staff/start"
+HOURS, TYPE, DONE = f"{PATH}/hours", f"{PATH}/type", f"{PATH}/done"
+_TITLES = {
+    "name": marked("Your organization"),
+    "hours": marked("Opening hours"),
+    "type": marked("What can be booked?"),
+    "done": marked("Your page is ready"),
+}
+_ASKED = ("name", "duration")
+_MINUTES, _CURRENCY = "30", "EUR"
+
+router = APIRouter(prefix=PATH, include_in_schema=False)
+
+
+async def is_needed(call: EnteredCall) -> bool:
+    """Return whether somebody who may set up an organization finds it without hours and types."""
+    return call.member.may("write") and await call.db.read(_is_new, call.org_id)
+
+
+@router.get("")
+async def ask_name(call: Entered) -> Response:
+    """Ask for the name and the zone; of those who may not change them, for the hours."""
+    if not call.member.may("admin"):
+        return lead_to(call, reader_of(call).link(HOURS))
+    return await _name(call)
+
+
+@router.post("")
+async def save_name(change: EnteredAdministering) -> Response:
+    """Change the name and the zone."""
+    form = await form_of(change.request)
+    body = {"name": form.text("name"), "timezone": zone_in(form, reader_of(change))}
+    try:
+        await change_as(change, body, form.text("seen"))
+    except REFUSALS as refusal:
+        return await _name(change, form, refusal)
+    return lead_to(change, reader_of(change).link(HOURS))
+
+
+@router.get("/hours")
+async def ask_hours(call: Entered) -> Response:
+    """Ask for the weekly hours."""
+    return await _hours(call)
+
+
+@router.post("/hours")
+async def save_hours(change: EnteredWriting) -> Response:
+    """Replace the weekly hours, or change the rows of the form."""
+    form = await form_of(change.request, most=MOST_FIELDS)
+    hours = HoursForm.filled(form, await change.db.read(availability.all_of, change.org_id))
+    deed, what = deed_in(form)
+    if deed in ROWS:
+        return await _hours(change, hours.done(deed, what))
+    try:
+        await save_own(change, hours, form.text("seen"))
+    except REFUSALS as refusal:
+        return await _hours(change, hours, refusal)
+    return lead_to(change, reader_of(change).link(TYPE))
+
+
+@router.get("/type")
+async def ask_type(call: Entered) -> Response:
+    """Ask for a type of appointment."""
+    return await _type(call)
+
+
+@router.post("/type")
+async def save_type(change: EnteredWriting) -> Response:
+    """Add a type, once for each form. What is not asked here is as in a new form of the settings."""
+    form = await form_of(change.request)
+    default = await change.db.read(calendars.default_id, change.org_id)
+    empty = TypeForm.new(default, _CURRENCY)
+    try:
+        await make(change, replace(empty, typed={**empty.typed, **form.typed(*_ASKED)}), key_in(form))
+    except REFUSALS as refusal:
+        return await _type(change, form, refusal)
+    return lead_to(change, reader_of(change).link(DONE))
+
+
+@router.get("/done")
+async def done(call: Entered) -> Response:
+    """Show the address of the page on which clients book."""
+    reader = reader_of(call)
+    slug = call.host.slug
+    return _step(
+        call,
+        reader,
+        "done",
+        address=f"{call.base}/{slug}",
+        snippet=snippet(call, slug, reader),
+        calendar=reader.link(f"/staff/day/{today(call)}"),
+        told=Told(),
+    )
+
+
+async def _name(call: EnteredCall, form: Form | None = None, refusal: Refusal | None = None) -> Response:
+    reader = reader_of(call)
+    found: Organization = await call.db.read(organizations.get, call.org_id)
+    return _step(
+        call,
+        reader,
+        "name",
+        seen=as_seen.mark(found),
+        name=form.text("name") if form else found.name,
+        zone=form.text("zone") if form else found.timezone,
+        places=reader.places(call.now),
+        **refused(call, refusal, reader),
+    )
+
+
+async def _hours(
+    call: EnteredCall, hours: HoursForm | None = None, refusal: Refusal | None = None
+) -> Response:
+    reader = reader_of(call)
+    found = await call.db.read(availability.all_of, call.org_id)
+    seen = as_seen.mark(found)
+    shown = hours or (HoursForm.of(found) if found else HoursForm.suggested())
+    sheet = HoursSheet.showing(shown, reader, seen)
+    if refusal is not None:
+        sheet = sheet.refused(refusal, reader, seen, {})
+    return _step(
+        call,
+        reader,
+        "hours",
+        sheet=sheet,
+        told=sheet.told,
+        zone=reader.zone_name(call.timezone, call.now),
+        status=200 if refusal is None else problems.noted(call.request, refusal),
+    )
+
+
+async def _type(call: EnteredCall, form: Form | None = None, refusal: Refusal | None = None) -> Response:
+    reader = reader_of(call)
+    labels = {name: reader.say(LABELS[name]) for name in _ASKED}
+    return _step(
+        call,
+        reader,
+        "type",
+        typed=form.typed(*_ASKED) if form else {"name": "", "duration": _MINUTES},
+        key=new_key(),
+        labels=labels,
+        told=Told() if refusal is None else told(refusal, reader, labels, field_of),
+        status=200 if refusal is None else problems.noted(call.request, refusal),
+    )
+
+
+def _step(call: EnteredCall, reader: Reader, step: str, **what: Any) -> Response:
+    """Return the page of a step."""
+    place = list(_TITLES).index(step) + 1
+    said = reader.say(marked("Step {place} of {count}")).format(place=place, count=len(_TITLES))
+    return staff_page(call, f"staff/start/{step}.html", reader.say(_TITLES[step]), reader, place=said, **what)
+
+
+def _is_new(tx: Tx, org_id: str) -> bool:
+    return not appointment_types.all_of(tx, org_id, None) and not availability.all_of(tx, org_id)

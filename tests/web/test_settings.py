@@ -1,0 +1,138 @@
+"""The pages on which staff set calendars, closed days and the organization."""
+
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from tests.support.desk import BASE
+from tests.support.pictures import png
+from tests.web.clients import alert_of, words_of
+from tests.web.staff import Staff, buttons_in, entered, fields_in, links_in, reasons_in, staff_at
+
+pytestmark = pytest.mark.anyio
+
+SETTINGS = "/staff/settings"
+CALENDARS, CLOSURES = f"{SETTINGS}/calendars", f"{SETTINGS}/closures"
+ORGANIZATION = f"{SETTINGS}/organization"
+
+
+@pytest.fixture
+async def staff(app: FastAPI) -> Staff:
+    return await staff_at(app)
+
+
+async def stored(staff: Staff, path: str, thing: str) -> Any:
+    return (await staff.desk.staff.get(path)).json()[thing]
+
+
+async def test_a_calendar_is_added_once_changed_and_deleted(app: FastAPI, staff: Staff) -> None:
+    assert (await staff.send(CALENDARS, name=" ", key="k")).status_code == 400
+    [path] = {await staff.do(CALENDARS, name="Room 1", key="k2") for _ in range(2)}
+    path = path.partition("?")[0]
+    own = f"{BASE}/calendars/{path.split('/')[-1]}"
+    await staff.desk.staff.patch(own, json={"color": "#123456"})
+    typed = fields_in(await staff.see(path), "calendar")
+    assert (typed["name"], typed["is_active"]) == ("Room 1", "1")
+    await staff.do(path, **typed | {"public_name": "The green room", "is_public": "1", "about": "Quiet"})
+    calendar = await stored(staff, own, "calendar")
+    assert (calendar["public_name"], calendar["is_public"]) == ("The green room", True)
+    assert (calendar["color"], calendar["is_active"]) == ("#123456", True)
+    answer = await staff.send(path, **typed)
+    assert (answer.status_code, fields_in(answer, "calendar")["public_name"]) == (409, "")
+    answer = await staff.send(path, **fields_in(answer, "calendar") | {"schedule_id": "sched_nothing"})
+    assert answer.status_code == 404
+    # What stands in the way of deleting it is told.
+    await staff.desk.set_type(calendarIds=[calendar["id"]])
+    answer = await staff.send(path, do="delete")
+    assert (answer.status_code, alert_of(answer)[:19]) == (409, "It can't be deleted")
+    types = f"{SETTINGS}/types/{staff.desk.org.type_id}"
+    assert types in links_in(answer, types)
+    assert f"/staff/list?calendar={calendar['id']}" in links_in(answer, "/staff/list?")
+    await staff.desk.set_type(calendarIds=[staff.desk.org.calendar_id])
+    writer = await entered(app, staff.desk, "write")
+    assert (await writer.send(path, do="delete")).status_code == 403
+    await staff.do(path, do="delete")
+    assert path not in links_in(await staff.see(CALENDARS), CALENDARS)
+    default = f"{CALENDARS}/{staff.desk.org.calendar_id}"
+    assert "Delete" not in buttons_in(await staff.see(default))
+    assert (await staff.send(default, do="delete")).status_code == 409
+
+
+async def test_days_are_closed_and_opened_again(staff: Staff) -> None:
+    form = fields_in(await staff.see(CLOSURES), "closure")
+    answer = await staff.send(CLOSURES, **form | {"first": "2024-02-30", "from-0-0": "9", "do": "add"})
+    assert [each.partition(" – ")[0] for each in reasons_in(answer)] == [
+        *("First day", "Last day", "From", "Until")
+    ]
+    answer = await staff.send(CLOSURES, **form | {"first": "2024-02-03", "last": "2024-02-01"})
+    assert (answer.status_code, alert_of(answer)) == (400, "The last day comes before the first one.")
+    for _ in range(2):  # once for each form
+        days = {"first": "2024-02-01", "last": "2024-02-03", "reason": "Holiday"}
+        assert await staff.do(CLOSURES, **form | days) == f"{CLOSURES}?saved=1"
+    hours = {"first": "2024-02-05", "from-0-0": "10:00", "to-0-0": "12:00"}
+    await staff.do(CLOSURES, **form | hours | {"key": "other"})
+    first, second = await stored(staff, f"{BASE}/overrides", "overrides")
+    assert (first["start_date"], first["end_date"], first["windows"]) == ("2024-02-01", "2024-02-03", [])
+    assert second["windows"] == [{"start_time": "10:00:00", "end_time": "12:00:00"}]
+    page = words_of(await staff.see(CLOSURES))
+    assert "Thu 1 Feb – Sat 3 Feb: Closed Holiday" in page
+    assert "Mon 5 Feb: 10:00 – 12:00" in page
+    await staff.do(CLOSURES, do=f"delete-{first['id']}")
+    assert len(await stored(staff, f"{BASE}/overrides", "overrides")) == 1
+    assert (await staff.send(CLOSURES, do="delete-\x00")).status_code == 404
+
+
+async def test_public_holidays_are_closed(staff: Staff) -> None:
+    sent = {"country": "DE", "subdivision": "Bavaria", "year": "2024", "do": "holidays"}
+    answer = await staff.send(CLOSURES, **sent | {"subdivision": "Atlantis"})
+    assert answer.status_code == 400
+    assert reasons_in(answer)[0].startswith("This region is not known. Known are: BB, BE,")
+    for year in ("9999", "soon", "1971"):
+        answer = await staff.send(CLOSURES, **sent | {"year": year})
+        assert (answer.status_code, fields_in(answer, "holidays")["year"]) == (400, year)
+    await staff.do(CLOSURES, **sent | {"subdivision": "by"})
+    found = await stored(staff, f"{BASE}/overrides", "overrides")
+    assert {each["holiday"] for each in found} == {"DE-BY"}
+    schedule = await staff.desk.make("schedules", "schedule", name="Evenings")
+    await staff.do(f"{CLOSURES}?schedule={schedule['id']}", **sent | {"subdivision": ""})
+    own = f"{BASE}/schedules/{schedule['id']}/overrides"
+    assert {each["holiday"] for each in await stored(staff, own, "overrides")} == {"DE"}
+    assert (await staff.open(f"{CLOSURES}?schedule=nothing")).status_code == 404
+
+
+async def test_the_organization_is_changed(app: FastAPI, staff: Staff) -> None:
+    await staff.desk.staff.put("/v1/organization/logo", content=png(10, 10))
+    before = await stored(staff, "/v1/organization", "organization")
+    typed = fields_in(await staff.see(ORGANIZATION), "organization")
+    await staff.do(ORGANIZATION, **typed)
+    assert await stored(staff, "/v1/organization", "organization") | {"updated_at": 0} == (
+        before | {"updated_at": 0}
+    )
+    new = {"name": "Praxis Müller", "zone": "Berlin", "language": "de", "week_start": "0", "color": "#0b7a5e"}
+    new |= {"embed_origins": "https://a.example\n\nhttps://b.example", "public_bookings_per_hour": ""}
+    bad = {"color": "red", "embed_origins": "a b", "client_notice_hours": "", "zone": "Atlantis"}
+    typed = fields_in(await staff.see(ORGANIZATION), "organization")
+    answer = await staff.send(ORGANIZATION, **typed | new | bad | {"terms_url": "x", "phone": "?"})
+    assert [each.partition(" – ")[0] for each in reasons_in(answer)] == [
+        *("Time zone", "Phone", "Link to the terms", "Colour"),
+        "Hours before the start until which clients can cancel or move",
+        "Sites that may show the booking page",
+    ]
+    assert fields_in(answer, "organization")["name"] == "Praxis Müller"
+    await staff.do(ORGANIZATION, **typed | new)
+    found = await stored(staff, "/v1/organization", "organization")
+    assert (found["name"], found["timezone"], found["week_start"]) == ("Praxis Müller", "Europe/Berlin", 0)
+    assert found["embed_origins"] == ["https://a.example", "https://b.example"]
+    assert found["public_bookings_per_hour"] is None
+    assert (await staff.send(ORGANIZATION, **typed)).status_code == 409  # changed since
+    typed = fields_in(await staff.see(ORGANIZATION), "organization")
+    assert (await staff.send(ORGANIZATION, **typed | {"slug": "staff"})).status_code == 409
+    assert (await staff.send(ORGANIZATION, **typed | {"clients_confirm_by_mail": "1"})).status_code == 400
+    page = await staff.see(ORGANIZATION)
+    assert f'data-kalends="{before["slug"]}"' in page.text.replace("&#34;", '"')
+    await staff.do(ORGANIZATION, do="unlogo")
+    assert (await stored(staff, "/v1/organization", "organization"))["logo"] is None
+    writer = await entered(app, staff.desk, "write")
+    assert "Save" not in buttons_in(await writer.see(ORGANIZATION))
+    assert (await writer.send(ORGANIZATION, **typed)).status_code == 403

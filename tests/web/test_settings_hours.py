@@ -1,0 +1,106 @@
+"""The pages on which staff set weekly hours."""
+
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from tests.support.desk import BASE
+from tests.web.clients import alert_of, words_of
+from tests.web.staff import Staff, entered, fields_in, links_in, reasons_in, staff_at
+
+pytestmark = pytest.mark.anyio
+
+HOURS = "/staff/settings/hours"
+
+
+@pytest.fixture
+async def staff(app: FastAPI) -> Staff:
+    return await staff_at(app)
+
+
+async def stored(staff: Staff) -> list[tuple[Any, ...]]:
+    found = (await staff.desk.staff.get(f"{BASE}/availability")).json()["schedules"]
+    return [(each["day_of_week"], each["start_time"], each["end_time"]) for each in found]
+
+
+async def test_hours_are_added_copied_and_removed_row_by_row(staff: Staff) -> None:
+    before = await stored(staff)
+    typed = fields_in(await staff.see(HOURS), "hours")
+    assert (typed["from-1-0"], typed["to-1-0"]) == ("09:00", "17:00")
+    page = await staff.send(HOURS, **typed | {"do": "add-1"})
+    assert (page.status_code, await stored(staff)) == (200, before)
+    typed = fields_in(page, "hours") | {"to-1-0": "12:00", "from-1-1": "14:00", "to-1-1": "00:00"}
+    typed = fields_in(await staff.send(HOURS, **typed | {"do": "copy-1"}), "hours")
+    typed = fields_in(await staff.send(HOURS, **typed | {"do": "remove-5-1"}), "hours")
+    assert await staff.do(HOURS, **typed | {"do": "save"}) == f"{HOURS}?saved=1"
+    assert "Saved" in words_of(await staff.see(f"{HOURS}?saved=1"))
+    morning, evening = ("09:00:00", "12:00:00"), ("14:00:00", "24:00:00")
+    week = [(day, *span) for day in range(1, 5) for span in (morning, evening)] + [(5, *morning)]
+    assert [each for each in await stored(staff) if each[0] in range(1, 6)] == week
+    again = fields_in(await staff.see(HOURS), "hours")
+    assert (again["from-4-1"], again["to-4-1"]) == ("14:00", "00:00")
+
+
+async def test_what_the_form_does_not_show_stays(staff: Staff) -> None:
+    window = {"day_of_week": 1, "start_time": "09:00", "end_time": "10:00"}
+    own = window | {"appointment_type_id": staff.desk.org.type_id, "is_active": False}
+    await staff.desk.staff.put(f"{BASE}/availability", json={"schedules": [own]})
+    typed = fields_in(await staff.see(HOURS), "hours")
+    await staff.do(HOURS, **typed | {"to-1-0": "11:00"})
+    [kept] = (await staff.desk.staff.get(f"{BASE}/availability")).json()["schedules"]
+    assert (kept["id"], kept["end_time"]) == (typed["id-1-0"], "11:00:00")
+    assert (kept["is_active"], kept["appointment_type_id"]) == (False, staff.desk.org.type_id)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"to-1-0": "08:00"}, "Monday, Until – It has to end after it begins."),
+        ({"from-1-0": ""}, "Monday, From – Please fill this in."),
+        ({"to-1-0": "soon"}, "Monday, Until – Please enter a time, such as 14:30."),
+        ({"to-1-0": "\x00"}, "Monday, Until – Please enter a time, such as 14:30."),
+    ],
+)
+async def test_what_is_wrong_is_said_and_kept(staff: Staff, wrong: dict[str, str], said: str) -> None:
+    before = await stored(staff)
+    typed = fields_in(await staff.see(HOURS), "hours") | wrong
+    answer = await staff.send(HOURS, **typed)
+    assert (answer.status_code, alert_of(answer)) == (400, "Please check what you entered.")
+    assert reasons_in(answer) == [said]
+    assert fields_in(answer, "hours") == typed
+    assert await stored(staff) == before
+
+
+async def test_the_change_of_somebody_else_is_not_lost_unseen(staff: Staff) -> None:
+    typed = fields_in(await staff.see(HOURS), "hours")
+    await staff.desk.staff.put(f"{BASE}/availability", json={"schedules": []})
+    answer = await staff.send(HOURS, **typed | {"to-1-0": "13:00"})
+    assert (answer.status_code, await stored(staff)) == (409, [])
+    assert alert_of(answer).startswith("Somebody has changed this since you opened the page.")
+    await staff.do(HOURS, **fields_in(answer, "hours"))
+    assert (1, "09:00:00", "13:00:00") in await stored(staff)
+
+
+async def test_other_hours_have_a_name_and_a_zone(app: FastAPI, staff: Staff) -> None:
+    assert (await staff.send(HOURS, do="make", name=" ", key="k")).status_code == 400
+    made = {await staff.do(HOURS, do="make", name="Evenings", key="k2") for _ in range(2)}
+    [path] = made
+    typed = fields_in(await staff.see(path), "hours")
+    assert (typed["name"], typed["zone"], typed["from-1-0"]) == ("Evenings", "UTC", "09:00")
+    typed = typed | {"from-1-0": "18:00", "to-1-0": "21:00"}
+    answer = await staff.send(path, **typed | {"zone": "Atlantis"})
+    assert (answer.status_code, fields_in(answer, "hours")["from-1-0"]) == (400, "18:00")
+    typed = fields_in(await staff.send(path, **typed | {"do": "copy-1", "zone": "Berlin"}), "hours")
+    await staff.do(path, **typed)
+    schedule = (await staff.desk.staff.get(f"{BASE}/schedules/{path.split('/')[-1]}")).json()["schedule"]
+    assert (schedule["timezone"], schedule["windows"][1]["start_time"]) == ("Europe/Berlin", "18:00:00")
+    await staff.desk.set_type(scheduleId=schedule["id"])
+    answer = await staff.send(path, do="delete")
+    assert answer.status_code == 409
+    assert f"/staff/settings/types/{staff.desk.org.type_id}" in links_in(answer, "/staff/settings/types/")
+    await staff.desk.set_type(scheduleId=None)
+    writer = await entered(app, staff.desk, "write")
+    assert (await writer.send(path, do="delete")).status_code == 403
+    await staff.do(path, do="delete")
+    assert (await staff.open(path)).status_code == 404

@@ -1,0 +1,161 @@
+"""The pages on which staff set up types of appointments."""
+
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from tests.support.desk import BASE
+from tests.web.clients import QUESTIONS, alert_of, words_of
+from tests.web.staff import Staff, entered, fields_in, links_in, reasons_in, staff_at
+
+pytestmark = pytest.mark.anyio
+
+TYPES = "/staff/settings/types"
+NEW = f"{TYPES}/new"
+
+
+@pytest.fixture
+async def staff(app: FastAPI) -> Staff:
+    return await staff_at(app)
+
+
+async def type_of(staff: Staff, path: str) -> dict[str, Any]:
+    found = await staff.desk.staff.get(f"{BASE}/appointment-types/{path.split('/')[-1].partition('?')[0]}")
+    shown: dict[str, Any] = found.json()["appointmentType"]
+    return shown
+
+
+async def test_a_type_is_made_once_and_changed(staff: Staff) -> None:
+    typed = fields_in(await staff.see(NEW), "type")
+    answer = await staff.send(NEW, **typed)
+    assert (answer.status_code, reasons_in(answer)) == (
+        400,
+        ["Name – Please fill this in.", "Minutes – Please fill this in."],
+    )
+    typed = fields_in(answer, "type") | {"name": "First visit", "duration": "45"}
+    typed |= {"amount": "80,50", "currency": "chf", "kind": "phone", "place": "+41 44 1", "confirm": "1"}
+    [path] = {await staff.do(NEW, **typed) for _ in range(2)}
+    made = await type_of(staff, path)
+    assert (made["name"], made["durationMinutes"], made["slug"]) == ("First visit", 45, "first-visit")
+    assert made["price"] == {"amount": 80.5, "currency": "CHF"}
+    assert made["location"] == {"kind": "phone", "value": "+41 44 1"}
+    assert (made["requiresConfirmation"], made["calendarIds"]) == (True, [staff.desk.org.calendar_id])
+    # The form shows everything as it is, so sending it as it is changes nothing.
+    path = path.partition("?")[0]
+    await staff.do(path, **fields_in(await staff.see(path), "type"))
+    assert await type_of(staff, path) | {"updatedAt": ""} == made | {"updatedAt": ""}
+    assert path in links_in(await staff.see(TYPES), path)
+
+
+async def test_what_the_form_does_not_show_stays(staff: Staff) -> None:
+    room = await staff.desk.room("Room 1")
+    texts = {"de": {"name": "Beratung"}}
+    needs = [
+        {"name": "doctor", "calendarIds": [staff.desk.org.calendar_id], "offsetMinutes": 5, "count": 1},
+        {"name": "room", "calendarIds": [room], "durationMinutes": 30},
+    ]
+    await staff.desk.set_type(
+        color="#123456", maxPerDay=7, texts=texts, requirements=needs, bookingQuestions=QUESTIONS
+    )
+    path = f"{TYPES}/{staff.desk.org.type_id}"
+    before = await type_of(staff, path)
+    typed = fields_in(await staff.see(path), "type")
+    await staff.do(path, **typed | {"name": "Another name"})
+    after = await type_of(staff, path)
+    assert after | {"name": 0, "updatedAt": 0} == before | {"name": 0, "updatedAt": 0}
+    typed = fields_in(await staff.see(path), "type")
+    page = await staff.send(path, **typed | {"do": "spare-1"})
+    await staff.do(path, **fields_in(page, "type"))
+    [need] = (await type_of(staff, path))["requirements"]
+    assert (need["name"], need["offsetMinutes"]) == ("doctor", 5)
+
+
+async def test_needs_are_added(staff: Staff) -> None:
+    room = await staff.desk.room("Room 1")
+    path = f"{TYPES}/{staff.desk.org.type_id}"
+    page = await staff.send(path, **fields_in(await staff.see(path), "type") | {"do": "need"})
+    typed = fields_in(page, "type") | {
+        "need-0-name": "doctor",
+        "need-0-calendars": staff.desk.org.calendar_id,
+    }
+    answer = await staff.send(path, **typed | {"need-1-count": "2", "need-1-calendars": room})
+    assert reasons_in(answer) == ["What is needed – Please fill this in."]
+    typed |= {"need-1-name": "room", "need-1-calendars": room}
+    await staff.do(path, **typed)
+    needs = (await type_of(staff, path))["requirements"]
+    assert [(each["name"], each["calendarIds"]) for each in needs] == [
+        ("doctor", [staff.desk.org.calendar_id]),
+        ("room", [room]),
+    ]
+
+
+async def test_questions_are_added_moved_and_removed_row_by_row(staff: Staff) -> None:
+    path = f"{TYPES}/{staff.desk.org.type_id}"
+    typed = fields_in(await staff.see(path), "type")
+    for kind in ("text", "select", "checkbox", "textarea", "number", "email", "phone"):
+        typed = fields_in(await staff.send(path, **typed | {"do": "ask", "new_kind": kind}), "type")
+    typed |= {f"q-{place}-label": f"Question {place}" for place in range(7)} | {"q-0-required": "1"}
+    answer = await staff.send(path, **typed)
+    assert reasons_in(answer) == ["What one can choose from 2 – Please write down what one can choose from."]
+    typed |= {"q-1-options": "Cheese\n\nWine"}
+    typed = fields_in(await staff.send(path, **typed | {"do": "up-1"}), "type")
+    typed = fields_in(await staff.send(path, **typed | {"do": "down-5"}), "type")
+    typed = fields_in(await staff.send(path, **typed | {"do": "drop-2"}), "type")
+    assert (await type_of(staff, path))["bookingQuestions"] == []
+    await staff.do(path, **typed)
+    asked = (await type_of(staff, path))["bookingQuestions"]
+    assert [each["type"] for each in asked] == ["select", "text", "textarea", "number", "phone", "email"]
+    assert (asked[0]["options"], asked[1]["required"]) == (["Cheese", "Wine"], True)
+    assert len({each["id"] for each in asked}) == 6
+
+
+async def test_what_is_wrong_is_said_and_kept(staff: Staff) -> None:
+    await staff.desk.add_type(slug="taken")
+    path = f"{TYPES}/{staff.desk.org.type_id}"
+    before = await type_of(staff, path)
+    typed = fields_in(await staff.see(path), "type")
+    bad = {"duration": "long", "notice": "-1", "amount": "1", "currency": "XXZ", "kind": "link", "place": "x"}
+    answer = await staff.send(path, **typed | bad | {"slug": "Ä b", "schedule": "\x00", "name": "a\x00"})
+    assert [each.partition(" – ")[0] for each in reasons_in(answer)] == [
+        *("Name", "Minutes", "Address, number or link", "Currency", "Hours of notice", "Hours"),
+        "Name in the address",
+    ]
+    assert fields_in(answer, "type")["duration"] == "long"
+    answer = await staff.send(path, **typed | {"slug": "taken"})
+    assert (answer.status_code, alert_of(answer)) == (
+        409,
+        "Another one has this address already. Please choose another.",
+    )
+    answer = await staff.send(path, **typed | {"need-0-calendars": "cal_nothing"})
+    assert answer.status_code == 404
+    assert (await staff.send(path, **typed | {"duration": "9" * 15})).status_code == 400
+    assert await type_of(staff, path) == before
+
+
+async def test_the_change_of_somebody_else_is_not_lost_unseen(staff: Staff) -> None:
+    path = f"{TYPES}/{staff.desk.org.type_id}"
+    typed = fields_in(await staff.see(path), "type")
+    await staff.desk.set_type(name="By a colleague")
+    answer = await staff.send(path, **typed)
+    assert (answer.status_code, (await type_of(staff, path))["name"]) == (409, "By a colleague")
+    await staff.do(path, **fields_in(answer, "type"))
+    assert (await type_of(staff, path))["name"] == typed["name"]
+
+
+async def test_what_was_booked_is_taken_out_of_service(app: FastAPI, staff: Staff) -> None:
+    path = f"{TYPES}/{staff.desk.org.type_id}"
+    await staff.desk.booked()
+    answer = await staff.send(path, do="delete")
+    assert (answer.status_code, alert_of(answer)) == (
+        409,
+        "It was booked already, so it can't be deleted. Take it out of service instead.",
+    )
+    await staff.do(path, do="deactivate")
+    assert "Not in service" in words_of(await staff.see(TYPES))
+    await staff.do(path, do="activate")
+    other = f"{TYPES}/{(await staff.desk.add_type())['id']}"
+    writer = await entered(app, staff.desk, "write")
+    assert (await writer.send(other, do="delete")).status_code == 403
+    await staff.do(other, do="delete")
+    assert (await staff.open(other)).status_code == 404

@@ -40,6 +40,7 @@ ROOMS: tuple[Room, ...] = (
     Room("calendars", marked("Calendars"), marked("People, rooms and devices.")),
     Room("people", marked("People"), marked("Who works here, and what they may do"), "admin"),
     Room("keys", marked("Keys"), marked("For programs that work with your calendars"), "admin"),
+    Room("webhooks", marked("Webhooks"), marked("Programs that are told what happens here")),
 )
 """In the order of a practice that is being opened; then what is needed more rarely."""
 

@@ -12,6 +12,7 @@ from kalends.core.addresses import destination
 from kalends.core.errors import AlreadyExists, Conflict, Malformed, NotFound
 from kalends.core.event_types import TEST_EVENT
 from kalends.core.hours import instant, shifted
+from kalends.core.messages import Message
 from kalends.db.aside import aside
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, events, receivers
@@ -27,6 +28,7 @@ from kalends.schemas.webhooks import (
 from kalends.services.leaving import attempts, webhook_secrets
 from kalends.services.outbox import event_order, makers, queue
 from kalends.services.outbox import events as events_
+from kalends.services.outbox.event_pages import data_of
 from kalends.services.outbox.parties import Party
 from kalends.vault import CLEAR, SealedError, Vault
 
@@ -186,6 +188,21 @@ def deliveries_of(
     return aside(tx, lambda: [_delivery(row) for row in rows])
 
 
+def delivery(tx: Tx, org_id: str, webhook_id: str, delivery_id: str) -> tuple[Delivery, str]:
+    """Return one delivery, and the body that is sent, as text. Raises NotFound."""
+    wanted = attempts.SHOWN.add_columns(events.c.occurred_at, events.c.payload).where(
+        deliveries.c.org_id == org_id,
+        deliveries.c.receiver_id == webhook_id,
+        deliveries.c.id == delivery_id,
+    )
+    _row(tx, org_id, webhook_id)
+    row = tx.execute(wanted).first()
+    if row is None:
+        raise _no_delivery()
+    sent = Message.of(row.event_id, row.event, row.occurred_at, org_id, data_of(row.payload))
+    return _delivery(row), sent.body.decode()
+
+
 def replay_one(tx: Tx, party: Party, webhook_id: str, delivery_id: str, now: datetime) -> Delivery:
     """Deliver the event of a delivery again, as a new delivery. Raises NotFound."""
     org_id = party.org_id
@@ -203,7 +220,7 @@ def replay_one(tx: Tx, party: Party, webhook_id: str, delivery_id: str, now: dat
         )
     ).first()
     if event is None:
-        raise NotFound("There is no delivery with this id.")
+        raise _no_delivery()
     return _deliver(tx, org_id, webhook_id, event, now)
 
 
@@ -273,6 +290,10 @@ def _row(tx: Tx, org_id: str, webhook_id: str) -> AnyRow:
     if row is None:
         raise NotFound("There is no webhook with this id.")
     return row
+
+
+def _no_delivery() -> NotFound:
+    return NotFound("There is no delivery with this id.")
 
 
 def _update(tx: Tx, org_id: str, webhook_id: str, values: Mapping[str, Any]) -> None:

@@ -224,7 +224,14 @@ async def test_what_others_change_appears_by_itself(visit: Visit, desk: Desk, cl
     await window.press("Escape")
     await page.clock.run_for(15_000)
     await expect(day.line("Max Power")).to_be_visible()
-    # Nobody asks for what nobody sees, and the present goes on.
+    # Free time keeps the focus, too.
+    await page.locator(".cursor").focus()
+    await window.press("ArrowDown", "ArrowDown")
+    await desk.booked(at("11:00"), **mine(desk, client_name="Mia Moss"))
+    await page.clock.run_for(15_000)
+    await expect(day.line("Mia Moss")).to_be_visible()
+    assert await window.focused() == f"Book: 09:30, {MINE}"
+    # The present goes on.
     now = page.locator(".now-line").first
     assert "at-3h at-30m" in str(await now.get_attribute("class"))
     asked = len(window.requests)

@@ -38,6 +38,7 @@ export async function refresh(must = false) {
   missed = held && !must;
   if (missed || !answer.ok || answer.redirected || !fresh) return;
   const focused = document.activeElement.closest(".column a:not(.cursor)");
+  const onFreeTime = document.activeElement.matches(".cursor");
   const [column, link] = [focused?.closest(".column").dataset.calendar, focused?.getAttribute("href")];
   now = present(fresh);
   for (const name of fresh.getAttributeNames()) day.setAttribute(name, fresh.getAttribute(name));
@@ -55,7 +56,7 @@ export async function refresh(must = false) {
     const same = again.find((each) => each.closest(".column").dataset.calendar === column);
     (same ?? again[0] ?? day).focus({ preventScroll: true });
   }
-  day.dispatchEvent(new Event("fresh"));
+  day.dispatchEvent(new CustomEvent("fresh", { detail: { onFreeTime } }));
 }
 
 function swap(before, after) {

@@ -45,6 +45,7 @@ async function send(link, wish, told, time, undo) {
   if (refused) return explain(refused, (more, instead) => send(link, { ...wish, ...more }, told, instead ?? time, undo));
   say(told(time));
   if (undo) offer(told(time), async () => {
+    if (day.hasAttribute("data-moving")) return;
     const version = lineOf(link)?.dataset.version ?? Number(wish.version) + 1;
     await send(link, { ...undo, version }, () => words("undone"));
     lineOf(link)?.querySelector("a").focus();
@@ -66,6 +67,7 @@ function explain(page, again) {
   }
   dialog.querySelector("h1, h2").id = "refused";
   dialog.setAttribute("aria-labelledby", "refused");
+  for (const link of dialog.querySelectorAll("a[href^='#']")) link.replaceWith(...link.childNodes);
   for (const button of dialog.querySelectorAll("button")) {
     button.removeAttribute("form");
     button.addEventListener("click", () => {

@@ -260,10 +260,12 @@ function point(event) {
   if (where && document.activeElement !== cursor) aim(...where);
 }
 
+// Where the mouse was pressed counts, and not where it is let go.
+let free;
+day.addEventListener("pointerdown", (event) => { free = emptyAt(event); });
 day.addEventListener("click", (event) => {
-  const where = emptyAt(event);
-  if (!where || !isPlain(event) || event.target.closest("a")) return;
-  aim(...where);
+  if (!emptyAt(event) || !free || !isPlain(event) || event.target.closest("a")) return;
+  aim(...free);
   cursor.click();
 });
 cursor.addEventListener("keydown", (event) => {
@@ -284,16 +286,13 @@ cursor.addEventListener("keydown", (event) => {
 });
 
 // A column may have been shown anew.
-function settle() {
+function settle(event) {
   const known = columns();
   const column = known.find((each) => each.dataset.calendar === place.column?.dataset.calendar) ?? known[0];
-  const had = document.activeElement === cursor || place.focused;
   if (column) aim(column, snapped(place.at));
   else cursor.remove();
-  if (had) cursor.focus({ preventScroll: true });
+  if (event?.detail.onFreeTime) cursor.focus({ preventScroll: true });
 }
-cursor.addEventListener("focus", () => { place.focused = true; });
-cursor.addEventListener("blur", () => { place.focused = !cursor.isConnected; });
 day.addEventListener("fresh", settle);
 if (shown()) settle();
 if (keys) keys.hidden = false;

@@ -87,6 +87,7 @@ from kalends.web import (
     staff_calendar,
     staff_clients,
     staff_lists,
+    staff_months,
     staff_moves,
     staff_settings,
 )
@@ -224,6 +225,7 @@ def _routes() -> list[BaseRoute]:
         embed,
         front,
         staff_calendar,
+        staff_months,
         staff_lists,
         staff_clients,
         staff_appointments,

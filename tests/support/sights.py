@@ -110,6 +110,7 @@ class Walk:
             Sight("staff refused block", "/staff/blocks", 409, of_day),
             Sight("staff wrong block", "/staff/blocks", 400, {}),
             Sight("staff week", f"/staff/week/{day}"),
+            Sight("staff month", f"/staff/month/{day[:7]}"),
             Sight("staff list", f"/staff/list?from={day}"),
             Sight("staff search", "/staff/list?q=jane"),
             Sight("staff wrong search", f"/staff/list?q={'a' * 201}", 400),

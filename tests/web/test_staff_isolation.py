@@ -16,6 +16,7 @@ from kalends.web import (
     staff_calendar,
     staff_clients,
     staff_lists,
+    staff_months,
     staff_moves,
     staff_settings,
 )
@@ -32,6 +33,7 @@ OURS_ALONE = (
     staff_calendar,
     staff_clients,
     staff_lists,
+    staff_months,
     staff_moves,
     staff_settings,
 )
@@ -102,6 +104,7 @@ async def house(app: FastAPI) -> House:
         "appointment_id": booked["id"],
         "block_id": made.json()["block"]["id"],
         "day": THURSDAY,
+        "month": THURSDAY[:7],
         "type": desk.org.type_id,
         "calendar": desk.org.calendar_id,
     }

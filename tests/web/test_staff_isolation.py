@@ -15,7 +15,9 @@ from kalends.web import (
     staff_bookings,
     staff_calendar,
     staff_changes,
+    staff_clients,
     staff_lists,
+    staff_months,
     staff_moves,
     staff_settings,
 )
@@ -31,7 +33,9 @@ OURS_ALONE = (
     staff_bookings,
     staff_calendar,
     staff_changes,
+    staff_clients,
     staff_lists,
+    staff_months,
     staff_moves,
     staff_settings,
 )
@@ -102,6 +106,7 @@ async def house(app: FastAPI) -> House:
         "appointment_id": booked["id"],
         "block_id": made.json()["block"]["id"],
         "day": THURSDAY,
+        "month": THURSDAY[:7],
         "type": desk.org.type_id,
         "calendar": desk.org.calendar_id,
     }

@@ -18,7 +18,7 @@ from kalends.schemas.calendars import Calendar
 from kalends.schemas.fields import as_moment
 from kalends.schemas.queries import SlotsQuery
 from kalends.schemas.wrong_fields import malformed
-from kalends.services.booking import bookings, slots
+from kalends.services.booking import appointments, bookings, slots
 from kalends.services.setup import appointment_types, calendars
 from kalends.web import problems, staff_problems
 from kalends.web.forms import OWN, Form, form_of, validated
@@ -140,18 +140,21 @@ async def ask(call: Entered) -> Response:
     offered = await call.db.read(_offered, call.org_id)
     reader = reader_of(call)
     type_, calendar_id = offered.type(id_in(query.get("type"))), offered.calendar(query.get("calendar"))
+    client_id = id_in(query.get("client"))
     day = day_in(query.get("date", "")) or today(call)
     chosen = _asked(call)
     start = "" if chosen is None else stamp(chosen)
     if chosen is not None:
         day = dates.local(chosen, call.timezone).date()
     if type_ is None:
-        return await _page(call, offered, None, calendar_id, day, start=start)
+        return await _page(call, offered, None, calendar_id, day, start=start, client_id=client_id)
     typed = {"date": day.isoformat(), "time": "", "language": language_of(call.host.language or reader.tag)}
+    if client_id is not None:
+        typed |= await call.db.read(_said_by, call, client_id)
     if chosen is not None:
         typed |= _on_the_clock(chosen, call.timezone)
     sheet = StaffSheet(reader, type_, calendar_id, new_key(), start, typed)
-    return await _page(call, offered, sheet, calendar_id, day, start=start)
+    return await _page(call, offered, sheet, calendar_id, day, start=start, client_id=client_id)
 
 
 @router.post("")
@@ -214,15 +217,18 @@ async def _page(
     *,
     start: str = "",
     status: int = 200,
+    client_id: str | None = None,
 ) -> Response:
     type_ = None if sheet is None else sheet.type_
     query = {
         "type": None if type_ is None else type_.id,
         "calendar": calendar_id,
         "date": day.isoformat(),
+        "client": client_id,
     }
     reader = at(reader_of(call), "/staff/new", **query)
     times = [] if type_ is None else await _times(call, reader, type_.id, calendar_id, day)
+    kept = {"start": start, "client": client_id}
     return staff_page(
         call,
         "staff/new.html",
@@ -238,7 +244,7 @@ async def _page(
         day=reader.long_day(day),
         times=[(each, reader.here(start=each.value)) for each in times],
         languages_known=[(each, own_name(each)) for each in LANGUAGES],
-        kept={**reader.carried, **({"start": start} if start else {})},
+        kept=reader.carried | {name: value for name, value in kept.items() if value},
         zone=reader.zone_name(call.timezone, call.now),
     )
 
@@ -256,6 +262,17 @@ async def _times(
         return []
     starts = [each["start_time"] for each in json.loads(found)["slots"][:MOST_TIMES]]
     return [Time(each, reader.time(dates.local(as_moment(each), call.timezone))) for each in starts]
+
+
+def _said_by(tx: Tx, call: EnteredCall, appointment_id: str) -> dict[str, str]:
+    """Return what the fields have for the client of an appointment; nothing if there is none with this id."""
+    try:
+        about = appointments.get(tx, call.org_id, appointment_id, call.now)
+    except NotFound:
+        return {}
+    said = {"name": about.client_name, "email": about.client_email, "phone": about.client_phone}
+    known = {name: text for name, text in said.items() if text}
+    return known | {"language": language_of(about.client_language)}
 
 
 def _offered(tx: Tx, org_id: str) -> Offered:

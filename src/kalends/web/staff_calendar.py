@@ -76,7 +76,7 @@ async def week(day: str, call: Entered) -> Response:
         today=today(call),
         ways=_ways(call, reader, "week", wanted, WEEK, only),
         calendars=found.calendars,
-        chosen=_known(only, found.calendars),
+        chosen=known_of(only, found.calendars),
         zone=reader.zone_name(call.timezone, call.now),
     )
 
@@ -103,7 +103,7 @@ async def day_page(
         after=after,
         ways=_ways(call, reader, "day", day, 1, only),
         calendars=found.calendars,
-        chosen=_known(only, found.calendars),
+        chosen=known_of(only, found.calendars),
         zone=reader.zone_name(call.timezone, call.now),
         block=sheet or BlockSheet.empty(reader, day, only),
     )
@@ -139,20 +139,35 @@ def _ways(
     step: int,
     only: Collection[str],
 ) -> Ways:
-    say = reader.say
-    names = (("day", say("Day")), ("week", say("Week")))
-    views = [(name, _address(reader, each, day, only), each == view) for each, name in names]
-    bounds = {"from": day.isoformat(), "to": day.isoformat(), "calendar": ",".join(only) or None}
-    views.append((say("List"), reader.link("/staff/list", **bounds), False))
     before, after = _shifted(day, -step), _shifted(day, step)
     return Ways(
         None if before is None else _address(reader, view, before, only),
         _address(reader, view, today(call), only),
         None if after is None else _address(reader, view, after, only),
-        views,
+        views_of(reader, view, day, day, only),
         f"{reader.prefix}{reader.path}",
         reader.carried,
     )
+
+
+def views_of(
+    reader: Reader, view: str, first: date, last: date, only: Collection[str]
+) -> list[tuple[str, str, bool]]:
+    """Return the views of some days: the name and the address of each, and whether it is the one that is
+    shown."""
+    say = reader.say
+    bounds = {"from": first.isoformat(), "to": last.isoformat(), "calendar": ",".join(only) or None}
+    return [
+        (say("Day"), _address(reader, "day", first, only), view == "day"),
+        (say("Week"), _address(reader, "week", first, only), view == "week"),
+        (say("Month"), month_address(reader, first, only), view == "month"),
+        (say("List"), reader.link("/staff/list", **bounds), False),
+    ]
+
+
+def month_address(reader: Reader, day: date, only: Collection[str]) -> str:
+    """Return the address of the month of a day."""
+    return reader.link(f"/staff/month/{day.isoformat()[:7]}", calendar=",".join(only) or None)
 
 
 def _at(reader: Reader, view: str, day: date, only: Collection[str]) -> Reader:
@@ -164,7 +179,7 @@ def _address(reader: Reader, view: str, day: date, only: Collection[str]) -> str
     return reader.link(f"/staff/{view}/{day}", calendar=",".join(only) or None)
 
 
-def _known(only: Collection[str], calendars: Sequence[ShownCalendar]) -> frozenset[str]:
+def known_of(only: Collection[str], calendars: Sequence[ShownCalendar]) -> frozenset[str]:
     """Return the calendars that were chosen and can be; none if all are shown."""
     return frozenset(only) & {each.id for each in calendars}
 

@@ -1,13 +1,16 @@
-"""The list of appointments: every view of the calendar once more as a table, to be filtered and printed."""
+"""The list of appointments: every view of the calendar once more as a table, to be searched, filtered and
+printed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.core.errors import InvalidTime, Malformed
+from kalends.core.errors import InvalidTime, Malformed, Refusal
+from kalends.core.finding import LONGEST_SEARCH, words
 from kalends.db.database import Tx
 from kalends.schemas.appointments import Appointment, AppointmentsAnswer
 from kalends.schemas.calendars import Calendar
@@ -19,14 +22,21 @@ from kalends.web.forms import validated
 from kalends.web.grids import at
 from kalends.web.readers import Reader
 from kalends.web.staff_days import STATUSES
+from kalends.web.staff_files import attached, cells_of
 from kalends.web.staff_pages import day_in, shown_span, staff_page, today
 from kalends.web.staff_visits import Entered, EnteredCall
 from kalends.web.visits import reader_of
+from kalends.words.sentences import marked
 
 _LONGEST = 255
 _DAYS = 7
 """So many days are listed unless others are asked for."""
 PAGE = 50
+MOST_IN_FILE = 10_000
+"""So many appointments are in a file at most."""
+_READ_AT_ONCE = 1_000
+_NOT_POSSIBLE = marked("This does not work")
+_TOO_MANY = marked("These are more than {count} appointments. Please choose fewer days.")
 
 router = APIRouter(prefix="/staff/list", include_in_schema=False)
 
@@ -44,72 +54,133 @@ class Row:
     state: str
 
 
+class Wanted(NamedTuple):
+    """What is asked for: from which day to which (None: from the first, to the last one), and by the names of
+    the parameters. What is searched for without days is in all of them, the latest first."""
+
+    first: date | None
+    last: date | None
+    asked: Mapping[str, str]
+
+    def query(self, limit: int, cursor: str) -> AppointmentsQuery:
+        """Return it as the API takes it. Raises Malformed."""
+        order = "desc" if self.first is None else "asc"
+        sent: dict[str, Any] = {"limit": limit, "overlapping": True, "order": order}
+        for name, value in {**self.asked, "cursor": cursor}.items():
+            if value:
+                sent["calendar_id" if name == "calendar" else name] = value
+        return validated(AppointmentsQuery, sent)
+
+    def span(self, reader: Reader) -> str:
+        """Return which days these are, in words."""
+        first, last = (each and reader.long_day(each) for each in (self.first, self.last))
+        return f"{first or ''} – {last or ''}".strip() if first or last else reader.say("All days")
+
+
 @router.get("")
 async def show(call: Entered) -> Response:
-    """List appointments by start, from one day to another, of some status, in a calendar."""
-    sent = {name: value[:_LONGEST] for name, value in call.request.query_params.items()}
-    first = day_in(sent.get("from", "")) or today(call)
-    last = day_in(sent.get("to", "")) or _last(first)
-    asked = {
-        "from": first.isoformat(),
-        "to": last.isoformat(),
-        "status": sent.get("status", ""),
-        "calendar": sent.get("calendar", "").partition(",")[0],
-        "cursor": sent.get("cursor", ""),
-    }
-    kept = {name: value or None for name, value in asked.items()}
-    reader = at(reader_of(call), "/staff/list", **kept)
-    status, refused = 200, None
+    """List appointments by start, from one day to another, of some status, in a calendar, with some words."""
+    return await _page(call, _wanted(call))
+
+
+@router.get(".csv")
+async def save(call: Entered) -> Response:
+    """Answer with the same appointments as a file for spreadsheets."""
+    wanted, reader = _wanted(call), reader_of(call)
+    found: list[Appointment] = []
+    names: Mapping[str, str] = {}
+    cursor: str | None = ""
     try:
-        found, known, names = await call.db.read(_found, call, asked)
+        while cursor is not None:
+            if len(found) >= MOST_IN_FILE:
+                told = reader.say(_TOO_MANY).format(count=MOST_IN_FILE)
+                return await _page(call, wanted, told, Malformed("The file would be too large."))
+            query = wanted.query(min(_READ_AT_ONCE, MOST_IN_FILE), cursor)
+            page, _, names = await call.look(_found, call, query)
+            found += page.appointments
+            cursor = page.next_cursor
     except (Malformed, InvalidTime) as refusal:
-        status, refused = problems.noted(call.request, refusal), reader.say("This does not work")
-        found = AppointmentsAnswer(appointments=[], next_cursor=None)
-        _, known, names = await call.db.read(_found, call, None)
+        return await _page(call, wanted, reader.say(_NOT_POSSIBLE), refusal)
+    name = f"appointments-{wanted.first or today(call)}.csv"
+    return attached(name, cells_of(found, names, reader, call.timezone))
+
+
+async def _page(
+    call: EnteredCall, wanted: Wanted, refused: str | None = None, refusal: Refusal | None = None
+) -> Response:
+    asked = wanted.asked
+    reader = at(reader_of(call), "/staff/list", **{name: value or None for name, value in asked.items()})
+    read = call.look if asked["q"] else call.db.read
+    try:
+        query = wanted.query(PAGE, asked["cursor"]) if refusal is None else None
+        found, known, names = await read(_found, call, query)
+    except (Malformed, InvalidTime) as other:
+        refused, refusal = reader.say(_NOT_POSSIBLE), other
+        found, known, names = await call.db.read(_found, call, None)
     return staff_page(
         call,
         "staff/list.html",
         reader.say("Appointments"),
         reader,
         room="list",
-        status=status,
+        status=200 if refusal is None else problems.noted(call.request, refusal),
         refused=refused,
         asked=asked,
-        rows=[_row(each, names, reader, call.timezone) for each in found.appointments],
-        statuses=[(name, reader.say(words)) for name, words in STATUSES.items()],
+        longest=LONGEST_SEARCH,
+        rows=rows_of(found.appointments, names, reader, call.timezone),
+        statuses=[(name, reader.say(said)) for name, said in STATUSES.items()],
         calendars=known,
         following=found.next_cursor and reader.here(cursor=found.next_cursor),
         start=reader.here(cursor=None) if asked["cursor"] else None,
-        span=f"{reader.long_day(first)} – {reader.long_day(last)}",
+        file=at(reader, "/staff/list.csv", cursor=None).here(),
+        span=wanted.span(reader),
         zone=reader.zone_name(call.timezone, call.now),
-        kept=reader.carried,
     )
 
 
+def rows_of(found: Iterable[Appointment], names: Mapping[str, str], reader: Reader, zone: str) -> list[Row]:
+    """Return appointments in words. `names` has those of calendars by id."""
+    return [
+        Row(
+            shown_span(reader, each.start_time, each.end_time, zone),
+            reader.link(f"/staff/appointments/{each.id}"),
+            each.client_name,
+            each.appointment_type.name,
+            ", ".join(names.get(taken.calendar_id, taken.calendar_id) for taken in each.calendars),
+            reader.say(STATUSES[each.status]),
+            each.status,
+        )
+        for each in found
+    ]
+
+
+def _wanted(call: EnteredCall) -> Wanted:
+    sent = {name: value[:_LONGEST] for name, value in call.request.query_params.items()}
+    first, last = day_in(sent.get("from", "")), day_in(sent.get("to", ""))
+    searched = sent.get("q", "").strip()
+    if not words(searched):
+        first = first or today(call)
+        last = last or _last(first)
+    asked = {
+        "from": "" if first is None else first.isoformat(),
+        "to": "" if last is None else last.isoformat(),
+        "status": sent.get("status", ""),
+        "calendar": sent.get("calendar", "").partition(",")[0],
+        "cursor": sent.get("cursor", ""),
+        "q": searched,
+    }
+    return Wanted(first, last, asked)
+
+
 def _found(
-    tx: Tx, call: EnteredCall, asked: Mapping[str, str] | None
+    tx: Tx, call: EnteredCall, query: AppointmentsQuery | None
 ) -> tuple[AppointmentsAnswer, list[Calendar], Mapping[str, str]]:
     """Return what was asked for, the calendars to choose from, and the names of all of them. Raises
     Malformed, InvalidTime."""
     answer = AppointmentsAnswer(appointments=[], next_cursor=None)
-    if asked is not None:
-        names = {"calendar": "calendar_id"}
-        sent = {names.get(name, name): value for name, value in asked.items() if value}
-        query = validated(AppointmentsQuery, sent | {"limit": PAGE, "overlapping": True})
+    if query is not None:
         answer = appointment_lists.page(tx, call.org_id, call.timezone, query, call.now)
     return answer, calendars.all_of(tx, call.org_id), calendars.names(tx, call.org_id)
-
-
-def _row(about: Appointment, names: Mapping[str, str], reader: Reader, zone: str) -> Row:
-    return Row(
-        shown_span(reader, about.start_time, about.end_time, zone),
-        reader.link(f"/staff/appointments/{about.id}"),
-        about.client_name,
-        about.appointment_type.name,
-        ", ".join(names.get(each.calendar_id, each.calendar_id) for each in about.calendars),
-        reader.say(STATUSES[about.status]),
-        about.status,
-    )
 
 
 def _last(first: date) -> date:

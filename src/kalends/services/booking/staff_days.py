@@ -108,7 +108,7 @@ def of(
     dates = _dates(first, min(days, MOST_DAYS))
     spans = [span_of_day(each, timezone) for each in dates]
     start, end = spans[0][0], spans[-1][1]
-    rows = tx.execute(_calendars(org_id)).all()
+    rows = tx.execute(calendars_with_hours(org_id)).all()
     chosen = [row for row in rows if row.id in only] or rows
     wanted = {row.schedule_id: row.schedule_timezone or timezone for row in chosen}
     known = opening_hours.schedules(tx, org_id, wanted, start, end)
@@ -122,7 +122,7 @@ def of(
                 StaffDay(day, span, _columns(chosen, open_, entries, span))
                 for day, span in zip(dates, spans, strict=True)
             ],
-            [_shown(row) for row in rows if _is_in_service(row)],
+            [seen(row) for row in rows if is_in_service(row)],
         )
 
     return aside(tx, made)
@@ -145,8 +145,8 @@ def _columns(
     whole = Intervals([day])
     for row in rows:
         within = [each for each in entries.get(row.id, ()) if each.start < day[1] and each.end > day[0]]
-        if _is_in_service(row) or any(each.kind == "appointment" for each in within):
-            columns.append(Column(_shown(row), open_[row.schedule_id] & whole, within))
+        if is_in_service(row) or any(each.kind == "appointment" for each in within):
+            columns.append(Column(seen(row), open_[row.schedule_id] & whole, within))
     return columns
 
 
@@ -258,7 +258,7 @@ def _entries(
     return found
 
 
-def _calendars(org_id: str) -> Any:
+def calendars_with_hours(org_id: str) -> Any:
     """Return the statement for all calendars, the default one first, with the schedules that they follow."""
     return (
         select(
@@ -285,9 +285,11 @@ def _calendars(org_id: str) -> Any:
     )
 
 
-def _is_in_service(row: AnyRow) -> bool:
+def is_in_service(row: AnyRow) -> bool:
+    """Return whether a calendar is in service, by its row."""
     return row.is_active and row.deleted_at is None
 
 
-def _shown(row: AnyRow) -> ShownCalendar:
+def seen(row: AnyRow) -> ShownCalendar:
+    """Return a calendar as staff see it, by its row."""
     return ShownCalendar(row.id, row.name, row.is_active, row.deleted_at is not None)

@@ -1,7 +1,7 @@
 """Words by which appointments are found, and the key by which clients are told apart.
 
 Revision ID: 0015
-Revises: 0014
+Revises: 0013
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from kalends.core.finding import found_by
 
 revision = "0015"
-down_revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 _BATCH = 2_000
@@ -50,5 +50,5 @@ def _read_words() -> None:
     last = ("", "")
     after = sa.text(f"{_READ} WHERE (org_id, id) > (:org, :id) ORDER BY org_id, id LIMIT {_BATCH}")
     while rows := tx.execute(after, {"org": last[0], "id": last[1]}).all():
-        tx.execute(write, [{"org": row.org_id, "id": row.id, **found_by(row._mapping)} for row in rows])
+        tx.execute(write, [{"org": row.org_id, "id": row.id, **found_by(dict(row._mapping))} for row in rows])
         last = (rows[-1].org_id, rows[-1].id)

@@ -244,7 +244,7 @@ async def _page(
         day=reader.long_day(day),
         times=[(each, reader.here(start=each.value)) for each in times],
         languages_known=[(each, own_name(each)) for each in LANGUAGES],
-        kept=reader.carried | {name: value for name, value in kept.items() if value},
+        kept={**reader.carried, **{name: value for name, value in kept.items() if value}},
         zone=reader.zone_name(call.timezone, call.now),
     )
 

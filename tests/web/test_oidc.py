@@ -225,7 +225,7 @@ async def test_a_right_token_is_believed() -> None:
 
 
 async def test_a_wrong_token_is_not_believed() -> None:
-    wrong = [
+    wrong: list[dict[str, Any]] = [
         {"iss": "https://evil.example"},
         {"aud": "other"},
         {"aud": ["other"]},

@@ -8,7 +8,7 @@ COPY migrations migrations
 RUN python -m pip install --no-cache-dir --constraint constraints.txt hatchling \
  && python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /dist . \
  && python -m venv /venv \
- && /venv/bin/python -m pip install --no-cache-dir --constraint constraints.txt "$(ls /dist/kalends-*.whl)[redis]"
+ && /venv/bin/python -m pip install --no-cache-dir --constraint constraints.txt "$(ls /dist/kalends-*.whl)[redis,oidc]"
 
 FROM python:3.13-slim
 COPY --from=build /venv /venv

@@ -1,4 +1,5 @@
-"""Passkeys of the staff, what browsers are asked to sign, and who made the link by which a password was set.
+"""Passkeys of the staff, what browsers are asked to answer, who made the link by which a password was set,
+and who people are at an identity provider.
 
 Going back to 0012 takes the passkeys and nothing else: whoever has no password needs a link again. History
 stays readable, since versions with 0012 know actors of the kind `person`. Versions with 0011 don't, so going
@@ -18,9 +19,16 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
+_OF_PEOPLE = ("password_by", "oidc_issuer", "oidc_subject")
+
 
 def upgrade() -> None:
-    op.add_column("people", sa.Column("password_by", sa.Text(), nullable=True))
+    for column in _OF_PEOPLE:
+        op.add_column("people", sa.Column(column, sa.Text(), nullable=True))
+    op.create_index("ix_people_oidc_subject", "people", ["oidc_subject", "oidc_issuer"], unique=False)
+    op.create_index(
+        "uq_people_org_id_oidc_subject", "people", ["org_id", "oidc_issuer", "oidc_subject"], unique=True
+    )
     op.create_table(
         "passkeys",
         sa.Column("org_id", sa.Text(), nullable=False),
@@ -56,4 +64,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("challenges")
     op.drop_table("passkeys")
-    op.drop_column("people", "password_by")
+    op.drop_index("uq_people_org_id_oidc_subject", "people")
+    op.drop_index("ix_people_oidc_subject", "people")
+    for column in _OF_PEOPLE:
+        op.drop_column("people", column)

@@ -62,6 +62,7 @@ from kalends.api.validation import on_validation
 from kalends.clock import Clock, SystemClock
 from kalends.db.batches import Batches
 from kalends.db.opening import open_database
+from kalends.identity import Provider
 from kalends.metrics import Metrics
 from kalends.pace import Pace
 from kalends.services.booking import manage_links
@@ -101,6 +102,7 @@ from kalends.web import (
     staff_lists,
     staff_months,
     staff_moves,
+    staff_oidc,
     staff_passkeys,
     staff_settings,
 )
@@ -124,6 +126,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = open_database(settings.database_url, pool_size=settings.database_pool_size, told=True)
         rate_limits = RateLimits(settings.rate_limit_storage)
+        provider = _provider(settings)
         key_use = KeyUse(database, rate_limits)
         pace = Pace()
         metrics, traces = Metrics() if settings.metrics else None, tracing()
@@ -151,6 +154,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             key_use=key_use,
             readiness=Readiness(database, clock or SystemClock(), version),
             public_bookings=PublicBookings(rate_limits),
+            provider=provider,
         )
         tasks = [
             asyncio.create_task(key_use.flush_forever()),
@@ -166,6 +170,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
             await asyncio.gather(*tasks, return_exceptions=True)
             await key_use.flush()
             await rate_limits.close()
+            if provider is not None:
+                await provider.close()
             await database.close()
             if traces is not None:
                 traces.close()
@@ -265,9 +271,18 @@ def _routes() -> list[BaseRoute]:
         sign_in,
         account,
         staff_passkeys,
+        staff_oidc,
     ):
         ours.include_router(feature.router)
     return ours.routes
+
+
+def _provider(settings: Settings) -> Provider | None:
+    """Return the identity provider of the staff, if there is one."""
+    if not settings.oidc_issuer:
+        return None
+    secret = settings.oidc_client_secret.get_secret_value()
+    return Provider(settings.oidc_issuer, settings.oidc_client_id, secret)
 
 
 def _middleware(settings: Settings) -> list[Middleware]:

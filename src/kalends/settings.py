@@ -122,6 +122,19 @@ class Settings(BaseSettings):
         description="The sender's address of all mails, such as booking@clinic.example; required with "
         "KALENDS_SMTP_HOST.",
     )
+    oidc_issuer: str = Field(
+        default="",
+        description="The identity provider (OpenID Connect) by which staff may sign in, by the address that "
+        "it calls itself, such as https://login.example/realms/clinic (pip install kalends[oidc]).",
+    )
+    oidc_client_id: str = Field(
+        default="",
+        description="What the identity provider calls this server; required with KALENDS_OIDC_ISSUER. It "
+        "leads people back to /staff/oidc/callback.",
+    )
+    oidc_client_secret: SecretStr = Field(
+        default=SecretStr(""), description="The secret that it gave this server, if it gave one."
+    )
     secrets_key: SecretStr = Field(
         default=SecretStr(""),
         description="The key that encrypts the secrets of webhooks and sources in the database: 32 bytes in "
@@ -146,6 +159,12 @@ class Settings(BaseSettings):
     def _mail_has_a_sender(self) -> Self:
         if self.smtp_host and not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", self.smtp_from):
             raise ValueError("KALENDS_SMTP_FROM must be an e-mail address if KALENDS_SMTP_HOST is set")
+        return self
+
+    @model_validator(mode="after")
+    def _provider_knows_us(self) -> Self:
+        if self.oidc_issuer and not self.oidc_client_id:
+            raise ValueError("KALENDS_OIDC_CLIENT_ID must be set if KALENDS_OIDC_ISSUER is")
         return self
 
     @property
@@ -199,6 +218,13 @@ class Settings(BaseSettings):
                 "https://clinic.example/booking, without user, query and fragment"
             )
         return value.rstrip("/")
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _issuer_with_an_address(cls, value: str) -> str:
+        if value and not _is_address(value):
+            raise ValueError("must be an http or https address such as https://login.example/realms/clinic")
+        return value
 
     @field_validator("cors_origins", "public_cors_origins", mode="before")
     @classmethod

@@ -16,7 +16,7 @@ KNOWN_IN = {
     "alembic": {"db"},
     "asyncpg": {"db"},
     "fastapi": {"api", "web", "app"},
-    "httpx": {"delivery", "reading", "network"},
+    "httpx": {"delivery", "reading", "identity", "network"},
     "kalends.clock": {
         "cli",
         "serving",
@@ -39,6 +39,7 @@ BESIDES = {
     "core": ["asyncio", "dateutil", "pydantic", "socket", "structlog", "typeid"],
     "delivery": ["kalends.db.database"],
     "reading": ["kalends.db.database"],
+    "identity": ["kalends.db.database"],
 }
 """What a room may not import besides."""
 

@@ -19,6 +19,7 @@ DIRECTORIES = {
     "uq_entries_digest",
     "uq_passkeys_credential",
     "ix_people_address",
+    "ix_people_oidc_subject",
     "ix_challenges_expires_at",
     "ix_appointments_expires_at",
     "ix_receivers_due_at",

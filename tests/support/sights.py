@@ -80,6 +80,7 @@ class Walk:
             Sight("embedded and booked", f"{home}/hold/{soon}?embed=1", 200, sent | {"start": starts[5]}),
             *await self._managed(starts[6:], starts[0]),
             Sight("refused", "/nothing", 404),
+            Sight("sign-in", "/staff/sign-in"),
             *await self._of_staff(starts[0]),
         ]
 
@@ -127,6 +128,7 @@ class Walk:
             Sight("staff wrong booking", "/staff/new", 400, new | {"email": "jane@"}),
             Sight("staff block", f"/staff/blocks/{block}"),
             Sight("staff settings", "/staff/settings"),
+            Sight("staff account", "/staff/me?first=1"),
         ]
         return [replace(each, for_staff=True) for each in found]
 

@@ -15,6 +15,7 @@ from kalends.core.caller import Caller, FeedLink, Host, Link, Member
 from kalends.core.errors import Wanted
 from kalends.db.batches import Batches
 from kalends.db.database import Database
+from kalends.identity import Provider
 from kalends.metrics import Metrics
 from kalends.pace import Pace
 from kalends.settings import Settings
@@ -47,6 +48,7 @@ class Context:
     key_use: KeyUse
     readiness: Readiness
     public_bookings: PublicBookings
+    provider: Provider | None
 
     @property
     def no_links(self) -> str | None:

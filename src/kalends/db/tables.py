@@ -165,6 +165,8 @@ class PersonColumns(TypedColumns):
     active: Named[bool] = Column(Boolean)
     password: Named[str | None] = Column(Text)
     password_by: Named[str | None] = Column(Text)
+    oidc_issuer: Named[str | None] = Column(Text)
+    oidc_subject: Named[str | None] = Column(Text)
     created_by: Named[str | None] = Column(Text)
     created_at: Named[datetime] = Column(UtcDateTime)
     updated_at: Named[datetime] = Column(UtcDateTime)
@@ -179,10 +181,13 @@ people = Table(
     ForeignKeyConstraint(["org_id"], ["organizations.id"]),
     ForeignKeyConstraint(["org_id", "calendar_id"], ["calendars.org_id", "calendars.id"]),
     Index("ix_people_address", "address"),
+    Index("ix_people_oidc_subject", "oidc_subject", "oidc_issuer"),
+    Index("uq_people_org_id_oidc_subject", "org_id", "oidc_issuer", "oidc_subject", unique=True),
 )
 """The staff. `address` is `email` in the form in which addresses are compared, by which a person signs in;
 `password` is its digest by scrypt (`passwords.hashed`), and `password_by` who made the link by which they had
-come in when they set it, if they had come in by one."""
+come in when they set it, if they had come in by one. Since they first signed in by an identity provider, it
+is kept who they are there."""
 
 
 class SessionColumns(TypedColumns):

@@ -28,9 +28,13 @@ def asking(
     *,
     email: str = "",
     choices: Sequence[Known] = (),
+    organizations: Sequence[Known] = (),
 ) -> Response:
-    """Ask who comes in. `problem` is what was wrong; `choices` are those of whom somebody may be one."""
+    """Ask who comes in. `problem` is what was wrong; `choices` are those of whom somebody may be one, and
+    `organizations` those of whom the identity provider says so."""
     reader = Reader.of(request.scope)
+    provider = context_of(request.scope).provider
+    there = {"next": back} if back else {}
     return plain_page(
         "staff/sign_in.html",
         reader,
@@ -41,6 +45,12 @@ def asking(
         email=email,
         choices=[(each.org_id, each.organization) for each in choices],
         place=place_of(request.scope),
+        provider=None if provider is None else provider.name,
+        provider_address=reader.link("/staff/oidc", **there),
+        organizations=[
+            (each.organization, reader.link("/staff/oidc", organization=each.org_id, **there))
+            for each in organizations
+        ],
         is_overheard=is_overheard(request.scope),
     )
 

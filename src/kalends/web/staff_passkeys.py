@@ -12,21 +12,18 @@ from starlette.responses import Response
 from kalends import passkeys
 from kalends.api.calls import NO_NUL
 from kalends.api.context import context_of
-from kalends.api.members import cookie_name
 from kalends.core.errors import Conflict, Malformed, NotFound
-from kalends.ids import new_token
 from kalends.passkeys import Place, WrongAnswer
 from kalends.services.setup import challenges
 from kalends.services.setup import passkeys as kept
 from kalends.telemetry import log
-from kalends.web import account, entrance, tries
+from kalends.web import account, asked, entrance, tries
 from kalends.web.entrance import lead
 from kalends.web.forms import form_of
-from kalends.web.staff_visits import EnteredAtAll, forget_in, keep_in, place_of, way_back
+from kalends.web.staff_visits import EnteredAtAll, place_of, way_back
 from kalends.web.visits import reader_of
 from kalends.words.sentences import marked
 
-_COOKIE = "-challenge"
 _ENTER = "sign in by passkey"
 _WRONG = marked("This passkey does not work here, or no longer. Please try again, or sign in another way.")
 _NOT_ADDED = marked("The passkey could not be added. Please try again.")
@@ -44,12 +41,12 @@ async def ask_to_show(request: Request) -> Response:
 async def show(request: Request) -> Response:
     """Sign in with a passkey. It says whose it is, so nobody types an address."""
     form = await form_of(request)
-    await tries.count_passkey(request)
+    await tries.count_other(request, "passkeys")
     begun = await _begun(request, form.text("answer"))
     if begun is None:
-        return forget_in(entrance.asking(request, form.text("next"), _WRONG), request.scope, _COOKIE)
+        return asked.forget(entrance.asking(request, form.text("next"), _WRONG), request.scope)
     answer = await entrance.signed_in(request, begun, way_back(form.text("next")), way="passkey")
-    return forget_in(answer, request.scope, _COOKIE)
+    return asked.forget(answer, request.scope)
 
 
 @router.post("/me/passkeys/options")
@@ -80,16 +77,16 @@ async def add(call: EnteredAtAll) -> Response:
     form = await form_of(call.request)
     place, challenge = (
         place_of(call.request.scope),
-        await _asked(call.request, _purpose(call.member.person_id)),
+        await asked.take(call.request, _purpose(call.member.person_id)),
     )
     try:
         made = await asyncio.to_thread(passkeys.made, place, challenge, form.text("answer"))
         await call.db.write(kept.add, call.member, made, form.text("name"), call.now)
     except (WrongAnswer, Conflict):
         page = await account.show_account(call, {None: reader_of(call).say(_NOT_ADDED)})
-        return forget_in(page, call.request.scope, _COOKIE)
+        return asked.forget(page, call.request.scope)
     log.info("passkey added", org_id=call.org_id, person_id=call.member.person_id)
-    return forget_in(lead(call.request, account.SAVED), call.request.scope, _COOKIE)
+    return asked.forget(lead(call.request, account.SAVED), call.request.scope)
 
 
 @router.post("/me/passkeys/{name}/remove")
@@ -107,24 +104,14 @@ async def _ask(request: Request, purpose: str, options: Callable[[Place, bytes],
     place = place_of(request.scope)
     if place is None:
         raise NotFound("At this address, browsers have no passkeys.")
-    context, browser, challenge = context_of(request.scope), new_token(), challenges.new_content()
-    await context.database.write(challenges.put, browser, purpose, challenge, context.clock.now())
+    challenge = challenges.new_content()
     answer = Response(options(place, challenge), media_type="application/json")
-    return keep_in(answer, request.scope, browser, _COOKIE, challenges.LIFETIME)
-
-
-async def _asked(request: Request, purpose: str) -> bytes | None:
-    """Return the challenge that this browser has to answer, which is used up by that."""
-    context = context_of(request.scope)
-    browser = request.cookies.get(cookie_name(request.scope) + _COOKIE)
-    if browser is None:
-        return None
-    return await context.database.write(challenges.take, browser, purpose, context.clock.now())
+    return await asked.put(request, answer, purpose, challenge)
 
 
 async def _begun(request: Request, answer: str) -> str | None:
     """Return the token of a new session of the person whose passkey was shown; None if it is not right."""
-    place, challenge = place_of(request.scope), await _asked(request, _ENTER)
+    place, challenge = place_of(request.scope), await asked.take(request, _ENTER)
     context = context_of(request.scope)
     try:
         found = await context.database.read(kept.find, passkeys.credential_in(answer))

@@ -50,10 +50,10 @@ async def count(request: Request, email: str) -> None:
             raise used_up(allowance, f"{limit} passwords were tried in this hour, as many as may be.")
 
 
-async def count_passkey(request: Request) -> None:
-    """Raise RateLimited if too many passkeys were shown in this hour by the sender. Nobody can guess one, but
-    each is looked up and verified."""
+async def count_other(request: Request, way: str) -> None:
+    """Raise RateLimited if a sender has tried too often in this hour to come in by another `way`. Nobody can
+    guess there, but each try is work, for this server or another one."""
     limits = context_of(request.scope).rate_limits
-    allowance = await limits.count("passkeys from an address", address_of(request.scope), TRIES_FROM_ADDRESS)
+    allowance = await limits.count(f"{way} from an address", address_of(request.scope), TRIES_FROM_ADDRESS)
     if allowance is not None and not allowance.granted:
-        raise used_up(allowance, f"{TRIES_FROM_ADDRESS} passkeys were tried in this hour, as many as may be.")
+        raise used_up(allowance, f"{TRIES_FROM_ADDRESS} tries were made in this hour, as many as may be.")

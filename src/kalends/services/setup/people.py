@@ -89,7 +89,7 @@ def change(tx: Tx, party: Party, person_id: str, wish: PersonChange, now: dateti
     if "email" in sent:
         row |= _of_email(sent["email"])
     if not row["active"]:
-        row["password"] = row["password_by"] = None
+        row |= dict.fromkeys(("password", "password_by", "oidc_issuer", "oidc_subject"))
     if _is(party, person_id) and not (row["active"] and "admin" in row["scopes"]):
         raise Conflict("People can't take away their own right to change people.")
     _must_fit(tx, row, sent)

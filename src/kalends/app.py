@@ -86,6 +86,7 @@ from kalends.web import (
     staff_calendar,
     staff_lists,
     staff_moves,
+    staff_requests,
     staff_settings,
 )
 from kalends.web import manage as manage_pages
@@ -224,6 +225,7 @@ def _routes() -> list[BaseRoute]:
         staff_lists,
         staff_appointments,
         staff_moves,
+        staff_requests,
         staff_bookings,
         staff_blocks,
         staff_settings,

@@ -273,10 +273,8 @@ def test_a_person_comes_in_by_a_link_from_the_command_line(empty_url: str) -> No
     assert not [path for path in paths if path.rpartition("/")[2] in str(listed)]
 
     mails = {"KALENDS_SMTP_HOST": "mail.example", "KALENDS_SMTP_FROM": "booking@clinic.example"}
-    env = (
-        os.environ | {"KALENDS_DATABASE_URL": empty_url, "KALENDS_PUBLIC_URL": "https://book.example"} | mails
-    )
-    mailed = run("person", "link", listed[1]["id"], "--mail", env=env)
+    mails |= {"KALENDS_DATABASE_URL": empty_url, "KALENDS_PUBLIC_URL": "https://book.example"}
+    mailed = run("person", "link", listed[1]["id"], "--mail", env=os.environ | mails)
     assert (mailed.returncode, mailed.stderr) == (0, "")
     assert "The worker mails the link to b@example.com." in mailed.stdout
     assert "/staff/enter/" not in mailed.stdout

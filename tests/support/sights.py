@@ -80,6 +80,7 @@ class Walk:
             Sight("embedded and booked", f"{home}/hold/{soon}?embed=1", 200, sent | {"start": starts[5]}),
             *await self._managed(starts[6:], starts[0]),
             Sight("refused", "/nothing", 404),
+            Sight("request of a link that has ended", "/staff/requests/nothing", 404),
             *await self._of_staff(starts[0]),
         ]
 

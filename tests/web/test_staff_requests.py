@@ -7,12 +7,19 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import func, select
 
+from kalends.db import tables
 from kalends.db.database import Tx
-from kalends.db.tables import request_links
+from kalends.services.booking import appointments, request_links
 from kalends.services.leaving import expiry
 from tests.support.answers import answered
+from tests.support.browser import DESK as DESKTOP
+from tests.support.browser import PHONE, Visit
+from tests.support.clock import StoppedClock
+from tests.support.databases import on_sqlite
+from tests.support.desk import open_desk
 from tests.support.letters import BASE
 from tests.support.mailbox import Received
 from tests.support.practice import DESK, Opening, Practice
@@ -210,7 +217,7 @@ async def test_what_was_decided_moved_or_lapsed_meanwhile_is_shown_as_it_stands(
 
         def left(tx: Tx) -> int:
             expiry.forget_request_links(tx, p.clock.now())
-            return tx.execute(select(func.count()).select_from(request_links)).scalar_one()
+            return tx.execute(select(func.count()).select_from(tables.request_links)).scalar_one()
 
         assert await p.db.write(left) == 1  # of what was moved to a day that lies ahead
 
@@ -238,3 +245,32 @@ async def test_the_page_is_in_the_persons_language(opening: Opening, language: s
         page = await it.see()
         assert f'<html lang="{language}' in page.text
         assert "Confirm or decline" not in page.text
+
+
+@on_sqlite
+@pytest.mark.slow
+async def test_it_is_declined_without_javascript_on_a_phone(app: FastAPI, visit: Visit) -> None:
+    desk = await open_desk(app)
+    await desk.set_type(requiresConfirmation=True)
+    asked = (await desk.booked_by_client(client_notes="Two\nlines"))["appointment"]
+    answer = await desk.staff.post("/v1/people", json=ANA)
+    ana = answer.json()["person"]["id"]
+
+    def issue(tx: Tx) -> str:
+        present = appointments.get(tx, desk.org.id, asked["id"], StoppedClock().now())
+        return request_links.issue(tx, present, ana)
+
+    path = f"/staff/requests/{await app.state.context.database.write(issue)}"
+    for look in ({"viewport": DESKTOP, "color_scheme": "dark"}, {"viewport": PHONE}):
+        visitor = await visit(**look)
+        await visitor.go(path)
+        assert await visitor.violations() == []
+        assert not await visitor.is_too_wide()
+    visitor = await visit(viewport=PHONE, java_script_enabled=False)
+    page = visitor.page
+    await visitor.go(path)
+    await page.fill("#reason", "We are closed.")
+    await page.click("button:text-is('Decline')")
+    assert await page.inner_text("[role=status]") == "You have declined it."
+    assert await page.inner_text(".status") == "Cancelled"
+    assert visitor.troubles == []

@@ -104,6 +104,7 @@ from kalends.web import (
     staff_moves,
     staff_oidc,
     staff_passkeys,
+    staff_requests,
     staff_settings,
 )
 from kalends.web import manage as manage_pages
@@ -250,6 +251,7 @@ def _routes() -> list[BaseRoute]:
         staff_clients,
         staff_appointments,
         staff_moves,
+        staff_requests,
         staff_bookings,
         staff_blocks,
         staff_settings,

@@ -45,6 +45,9 @@ app.add_typer(person_app, name="person")
 app.add_typer(mail_app, name="mail")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
+MailIt = Annotated[
+    bool, typer.Option("--mail", help="Mail the link to their e-mail address, instead of showing it.")
+]
 Org = Annotated[str, typer.Option("--org", help="The organization's id or slug.")]
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -321,6 +324,7 @@ def person_create(
             "but admin."
         ),
     ] = None,
+    mail: MailIt = False,
     as_json: Json = False,
 ) -> None:
     """Create a person of the staff. The link by which they sign in is shown only this once.
@@ -339,29 +343,25 @@ def person_create(
         )
         raise Malformed("; ".join(wrong)) from None
 
-    def make(tx: Tx) -> tuple[Person, str]:
-        party = operator(organizations.row_of(tx, org).id)
-        person = people.create(tx, party, wish, _now())
-        return person, sessions.invite(tx, party, person.id, _now())
+    def make(tx: Tx) -> Person:
+        return people.create(tx, operator(organizations.row_of(tx, org).id), wish, _now())
 
-    person, token = _with_database(settings, lambda database: database.write(make))
-    _say_link(settings, person, token, as_json)
+    _say_link(settings, *_invited(settings, make, mail=mail), as_json)
 
 
 @person_app.command("link")
 def person_link(
     person_id: Annotated[str, typer.Argument(help="The person's id, as `kalends person list` shows it.")],
+    mail: MailIt = False,
     as_json: Json = False,
 ) -> None:
     """Make another link by which a person signs in; the former one ends. It is shown only this once."""
     settings = _settings(tell=True)
 
-    def make(tx: Tx) -> tuple[Person, str]:
-        org_id = people.owner_of(tx, person_id)
-        return people.get(tx, org_id, person_id), sessions.invite(tx, operator(org_id), person_id, _now())
+    def find(tx: Tx) -> Person:
+        return people.get(tx, people.owner_of(tx, person_id), person_id)
 
-    person, token = _with_database(settings, lambda database: database.write(make))
-    _say_link(settings, person, token, as_json)
+    _say_link(settings, *_invited(settings, find, mail=mail), as_json)
 
 
 @person_app.command("list")
@@ -391,8 +391,32 @@ def person_revoke(
     _say({"id": person.id, "active": person.active}, f"{person.id} ({person.name}) is signed out.", as_json)
 
 
-def _say_link(settings: Settings, person: Person, token: str, as_json: bool) -> None:
-    """Show the link by which a person signs in."""
+def _invited(settings: Settings, find: Callable[[Tx], Person], *, mail: bool) -> tuple[Person, str | None]:
+    """Make a link by which a person signs in. Returns the person and the link's token; None if it is to be
+    mailed to them."""
+
+    def invite(tx: Tx) -> tuple[Person, str | None]:
+        person = find(tx)
+        party = operator(person.org_id)
+        if mail:
+            sessions.invite_by_mail(tx, party, person.id, _now(), mail=settings.mails_links)
+            return person, None
+        return person, sessions.invite(tx, party, person.id, _now())
+
+    return _with_database(settings, lambda database: database.write(invite))
+
+
+def _say_link(settings: Settings, person: Person, token: str | None, as_json: bool) -> None:
+    """Show the link by which a person signs in, or where it is mailed."""
+    if token is None:
+        shown = {"id": person.id, "name": person.name, "scopes": person.scopes, "enter_url": None}
+        _say(
+            shown,
+            f"{person.id}: {person.name}, {', '.join(person.scopes)}.\n"
+            f"The worker mails the link to {person.email}. It works once, within seven days.",
+            as_json,
+        )
+        return
     link = f"{settings.public_url}/staff/enter/{token}"
     shown = {"id": person.id, "name": person.name, "scopes": person.scopes, "enter_url": link}
     lines = [link, "", f"{person.id}: {person.name}, {', '.join(person.scopes)}."]

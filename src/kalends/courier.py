@@ -15,7 +15,7 @@ from kalends.delivery.webhooks import Poster
 from kalends.metrics import Metrics
 from kalends.pace import Pace
 from kalends.schemas.deliveries import Batch, Due, Lease, Tried
-from kalends.schemas.letters import Letter
+from kalends.schemas.letters import Invitation, Letter
 from kalends.services.leaving import attempts, leases
 from kalends.storing import stored
 from kalends.telemetry import DEFECTS, Outages, log
@@ -167,7 +167,9 @@ class Courier:
             await stored(self._record(lease, tried, untried))
         return None
 
-    async def _send(self, batch: Batch, content: Message | Letter, patience: float) -> Outcome | None:
+    async def _send(
+        self, batch: Batch, content: Message | Letter | Invitation, patience: float
+    ) -> Outcome | None:
         """Make one attempt. Returns None if its turn did not come within `patience` seconds."""
         now = self._clock.now()
         if isinstance(content, Message):

@@ -191,6 +191,11 @@ class Settings(BaseSettings):
         """Whether mails are sent."""
         return bool(self.smtp_host)
 
+    @property
+    def mails_links(self) -> bool:
+        """Whether links are mailed: it is known where they lead, too."""
+        return self.mail and bool(self.public_url)
+
     @field_validator("smtp_host")
     @classmethod
     def _host_alone(cls, value: str) -> str:

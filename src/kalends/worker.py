@@ -124,7 +124,12 @@ class Worker:
             after = ""
             while after is not None:
                 after = await self._some(None, source_secrets.reseal, self._vault, name, after)
-        for unit in (expiry.forget_answers, expiry.forget_holds, webhook_secrets.forget_old):
+        for unit in (
+            expiry.forget_answers,
+            expiry.forget_request_links,
+            expiry.forget_holds,
+            webhook_secrets.forget_old,
+        ):
             while await self._some(0, unit, now):
                 pass
         await self._some(0, expiry.forget_zone_data, now)

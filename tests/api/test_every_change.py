@@ -38,6 +38,7 @@ WISHES: dict[str, dict[str, Any]] = {
     "holds.create": {"start_time": "2024-01-25T18:00:00Z"},
     "organization.change": {"timezone": "UTC", "name": "Moved"},
     "people.create": {"email": "ben@example.com"},
+    "people.invite": {"send": False},  # so that the link is in the answer
     "public.hold": {"start_time": AT.format(12)},
     "public.book": {"start_time": AT.format(15)},  # which a lapsed request had
     "manage.reschedule": {"start_time": AT.format(13)},

@@ -272,10 +272,19 @@ def test_a_person_comes_in_by_a_link_from_the_command_line(empty_url: str) -> No
     assert listed[1]["scopes"] == ["read", "write", "delete"]
     assert not [path for path in paths if path.rpartition("/")[2] in str(listed)]
 
+    mails = {"KALENDS_SMTP_HOST": "mail.example", "KALENDS_SMTP_FROM": "booking@clinic.example"}
+    mails |= {"KALENDS_DATABASE_URL": empty_url, "KALENDS_PUBLIC_URL": "https://book.example"}
+    mailed = run("person", "link", listed[1]["id"], "--mail", env=os.environ | mails)
+    assert (mailed.returncode, mailed.stderr) == (0, "")
+    assert "The worker mails the link to b@example.com." in mailed.stdout
+    assert "/staff/enter/" not in mailed.stdout
+
     assert said(empty_url, "person", "revoke", ana["id"]) == {"id": ana["id"], "active": False}
     for wrong, why in (
         (["person", "link", ana["id"]], "not active"),
         (["person", "link", "psn_none"], "no person"),
+        (["person", "link", listed[1]["id"], "--mail"], "KALENDS_SMTP_HOST"),
+        (["person", "create", "--org", org["id"], "--name", "Cleo", "--mail"], "no e-mail address"),
         (["person", "revoke", "psn_none"], "no person"),
         (["person", "list", "--org", "nobody"], "no organization"),
         (["person", "create", "--org", "nobody", "--name", "Cleo"], "no organization"),

@@ -14,6 +14,7 @@ DIRECTORIES = {
     "uq_slugs_slug",
     "uq_api_keys_digest",
     "uq_manage_links_digest",
+    "uq_request_links_digest",
     "uq_feeds_digest",
     "uq_sessions_digest",
     "uq_entries_digest",
@@ -27,6 +28,7 @@ DIRECTORIES = {
     "ix_receivers_old_secret_until",
     "ix_idempotency_keys_created_at",
     "ix_manage_links_created_at",
+    "ix_request_links_start_time",
     "ix_sources_due_at",
     "ix_sources_sealed_by",
 }

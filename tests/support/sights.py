@@ -81,6 +81,7 @@ class Walk:
             *await self._managed(starts[6:], starts[0]),
             Sight("refused", "/nothing", 404),
             Sight("sign-in", "/staff/sign-in"),
+            Sight("request of a link that has ended", "/staff/requests/nothing", 404),
             *await self._of_staff(starts[0]),
         ]
 

@@ -252,8 +252,9 @@ def test_who_is_told_what() -> None:
         if occasion not in ("former", "reminder"):
             to_staff = read(sent(letter(occasion, about=about, to_staff=True)))
             bodies = [part.get_content() for part in to_staff.walk() if not part.is_multipart()]
-            assert not [body for body in bodies if "difficult" in body or BASE in body]
+            assert not [body for body in bodies if "difficult" in body or f"{BASE}/manage" in body]
             assert all("to staff" in body for body in bodies)
+            assert all(f"{BASE}/staff/appointments/apt_1" in body for body in bodies)
 
 
 @pytest.mark.parametrize(

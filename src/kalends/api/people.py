@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -13,6 +14,7 @@ from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.db.database import Tx
 from kalends.schemas.people import (
+    EntryCreate,
     NewPersonAnswer,
     PeopleAnswer,
     Person,
@@ -24,6 +26,7 @@ from kalends.schemas.wire import Deleted
 from kalends.services.setup import people, sessions
 
 router = APIRouter(prefix="/v1/people", tags=["people"], route_class=JsonRoute)
+_ABSENT = EntryCreate()
 
 
 @router.get("", name="list", **reading(PeopleAnswer))
@@ -32,11 +35,12 @@ async def list_all(call: Supervising) -> PeopleAnswer:
     return PeopleAnswer.of(await call.db.read_one(people.all_of, call.org_id))
 
 
-@router.post("", **writing(NewPersonAnswer, errors.NotFound, errors.AlreadyExists))
+@router.post("", **writing(NewPersonAnswer, errors.NotFound, errors.AlreadyExists, errors.Conflict))
 async def create(body: PersonCreate, change: Administering) -> Response:
     """Add somebody to the staff. The link by which they sign in is shown this once; a replay shows null in
-    its place."""
-    return await _inviting(change, lambda tx: people.create(tx, change.party, body, change.now))
+    its place. With `send`, it is mailed to them instead."""
+    find = partial(people.create, party=change.party, wish=body, now=change.now)
+    return await _inviting(change, find, send=body.send)
 
 
 @router.get("/{id}", **reading(PersonAnswer, errors.NotFound))
@@ -57,17 +61,23 @@ async def delete(id: PathId, change: Administering) -> Response:
     return await change.make(Deleted.of, people.remove, change.party, id, change.now)
 
 
-@router.post("/{id}/link", **writing(NewPersonAnswer, errors.NotFound))
-async def invite(id: PathId, change: Administering) -> Response:
-    """Make a new link by which the person signs in, once, within seven days; a former one ends."""
-    return await _inviting(change, lambda tx: people.get(tx, change.org_id, id))
+@router.post("/{id}/link", **writing(NewPersonAnswer, errors.NotFound, errors.Conflict))
+async def invite(id: PathId, change: Administering, body: EntryCreate = _ABSENT) -> Response:
+    """Make a new link by which the person signs in, once, within seven days; a former one ends. With `send`,
+    it is mailed to them."""
+    find = partial(people.get, org_id=change.org_id, person_id=id)
+    return await _inviting(change, find, send=body.send)
 
 
-async def _inviting(change: StaffChange, find: Callable[[Tx], Person]) -> Response:
-    """Answer with a person and a new link by which they sign in."""
+async def _inviting(change: StaffChange, find: Callable[[Tx], Person], *, send: bool) -> Response:
+    """Answer with a person and a new link by which they sign in; without it, if it is to be mailed."""
 
     def invite(tx: Tx) -> NewPersonAnswer:
         person = find(tx)
+        if send:
+            mail = change.settings.mails_links
+            sessions.invite_by_mail(tx, change.party, person.id, change.real_now, mail=mail)
+            return NewPersonAnswer(person=person, enter_url=None)
         token = sessions.invite(tx, change.party, person.id, change.real_now)
         return NewPersonAnswer(person=person, enter_url=f"{change.base}/staff/enter/{token}")
 

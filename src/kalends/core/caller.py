@@ -1,6 +1,6 @@
 """Who calls, and whom: API keys and what they may do, hosts, and their clients' links."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -61,6 +61,21 @@ class Link:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class RequestLink:
+    """A link by which a person of an organization's staff confirms or declines the request for an appointment
+    at `start_time`, by its digest. `language` is a BCP 47 tag."""
+
+    digest: bytes
+    host: Host
+    person_id: str
+    name: str
+    language: str | None
+    appointment_id: str
+    start_time: datetime
+    is_used: bool
+
+
 FeedKind = Literal["appointments", "busy"]
 """What a feed tells: every appointment with its client, or only when time is taken."""
 
@@ -81,6 +96,11 @@ class FeedLink:
         return self.host.name if self.calendar is None else f"{self.host.name} – {self.calendar}"
 
 
+def grants(scopes: Iterable[str], scope: str) -> bool:
+    """Return whether `scope` is among others, directly or by implication (admin: all; write: read)."""
+    return any(scope in _IMPLIED.get(held, {held}) for held in scopes)
+
+
 class _Scoped:
     """Whoever may do some things and not others."""
 
@@ -88,8 +108,8 @@ class _Scoped:
     scopes: frozenset[str]
 
     def may(self, scope: str) -> bool:
-        """Return whether `scope` is held, directly or by implication (admin: all; write: read)."""
-        return any(scope in _IMPLIED.get(held, {held}) for held in self.scopes)
+        """Return whether `scope` is held, directly or by implication."""
+        return grants(self.scopes, scope)
 
     def need(self, scope: str, purpose: str = "This call") -> None:
         """Raise ScopeMissing, naming the scope, if it is not held."""

@@ -61,7 +61,9 @@ CLASHES = "calendar.clashes"
 BOOKING_ASKED = "booking.asked"
 """A client has booked, and has to confirm it by mail. This event is for the mail only: until the client
 confirms, there is no appointment, so no list has the event, and no webhook receives it."""
-FOR_MAILS = (BOOKING_ASKED, CLASHES)
+PERSON_MAILED = "person.mailed"
+"""Somebody of the staff is sent the link by which they sign in. This event is for the mail only."""
+FOR_MAILS = (BOOKING_ASKED, CLASHES, PERSON_MAILED)
 """Events of which only mails are made."""
 EVENTS = (*APPOINTMENT_EVENTS, *OTHER_EVENTS)
 TEST_EVENT = "webhook.test"

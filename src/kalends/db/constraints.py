@@ -43,6 +43,7 @@ THINGS: Mapping[str, _Thing] = {
     "occupations": _Thing("occupation", "appointments, holds or blocks"),
     "appointment_changes": _Thing("change of the appointment", "changes of appointments"),
     "manage_links": _Thing("link", "links"),
+    "request_links": _Thing("link", "links"),
     "events": _Thing("event", "events"),
     "event_heads": _Thing("head", "events"),
     "receivers": _Thing("webhook", "webhooks"),

@@ -222,6 +222,7 @@ class EntryColumns(TypedColumns):
     created_by: Named[str | None] = Column(Text)
     expires_at: Named[datetime] = Column(UtcDateTime)
     again: Named[bool] = Column(Boolean)
+    event_id: Named[str | None] = Column(Text)
 
 
 entries = Table(
@@ -233,7 +234,8 @@ entries = Table(
     ForeignKeyConstraint(["org_id", "person_id"], ["people.org_id", "people.id"]),
     Index("ix_entries_org_id_person_id", "org_id", "person_id"),
 )
-"""Links by which a person signs in, once, by their digests; the demo's may be used `again`."""
+"""Links by which a person signs in, once, by their digests; the demo's may be used `again`. `event_id` is the
+event by which a link is mailed: until then, `digest` is that of a token that nobody knows."""
 
 
 class PasskeyColumns(TypedColumns):
@@ -706,6 +708,31 @@ manage_links = Table(
     Index("ix_manage_links_created_at", "created_at", "digest"),
 )
 """The secret links by which a client sees, cancels and moves an appointment, by their digests."""
+
+
+class RequestLinkColumns(TypedColumns):
+    org_id: Named[str] = Column(Text)
+    digest: Named[bytes] = Column(LargeBinary)
+    appointment_id: Named[str] = Column(Text)
+    person_id: Named[str] = Column(Text)
+    start_time: Named[datetime] = Column(UtcDateTime)
+    used_at: Named[datetime | None] = Column(UtcDateTime)
+
+
+request_links = Table(
+    "request_links",
+    metadata,
+    RequestLinkColumns,
+    PrimaryKeyConstraint("org_id", "digest"),
+    UniqueConstraint("digest"),
+    ForeignKeyConstraint(["org_id", "appointment_id"], ["appointments.org_id", "appointments.id"]),
+    ForeignKeyConstraint(["org_id", "person_id"], ["people.org_id", "people.id"]),
+    Index("ix_request_links_org_id_person_id", "org_id", "person_id"),
+    # For the worker, which removes those of all organizations that have ended.
+    Index("ix_request_links_start_time", "start_time"),
+)
+"""The links in mails to staff by which a person confirms or declines a request, once, by their digests.
+`start_time` is the time that was asked for."""
 
 
 class EventColumns(TypedColumns):

@@ -1,19 +1,12 @@
 """Writing mails in the reader's language, as text and HTML, with the part for calendar programs."""
 
-import re
 from collections.abc import Callable
 from datetime import datetime
-from email.header import Header
 from email.message import EmailMessage
-from email.policy import SMTP, Policy
-from email.utils import format_datetime, make_msgid, quote
-from functools import cache, partial
-from pathlib import Path
 from typing import Any, Literal
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-
 from kalends.delivery import calendar_files
+from kalends.delivery.envelopes import answerable, envelope, fill, mailbox
 from kalends.delivery.labels import SEE, label
 from kalends.delivery.mailboxes import deliverable, in_ascii
 from kalends.delivery.places import where_of
@@ -26,9 +19,6 @@ from kalends.words.languages import language_of, locale_of
 from kalends.words.sentences import marked
 from kalends.words.sentences import translate as _
 
-_HERE = Path(__file__).parent
-_SHORT = 60
-"""How long a name may be to fit into one line."""
 _WITHOUT_CALENDAR = frozenset({"asked", "reminder"})
 _WITH_BEFORE = frozenset({"moved", "requested"})
 _GONE = frozenset({"cancelled", "expired", "former"})
@@ -77,6 +67,8 @@ _STAFF_SUBJECTS = {
     "clash": "Busy elsewhere: {what}",
 }
 _OTHERS = marked("It is also busy during other appointments, which stand, too ({count})")
+_STAFF_LINK = marked("See it on the pages for staff:")
+_STAFF_REQUEST = marked("Confirm or decline it on the pages for staff:")
 _CHECKED = {True: "Yes", False: "No"}
 
 
@@ -85,40 +77,19 @@ def written(letter: Letter, sender: str, now: datetime, base: str) -> EmailMessa
     language, sender = language_of(letter.language), in_ascii(sender)
     recipient = deliverable(letter.address)
     link = _link(letter, base)
+    links = _staff_links(letter, base)
     subjects = _STAFF_SUBJECTS if letter.to_staff else _SUBJECTS
-    shown = _shown(letter, language, link)
+    shown = _shown(letter, language, link) | links
     template = "staff" if letter.to_staff else "client"
     subject = _(language, subjects[letter.occasion]).format(what=f"{shown['what']}, {shown['when']}")
-    mail = EmailMessage(policy=SMTP)
-    mail["Subject"] = _subject(subject)
-    mail["From"] = _mailbox("From", letter.host, sender)
-    mail["To"] = _mailbox("To", letter.name, recipient)
-    if (answer_to := _answerable(letter.reply_to)) is not None:
+    mail = envelope(subject, letter.host, sender, letter.name, recipient, now, id_=letter.id)
+    if (answer_to := answerable(letter.reply_to)) is not None:
         answerer = letter.appointment.client_name if letter.to_staff else letter.host
-        mail["Reply-To"] = _mailbox("Reply-To", answerer, answer_to)
-    mail["Date"] = format_datetime(now)
-    mail["Message-ID"] = f"<{letter.id}@{sender.rpartition('@')[2]}>"
-    mail["Auto-Submitted"] = "auto-generated"
-    environment = _environment(language)
-    mail.set_content(environment.get_template(f"{template}.txt").render(shown))
-    mail.add_alternative(environment.get_template(f"{template}.html").render(shown), subtype="html")
+        mail["Reply-To"] = mailbox("Reply-To", answerer, answer_to)
+    fill(mail, template, language, shown)
     if not letter.to_staff and letter.occasion not in _WITHOUT_CALENDAR:
         _attach_calendar(mail, letter, sender, recipient, link)
     mail["Content-Language"] = language  # of the whole: before, it would go to the first part only
-    return mail
-
-
-def trial(address: str, host: str, sender: str, now: datetime) -> EmailMessage:
-    """Write a mail that only says that mails arrive, from `sender`, shown as `host`. Raises ValueError if the
-    address is none."""
-    mail = EmailMessage(policy=SMTP)
-    mail["Subject"] = _subject(f"Test mail from {host}")
-    mail["From"] = _mailbox("From", host, sender)
-    mail["To"] = _mailbox("To", address, deliverable(address))
-    mail["Date"] = format_datetime(now)
-    mail["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
-    mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content("This is a test: mails from Kalends arrive at this address.\n")
     return mail
 
 
@@ -127,6 +98,18 @@ def _link(letter: Letter, base: str) -> str | None:
     if letter.link is None or not (base or letter.link_template):
         return None
     return manage_url(letter.link, letter.link_template, base)
+
+
+def _staff_links(letter: Letter, base: str) -> dict[str, Any]:
+    """Return where links in a mail to staff lead: to the appointment's page, and to that of a request which
+    its reader may decide about. Each is None if there is none, or nobody knows."""
+    is_known = letter.to_staff and base
+    waits = letter.occasion == "requested" and letter.decision is None
+    return {
+        "page": f"{base}/staff/appointments/{letter.appointment.id}" if is_known else None,
+        "page_label": _(language_of(letter.language), _STAFF_REQUEST if waits else _STAFF_LINK),
+        "decision": f"{base}/staff/requests/{letter.decision}" if is_known and letter.decision else None,
+    }
 
 
 def _shown(letter: Letter, language: str, link: str | None) -> dict[str, Any]:
@@ -219,62 +202,3 @@ def _attach_calendar(
     mail.add_alternative(
         file.decode(), subtype="calendar", params={"method": method, "name": "appointment.ics"}
     )
-
-
-class _Header(str):
-    """A header that is sent as it is. The standard library would parse it and write it again, and turn names
-    that are long, or look encoded, into other addresses and other headers."""
-
-    name: str
-
-    def fold(self, *, policy: Policy) -> str:
-        """Return the header's line, as `email.policy` asks of every header."""
-        return f"{self.name}: {self}{policy.linesep}"
-
-
-def _subject(text: str) -> _Header:
-    text = one_line(text)
-    charset = "us-ascii" if _is_plain(text) else "utf-8"
-    return _header("Subject", Header(text, charset, header_name="Subject").encode(linesep="\r\n"))
-
-
-def _mailbox(name: str, shown: str, address: str) -> _Header:
-    """Return a header of one address, shown by a name."""
-    shown = one_line(shown)
-    if _is_plain(shown) and len(shown) <= _SHORT:
-        encoded = f'"{quote(shown)}"'
-    else:
-        encoded = Header(shown, "utf-8", header_name=name).encode(linesep="\r\n")
-    return _header(name, f"{encoded}\r\n <{address}>")
-
-
-def _answerable(address: str | None) -> str | None:
-    """Return an address that every reader can answer to, whatever their mail server supports; else None."""
-    known = None if address is None else in_ascii(address)
-    return known if known is not None and re.fullmatch(r"[!-~]+", known) else None
-
-
-def _is_plain(text: str) -> bool:
-    """Return whether a text needs no encoding, and does not look encoded."""
-    return text.isascii() and "=?" not in text
-
-
-def _header(name: str, value: str) -> _Header:
-    header = _Header(value)
-    header.name = name
-    return header
-
-
-@cache
-def _environment(language: str) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.globals["_"] = lambda sentence: _(language, sentence)
-    environment.globals["label"] = partial(label, language)
-    return environment

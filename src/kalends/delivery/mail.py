@@ -9,10 +9,11 @@ from typing import Any
 import aiosmtplib
 
 from kalends.core.messages import Outcome
-from kalends.delivery.letters import trial, written
+from kalends.delivery import invitations, letters
+from kalends.delivery.envelopes import trial
 from kalends.delivery.mail_troubles import trouble_with, without_addresses
 from kalends.delivery.mailboxes import deliverable, in_ascii
-from kalends.schemas.letters import Letter
+from kalends.schemas.letters import Invitation, Letter
 from kalends.settings import Settings
 from kalends.telemetry import Outage, defect
 
@@ -46,7 +47,9 @@ class Postman:
         self._last = 0.0
         self._turn = asyncio.Lock()
 
-    async def send(self, letter: Letter, now: datetime, patience: float = TIMEOUT_SECONDS) -> Outcome | None:
+    async def send(
+        self, letter: Letter | Invitation, now: datetime, patience: float = TIMEOUT_SECONDS
+    ) -> Outcome | None:
         """Make one attempt. Returns its outcome, whatever happens, which is final if the server refuses for
         good; None if its turn did not come within `patience` seconds."""
         try:
@@ -66,9 +69,12 @@ class Postman:
     async def close(self) -> None:
         await self._hang_up()
 
-    async def _attempt(self, letter: Letter, now: datetime) -> Outcome:
+    async def _attempt(self, letter: Letter | Invitation, now: datetime) -> Outcome:
         try:
-            mail = written(letter, self._sender, now, self._base)
+            if isinstance(letter, Invitation):
+                mail = invitations.written(letter, self._sender, now, self._base)
+            else:
+                mail = letters.written(letter, self._sender, now, self._base)
         except Exception as error:  # noqa: BLE001 - whatever it is, other mails must not wait behind it
             defect(event_id=letter.id)
             return Outcome(0, error=f"the mail could not be written: {type(error).__name__}", final=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kalends.core.messages import Message, Outcome
-from kalends.schemas.letters import Letter
+from kalends.schemas.letters import Invitation, Letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,12 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A delivery that is to be made: of a message to a webhook, or of a letter by mail."""
+    """A delivery that is to be made: of a message to a webhook, or of a letter or an invitation by mail."""
 
     id: str
     attempts: int
     subject: str | None
-    content: Message | Letter
+    content: Message | Letter | Invitation
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Mails before they are written out in somebody's language."""
+"""Mails before they are written out in their readers' languages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,7 +56,8 @@ class Letter:
     that was moved began. `link` is the token of the client's own link, `link_template` where it leads if the
     organization has pages of its own, and `changeable` whether it still serves to move or cancel the
     appointment. `clash` is what an appointment clashes with. `person` is with whom it is now, as clients call
-    them, if that was somebody else."""
+    them, if that was somebody else. `decision` is the token of a link by which the reader confirms or
+    declines a request."""
 
     id: str
     occasion: Occasion
@@ -75,3 +76,19 @@ class Letter:
     changeable: bool = True
     clash: Clash | None = None
     person: str | None = None
+    decision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A mail to somebody of the staff, by its `name`, with a link by which they sign in: its token is `link`,
+    and it is good until `until`. `language` is a BCP 47 tag, `timezone` an IANA name."""
+
+    id: str
+    address: str
+    name: str
+    language: str
+    timezone: str
+    host: str
+    link: str
+    until: datetime

@@ -22,21 +22,22 @@ class MailsQuery(Request):
 
 
 class Mail(Answer):
-    """A mail about an appointment, and what became of it."""
+    """A mail about an appointment, or to somebody of the staff, and what became of it."""
 
     id: str
     event_id: str
     event: str
     audience: str = Field(
-        description="Whom it is for: `client`, `staff`, `reminder` (the client, before the appointment), or "
-        "`former` (the client's former address)."
+        description="Whom it is for: `client`, `staff`, `reminder` (the client, before the appointment), "
+        "`former` (the client's former address), or `person` (somebody of the staff, who is sent the link "
+        "to sign in)."
     )
     appointment_id: str | None
     to: str | None = Field(description="The address of the last attempt; null before the first.")
     status: MailStatus = Field(
         description="`delivered`: the mail server has accepted it. `failed`: it is not tried again. "
         "`skipped`: nobody would want it any more, since the appointment was over or had changed, staff made "
-        "the change themselves, or there was no address."
+        "the change themselves, or there was no address; or the link to sign in had ended."
     )
     attempts: int
     next_attempt_at: datetime | None

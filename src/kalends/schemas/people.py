@@ -12,6 +12,11 @@ from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=4, description="What they may do, as keys.")]
 
+_SEND = (
+    "Whether the link is mailed to their e-mail address, in their language. Then nobody else sees it, and "
+    "the answer has null in its place."
+)
+
 
 class Person(Answer):
     """Somebody of the staff, who may sign in."""
@@ -64,6 +69,15 @@ class PersonCreate(Request):
     scopes: Scopes = Field(default=["read", "write", "delete"])
     calendar_id: Id | None = None
     language: Language = None
+    send: bool = Field(default=False, description=_SEND)
+
+
+class EntryCreate(Request):
+    """How a person gets the link by which they sign in."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"send": True}]})
+
+    send: bool = Field(default=False, description=_SEND)
 
 
 class PersonAnswer(OneThing):
@@ -80,7 +94,7 @@ class PeopleAnswer(OneThing):
 
 class NewPersonAnswer(Answer):
     """Somebody of the staff, and the link by which they sign in, once, within seven days. It is shown this
-    once."""
+    once; null if it is mailed to them."""
 
     person: Person
     enter_url: str | None

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, case, select, update
 
+from kalends.core.event_types import PERSON_MAILED
 from kalends.core.messages import Message
 from kalends.core.pacing import FAILING_DAYS, next_try
 from kalends.core.text import storable
@@ -13,9 +14,9 @@ from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, events, receivers
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.deliveries import Batch, Due, Lease, Tried
-from kalends.schemas.letters import Letter
-from kalends.services.booking import appointments, manage_links
-from kalends.services.leaving import leases, letters, webhook_secrets
+from kalends.schemas.letters import Invitation, Letter
+from kalends.services.booking import appointments
+from kalends.services.leaving import invitations, leases, letters, webhook_secrets
 from kalends.services.leaving.leases import receiver_of, still_held
 from kalends.services.outbox import events as outbox
 from kalends.services.outbox import parties, queue
@@ -43,9 +44,7 @@ def take(tx: Tx, held: Lease, now: datetime, vault: Vault = CLEAR) -> Batch | No
 def record(tx: Tx, held: Lease, tried: Sequence[Tried], untried: Sequence[Due] = ()) -> None:
     """Record what became of attempts, and what follows for the receiver. What was not begun (`untried`) is
     taken another time, and a letter is then written again, with another link."""
-    unsent = [each.content for each in untried if isinstance(each.content, Letter)]
-    if tokens := [letter.link for letter in unsent if letter.link is not None]:
-        manage_links.withdraw(tx, held.org_id, tokens)
+    letters.withdraw(tx, held.org_id, [each.content for each in untried if isinstance(each.content, Letter)])
     if not tried:
         return
     tx.execute(_RECORD, [_recorded(held, each) for each in tried])
@@ -108,21 +107,26 @@ def _due(tx: Tx, held: Lease, now: datetime) -> list[Due] | None:
 
 def _content(
     tx: Tx, held: Lease, row: AnyRow, present: Appointment | None, now: datetime
-) -> Message | Letter | None:
+) -> Message | Letter | Invitation | None:
     """Return what is to be delivered now; None for a mail that nobody wants, which is then skipped, and for
     one that is not due yet, which is put off. `present` is the appointment that a mail is about."""
     if held.kind == "webhook":
         return Message.of(row.event_id, row.type, row.occurred_at, held.org_id, data_of(row.payload))
     instead: dict[str, Any]
     try:
-        written = letters.write(tx, held.org_id, row, present, now)
+        is_invitation = row.type == PERSON_MAILED
+        written = (
+            invitations.write(tx, held.org_id, row, now)
+            if is_invitation
+            else letters.write(tx, held.org_id, row, present, now)
+        )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         # Whatever it is, other mails must not wait behind it.
         defect(event_id=row.event_id)
         why = f"the mail could not be written: {type(error).__name__}"
         instead = {"status": "failed", "due_at": None, "error": why}
     else:
-        if isinstance(written, Letter):
+        if isinstance(written, Letter | Invitation):
             return written
         instead = (
             {"status": "skipped", "due_at": None}
@@ -155,7 +159,7 @@ def _recorded(held: Lease, tried: Tried) -> Mapping[str, Any]:
         "attempts": attempts,
         "due_at": None if wait is None else tried.at + wait,
         "tried_at": tried.at,
-        "address": content.address if isinstance(content, Letter) else None,
+        "address": None if isinstance(content, Message) else content.address,
         "last_attempt_at": tried.at,
         "answer_code": outcome.code,
         "answer": None if outcome.answer is None else storable(outcome.answer),

@@ -10,7 +10,14 @@ from sqlalchemy import bindparam, delete, exists, literal, select, tuple_
 
 from kalends.db.claims import give_back
 from kalends.db.database import AnyRow, Tx
-from kalends.db.tables import appointments, idempotency_keys, manage_links, organizations, zone_data
+from kalends.db.tables import (
+    appointments,
+    idempotency_keys,
+    manage_links,
+    organizations,
+    request_links,
+    zone_data,
+)
 from kalends.ids import first_id_of
 from kalends.services.booking.manage_links import GOOD_AFTER_END
 from kalends.services.outbox.idempotency import KEPT
@@ -89,6 +96,19 @@ def forget_links(tx: Tx, digests: list[bytes], now: datetime) -> int:
         [{"link": digest} for digest in digests],
     )
     return len(digests)
+
+
+def forget_request_links(tx: Tx, now: datetime) -> int:
+    """Remove some links to requests, in mails to staff, that have ended. Returns how many."""
+    ended = request_links.c.start_time <= now
+    some = select(request_links.c.org_id, request_links.c.digest).where(ended)
+    rows = tx.execute(some.order_by(request_links.c.start_time).limit(_MOST_AT_ONCE)).all()
+    if rows:
+        named = (request_links.c.org_id == bindparam("org"), request_links.c.digest == bindparam("link"))
+        tx.execute(
+            delete(request_links).where(*named), [{"org": row.org_id, "link": row.digest} for row in rows]
+        )
+    return len(rows)
 
 
 def forget_holds(tx: Tx, now: datetime) -> int:

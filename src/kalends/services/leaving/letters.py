@@ -1,6 +1,7 @@
 """Deciding whether an event is worth a mail, and what the mail has to say."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,12 +17,21 @@ from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, deliveries, events, organizations
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.letters import Clash, Letter, Occasion
+from kalends.schemas.people import Person
 from kalends.schemas.public import changeable_until
-from kalends.services.booking import appointments, clashes, manage_links, particulars, public_types
+from kalends.services.booking import (
+    appointments,
+    clashes,
+    manage_links,
+    particulars,
+    public_types,
+    request_links,
+)
 from kalends.services.booking.appointments import DEFAULT_LANGUAGE
 from kalends.services.booking.confirmations import UNCONFIRMED
 from kalends.services.outbox import mailing
 from kalends.services.outbox.mailing import CLIENT, FORMER, MAIL, REMINDER, STAFF
+from kalends.services.setup import people
 from kalends.services.setup.organizations import host_of
 
 _WITHOUT_LINK = frozenset({"cancelled", "expired", "former"})
@@ -262,7 +272,9 @@ def _letter(
     address = row.notification_email if to_staff else client
     if address is None:
         return None
-    language = (host.language or DEFAULT_LANGUAGE) if to_staff else about.client_language
+    reader = people.at_address(tx, case.org_id, address) if to_staff else None
+    own = about.client_language if not to_staff else None if reader is None else reader.language
+    language = own or host.language or DEFAULT_LANGUAGE
     about, told = particulars.told(tx, host, about, language)
     theirs = None if to_staff or told.in_person else about.client_timezone
     has_link = not to_staff and occasion not in _WITHOUT_LINK
@@ -284,7 +296,25 @@ def _letter(
         changeable=_is_changeable(present, host, now),
         clash=clash,
         person=person,
+        decision=None if occasion != "requested" else _decision(tx, case, reader),
     )
+
+
+def _decision(tx: Tx, case: _Case, reader: Person | None) -> str | None:
+    """Return the token of a link by which the reader decides about a request; None if they may not, or if it
+    no longer waits. Mailboxes that are no person's get none: history could not tell who acted."""
+    waits = case.present.status == "pending" and case.present.start_time == case.then.start_time
+    if reader is None or not waits or not request_links.may_decide(reader):
+        return None
+    return request_links.issue(tx, case.present, reader.id)
+
+
+def withdraw(tx: Tx, org_id: str, unsent: Sequence[Letter]) -> None:
+    """Remove the links of letters that are not sent."""
+    if tokens := [letter.link for letter in unsent if letter.link is not None]:
+        manage_links.withdraw(tx, org_id, tokens)
+    if tokens := [letter.decision for letter in unsent if letter.decision is not None]:
+        request_links.withdraw(tx, org_id, tokens)
 
 
 def _is_changeable(present: Appointment, host: Host, now: datetime) -> bool:

@@ -15,10 +15,10 @@ from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, events, receivers
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.mails import Mail, MailsAnswer, MailsQuery
-from kalends.services.booking import appointments, manage_links
+from kalends.services.booking import appointments
 from kalends.services.leaving import attempts, letters
 from kalends.services.outbox import event_order, queue
-from kalends.services.outbox.mailing import CLIENT, MAIL, STAFF
+from kalends.services.outbox.mailing import CLIENT, MAIL, PERSON, STAFF
 from kalends.services.outbox.parties import Party
 from kalends.services.outbox.queue import PENDING
 
@@ -48,13 +48,17 @@ def get(tx: Tx, org_id: str, mail_id: str) -> Mail:
 
 def replay(tx: Tx, party: Party, mail_id: str, now: datetime, *, mail: bool) -> Mail:
     """Send a mail again, as a new one; one that waits for a retry is sent now instead. Raises NotFound,
-    Conflict if nobody would want it any more, if it is a reminder before its time, and if this server sends
-    no mails at all (`mail`)."""
+    Conflict if nobody would want it any more, if it is a reminder before its time or an invitation, and if
+    this server sends no mails at all (`mail`)."""
     org_id = party.org_id
     event_order.lock_head(tx, org_id, now)  # nobody forgets the event meanwhile
     row = tx.execute(_REPLAYED.where(*_mine(org_id), deliveries.c.id == mail_id)).first()
     if row is None:
         raise NotFound("There is no mail with this id.")
+    if row.audience == PERSON:
+        raise Conflict(
+            "A link to sign in is mailed once; make a new one by POST /v1/people/{id}/link with send: true."
+        )
     if not mail:
         raise Conflict(
             "No mails are sent: this server's operator has set no mail server (KALENDS_SMTP_HOST)."
@@ -101,8 +105,7 @@ def _must_be_wanted(tx: Tx, org_id: str, row: AnyRow, now: datetime) -> None:
             "stands, staff made the change themselves, or there is no address to send it to.",
             appointment_id=mailed.id,
         )
-    if written.link is not None:
-        manage_links.withdraw(tx, org_id, [written.link])  # the mail gets one of its own when it is sent
+    letters.withdraw(tx, org_id, [written])  # the mail gets links of its own when it is sent
 
 
 def _moved_on(mailed: Appointment, present: Appointment, audience: str) -> bool:

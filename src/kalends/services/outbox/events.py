@@ -53,12 +53,14 @@ def of_appointment(
 
 def tell(
     tx: Tx, party: Party, event_type: str, content: Answer | Mapping[str, Any], subject: str, now: datetime
-) -> None:
+) -> str:
     """Store an event about anything but an appointment: `party` caused it, `subject` is the id of what it
-    happened to, and `content` is what readers are told: usually what the API answers."""
+    happened to, and `content` is what readers are told: usually what the API answers. Returns its id."""
     if isinstance(content, Answer):
         content = content.model_dump(mode="json", by_alias=True)
-    tx.execute(insert(outbox), _row(party, event_type, content, subject, now))
+    told = _row(party, event_type, content, subject, now)
+    tx.execute(insert(outbox), told)
+    return str(told["id"])
 
 
 def tell_each(

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, select, update
 
-from kalends.core.event_types import APPOINTMENT_EVENTS, BOOKING_ASKED, CLASHES
+from kalends.core.event_types import APPOINTMENT_EVENTS, BOOKING_ASKED, CLASHES, PERSON_MAILED
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import deliveries, organizations, receivers
 from kalends.db.verbs import insert_new
@@ -13,8 +13,9 @@ from kalends.services.outbox import queue
 
 MAIL = "mail"
 """The id of an organization's receiver of mails."""
-CLIENT, FORMER, STAFF, REMINDER = "client", "former", "staff", "reminder"
-"""The audiences of mails. The former is the person whom the client's address led to before it was changed."""
+CLIENT, FORMER, STAFF, REMINDER, PERSON = "client", "former", "staff", "reminder", "person"
+"""The audiences of mails. The former is the person whom the client's address led to before it was changed. A
+person is somebody of the staff who is invited."""
 _BOOKED = frozenset({"appointment.created", "appointment.confirmed", "appointment.rescheduled"})
 _MAILED = {
     CLIENT: _BOOKED
@@ -23,6 +24,7 @@ _MAILED = {
     FORMER: frozenset(APPOINTMENT_EVENTS) - {"appointment.created"},  # likewise
     STAFF: _BOOKED | {"appointment.cancelled", CLASHES},
     REMINDER: _BOOKED,
+    PERSON: frozenset({PERSON_MAILED}),
 }
 """Of which events there are mails, by audience. Whether one is wanted is decided when it is written."""
 
@@ -36,11 +38,11 @@ def fan_out(tx: Tx, org_id: str, numbered: Sequence[tuple[int, AnyRow]], now: da
     """
     booked = {event.subject_id: position for position, event in numbered if event.type in _MAILED[REMINDER]}
     desk = select(organizations.c.notification_email).where(organizations.c.id == org_id)
-    audiences = [CLIENT, FORMER, REMINDER, *((STAFF,) if tx.execute(desk).scalar() else ())]
+    audiences = [CLIENT, FORMER, REMINDER, PERSON, *((STAFF,) if tx.execute(desk).scalar() else ())]
     rows = [
         queue.delivery(org_id, MAIL, event, position, now)
         | {"audience": audience, "subject_id": subject(event.subject_id, audience)}
-        | {"appointment_id": event.subject_id}
+        | {"appointment_id": None if audience == PERSON else event.subject_id}
         for position, event in numbered
         for audience in audiences
         if event.type in _MAILED[audience] and (audience != REMINDER or booked[event.subject_id] == position)
@@ -57,10 +59,10 @@ def fan_out(tx: Tx, org_id: str, numbered: Sequence[tuple[int, AnyRow]], now: da
         tx.execute(_OUTDATE, outdated)
 
 
-def subject(appointment_id: str, audience: str) -> str | None:
-    """Return what mails have in common that are sent in the order of their events; None for those that no
-    other waits for."""
-    return None if audience == FORMER else f"{appointment_id}/{audience}"
+def subject(thing_id: str, audience: str) -> str | None:
+    """Return what mails have in common that are sent in the order of their events: they are about one
+    appointment, or invite one person. Returns None for those that no other waits for."""
+    return None if audience == FORMER else f"{thing_id}/{audience}"
 
 
 def recheck_client(tx: Tx, org_id: str, appointment_id: str) -> None:

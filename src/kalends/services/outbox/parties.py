@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kalends.core.caller import Caller, Host, Member
+from kalends.core.caller import Caller, Host, Member, RequestLink
 from kalends.core.lifecycle import Source
 from kalends.schemas.appointments import Actor
 
@@ -39,6 +39,12 @@ def member(member: Member) -> Party:
     """Return a person of the staff, who is signed in."""
     actor = Actor.model_construct(kind="person", id=member.person_id, name=member.name)
     return Party(member.host.org_id, actor, member.host.timezone, may_force=member.may("admin"))
+
+
+def deciding(link: RequestLink) -> Party:
+    """Return a person of the staff, who decides about a request by the link in a mail."""
+    actor = Actor.model_construct(kind="person", id=link.person_id, name=link.name)
+    return Party(link.host.org_id, actor, link.host.timezone)
 
 
 def client(host: Host) -> Party:

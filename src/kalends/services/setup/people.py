@@ -11,7 +11,7 @@ from kalends.core.errors import AlreadyExists, Conflict, NotFound, ScopeMissing,
 from kalends.core.text import named
 from kalends.db.database import AnyRow, Tx
 from kalends.db.locks import lock_settings
-from kalends.db.tables import calendars, entries, passkeys, people, sessions
+from kalends.db.tables import calendars, entries, passkeys, people, request_links, sessions
 from kalends.ids import new_id
 from kalends.schemas.people import Person, PersonChange, PersonCreate
 from kalends.schemas.wire import Deleted
@@ -42,6 +42,14 @@ def create(tx: Tx, party: Party, wish: PersonCreate, now: datetime) -> Person:
     person = get(tx, party.org_id, row["id"])
     events.tell(tx, party, "person.created", _told(person), person.id, now)
     return person
+
+
+def at_address(tx: Tx, org_id: str, email: str) -> Person | None:
+    """Return the person who is active and has an address, locked: they are not sent away until the
+    transaction ends. Returns None if nobody has it."""
+    whose = (people.c.org_id == org_id, people.c.address == folded(email), people.c.active)
+    row = tx.execute(select(people).where(*whose).with_for_update(read=True)).first()
+    return None if row is None else shown(row)
 
 
 def all_of(tx: Tx, org_id: str) -> Sequence[Person]:
@@ -96,6 +104,8 @@ def change(tx: Tx, party: Party, person_id: str, wish: PersonChange, now: dateti
     tx.execute(update(people).where(*_this(party.org_id, person_id)).values(row))
     if not row["active"]:
         _sign_out(tx, party.org_id, person_id)
+    elif row["address"] != before.address:
+        _end_mailed(tx, party.org_id, person_id)
     person = get(tx, party.org_id, person_id)
     events.tell(tx, party, "person.updated", _told(person), person_id, now)
     return person
@@ -139,9 +149,18 @@ def _must_still_be_admin(tx: Tx, party: Party) -> None:
 
 
 def _sign_out(tx: Tx, org_id: str, person_id: str) -> None:
-    """End all sessions of a person, and the links and passkeys by which they would sign in."""
-    for table in (sessions, entries, passkeys):
+    """End all sessions of a person, the links and passkeys by which they would sign in, and the links in
+    their mails."""
+    for table in (sessions, entries, passkeys, request_links):
         tx.execute(delete(table).where(table.c.org_id == org_id, table.c.person_id == person_id))
+
+
+def _end_mailed(tx: Tx, org_id: str, person_id: str) -> None:
+    """End the links that were mailed to a person: somebody else may read their former address."""
+    mailed = (entries.c.org_id == org_id, entries.c.person_id == person_id, entries.c.event_id.is_not(None))
+    tx.execute(delete(entries).where(*mailed))
+    theirs = (request_links.c.org_id == org_id, request_links.c.person_id == person_id)
+    tx.execute(delete(request_links).where(*theirs))
 
 
 def _is(party: Party, person_id: str) -> bool:

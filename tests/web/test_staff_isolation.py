@@ -1,6 +1,7 @@
 """No page for staff shows or changes anything for those who have no business there."""
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
+from sqlalchemy import update
 
+from kalends.app import create_app
+from kalends.db.database import Database
+from kalends.db.tables import deliveries
+from kalends.settings import Settings
 from kalends.web import (
     settings_deliveries,
     settings_feeds,
@@ -24,6 +30,7 @@ from kalends.web import (
     staff_moves,
     staff_settings,
 )
+from tests.support.clock import StoppedClock
 from tests.support.desk import THURSDAY, Desk, at, open_desk
 from tests.web.browsers import OURS, browser_of
 from tests.web.staff import Staff, entered, staff_at
@@ -64,13 +71,13 @@ FORMS: dict[str, dict[str, str]] = {
     "/staff/settings/keys": {"name": "Changed", "scopes": "read"},
     "/staff/settings/keys/{key_id}/revoke": {"with": "made"},
     "/staff/settings/webhooks": {"url": "https://93.184.215.14/changed", "events": "*"},
-    "/staff/settings/webhooks/{webhook_id}": {"url": "https://93.184.215.14/changed", "events": "*"},
-    "/staff/settings/webhooks/{webhook_id}/active": {"active": "0"},
+    "/staff/settings/webhooks/{webhook_id}": {"url": "https://93.184.215.14/moved", "events": "*"},
     "/staff/settings/webhooks/{webhook_id}/secret": {},
     "/staff/settings/webhooks/{webhook_id}/test": {},
-    "/staff/settings/webhooks/{webhook_id}/remove": {},
     "/staff/settings/webhooks/{webhook_id}/deliveries": {"date": "2024-01-20", "time": "00:00"},
     "/staff/settings/webhooks/{webhook_id}/deliveries/{delivery_id}/replay": {},
+    "/staff/settings/webhooks/{webhook_id}/active": {"active": "0"},
+    "/staff/settings/webhooks/{webhook_id}/remove": {},
     "/staff/settings/feeds": {"kind": "busy"},
     "/staff/settings/feeds/{feed_id}/remove": {},
     "/staff/settings/mails/{mail_id}/replay": {},
@@ -87,6 +94,8 @@ SHOWN_ONCE = {
 """The forms that are answered with a secret, instead of leading on."""
 THEIR_OWN = {"/staff/settings/keys", "/staff/settings/webhooks"}
 """The forms that name nothing that another organization has."""
+ONE_BY_ONE = tuple(f"/staff/settings/{each}" for each in ("people", "keys", "webhooks", "feeds", "mails"))
+"""How the paths of forms begin that work one after the other."""
 FOR_ADMINS = ("/staff/settings/people", "/staff/settings/keys")
 """How the paths of pages begin that only admins see."""
 
@@ -130,23 +139,41 @@ class House:
     async def all(self) -> Any:
         """Everything that could have been changed."""
         staff = self.staff.desk.staff
-        asked = [f"/v1/calendar/{each}" for each in ("appointments", "blocks", "calendars", "feeds")]
-        own = f"/v1/webhooks/{self.ids['webhook_id']}/deliveries"
-        asked += ["/v1/people", "/v1/keys", "/v1/webhooks", own, "/v1/mails", "/v1/events?limit=1000"]
-        found = [(await staff.get(each)).json() for each in asked]
-        for each in found[5]["keys"]:  # asking counts
+        asked = ["/v1/events?limit=1000"]  # first, since reading them makes deliveries
+        asked += [f"/v1/calendar/{each}" for each in ("appointments", "blocks", "calendars", "feeds")]
+        asked += ["/v1/people", "/v1/webhooks", f"/v1/webhooks/{self.ids['webhook_id']}/deliveries"]
+        found = [(await staff.get(each)).json() for each in [*asked, "/v1/mails", "/v1/keys"]]
+        for each in found[-1]["keys"]:  # asking counts
             del each["requests_this_hour"], each["last_used_at"]
         return found
 
 
 @pytest.fixture
-async def house(app: FastAPI) -> House:
+async def app(url: str, clock: StoppedClock) -> AsyncIterator[FastAPI]:
+    """An application that would send mails, if its worker worked."""
+    settings = Settings(
+        database_url=url,
+        worker=False,
+        smtp_host="127.0.0.1",
+        smtp_from="desk@example.com",
+        public_url="http://kalends.test",
+    )
+    app = create_app(settings, clock=clock)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def house(app: FastAPI, db: Database) -> House:
     staff = await staff_at(app, organization=SECRET)
     desk = staff.desk
     booked = await desk.booked(client_name=SECRET, client_notes=SECRET)
     wish = {"calendar_id": desk.org.calendar_id, "start_time": at("09:00"), "end_time": at("10:00")}
     blocked = await desk.staff.post("/v1/calendar/blocks", json=wish | {"reason": SECRET})
     made = await _settings(desk)
+    # A mail that has failed can be sent again.
+    failed = update(deliveries).where(deliveries.c.id == made["mail_id"]).values(status="failed", due_at=None)
+    await db.write(lambda tx: tx.execute(failed).rowcount)
     ids = made | {
         "appointment_id": booked["id"],
         "block_id": blocked.json()["block"]["id"],
@@ -174,7 +201,7 @@ async def _settings(desk: Desk) -> dict[str, str]:
         "feed_id": (await make("calendar/feeds"))["feed"]["id"],
         "webhook_id": hook,
         "delivery_id": tested["data"]["id"],
-        "mail_id": mails[0]["id"],
+        "mail_id": next(each["id"] for each in mails if each["audience"] == "client"),
     }
 
 
@@ -184,12 +211,22 @@ async def test_every_form_is_among_them(app: FastAPI, house: House) -> None:
     assert len(routes(app)) >= 19
 
 
-@pytest.mark.parametrize("route", FORMS)
+@pytest.mark.parametrize("route", [each for each in FORMS if not each.startswith(ONE_BY_ONE)])
 async def test_each_form_works_for_those_who_may(house: House, route: str) -> None:
     """So that what is refused below is not refused for another reason."""
     before = await house.all()
     answer = await house.ask(house.staff.browser, "POST", route)
-    assert (answer.status_code, await house.all() != before) == (200 if route in SHOWN_ONCE else 303, True)
+    assert (answer.status_code, await house.all() != before) == (303, True)
+
+
+@pytest.mark.slow
+async def test_each_form_of_the_settings_works_for_those_who_may(house: House) -> None:
+    for route in FORMS:
+        if route.startswith(ONE_BY_ONE):
+            before = await house.all()
+            answer = await house.ask(house.staff.browser, "POST", route)
+            assert answer.status_code == (200 if route in SHOWN_ONCE else 303), route
+            assert await house.all() != before, route
 
 
 async def test_without_a_session_nothing_is_shown_and_nothing_changes(app: FastAPI, house: House) -> None:

@@ -130,8 +130,45 @@ class Walk:
             Sight("staff block", f"/staff/blocks/{block}"),
             Sight("staff settings", "/staff/settings"),
             Sight("staff account", "/staff/me?first=1"),
+            *await self._of_office(),
         ]
         return [replace(each, for_staff=True) for each in found]
+
+    async def _of_office(self) -> list[Sight]:
+        """Return the pages about people and programs."""
+        settings = "/staff/settings"
+        key = (await self._asked_for("keys", name="Web", scopes=["admin"]))["key"]["id"]
+        person = (await self._asked_for("people", name="Ben", email="ben@example.com"))["person"]["id"]
+        hook = {"url": "https://93.184.215.14/hook", "name": "Desk", "events": ["appointment.*"]}
+        webhook = (await self._asked_for("webhooks", **hook))["data"]["id"]
+        delivery = (await self._asked_for(f"webhooks/{webhook}/test"))["data"]["id"]
+        feed = (await self._asked_for("calendar/feeds", kind="busy"))["feed"]["id"]
+        deliveries = f"{settings}/webhooks/{webhook}/deliveries"
+        return [
+            Sight("staff people", f"{settings}/people"),
+            Sight("staff wrong person", f"{settings}/people", 400, {"email": "ben@"}),
+            Sight("staff person", f"{settings}/people/{person}"),
+            Sight("staff link", f"{settings}/people/{person}/link", 200, {"key": "once"}),
+            Sight("staff removing a person", f"{settings}/people/{person}/remove"),
+            Sight("staff keys", f"{settings}/keys"),
+            Sight("staff wrong key", f"{settings}/keys", 400, {"name": "x"}),
+            Sight("staff key", f"{settings}/keys/{key}"),
+            Sight("staff webhooks", f"{settings}/webhooks"),
+            Sight("staff wrong webhook", f"{settings}/webhooks", 400, {"url": "x"}),
+            Sight("staff webhook", f"{settings}/webhooks/{webhook}"),
+            Sight("staff deliveries", deliveries),
+            Sight("staff wrong replay", deliveries, 400, {}),
+            Sight("staff delivery", f"{deliveries}/{delivery}"),
+            Sight("staff feeds", f"{settings}/feeds"),
+            Sight("staff removing a feed", f"{settings}/feeds/{feed}/remove"),
+            Sight("staff mails", f"{settings}/mails"),
+        ]
+
+    async def _asked_for(self, path: str, /, **body: Any) -> Any:
+        """Make something. Returns the whole answer."""
+        answer = await self.staff.post(f"/v1/{path}", json=body)
+        assert answer.status_code in (200, 201), answer.text
+        return answer.json()
 
     async def _managed(self, starts: list[str], taken: str) -> list[Sight]:
         """Return the pages behind the links of appointments in every state."""

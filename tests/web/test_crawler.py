@@ -33,6 +33,10 @@ def stored(tx: Tx, org_id: str) -> dict[str, list[str]]:
     }
 
 
+NAMED = "hold|manage|appointments|blocks|day|week|people|keys|webhooks|deliveries|feeds|mails"
+"""Behind these parts of paths is a name of one thing."""
+
+
 def leads_of(path: str, page: str) -> list[str]:
     """Where a page leads, whatever it is for: links, files, pictures and the forms that only ask."""
     found = re.findall(r'(?:href|src)="([^"]*)"', page)
@@ -58,7 +62,7 @@ async def test_a_crawler_that_follows_every_link_changes_nothing(
     kinds: Counter[str] = Counter()
     while todo:
         address = todo.pop(0)
-        kind = re.sub(r"/(hold|manage|appointments|blocks|day|week)/[^/?]*", r"/\1/…", urlsplit(address).path)
+        kind = re.sub(rf"/({NAMED})/[^/?]*", r"/\1/…", urlsplit(address).path)
         if address in seen or kinds[kind] == MOST:
             continue
         seen.add(address)
@@ -74,4 +78,5 @@ async def test_a_crawler_that_follows_every_link_changes_nothing(
             await browser.request(method, each.path)
     assert {"/manage/…/move", "/manage/…/cancel", "/manage/…/appointment.ics"} <= kinds.keys()
     assert {"/staff/day/…", "/staff/appointments/…/cancel", "/staff/blocks/…", "/staff/new"} <= kinds.keys()
+    assert {"/staff/settings/people/…/remove", "/staff/settings/webhooks/…/deliveries/…"} <= kinds.keys()
     assert await db.read(stored, desk.org.id) == before

@@ -41,6 +41,8 @@ ROOMS: tuple[Room, ...] = (
     Room("people", marked("People"), marked("Who works here, and what they may do"), "admin"),
     Room("keys", marked("Keys"), marked("For programs that work with your calendars"), "admin"),
     Room("webhooks", marked("Webhooks"), marked("Programs that are told what happens here")),
+    Room("feeds", marked("Feeds"), marked("Your appointments in other calendar programs")),
+    Room("mails", marked("Mails"), marked("What was written to clients and staff, and what became of it")),
 )
 """In the order of a practice that is being opened; then what is needed more rarely."""
 

@@ -170,6 +170,55 @@ class Walk:
         assert answer.status_code in (200, 201), answer.text
         return answer.json()
 
+            *await self._of_setup(),
+        ]
+        return [replace(each, for_staff=True) for each in found]
+
+    async def _of_setup(self) -> list[Sight]:
+        """Return the pages with which an organization is set up."""
+        settings = "/staff/settings"
+        schedule = await self._made("schedules", "schedule", name="Evenings", windows=week("18:00-21:00"))
+        first = self._at(days=3)[:10]
+        elsewhere = {"kind": "ics", "url": "https://93.184.215.14/private-8c1f0e44/basic.ics"}
+        await self._made(f"calendars/{self._people[0]}/sources", "source", **elsewhere)
+        for hours in ([], [{"start_time": "10:00", "end_time": "12:00"}]):
+            await self._made("overrides", "override", date=first, windows=hours, reason="Fair")
+        person, type_ = f"{settings}/calendars/{self._people[0]}", f"{settings}/types/{self._ids['all']}"
+        own, named = f"{settings}/hours", f"{settings}/hours/{schedule}"
+        wrong = {"from-1-0": "12:00", "to-1-0": "08:00", "zone": "Atlantis"}
+        asked = {
+            "name": "",
+            "q-0-id": "q",
+            "q-0-kind": "select",
+            "need-0": "a",
+            "need-0-name": "",
+            "need-1": "",
+        }
+        return [
+            Sight("staff organization", f"{settings}/organization"),
+            Sight("staff wrong organization", f"{settings}/organization", 400, {"name": "", "zone": "?"}),
+            Sight("staff types", f"{settings}/types"),
+            Sight("staff type", type_),
+            Sight("staff new type", f"{settings}/types/new"),
+            Sight("staff wrong type", type_, 400, asked),
+            Sight("staff hours", own),
+            Sight("staff wrong hours", own, 400, wrong),
+            Sight("staff other hours", named),
+            Sight("staff wrong other hours", named, 400, wrong),
+            Sight("staff closures", f"{settings}/closures"),
+            Sight("staff wrong closures", f"{settings}/closures", 400, {"first": "", "from-0-0": "09:00"}),
+            Sight("staff calendars", f"{settings}/calendars"),
+            Sight("staff calendar", person),
+            Sight("staff calendar in use", person, 409, {"do": "delete"}),
+            Sight("staff sources", f"{person}/sources"),
+            Sight("staff wrong sources", f"{person}/sources", 400, {"kind": "ics", "url": "x"}),
+            Sight("staff start", "/staff/start"),
+            Sight("staff start with hours", "/staff/start/hours"),
+            Sight("staff start with a type", "/staff/start/type"),
+            Sight("staff start wrong", "/staff/start/type", 400, {"name": "", "duration": "x"}),
+            Sight("staff start done", "/staff/start/done"),
+        ]
+
     async def _managed(self, starts: list[str], taken: str) -> list[Sight]:
         """Return the pages behind the links of appointments in every state."""
         answers = {"text": "A friend", "number": 2, "checkbox": True}

@@ -81,6 +81,8 @@ async def test_days_are_closed_and_opened_again(staff: Staff) -> None:
     await staff.do(CLOSURES, do=f"delete-{first['id']}")
     assert len(await stored(staff, f"{BASE}/overrides", "overrides")) == 1
     assert (await staff.send(CLOSURES, do="delete-\x00")).status_code == 404
+    await staff.do(CLOSURES, **form | {"first": "0001-01-01", "last": "9999-12-31", "key": "third"})
+    assert "Closed" in words_of(await staff.see(CLOSURES))
 
 
 async def test_public_holidays_are_closed(staff: Staff) -> None:
@@ -136,3 +138,30 @@ async def test_the_organization_is_changed(app: FastAPI, staff: Staff) -> None:
     writer = await entered(app, staff.desk, "write")
     assert "Save" not in buttons_in(await writer.see(ORGANIZATION))
     assert (await writer.send(ORGANIZATION, **typed)).status_code == 403
+
+
+async def test_calendars_elsewhere_are_added_read_and_deleted(staff: Staff) -> None:
+    calendar = f"{CALENDARS}/{staff.desk.org.calendar_id}"
+    path, own = f"{calendar}/sources", f"{BASE}/calendars/{staff.desk.org.calendar_id}/sources"
+    assert path in links_in(await staff.see(calendar), path)
+    form = fields_in(await staff.see(path), "source") | {"password": "secret"}
+    private = "https://127.0.0.1/a.ics"
+    for url, username, said in (
+        ("x", "ana", "Address – Please enter a whole address, such as https://example.com/page."),
+        (private, "ana", "Address – This address leads to a private network."),
+        (private, "", "User name – Please fill this in."),
+    ):
+        answer = await staff.send(path, **form | {"url": url, "username": username})
+        assert (answer.status_code, reasons_in(answer)) == (400, [said])
+        assert "secret" not in answer.text.partition("<form")[2].replace("is a secret", "")
+    url = "https://93.184.215.14/private-8c1f0e44/basic.ics"
+    for _ in range(2):  # once for each form
+        assert await staff.do(path, **form | {"url": url, "username": "ana"}) == f"{path}?saved=1"
+    [source] = await stored(staff, own, "sources")
+    page = await staff.see(path)
+    assert "Not read yet" in words_of(page)
+    assert "8c1f0e44" not in page.text
+    await staff.do(path, do=f"refresh-{source['id']}")
+    await staff.do(path, do=f"delete-{source['id']}")
+    assert await stored(staff, own, "sources") == []
+    assert (await staff.send(path, do=f"refresh-{source['id']}")).status_code == 404

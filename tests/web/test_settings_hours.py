@@ -1,5 +1,6 @@
 """The pages on which staff set weekly hours."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -80,6 +81,11 @@ async def test_the_change_of_somebody_else_is_not_lost_unseen(staff: Staff) -> N
     assert alert_of(answer).startswith("Somebody has changed this since you opened the page.")
     await staff.do(HOURS, **fields_in(answer, "hours"))
     assert (1, "09:00:00", "13:00:00") in await stored(staff)
+    # Nor is that of somebody who saves at the same moment.
+    typed = fields_in(await staff.see(HOURS), "hours")
+    ends = ("14:00", "15:00", "16:00")
+    answers = await asyncio.gather(*(staff.send(HOURS, **typed | {"to-1-0": each}) for each in ends))
+    assert sorted(each.status_code for each in answers) == [303, 409, 409]
 
 
 async def test_other_hours_have_a_name_and_a_zone(app: FastAPI, staff: Staff) -> None:

@@ -22,6 +22,13 @@ from kalends.web import (
     settings_mails,
     settings_people,
     settings_webhooks,
+    first_run,
+    settings_calendars,
+    settings_closures,
+    settings_hours,
+    settings_organization,
+    settings_sources,
+    settings_types,
     staff_appointments,
     staff_blocks,
     staff_bookings,
@@ -36,6 +43,7 @@ from kalends.web import (
 from tests.support.clock import StoppedClock
 from tests.support.desk import THURSDAY, Desk, at, open_desk
 from tests.web.browsers import OURS, browser_of
+from tests.web.setup_forms import OF_ONES_OWN, SETUP_FORMS
 from tests.web.staff import Staff, entered, staff_at
 
 pytestmark = pytest.mark.anyio
@@ -47,6 +55,13 @@ OURS_ALONE = (
     settings_mails,
     settings_people,
     settings_webhooks,
+    first_run,
+    settings_calendars,
+    settings_closures,
+    settings_hours,
+    settings_organization,
+    settings_sources,
+    settings_types,
     staff_appointments,
     staff_blocks,
     staff_bookings,
@@ -87,6 +102,7 @@ FORMS: dict[str, dict[str, str]] = {
     "/staff/settings/feeds": {"kind": "busy"},
     "/staff/settings/feeds/{feed_id}/remove": {},
     "/staff/settings/mails/{mail_id}/replay": {},
+    **SETUP_FORMS,
 }
 """What each form sends to have its way."""
 SHOWN_ONCE = {
@@ -133,6 +149,13 @@ class House:
         own = {"/staff/new": {"type": self.ids["type"]}, "/staff/blocks": {"calendar": self.ids["calendar"]}}
         for each in ("/staff/settings/people", "/staff/settings/feeds"):
             own[each] = {"calendar_id": self.ids["calendar"]}
+        calendar = self.ids["calendar_id"]
+        own = {
+            "/staff/new": {"type": self.ids["type_id"]},
+            "/staff/blocks": {"calendar": calendar},
+            "/staff/settings/types/new": {"need-0-calendars": calendar},
+            "/staff/settings/organization": {"slug": self.staff.desk.org.slug},
+        }
         return FORMS[route] | own.get(route, {})
 
     async def ask(
@@ -152,6 +175,10 @@ class House:
         for each in found[-1]["keys"]:  # asking counts
             del each["requests_this_hour"], each["last_used_at"]
         return found
+        asked = ("appointments", "blocks", "calendars", "appointment-types", "availability", "schedules")
+        sources = f"calendars/{self.ids['calendar_id']}/sources"
+        paths = [f"/v1/calendar/{each}" for each in (*asked, "overrides", sources)]
+        return [(await staff.get(each)).json() for each in (*paths, "/v1/organization")]
 
 
 @pytest.fixture
@@ -187,6 +214,9 @@ async def house(app: FastAPI, db: Database) -> House:
         "month": THURSDAY[:7],
         "type": desk.org.type_id,
         "calendar": desk.org.calendar_id,
+        "type_id": desk.org.type_id,
+        "calendar_id": desk.org.calendar_id,
+        "schedule_id": (await desk.make("schedules", "schedule", name="Evenings"))["id"],
     }
     return House(staff, ids)
 
@@ -257,6 +287,9 @@ async def test_the_staff_of_others_see_and_change_nothing(app: FastAPI, house: H
         if method == "POST" or "_id}" in route:
             leads = (answer.status_code == 303 and method == "GET") or route in THEIR_OWN
             assert answer.status_code == 404 or leads, (method, route, answer.status_code)
+            leads = answer.status_code == 303 and method == "GET"
+            is_own = route in OF_ONES_OWN and answer.status_code in (303, 409)
+            assert answer.status_code == 404 or leads or is_own, (method, route, answer.status_code)
     assert await house.all() == before
     theirs = (await other.desk.staff.get("/v1/calendar/appointments")).json()
     assert theirs["appointments"] == []

@@ -54,6 +54,7 @@ _FIELDS: Mapping[str, str] = {
     "option": marked("Please choose something that is known here."),
     "options": marked("Please write down what one can choose from."),
     "repeated": marked("This is there twice."),
+    "private": marked("This address leads to a private network."),
     "unavailable": marked("This server is not set up for that."),
 }
 """What is wrong with a field, by the code of an entry of `details.fields`."""

@@ -1,0 +1,32 @@
+"""What the forms send with which staff set up their organization."""
+
+from tests.support.desk import THURSDAY
+
+_HOURS = {"from-1-0": "08:00", "to-1-0": "09:00"}
+_RULES = {"week_start": "1", "client_notice_hours": "1", "client_grace_minutes": "1"}
+_TYPE = {"duration": "30", "notice": "1", "before": "0", "after": "0", "visibility": "public"}
+SETUP_FORMS: dict[str, dict[str, str]] = {
+    "/staff/settings/organization": {"name": "Changed", "zone": "UTC", "page": "1", **_RULES},
+    "/staff/settings/types/new": {"name": "Changed", "contact": "either", "need-0": "", **_TYPE},
+    "/staff/settings/types/{type_id}": {"do": "deactivate"},
+    "/staff/settings/hours": _HOURS,
+    "/staff/settings/hours/{schedule_id}": {"name": "Changed", "zone": "UTC", **_HOURS},
+    "/staff/settings/closures": {"first": THURSDAY},
+    "/staff/settings/calendars": {"name": "Changed"},
+    "/staff/settings/calendars/{calendar_id}": {"name": "Changed", "is_active": "1"},
+    "/staff/settings/calendars/{calendar_id}/sources": {"kind": "ics", "url": "https://93.184.215.14/a.ics"},
+    "/staff/start": {"name": "Changed", "zone": "UTC"},
+    "/staff/start/hours": _HOURS,
+    "/staff/start/type": {"name": "Changed", "duration": "30"},
+}
+"""What each sends to have its way."""
+OF_ONES_OWN = {
+    "/staff/settings/organization",
+    "/staff/settings/hours",
+    "/staff/settings/closures",
+    "/staff/settings/calendars",
+    "/staff/start",
+    "/staff/start/hours",
+    "/staff/start/type",
+}
+"""The forms that name nothing, so whoever sends them changes their own organization."""

@@ -201,6 +201,7 @@ async def test_free_times_of_a_day_are_there_to_be_chosen(staff: Staff) -> None:
     assert [each for each in links_in(page, f"{path}?") if "start=2024-01-25T14%3A00%3A00Z" in each]
     other = await staff.see(path, date="2024-01-26")
     assert "Free: Friday, 26 January 2024" in words_of(other)
+    assert fields_in(other, "move")["date"] == "2024-01-26"
     free = [each for each in links_in(other, f"{path}?") if "start=" in each and "lang=" not in each]
     assert len(free) == len(await staff.desk.starts("2024-01-26", "2024-01-26", moving=booked["id"]))
     assert not [each for each in free if "T10%3A00" in each]

@@ -194,6 +194,8 @@ def _form(
     typed = _typed(own)
     if start is not None:
         typed = _on_the_clock(start, own.zone)
+    elif not form.fields:
+        typed["date"] = there.day.isoformat()
     if another := form.text("instead"):
         typed = _on_the_clock(start_in(another, own.zone), own.zone)
     elif form.fields and not isinstance(refusal, PreconditionFailed):

@@ -1,7 +1,7 @@
 """Words by which appointments are found, and the key by which clients are told apart.
 
 Revision ID: 0015
-Revises: 0013
+Revises: 0014
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from kalends.core.finding import found_by
 
 revision = "0015"
-down_revision = "0013"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 _BATCH = 2_000

@@ -120,6 +120,8 @@ class Walk:
             Sight("staff client", page.replace("appointments", "clients")),
             Sight("staff appointment", page),
             Sight("staff stale appointment", f"{page}/status", 409, {"version": "0", "status": "no_show"}),
+            Sight("staff change", f"{page}/change"),
+            Sight("staff wrong change", f"{page}/change", 400, {"email": "jane@", "minutes": "x"}),
             Sight("staff move", f"{page}/move"),
             Sight("staff refused move", f"{page}/move", 409, typed),
             Sight("staff wrong move", f"{page}/move", 400, {}),

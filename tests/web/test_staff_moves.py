@@ -196,3 +196,38 @@ async def test_times_that_clocks_show_twice_or_skip_are_asked_for_again(app: Fas
     skipped = await staff.send(path, **typed | {"date": "2024-03-31"})
     assert alert_of(skipped) == "On that day, clocks skip this time."
     assert [shown for _, shown in times_of(skipped)] == ["Sun 31 Mar, 01:30", "Sun 31 Mar, 03:30"]
+
+
+async def test_free_times_of_a_day_are_there_to_be_chosen(staff: Staff) -> None:
+    booked = await staff.desk.booked()
+    await staff.desk.booked(at("10:00", "2024-01-26"))
+    path = f"{path_of(booked)}/move"
+    page = await staff.see(path)
+    # Its own time counts as free.
+    assert [each for each in links_in(page, f"{path}?") if "start=2024-01-25T14%3A00%3A00Z" in each]
+    other = await staff.see(path, date="2024-01-26")
+    assert "Free: Friday, 26 January 2024" in words_of(other)
+    assert fields_in(other, "move")["date"] == "2024-01-26"
+    free = [each for each in links_in(other, f"{path}?") if "start=" in each and "lang=" not in each]
+    assert len(free) == len(await staff.desk.starts("2024-01-26", "2024-01-26", moving=booked["id"]))
+    assert not [each for each in free if "T10%3A00" in each]
+    chosen = await staff.see(free[0])
+    typed = fields_in(chosen, "move")
+    assert (typed["date"], typed["time"]) == ("2024-01-26", "09:00")
+    assert 'aria-current="true"' in chosen.text
+    await staff.do(path, **typed)
+    assert (await staff.desk.get(booked))["start_time"] == at("09:00", "2024-01-26")
+
+
+async def test_a_free_time_that_clocks_show_twice_is_the_one_that_was_chosen(staff: Staff) -> None:
+    await staff.desk.set_organization(timezone="Europe/Berlin")
+    booked = await staff.desk.booked()
+    path = f"{path_of(booked)}/move"
+    typed = fields_in(await staff.see(path, start="2024-10-27T01:30:00Z"), "move")
+    assert (typed["date"], typed["time"]) == ("2024-10-27", "02:30")
+    await staff.do(path, **typed)
+    assert (await staff.desk.get(booked))["start_time"] == "2024-10-27T01:30:00Z"
+    for bad in ({"start": "soon"}, {"start": "0001-01-01T00:00"}):
+        assert (await staff.open(path, **bad)).status_code in (200, 400)
+    for odd in ({"date": "9999-12-31"}, {"date": "0001-01-01"}, {"date": "x\x00"}):
+        assert (await staff.open(path, **odd)).status_code == 200

@@ -1,7 +1,6 @@
 """The page on which clients correct what they have said: their number, notes and answers."""
 
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Any
 
 from fastapi import APIRouter
@@ -16,9 +15,9 @@ from kalends.services.booking import booking_page
 from kalends.web import problems
 from kalends.web.appointments import OwnAppointment
 from kalends.web.forms import Form, form_of, validated
-from kalends.web.kinds import Question
 from kalends.web.manage import found, own_page, path_of
 from kalends.web.sheets import name_of
+from kalends.web.touched import marks, sent_back, touched_in, typed_of
 from kalends.web.visits import lead_to, reader_of
 from kalends.words.sentences import marked
 
@@ -32,7 +31,7 @@ async def ask(visit: ByLink) -> Response:
     """Show the form with what is known."""
     own = await visit.db.read(found, visit, reader_of(visit))
     known = _known(own)
-    return _form(visit, own, known, _marks(known), {})
+    return _form(visit, own, known, marks(known), {})
 
 
 @router.post("/{token}/details")
@@ -60,45 +59,23 @@ async def correct(change: WritingByLink) -> Response:
 def _known(own: OwnAppointment) -> dict[str, str]:
     """Return what was said, by the names of the fields, as a browser sends it if nobody touches it."""
     answers = {each.id: each.answer for each in own.about.answers}
-    fields = {each.field: _typed(each, answers.get(each.id)) for each in own.kind.questions}
+    fields = {each.field: typed_of(each, answers.get(each.id)) for each in own.kind.questions}
     return {
         "phone": own.about.client_phone or "",
         **fields,
-        "notes": _sent_back(own.about.client_notes or ""),
+        "notes": sent_back(own.about.client_notes or ""),
     }
-
-
-def _typed(question: Question, answer: str | bool | float | None) -> str:
-    """Return what has to be typed for an answer. Staff may have changed the question since it was given."""
-    if isinstance(answer, bool) or answer is None or question.type == "checkbox":
-        return "1" if answer else ""
-    text = f"{answer:.0f}" if isinstance(answer, float) and answer.is_integer() else str(answer)
-    if question.type == "select":
-        return text if text in dict(question.options) else ""
-    return _sent_back(text, "\n" if question.type == "textarea" else "")
-
-
-def _sent_back(text: str, line_end: str = "\n") -> str:
-    """Return what browsers make of a text in a field. Fields of a single line have no `line_end`."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", line_end)
-
-
-def _marks(texts: Mapping[str, str]) -> str:
-    """Return a short mark for the text of each field. The page has those of what it shows, so that what was
-    not touched is known, even if staff change it meanwhile."""
-    return " ".join(sha256(f"{name}={text}".encode()).hexdigest()[:16] for name, text in texts.items())
 
 
 def _shown(own: OwnAppointment, form: Form) -> str:
     """Return the marks of what the page showed; without any, those of what is known now."""
-    return form.text("shown") or _marks(_known(own))
+    return form.text("shown") or marks(_known(own))
 
 
 def _sent(own: OwnAppointment, form: Form) -> dict[str, Any]:
     """Return what the form says, as the API takes it. What was not touched is not sent: staff may have
     changed it since, or have left out answers that clients have to give."""
-    shown = _shown(own, form).split()
-    touched = {name for name, text in form.typed(*_known(own)).items() if _marks({name: text}) not in shown}
+    touched = touched_in(form, _known(own), _shown(own, form))
     fixed = {f"client_{name}": form.text(name) for name in ("phone", "notes") if name in touched}
     answers = form.answers(own.kind.type_.questions)
     corrected = {each.id: answers.get(each.id) for each in own.kind.questions if each.field in touched}

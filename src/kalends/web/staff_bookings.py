@@ -1,6 +1,5 @@
 """The page on which staff book for a client, as when somebody calls."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -9,34 +8,31 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.core.errors import Conflict, IdempotencyKeyReused, InvalidTime, Malformed, NotFound, Refusal
+from kalends.core.errors import Conflict, IdempotencyKeyReused, Malformed, NotFound, Refusal
 from kalends.core.hours import stamp
 from kalends.db.database import Tx
 from kalends.schemas.appointment_types import AppointmentType
 from kalends.schemas.appointments import AppointmentAnswer, AppointmentCreate
 from kalends.schemas.calendars import Calendar
-from kalends.schemas.fields import as_moment
-from kalends.schemas.queries import SlotsQuery
 from kalends.schemas.wrong_fields import malformed
-from kalends.services.booking import appointments, bookings, slots
+from kalends.services.booking import appointments, bookings
 from kalends.services.setup import appointment_types, calendars
 from kalends.web import problems, staff_problems
 from kalends.web.forms import OWN, Form, form_of, validated
-from kalends.web.grids import Time, at
+from kalends.web.grids import at
 from kalends.web.kinds import Question
 from kalends.web.readers import Reader
 from kalends.web.sent import id_in, start_in
 from kalends.web.sheets import name_of
 from kalends.web.staff_pages import day_in, key_in, moment_in, new_key, staff_page, today
 from kalends.web.staff_problems import Refused
+from kalends.web.staff_times import free_times
 from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
 from kalends.web.visits import lead_to, reader_of
 from kalends.words import dates
 from kalends.words.languages import LANGUAGES, language_of, own_name
 from kalends.words.sentences import marked
 
-MOST_TIMES = 96
-"""So many free times of a day are shown at most."""
 _FIELDS = ("date", "time", *OWN, "internal_notes", "language")
 _STORED = {
     "client_name": "name",
@@ -227,7 +223,9 @@ async def _page(
         "client": client_id,
     }
     reader = at(reader_of(call), "/staff/new", **query)
-    times = [] if type_ is None else await _times(call, reader, type_.id, calendar_id, day)
+    times = []
+    if type_ is not None:
+        times = await free_times(call, reader, type_.id, day, calendar_id=calendar_id)
     kept = {"start": start, "client": client_id}
     return staff_page(
         call,
@@ -247,21 +245,6 @@ async def _page(
         kept={**reader.carried, **{name: value for name, value in kept.items() if value}},
         zone=reader.zone_name(call.timezone, call.now),
     )
-
-
-async def _times(
-    call: EnteredCall, reader: Reader, type_id: str, calendar_id: str | None, day: date
-) -> list[Time]:
-    """Return the free times of a day, by every rule of the type. If the calendar is no longer there, or the
-    day has no end, there are none."""
-    asked = {"appointment_type_id": type_id, "from": day.isoformat(), "to": day.isoformat()}
-    query = SlotsQuery.model_validate(asked | ({"calendar_id": calendar_id} if calendar_id else {}))
-    try:
-        found = await call.look(slots.search, call.org_id, call.timezone, query, call.now)
-    except (NotFound, InvalidTime):
-        return []
-    starts = [each["start_time"] for each in json.loads(found)["slots"][:MOST_TIMES]]
-    return [Time(each, reader.time(dates.local(as_moment(each), call.timezone))) for each in starts]
 
 
 def _said_by(tx: Tx, call: EnteredCall, appointment_id: str) -> dict[str, str]:

@@ -1,14 +1,15 @@
 """The page on which staff move an appointment: to another time, and to other calendars."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from kalends.core.errors import Conflict, Malformed, NotFound, PreconditionFailed, Refusal
+from kalends.core.hours import stamp
 from kalends.core.requirements import CALENDAR
 from kalends.db.database import Tx
 from kalends.schemas.appointment_types import AppointmentType
@@ -17,11 +18,12 @@ from kalends.schemas.calendars import Calendar
 from kalends.services.setup import appointment_types, calendars
 from kalends.web import problems, staff_problems
 from kalends.web.forms import Form, form_of, number_in, validated
-from kalends.web.grids import at
+from kalends.web.grids import Time, at
 from kalends.web.seen_appointments import Seen, seen
 from kalends.web.sent import Name, id_in, start_in
 from kalends.web.staff_appointments import make, stale, told_of
-from kalends.web.staff_pages import moment_in, staff_page
+from kalends.web.staff_pages import day_in, moment_in, staff_page
+from kalends.web.staff_times import free_times
 from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
 from kalends.web.visits import lead_to, reader_of
 from kalends.words import dates
@@ -50,17 +52,22 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Movable:
-    """An appointment with the calendars to which it could be given."""
+    """An appointment with the calendars to which it could be given, and the free `times` of a `day` in its
+    own ones, each with its address."""
 
     own: Seen
     choices: Sequence[Choice]
+    day: date
+    times: Sequence[tuple[Time, str]] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
 
 
 @router.get("/{appointment_id}/move")
 async def ask(appointment_id: Name, call: Entered) -> Response:
-    """Show the form, with the present time and calendars."""
-    return _form(call, await _movable(call, appointment_id, Form({})), Form({}))
+    """Show the form, with the present time and calendars, or with the free time that was chosen; and the free
+    times of a day."""
+    there = await _movable(call, appointment_id, Form({}))
+    return _form(call, there, Form({}), start=_start_asked(call))
 
 
 @router.post("/{appointment_id}/move")
@@ -86,9 +93,31 @@ async def _movable(call: EnteredCall, appointment_id: str, form: Form) -> Movabl
     def read(tx: Tx) -> Movable:
         own = seen(tx, call.org_id, appointment_id, reader, call.timezone, call.now)
         type_ = appointment_types.get(tx, call.org_id, own.about.appointment_type_id)
-        return Movable(own, _choices(own, type_, calendars.all_of(tx, call.org_id), form))
+        day = dates.local(own.about.start_time, own.zone).date()
+        return Movable(own, _choices(own, type_, calendars.all_of(tx, call.org_id), form), day)
 
-    return await call.db.read(read)
+    return await _with_times(call, await call.db.read(read), form)
+
+
+async def _with_times(call: EnteredCall, there: Movable, form: Form) -> Movable:
+    """Return it with the free times of the day that is chosen, as long as it can be moved."""
+    own = there.own
+    start = _start_asked(call)
+    sent = form.text("date") or call.request.query_params.get("date", "")
+    day = there.day if start is None else dates.local(start, own.zone).date()
+    day = day_in(sent) or day
+    there = replace(there, day=day)
+    if not own.can_cancel:
+        return there
+    reader, about = at(own.reader, own.reader.path, date=day.isoformat()), own.about
+    times = await free_times(call, reader, about.appointment_type_id, day, moving=about.id)
+    return replace(there, times=[(each, reader.here(start=each.value)) for each in times])
+
+
+def _start_asked(call: EnteredCall) -> datetime | None:
+    """Return the free time that an address names. Raises InvalidTime."""
+    text = call.request.query_params.get("start")
+    return start_in(text, call.timezone) if text else None
 
 
 def _choices(own: Seen, type_: AppointmentType, known: Sequence[Calendar], form: Form) -> list[Choice]:
@@ -145,12 +174,20 @@ def _start(change: EnteredChange, own: Seen, form: Form) -> datetime:
     present = _typed(own)
     if {name: form.text(name) for name in present} == present:
         return own.about.start_time  # which clocks may show twice
+    if chosen := form.text("start"):
+        start = start_in(chosen, change.timezone)
+        if form.typed("date", "time") == _on_the_clock(start, own.zone):
+            return start
     return moment_in(form, "date", "time", change.timezone)
 
 
 def _typed(own: Seen) -> dict[str, str]:
     """Return what the fields have that say when the appointment begins."""
-    when = dates.local(own.about.start_time, own.zone)
+    return _on_the_clock(own.about.start_time, own.zone)
+
+
+def _on_the_clock(start: datetime, zone: str) -> dict[str, str]:
+    when = dates.local(start, zone)
     return {"date": when.date().isoformat(), "time": f"{when:%H:%M}"}
 
 
@@ -171,12 +208,22 @@ def _is_there(own: Seen, wish: AppointmentChange, form: Form) -> bool:
     )
 
 
-def _form(call: EnteredCall, there: Movable, form: Form, refusal: Refusal | None = None) -> Response:
+def _form(
+    call: EnteredCall,
+    there: Movable,
+    form: Form,
+    refusal: Refusal | None = None,
+    *,
+    start: datetime | None = None,
+) -> Response:
     own, reader = there.own, there.own.reader
     typed = _typed(own) | {"minutes": _minutes(own)}
+    if start is not None:
+        typed |= _on_the_clock(start, own.zone)
+    elif not form.fields:
+        typed["date"] = there.day.isoformat()
     if another := form.text("instead"):
-        when = dates.local(start_in(another, own.zone), own.zone)
-        typed |= {"date": when.date().isoformat(), "time": f"{when:%H:%M}"}
+        typed |= _on_the_clock(start_in(another, own.zone), own.zone)
     elif form.fields and not isinstance(refusal, PreconditionFailed):
         typed |= form.typed("date", "time")
     if not isinstance(refusal, PreconditionFailed):
@@ -194,6 +241,9 @@ def _form(call: EnteredCall, there: Movable, form: Form, refusal: Refusal | None
         reader,
         status=200 if refusal is None else problems.noted(call.request, refusal),
         own=own,
+        there=there,
+        start=form.text("start") if start is None else stamp(start),
+        day=reader.long_day(there.day),
         choices=there.choices,
         heading=reader.say(_MOVING),
         typed=typed,

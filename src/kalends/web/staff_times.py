@@ -1,0 +1,38 @@
+"""The free times of a day, from which staff can choose."""
+
+import json
+from datetime import date
+
+from kalends.core.errors import InvalidTime, NotFound
+from kalends.schemas.fields import as_moment
+from kalends.schemas.queries import SlotsQuery
+from kalends.services.booking import slots
+from kalends.web.grids import Time
+from kalends.web.readers import Reader
+from kalends.web.staff_visits import EnteredCall
+from kalends.words import dates
+
+MOST_TIMES = 96
+"""So many free times of a day are shown at most."""
+
+
+async def free_times(
+    call: EnteredCall,
+    reader: Reader,
+    type_id: str,
+    day: date,
+    *,
+    calendar_id: str | None = None,
+    moving: str | None = None,
+) -> list[Time]:
+    """Return the free times of a day, by every rule of the type: on a calendar, or for an appointment that is
+    moving. If the calendar is no longer there, or the day has no end, there are none."""
+    asked = {"appointment_type_id": type_id, "from": day.isoformat(), "to": day.isoformat()}
+    more = {"calendar_id": calendar_id, "moving": moving}
+    query = SlotsQuery.model_validate(asked | {name: id_ for name, id_ in more.items() if id_})
+    try:
+        found = await call.look(slots.search, call.org_id, call.timezone, query, call.now)
+    except (NotFound, InvalidTime):
+        return []
+    starts = [each["start_time"] for each in json.loads(found)["slots"][:MOST_TIMES]]
+    return [Time(each, reader.time(dates.local(as_moment(each), call.timezone))) for each in starts]

@@ -59,6 +59,8 @@ async def test_dragged_to_another_time_and_calendar_and_back_again(visit: Visit,
     await page.mouse.move(x, y - 3 * QUARTER, steps=3)
     assert await page.locator(".ghost").count() == 1
     await page.keyboard.press("Escape")
+    await page.mouse.move(x, y - 6 * QUARTER, steps=3)
+    assert await page.locator(".ghost").count() == 0
     await page.mouse.up()
     assert (await desk.get(booked))["version"] == 3
     x, y = await day.grab()

@@ -120,7 +120,7 @@ day.addEventListener("pointerdown", (event) => {
   if (!going && !isSending()) pressed = { line, event };
 });
 addEventListener("pointermove", (event) => {
-  if (event.pointerType === "touch") return;
+  if (event.pointerType === "touch" || pressed?.isOver) return;
   if (pressed && !going) {
     const { line, event: { clientX, clientY } } = pressed;
     if (Math.hypot(event.clientX - clientX, event.clientY - clientY) <= THRESHOLD) return;
@@ -132,12 +132,11 @@ addEventListener("pointermove", (event) => {
 });
 addEventListener("pointerup", (event) => {
   if (event.pointerType === "touch" || !pressed) return;
-  pressed = undefined;
-  if (!going?.pointer) return;
-  // The click that comes now is none.
-  swallows = true;
+  // The click that comes after a drag is none.
+  swallows = Boolean(going?.pointer || pressed.isOver);
   setTimeout(() => { swallows = false; });
-  drop();
+  pressed = undefined;
+  if (going?.pointer) drop();
 });
 addEventListener("pointercancel", (event) => {
   if (event.pointerType === "touch" || !pressed) return;
@@ -225,7 +224,10 @@ day.addEventListener("keydown", (event) => {
 });
 day.addEventListener("focusout", () => going && !going.pointer && keep());
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && going?.pointer) keep();
+  if (event.key !== "Escape" || !going?.pointer) return;
+  if (pressed) pressed.isOver = true;
+  lose();
+  keep();
 });
 
 // Free time: one link, which is moved to wherever somebody points, or goes by arrows.

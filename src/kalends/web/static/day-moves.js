@@ -43,7 +43,7 @@ async function send(link, wish, told, time, undo) {
   sending = false;
   release();
   if (refused) return explain(refused, (more, instead) => send(link, { ...wish, ...more }, told, instead ?? time, undo));
-  say(told(time));
+  say(undo ? `${told(time)} ${words("undo")}: Ctrl+Z` : told(time));
   if (undo) offer(told(time), async () => {
     if (day.hasAttribute("data-moving")) return;
     const version = lineOf(link)?.dataset.version ?? Number(wish.version) + 1;

@@ -75,7 +75,7 @@ function follow({ clientX: x, clientY: y }) {
     const end = minutesAt(from.column, y) - grab.end - from.at;
     to.lasts = near(end, from.lasts) ? from.lasts : Math.max(SNAP, snapped(end + from.at - SNAP) + SNAP - from.at);
   } else {
-    to.column = columnAt(x);
+    to.column = columnAt(x, from.column);
     const at = minutesAt(to.column, y) - grab.start;
     // Sideways, the time stays as it is.
     to.at = near(at, from.at) ? from.at : snapped(at);
@@ -216,6 +216,8 @@ day.addEventListener("keydown", (event) => {
     return;
   }
   const line = lineOf(event.target);
+  // Of a key that is held down, the first stroke counts.
+  if (line && isSending() && event.key === "Enter") event.preventDefault();
   if (line && event.key.toLowerCase() === "m" && !going && !isSending()) {
     lift(line);
     say(words("lifted", { who: line.querySelector("strong").textContent }));
@@ -259,7 +261,8 @@ function emptyAt(event) {
 function point(event) {
   const where = emptyAt(event);
   cursor.classList.toggle("pointed", Boolean(where));
-  if (where && document.activeElement !== cursor) aim(...where);
+  if (!where || document.activeElement === cursor) return;
+  if (place.column !== where[0] || place.at !== where[1]) aim(...where);
 }
 
 // Where the mouse was pressed counts, and not where it is let go.

@@ -15,7 +15,7 @@ from tests.support.clock import StoppedClock
 from tests.support.databases import on_sqlite
 from tests.support.desk import Desk, at, open_desk
 from tests.web.days import QUARTER, Day, day_of
-from tests.web.staff import signed_in
+from tests.web.staff import entry_to, signed_in
 
 pytestmark = [pytest.mark.anyio, on_sqlite, pytest.mark.slow]
 
@@ -109,6 +109,33 @@ async def test_who_was_faster_is_said(visit: Visit, desk: Desk) -> None:
     await expect(day.visitor.page.locator("dialog h2")).to_contain_text("The API key Reception changed it")
     await day.settled()
     assert await day.where() == [f"12:00 – 13:00 {MINE}"]
+
+
+async def test_a_server_that_does_not_answer_or_knows_nobody(visit: Visit, desk: Desk) -> None:
+    booked = await desk.booked(**mine(desk))
+    day = await day_of(await visit(), desk)
+    page = day.visitor.page
+    dialog = page.locator("dialog")
+    await page.route("**/move", lambda route: route.abort())
+    await day.drag(quarters=-4)
+    await expect(dialog.locator("h2")).to_contain_text("The server can't be reached.")
+    await day.settled()
+    assert await day.where() == [f"14:00 – 15:00 {MINE}"]
+    await dialog.locator("button").click()
+    await page.unroute("**/move")
+    await page.context.clear_cookies()
+    await day.drag(quarters=-4)
+    await expect(dialog).to_contain_text("Please sign in once more, in another window.")
+    assert (await desk.get(booked))["version"] == 1
+    # Once that is done, it is sent again.
+    another = await page.context.new_page()
+    await another.goto(f"{day.visitor.base}{await entry_to(desk, 'write')}")
+    await another.locator("main form button").first.click()
+    await another.wait_for_url("**/staff/day/**")
+    await dialog.locator("button:text-is('Try again')").click()
+    await expect(day.line()).to_contain_text("13:00 – 14:00")
+    assert (await desk.get(booked))["version"] == 2
+    day.visitor.troubles.clear()  # the browser complains of the first
 
 
 async def test_by_keyboard_alone(visit: Visit, desk: Desk) -> None:

@@ -3,7 +3,7 @@
 
 export const SNAP = 15;
 export const day = document.querySelector(".day");
-export const HEADERS = { "Kalends-Script": "1" };
+export const HEADERS = { "Kalends-Script": "1", Accept: "text/html" };
 export const parsed = (text) => new DOMParser().parseFromString(text, "text/html");
 
 // On a small screen the day is a list, in which nothing has a place.

@@ -72,7 +72,7 @@ function explain(page, again) {
     button.removeAttribute("form");
     button.addEventListener("click", () => {
       dialog.close();
-      again({ [button.name]: button.value }, button.name === "instead" ? button.textContent : undefined);
+      again(button.name && { [button.name]: button.value }, button.name === "instead" ? button.textContent : undefined);
     });
   }
   const row = dialog.appendChild(document.createElement("p"));

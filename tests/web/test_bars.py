@@ -11,10 +11,11 @@ from tests.support.clock import StoppedClock
 from tests.support.databases import on_sqlite
 from tests.support.desk import Desk, open_desk
 from tests.support.sights import Walk
+from tests.web.staff import DAY, signed_in
 
 pytestmark = [pytest.mark.anyio, on_sqlite, pytest.mark.slow]
 
-PAGE_BYTES, SCRIPT_BYTES = 40 * 1024, 10 * 1024
+PAGE_BYTES, SCRIPT_BYTES, STAFF_SCRIPT_BYTES = 40 * 1024, 10 * 1024, 20 * 1024
 FIRST_REQUESTS, ALL_REQUESTS = 4, 9
 CLICKS_OF_ONE, CLICKS_OF_SEVERAL = 2, 3
 
@@ -101,6 +102,17 @@ async def test_the_page_with_everything_is_small(visit: Visit, desk: Desk, clock
     print(f"{wire.total:,} bytes without the logo ({logo:,}): {wire.bodies}")
     assert wire.total <= PAGE_BYTES
     assert wire.bodies["Script"] <= SCRIPT_BYTES
+
+
+async def test_a_day_of_staff_is_small(visit: Visit, desk: Desk) -> None:
+    await desk.booked()
+    visitor = await visit()
+    wire = await counted(visitor)
+    await signed_in(visitor, desk)  # which shows today
+    await visitor.page.goto(f"{visitor.base}{DAY}", wait_until="networkidle")
+    print(f"{wire.total:,} bytes: {wire.bodies}")
+    assert STAFF_SCRIPT_BYTES / 3 < wire.bodies["Script"] <= STAFF_SCRIPT_BYTES
+    assert wire.total <= PAGE_BYTES
 
 
 async def test_booking_takes_few_requests_and_clicks(visit: Visit, desk: Desk, clock: StoppedClock) -> None:

@@ -72,6 +72,8 @@ async def test_what_a_script_is_told_of_a_day(app: FastAPI, staff: Staff) -> Non
     day = await data_of(staff, 'div class="day"')
     assert (day["first"], day["minutes"], day["date"]) == (at("09:00"), "480", "2024-01-25")
     assert (await data_of(staff, "ol class=.hours"))["quarters"].split("|")[-2:] == ["16:45", "17:00"]
+    for edge in ("0001-01-01", "9999-12-30", "1847-12-01"):
+        assert (await staff.open(f"/staff/day/{edge}")).status_code < 500, edge
     # Who may not write, and what is over, can't be moved.
     reader = await entered(app, staff.desk, "read")
     assert (await data_of(reader, 'li class="line appointment')).keys() == {"state"}

@@ -3,7 +3,7 @@
 
 export const SNAP = 15;
 export const day = document.querySelector(".day");
-export const HEADERS = { "Kalends-Script": "1" };
+export const HEADERS = { "Kalends-Script": "1", Accept: "text/html" };
 export const parsed = (text) => new DOMParser().parseFromString(text, "text/html");
 
 // On a small screen the day is a list, in which nothing has a place.
@@ -39,13 +39,13 @@ export function minutesAt(column, y) {
   return ((y - box.top) / box.height) * shown();
 }
 
-// The column below a place on the screen, or the nearest one.
-export function columnAt(x) {
+// The column below a place on the screen, or the nearest one; `own` is always among them.
+export function columnAt(x, own) {
   const far = (column) => {
     const box = column.getBoundingClientRect();
     return Math.max(box.left - x, x - box.right, 0);
   };
-  return columns().reduce((best, each) => (far(each) < far(best) ? each : best));
+  return columns().reduce((best, each) => (far(each) < far(best) ? each : best), own);
 }
 
 // What is said aloud.

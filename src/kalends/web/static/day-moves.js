@@ -43,7 +43,7 @@ async function send(link, wish, told, time, undo) {
   sending = false;
   release();
   if (refused) return explain(refused, (more, instead) => send(link, { ...wish, ...more }, told, instead ?? time, undo));
-  say(told(time));
+  say(undo ? `${told(time)} ${words("undo")}: Ctrl+Z` : told(time));
   if (undo) offer(told(time), async () => {
     if (day.hasAttribute("data-moving")) return;
     const version = lineOf(link)?.dataset.version ?? Number(wish.version) + 1;
@@ -72,7 +72,7 @@ function explain(page, again) {
     button.removeAttribute("form");
     button.addEventListener("click", () => {
       dialog.close();
-      again({ [button.name]: button.value }, button.name === "instead" ? button.textContent : undefined);
+      again(button.name && { [button.name]: button.value }, button.name === "instead" ? button.textContent : undefined);
     });
   }
   const row = dialog.appendChild(document.createElement("p"));

@@ -75,7 +75,7 @@ function follow({ clientX: x, clientY: y }) {
     const end = minutesAt(from.column, y) - grab.end - from.at;
     to.lasts = near(end, from.lasts) ? from.lasts : Math.max(SNAP, snapped(end + from.at - SNAP) + SNAP - from.at);
   } else {
-    to.column = columnAt(x);
+    to.column = columnAt(x, from.column);
     const at = minutesAt(to.column, y) - grab.start;
     // Sideways, the time stays as it is.
     to.at = near(at, from.at) ? from.at : snapped(at);
@@ -120,7 +120,7 @@ day.addEventListener("pointerdown", (event) => {
   if (!going && !isSending()) pressed = { line, event };
 });
 addEventListener("pointermove", (event) => {
-  if (event.pointerType === "touch") return;
+  if (event.pointerType === "touch" || pressed?.isOver) return;
   if (pressed && !going) {
     const { line, event: { clientX, clientY } } = pressed;
     if (Math.hypot(event.clientX - clientX, event.clientY - clientY) <= THRESHOLD) return;
@@ -132,12 +132,11 @@ addEventListener("pointermove", (event) => {
 });
 addEventListener("pointerup", (event) => {
   if (event.pointerType === "touch" || !pressed) return;
-  pressed = undefined;
-  if (!going?.pointer) return;
-  // The click that comes now is none.
-  swallows = true;
+  // The click that comes after a drag is none.
+  swallows = Boolean(going?.pointer || pressed.isOver);
   setTimeout(() => { swallows = false; });
-  drop();
+  pressed = undefined;
+  if (going?.pointer) drop();
 });
 addEventListener("pointercancel", (event) => {
   if (event.pointerType === "touch" || !pressed) return;
@@ -217,6 +216,8 @@ day.addEventListener("keydown", (event) => {
     return;
   }
   const line = lineOf(event.target);
+  // Of a key that is held down, the first stroke counts.
+  if (line && isSending() && event.key === "Enter") event.preventDefault();
   if (line && event.key.toLowerCase() === "m" && !going && !isSending()) {
     lift(line);
     say(words("lifted", { who: line.querySelector("strong").textContent }));
@@ -225,7 +226,10 @@ day.addEventListener("keydown", (event) => {
 });
 day.addEventListener("focusout", () => going && !going.pointer && keep());
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && going?.pointer) keep();
+  if (event.key !== "Escape" || !going?.pointer) return;
+  if (pressed) pressed.isOver = true;
+  lose();
+  keep();
 });
 
 // Free time: one link, which is moved to wherever somebody points, or goes by arrows.
@@ -257,7 +261,8 @@ function emptyAt(event) {
 function point(event) {
   const where = emptyAt(event);
   cursor.classList.toggle("pointed", Boolean(where));
-  if (where && document.activeElement !== cursor) aim(...where);
+  if (!where || document.activeElement === cursor) return;
+  if (place.column !== where[0] || place.at !== where[1]) aim(...where);
 }
 
 // Where the mouse was pressed counts, and not where it is let go.

@@ -132,6 +132,7 @@ class Walk:
             Sight("staff block", f"/staff/blocks/{block}"),
             Sight("staff settings", "/staff/settings"),
             Sight("staff account", "/staff/me?first=1"),
+            *await self._of_setup(),
             *await self._of_office(),
         ]
         return [replace(each, for_staff=True) for each in found]
@@ -171,10 +172,6 @@ class Walk:
         answer = await self.staff.post(f"/v1/{path}", json=body)
         assert answer.status_code in (200, 201), answer.text
         return answer.json()
-
-            *await self._of_setup(),
-        ]
-        return [replace(each, for_staff=True) for each in found]
 
     async def _of_setup(self) -> list[Sight]:
         """Return the pages with which an organization is set up."""

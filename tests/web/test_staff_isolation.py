@@ -172,16 +172,14 @@ class House:
         """Everything that could have been changed."""
         staff = self.staff.desk.staff
         asked = ["/v1/events?limit=1000"]  # first, since reading them makes deliveries
-        asked += [f"/v1/calendar/{each}" for each in ("appointments", "blocks", "calendars", "feeds")]
+        own = ["appointments", "blocks", "calendars", "feeds", "appointment-types", "availability"]
+        own += ["schedules", "overrides", f"calendars/{self.ids['calendar_id']}/sources"]
+        asked += [f"/v1/calendar/{each}" for each in own] + ["/v1/organization"]
         asked += ["/v1/people", "/v1/webhooks", f"/v1/webhooks/{self.ids['webhook_id']}/deliveries"]
         found = [(await staff.get(each)).json() for each in [*asked, "/v1/mails", "/v1/keys"]]
         for each in found[-1]["keys"]:  # asking counts
             del each["requests_this_hour"], each["last_used_at"]
         return found
-        asked = ("appointments", "blocks", "calendars", "appointment-types", "availability", "schedules")
-        sources = f"calendars/{self.ids['calendar_id']}/sources"
-        paths = [f"/v1/calendar/{each}" for each in (*asked, "overrides", sources)]
-        return [(await staff.get(each)).json() for each in (*paths, "/v1/organization")]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from kalends.db.database import Tx
 from kalends.db.tables import events
-from kalends.delivery import mail as sending
+from kalends.delivery import letters
 from kalends.delivery.letters import written
 from tests.support.letters import letter
 from tests.support.mailbox import Mailbox, Received
@@ -147,7 +147,7 @@ async def test_a_mail_that_can_not_be_written_stops_no_other(
             raise AssertionError("odd")
         return written(letter, *rest)
 
-    monkeypatch.setattr(sending.letters, "written", or_not)
+    monkeypatch.setattr(letters, "written", or_not)
     async with opening(kind={"reminderHours": None}) as p:
         await p.book(client_email="odd@example.com")
         await p.book(start_time="2024-01-26T14:00:00Z")

@@ -190,7 +190,6 @@ async def _key(
         standing=list(_in_words(made, names, reader)),
         back=reader.link(PATH),
         revoke=reader.link(f"{PATH}/{key_id}/revoke"),
-        saved="saved" in call.request.query_params,
     )
 
 

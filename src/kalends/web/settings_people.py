@@ -246,7 +246,6 @@ async def _person(
         seen=_seen(person, presence, call, reader),
         made_by=who(person.created_by, reader) if person.created_by else None,
         is_self=person.id == call.member.person_id,
-        saved="saved" in call.request.query_params,
         **_choices(reader, known, person.language),
     )
 

@@ -253,7 +253,6 @@ def _webhook(
         at=lambda deed="": reader.link(f"{path}{deed}"),
         back=reader.link(PATH),
         may_delete=call.member.may("delete"),
-        saved="saved" in call.request.query_params,
     )
 
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from tests.support.desk import BASE
 from tests.support.pictures import png
 from tests.web.clients import alert_of, words_of
+from tests.web.setup_forms import SETUP_FORMS
 from tests.web.staff import Staff, buttons_in, entered, fields_in, links_in, reasons_in, staff_at
 
 pytestmark = pytest.mark.anyio
@@ -165,3 +166,20 @@ async def test_calendars_elsewhere_are_added_read_and_deleted(staff: Staff) -> N
     await staff.do(path, do=f"delete-{source['id']}")
     assert await stored(staff, own, "sources") == []
     assert (await staff.send(path, do=f"refresh-{source['id']}")).status_code == 404
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("typed", ["\x00", "9" * 5_000])
+async def test_whatever_is_typed_is_answered(staff: Staff, typed: str) -> None:
+    schedule = await staff.desk.make("schedules", "schedule", name="Evenings")
+    ids = {"type_id": staff.desk.org.type_id, "calendar_id": staff.desk.org.calendar_id}
+    rows = {"q-0-id": typed, "q-0-kind": typed, "q-0-label": typed, "q-0-options": typed}
+    more = {"seen": "", "key": typed, "need-0-calendars": typed, "id-1-0": typed, "type-1-0": typed, **rows}
+    for route, form in SETUP_FORMS.items():
+        path = route.format(**ids, schedule_id=schedule["id"])
+        for deed in ("", f"delete-{typed}"):
+            answer = await staff.send(path, **dict.fromkeys(form, typed) | more | {"do": deed})
+            assert answer.status_code < 500, (route, deed)
+        repeated = await staff.send(path, **{name: [typed, typed] for name in form})
+        assert repeated.status_code < 500, route
+        assert (await staff.open(path, schedule=typed)).status_code < 500, route

@@ -15,7 +15,7 @@ from kalends.web import problems
 from kalends.web.forms import Form, form_of
 from kalends.web.hours_forms import HoursForm, HoursSheet
 from kalends.web.readers import Reader
-from kalends.web.setting_forms import MOST_FIELDS, REFUSALS, Told, deed_in, told
+from kalends.web.setting_forms import MOST_FIELDS, REFUSALS, Told, deed_in, seen_in, told
 from kalends.web.settings_hours import ROWS, save_own
 from kalends.web.settings_organization import change_as, refused, snippet, zone_in
 from kalends.web.settings_types import make
@@ -82,11 +82,11 @@ async def save_hours(change: EnteredWriting) -> Response:
     hours = HoursForm.filled(form, await change.db.read(availability.all_of, change.org_id))
     deed, what = deed_in(form)
     if deed in ROWS:
-        return await _hours(change, hours.done(deed, what))
+        return await _hours(change, hours.done(deed, what), form)
     try:
         await save_own(change, hours, form.text("seen"))
     except REFUSALS as refusal:
-        return await _hours(change, hours, refusal)
+        return await _hours(change, hours, form, refusal)
     return lead_to(change, reader_of(change).link(TYPE))
 
 
@@ -132,7 +132,7 @@ async def _name(call: EnteredCall, form: Form | None = None, refusal: Refusal | 
         call,
         reader,
         "name",
-        seen=as_seen.mark(found),
+        seen=seen_in(form, refusal, as_seen.mark(found)),
         name=form.text("name") if form else found.name,
         zone=form.text("zone") if form else found.timezone,
         places=reader.places(call.now),
@@ -141,15 +141,18 @@ async def _name(call: EnteredCall, form: Form | None = None, refusal: Refusal | 
 
 
 async def _hours(
-    call: EnteredCall, hours: HoursForm | None = None, refusal: Refusal | None = None
+    call: EnteredCall,
+    hours: HoursForm | None = None,
+    form: Form | None = None,
+    refusal: Refusal | None = None,
 ) -> Response:
     reader = reader_of(call)
     found = await call.db.read(availability.all_of, call.org_id)
-    seen = as_seen.mark(found)
+    seen = seen_in(form, refusal, as_seen.mark(found))
     shown = hours or (HoursForm.of(found) if found else HoursForm.suggested())
     sheet = HoursSheet.showing(shown, reader, seen)
     if refusal is not None:
-        sheet = sheet.refused(refusal, reader, seen, {})
+        sheet = sheet.refused(refusal, reader, {})
     return _step(
         call,
         reader,

@@ -129,7 +129,7 @@ class HoursForm:
 class HoursSheet:
     """What a page shows of the form: the days in the reader's order, each with its number, its name and its
     spans. `types` are those of the organization by id, if hours can be for one of them alone. `seen` is the
-    mark of what was there when the form was filled."""
+    mark that the form sends (`as_seen`)."""
 
     form: HoursForm
     days: Sequence[tuple[int, str, Sequence[Span]]]
@@ -147,9 +147,9 @@ class HoursSheet:
         named = zip(numbers, reader.weekdays(), strict=True)
         return cls(form, [(day, name, form.days[day]) for day, (_, name) in named], types, seen)
 
-    def refused(self, refusal: Refusal, reader: Reader, seen: str, others: Mapping[str, str]) -> "HoursSheet":
-        """Return the form with what speaks against it. `seen` is the mark of what is there now, and `others`
-        are the labels of other fields of the page."""
+    def refused(self, refusal: Refusal, reader: Reader, others: Mapping[str, str]) -> "HoursSheet":
+        """Return the form with what speaks against it. `others` are the labels of other fields of the
+        page."""
         rows = self.form.rows
 
         def name_of(field_: str) -> str:
@@ -165,7 +165,7 @@ class HoursSheet:
             for place, _ in enumerate(spans):
                 labels[f"from-{day}-{place}"] = f"{name}, {reader.say('From')}"
                 labels[f"to-{day}-{place}"] = f"{name}, {reader.say('Until')}"
-        return replace(self, told=told(refusal, reader, labels, name_of), seen=seen)
+        return replace(self, told=told(refusal, reader, labels, name_of))
 
 
 def _short(time: str) -> str:

@@ -113,6 +113,14 @@ def of_field(entry: Mapping[str, Any], reader: Reader) -> str:
     return reader.say(_FIELDS[code]).format(limit=f"{entry.get('limit', ''):g}" if "limit" in entry else "")
 
 
+def seen_in(form: Form | None, refusal: Refusal | None, present: str) -> str:
+    """Return the mark (`as_seen`) that a form sends next: the one with which it was filled, until its page
+    has said that it is another one at `present`."""
+    if form is None or isinstance(refusal, PreconditionFailed):
+        return present
+    return form.text("seen") or present
+
+
 def deed_in(form: Form) -> tuple[str, Sequence[str]]:
     """Return what the button that was pressed does, and to what: `remove-1-0` removes the first span of
     Monday. Without a button, a form saves."""

@@ -18,7 +18,7 @@ from kalends.web import problems
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.readers import Reader
 from kalends.web.sent import Name
-from kalends.web.setting_forms import REFUSALS, Told, blank_is_none, deed_in, told
+from kalends.web.setting_forms import REFUSALS, Told, blank_is_none, deed_in, seen_in, told
 from kalends.web.settings_pages import settings_page
 from kalends.web.staff_pages import key_in, new_key
 from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
@@ -165,7 +165,7 @@ async def _one(
         room="calendars",
         calendar=calendar,
         typed=form.typed(*shown) if form else shown,
-        seen=as_seen.mark(calendar),
+        seen=seen_in(form, refusal, as_seen.mark(calendar)),
         schedules=found.schedules,
         served=found.served(calendar_id, reader),
         ahead=reader.link("/staff/list", calendar=calendar_id),

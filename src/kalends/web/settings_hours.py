@@ -26,7 +26,7 @@ from kalends.web.forms import Form, form_of, validated
 from kalends.web.hours_forms import HoursForm, HoursSheet
 from kalends.web.readers import Reader
 from kalends.web.sent import Name
-from kalends.web.setting_forms import MOST_FIELDS, REFUSALS, Told, deed_in, told
+from kalends.web.setting_forms import MOST_FIELDS, REFUSALS, Told, deed_in, seen_in, told
 from kalends.web.settings_pages import settings_page
 from kalends.web.staff_pages import key_in, new_key
 from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
@@ -82,11 +82,11 @@ async def save(change: EnteredWriting) -> Response:
     present = await change.db.read(availability.all_of, change.org_id)
     hours = HoursForm.filled(form, present)
     if deed in ROWS:
-        return await _own(change, hours.done(deed, what), form.text("seen"))
+        return await _own(change, hours.done(deed, what), form)
     try:
         await save_own(change, hours, form.text("seen"))
     except REFUSALS as refusal:
-        return await _own(change, hours, refusal=refusal)
+        return await _own(change, hours, form, refusal=refusal)
     return lead_to(change, reader_of(change).link(PATH, saved="1"))
 
 
@@ -158,7 +158,7 @@ async def _make(change: EnteredChange, form: Form) -> Response:
 async def _own(
     call: EnteredCall,
     hours: HoursForm | None = None,
-    seen: str | None = None,
+    form: Form | None = None,
     *,
     made: tuple[str, Told] | None = None,
     refusal: Refusal | None = None,
@@ -167,14 +167,12 @@ async def _own(
     name of a schedule that can't be made, and why."""
     reader = reader_of(call)
     found = await call.db.read(_hours, call.org_id)
-    present = as_seen.mark(found.own)
+    seen = seen_in(form, refusal, as_seen.mark(found.own))
     types = [(each.id, each.name) for each in found.types]
     is_for_some = len(types) > 1 or any(each.appointment_type_id for each in found.own)
-    sheet = HoursSheet.showing(
-        hours or HoursForm.of(found.own), reader, seen or present, types if is_for_some else ()
-    )
+    sheet = HoursSheet.showing(hours or HoursForm.of(found.own), reader, seen, types if is_for_some else ())
     if refusal is not None and made is None:
-        sheet = sheet.refused(refusal, reader, present, {})
+        sheet = sheet.refused(refusal, reader, {})
     return settings_page(
         call,
         "staff/settings/hours.html",
@@ -205,13 +203,12 @@ async def _one(
     reader = reader_of(call)
     found = await call.db.read(_hours, call.org_id)
     schedule = found.schedule(schedule_id)
-    present = as_seen.mark(schedule)
-    seen = form.text("seen") if form else present
+    seen = seen_in(form, refusal, as_seen.mark(schedule))
     sheet = HoursSheet.showing(hours or HoursForm.of(schedule.windows), reader, seen)
     followers = found.followers(schedule_id, reader)
     if refusal is not None:
         labels = {"name": reader.say(_NAME), "timezone": reader.say(_ZONE)}
-        sheet = sheet.refused(refusal, reader, present, labels)
+        sheet = sheet.refused(refusal, reader, labels)
     return settings_page(
         call,
         "staff/settings/schedule.html",

@@ -12,7 +12,7 @@ from kalends.services.setup import as_seen, logos, organizations
 from kalends.web import problems
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.readers import Reader
-from kalends.web.setting_forms import REFUSALS, Told, blank_is_none, deed_in, told, whole
+from kalends.web.setting_forms import REFUSALS, Told, blank_is_none, deed_in, seen_in, told, whole
 from kalends.web.settings_pages import settings_page
 from kalends.web.staff_visits import Entered, EnteredAdministering, EnteredCall, EnteredChange
 from kalends.web.visits import lead_to, reader_of
@@ -131,7 +131,7 @@ async def _page(call: EnteredCall, form: Form | None = None, refusal: Refusal | 
         room="organization",
         organization=found,
         typed=form.typed(*LABELS, *_BOXES, "zone") if form and "name" in form.fields else _shown(found),
-        seen=as_seen.mark(found),
+        seen=seen_in(form, refusal, as_seen.mark(found)),
         languages_known=languages,
         days=days,
         places=reader.places(call.now),

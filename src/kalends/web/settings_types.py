@@ -23,7 +23,7 @@ from kalends.web import problems
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.readers import Reader
 from kalends.web.sent import Name
-from kalends.web.setting_forms import MOST_FIELDS, REFUSALS, Told, deed_in, told
+from kalends.web.setting_forms import MOST_FIELDS, REFUSALS, Told, deed_in, seen_in, told
 from kalends.web.settings_pages import settings_page
 from kalends.web.staff_pages import key_in, new_key
 from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
@@ -153,7 +153,6 @@ async def _page(
     shelf, type_ = await call.db.read(_shelf, call.org_id, type_id)
     shown = filled or (shelf.empty() if type_ is None else TypeForm.of(type_))
     present = "" if type_ is None else as_seen.mark(type_)
-    is_stale = refusal is not None or form is None or not form.text("seen")
     said = Told()
     if refusal is not None:
         said = told(refusal, reader, _labels(shown, reader), field_of, _SENTENCES)
@@ -168,7 +167,7 @@ async def _page(
         form=shown,
         shelf=shelf,
         told=said,
-        seen=form.text("seen") if form and not is_stale else present,
+        seen=seen_in(form, refusal, present),
         key=key or new_key(),
         action=reader.link(NEW if type_ is None else f"{PATH}/{type_.id}"),
         page=reader.link(f"/{call.host.slug}/{type_.slug}") if type_ and call.host.page else None,

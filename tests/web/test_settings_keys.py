@@ -44,7 +44,7 @@ async def test_a_key_is_shown_once_works_and_is_revoked_with_what_it_made(app: F
     after = await staff.see(page)
     assert "Revoked Sat 20 Jan, 12:00" in words_of(after)
     assert buttons_in(after) == ["Revoke and delete what it has made"]
-    assert "Web" not in words_of(await staff.see(KEYS))
+    assert "Web <site>" not in words_of(await staff.see(KEYS))
     assert "Web <site>" in words_of(await staff.see(KEYS, status="over"))
     await staff.do(f"{page}/revoke", **{"with": "made"})
     assert "Nothing that would go on working" in words_of(await staff.see(page))

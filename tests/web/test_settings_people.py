@@ -1,5 +1,7 @@
 """The pages on which admins add, change and send away the staff."""
 
+import asyncio
+
 import pytest
 from fastapi import FastAPI
 
@@ -43,13 +45,18 @@ async def test_somebody_is_added_and_comes_in_by_the_link_that_is_shown_once(
     assert found["scopes"] == ["read", "write"]
     assert found["calendar_id"] == staff.desk.org.calendar_id
     listed = words_of(await staff.see(PEOPLE))
-    assert "Ben <b> ben@example.com See everything, Book, change and set up" in listed
+    assert "Ben <b> ben@example.com See everything; Book, change and set up" in listed
     assert "Signed in, last seen Sat 20 Jan, 12:00" in listed
     # With other words, the same form makes nobody else.
     other = await staff.send(PEOPLE, **sent | {"name": "Eve", "email": ""})
     assert (other.status_code, fields_in(other, "add")["name"]) == (422, "Eve")
     assert fields_in(other, "add")["key"] != key
     assert "Eve" not in await people(staff)
+    # Nor does a form that is sent twice at once.
+    both = await asyncio.gather(*(staff.send(PEOPLE, name="Eve", scopes="read", key="2") for _ in range(2)))
+    assert sorted(secret_of(each) is None for each in both) == [False, True]
+    everybody = (await staff.desk.staff.get("/v1/people")).json()["people"]
+    assert [each["name"] for each in everybody] == [ME, "Ben <b>", "Eve"]
 
 
 WRONG: list[tuple[dict[str, str | list[str]], int, str]] = [

@@ -75,9 +75,9 @@ async def test_what_is_wrong_makes_no_webhook(app: FastAPI, staff: Staff) -> Non
     page = await page_of(staff)
     before = await hooks(staff)
     wrong: list[tuple[dict[str, str | list[str]], int, str]] = [
-        ({"url": "nowhere"}, 400, "Address – "),
+        ({"url": "nowhere"}, 400, "Address – Please enter an address on the public internet"),
         ({"url": ""}, 400, "Address – Please fill this in."),
-        ({"url": "https://10.0.0.1/x"}, 400, "Address – "),
+        ({"url": "https://10.0.0.1/x"}, 400, "Address – Please enter an address on the public internet"),
         ({"url": "https://e.example/" + "x" * 3000}, 400, "Address – This is too long."),
         ({"name": "a\x00"}, 400, "Name – "),
         ({"events": []}, 400, "Events – Please choose at least one."),

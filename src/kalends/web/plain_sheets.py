@@ -95,6 +95,10 @@ class PlainSheet:
             return reader.say("Please choose at least one.")
         if name in self.typed and not self.typed[name].strip():
             return reader.say("Please fill this in.")
+        if name == "url" and entry["code"] != "too_long":
+            return reader.say(
+                "Please enter an address on the public internet, such as https://example.org/hook."
+            )
         return staff_problems.of_field(entry, reader)
 
 
@@ -134,7 +138,7 @@ def cut(things: Sequence[H], cursor: str | None) -> tuple[Sequence[H], str | Non
 def scopes_in_words(scopes: Collection[str], reader: Reader) -> str:
     """Return what scopes allow, in words."""
     shown = ["admin"] if "admin" in scopes else [each for each in SCOPES if each in scopes]
-    return ", ".join(reader.say(SCOPES[each]) for each in shown)
+    return "; ".join(reader.say(SCOPES[each]) for each in shown)
 
 
 def whole(text: str) -> int | str:

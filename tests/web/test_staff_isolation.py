@@ -117,7 +117,7 @@ SHOWN_ONCE = {
     "/staff/settings/feeds",
 }
 """The forms that are answered with a secret, instead of leading on."""
-THEIR_OWN = {"/staff/settings/keys", "/staff/settings/webhooks"}
+THEIR_OWN = {f"/staff/settings/{each}" for each in ("feeds", "keys", "people", "webhooks")}
 """The forms that name nothing that another organization has."""
 ONE_BY_ONE = tuple(f"/staff/settings/{each}" for each in ("people", "keys", "webhooks", "feeds", "mails"))
 """How the paths of forms begin that work one after the other."""

@@ -94,7 +94,7 @@ async def people(tour: Tour) -> None:
     await tour.refuse("people.create", "not_found", {"name": "Bea", "calendar_id": "cal_none"})
     await tour.ask("people.list")
     await tour.ask("people.get", id=ben)
-    await tour.ask("people.invite", id=ben)
+    await tour.ask("people.invite", {"send": False}, id=ben)
     await tour.ask("people.change_one", {"language": "de"}, id=ben)
     other = {"name": "Bea Moreau", "email": "bea@example.com"}
     bea = (await tour.ask("people.create", other))["person"]["id"]

@@ -24,14 +24,26 @@ class Authenticator:
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     handle: str = ""
     count: int = 0
+    asks: bool = True
+    """Whether it asks for a finger or a PIN, and says so."""
+    padding: int = 0
+    """How many bytes its public key has that mean nothing."""
 
     def make(self, options: dict[str, Any]) -> str:
         """Make the passkey. Returns the browser's answer."""
         self.handle = options["user"]["id"]
         public = self.key.public_key().public_numbers()
-        cose = {1: 2, 3: -7, -1: 1, -2: public.x.to_bytes(32), -3: public.y.to_bytes(32)}
+        cose: dict[int, int | bytes] = {
+            1: 2,
+            3: -7,
+            -1: 1,
+            -2: public.x.to_bytes(32),
+            -3: public.y.to_bytes(32),
+        }
+        if self.padding:
+            cose[-70_000] = bytes(self.padding)
         attested = bytes(16) + len(self.credential).to_bytes(2) + self.credential + cbor2.dumps(cose)
-        about = self._about(options["rp"]["id"], PRESENT | VERIFIED | ATTESTED) + attested
+        about = self._about(options["rp"]["id"], self._flags() | ATTESTED) + attested
         statement = {"fmt": "none", "attStmt": {}, "authData": about}
         said = self._said("webauthn.create", options["challenge"])
         return self._answer(clientDataJSON=said, attestationObject=cbor2.dumps(statement))
@@ -39,12 +51,15 @@ class Authenticator:
     def show(self, options: dict[str, Any]) -> str:
         """Show the passkey. Returns the browser's answer."""
         self.count += 1
-        about = self._about(options["rpId"], PRESENT | VERIFIED)
+        about = self._about(options["rpId"], self._flags())
         said = self._said("webauthn.get", options["challenge"])
         signature = self.key.sign(about + hashlib.sha256(said).digest(), ec.ECDSA(SHA256()))
         handle = base64.urlsafe_b64decode(self.handle + "==")
         signed = {"authenticatorData": about, "signature": signature, "userHandle": handle}
         return self._answer(clientDataJSON=said, **signed)
+
+    def _flags(self) -> int:
+        return PRESENT | VERIFIED if self.asks else PRESENT
 
     def _about(self, domain: str, flags: int) -> bytes:
         return hashlib.sha256(domain.encode()).digest() + bytes([flags]) + self.count.to_bytes(4)

@@ -368,10 +368,12 @@ async def test_passwords_are_tried_so_often_an_hour(
         assert [each.status_code for each in answers] == [400, 429, 429]
     # Of one person, from anywhere: a stranger elsewhere keeps nobody out, many do for an hour.
     async with browser_of(app, address="192.0.2.2") as other:
-        assert (await send(other, SIGN_IN, email=EMAIL, password=PASSWORD)).status_code == 303
+        # A right one is none of them: at a shared counter people sign in all day.
+        for _ in range(4):
+            assert (await send(other, SIGN_IN, email=EMAIL, password=PASSWORD)).status_code == 303
     async with browser_of(app, address="192.0.2.3") as third:
-        statuses = [(await send(third, SIGN_IN, email=EMAIL, password="wrong")).status_code for _ in range(2)]
-        assert statuses == [400, 429]
+        statuses = [(await send(third, SIGN_IN, email=EMAIL, password="wrong")).status_code for _ in range(3)]
+        assert statuses == [400, 400, 429]
 
 
 @pytest.mark.parametrize(
@@ -379,6 +381,7 @@ async def test_passwords_are_tried_so_often_an_hour(
     [
         ("/staff", "/staff"),
         ("/staff/me", "/staff/me"),
+        ("/staff/enterprise", "/staff/enterprise"),
         ("/staff?calendar=a", "/staff?calendar=a"),
         ("/staff/list?q=a%20b&status=pending", "/staff/list?q=a%20b&status=pending"),
         *(
@@ -405,6 +408,10 @@ async def test_passwords_are_tried_so_often_an_hour(
                 "\t//evil.example",
                 "staff/me",
                 "/v1/people",
+                "/staff/sign-out",
+                "/staff/sign-in?next=/staff/me",
+                "/staff/enter/abc",
+                "/staff/passkeys/options",
             )
         ),
     ],
@@ -503,7 +510,7 @@ async def test_a_password_is_the_same_however_its_letters_are_typed(
 
 
 async def test_everybody_has_an_account_whatever_they_may_do(app: FastAPI, org: Org) -> None:
-    _, browser = await signed_in(app, org, scopes=["delete"])
+    _, browser = await signed_in(app, org, scopes=["read"])
     async with browser:
         assert (await browser.get(ME)).status_code == 200
         assert (await send(browser, PASSWORD_PAGE, password=PASSWORD)).status_code == 303

@@ -8,7 +8,11 @@ from urllib.parse import urlsplit
 
 import idna
 import webauthn
-from webauthn.helpers import parse_authentication_credential_json
+from webauthn.helpers import (
+    parse_authentication_credential_json,
+    parse_cbor,
+    parse_registration_credential_json,
+)
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
     PublicKeyCredentialDescriptor,
@@ -19,6 +23,13 @@ from webauthn.helpers.structs import (
 _USUAL_PORTS = {"http": 80, "https": 443}
 _LONGEST = 16_384
 """How many characters an answer has at most. With the largest keys there are (ML-DSA-87), it has 12,000."""
+_HAS_KEY = 0x40
+_STRINGS, _TAG = (2, 3), 6
+"""Kinds of things in CBOR."""
+_SIZES = {24: 1, 25: 2, 26: 4, 27: 8}
+"""How many bytes say how long something is in CBOR, if the first is one of these."""
+_UNKNOWN = 31
+"""It goes on until it ends."""
 _LONGEST_KEY = 4_096
 _LONGEST_ID = 1023
 """How many bytes the id of a passkey has at most (WebAuthn, section 5.8.3)."""
@@ -96,8 +107,12 @@ def made(place: Place | None, challenge: bytes | None, answer: str) -> Passkey:
     if place is None or challenge is None or len(answer) > _LONGEST:
         raise WrongAnswer
     try:
+        credential = parse_registration_credential_json(answer)
+        statement = credential.response.attestation_object
+        _must_have_no_tags(statement)
+        _must_have_no_tags(_cbor_in(parse_cbor(statement)["authData"]))
         found = webauthn.verify_registration_response(
-            credential=answer,
+            credential=credential,
             expected_challenge=challenge,
             expected_rp_id=place.domain,
             expected_origin=place.origin,
@@ -135,6 +150,7 @@ def shown(place: Place | None, challenge: bytes | None, answer: str, passkey: Pa
     try:
         credential = parse_authentication_credential_json(answer)
         said = credential.response.user_handle
+        _must_have_no_tags(_cbor_in(credential.response.authenticator_data))
         found = webauthn.verify_authentication_response(
             credential=credential,
             expected_challenge=challenge,
@@ -152,6 +168,30 @@ def shown(place: Place | None, challenge: bytes | None, answer: str, passkey: Pa
     if 0 < passkey.sign_count >= found.new_sign_count:
         raise WrongAnswer("its sign count fell: there may be a copy of it")
     return found.new_sign_count
+
+
+def _cbor_in(about: bytes) -> bytes:
+    """Return the end of authenticator data, which is CBOR: a public key, extensions, or both, or neither
+    (WebAuthn, section 6.1)."""
+    start = 37
+    if about[32] & _HAS_KEY:
+        start = 55 + int.from_bytes(about[53:55])
+    return about[start:]
+
+
+def _must_have_no_tags(cbor: bytes) -> None:
+    """Raise ValueError if CBOR has a tag. No answer needs one, and of some the library would make numbers and
+    patterns, in time that grows with the square of their length."""
+    at = 0
+    while at < len(cbor):
+        kind, size = cbor[at] >> 5, cbor[at] & 31
+        at += 1
+        if kind == _TAG:
+            raise ValueError("An answer of a browser has a tag.")
+        further = _SIZES.get(size, 0)
+        if kind in _STRINGS and size != _UNKNOWN:
+            at += int.from_bytes(cbor[at : at + further]) if further else size
+        at += further
 
 
 def _in_ascii(host: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cbor2
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -388,3 +389,19 @@ async def test_a_passkey_that_is_refused_is_in_the_log(
         "its sign count fell: there may be a copy of it",
         "its device did not ask who they are",
     ]
+
+
+async def test_an_answer_has_extensions_but_no_tags(app: FastAPI, org: Org) -> None:
+    """Such as those of numbers and patterns, which take long to read."""
+    _, link = await invited(app, org)
+    mine = window(app)
+    await mine.send(link)
+    plain = {"credProtect": 2, "long": "x" * 300, "list": [b"y" * 30, {"deep": -1.5}]}
+    tagged = plain | {"last": cbor2.CBORTag(35, "a?")}
+    mine.device.extensions = tagged
+    assert (await mine.add()).status_code == 400
+    mine.device.extensions = plain
+    assert (await mine.add()).status_code == 303
+    assert (await mine.enter()).status_code == 303
+    mine.device.extensions = tagged
+    assert (await mine.enter()).status_code == 400

@@ -20,6 +20,16 @@ branch_labels = None
 depends_on = None
 
 _OF_PEOPLE = ("password_by", "oidc_issuer", "oidc_subject")
+_SETTERS = """
+UPDATE people SET password_by = (
+    SELECT sessions.created_by FROM sessions
+    WHERE sessions.org_id = people.org_id AND sessions.person_id = people.id
+    AND sessions.created_by IS NOT NULL
+    ORDER BY sessions.begun_at LIMIT 1
+) WHERE password IS NOT NULL
+"""
+"""A password that was set with 0012 may have been set in any session by a link: who made the first of those
+that last is taken for who is behind it."""
 
 
 def upgrade() -> None:
@@ -29,6 +39,7 @@ def upgrade() -> None:
     op.create_index(
         "uq_people_org_id_oidc_subject", "people", ["org_id", "oidc_issuer", "oidc_subject"], unique=True
     )
+    op.execute(_SETTERS)
     op.create_table(
         "passkeys",
         sa.Column("org_id", sa.Text(), nullable=False),
@@ -38,6 +49,7 @@ def upgrade() -> None:
         sa.Column("credential", sa.LargeBinary(), nullable=False),
         sa.Column("public_key", sa.LargeBinary(), nullable=False),
         sa.Column("sign_count", sa.BigInteger(), nullable=False),
+        sa.Column("verified", sa.Boolean(), nullable=False),
         sa.Column("created_by", sa.Text(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("used_at", UtcDateTime(), nullable=True),

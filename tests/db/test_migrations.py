@@ -488,6 +488,7 @@ async def test_people_come_to_a_filled_database_and_go_again(empty_url: str) -> 
             "credential": b"c",
             "public_key": b"k",
             "sign_count": 2**32 - 1,
+            "verified": True,
         }
         of_ana = {"org_id": "org_1", "person_id": "psn_1", "created_at": NOW}
         tx.execute(_insert("passkeys", of_ana | passkey))
@@ -532,6 +533,37 @@ async def test_people_come_to_a_filled_database_and_go_again(empty_url: str) -> 
             assert await database.read(kept) == before
             # Versions with 0011 know no people, and would stumble over what they did.
             assert await database.write(acted) == [json.loads(PERSON) | {"kind": "operator"}] * 2
+    finally:
+        await database.close()
+
+
+async def test_who_is_behind_an_earlier_password_is_found_by_the_sessions(empty_url: str) -> None:
+    """With 0012, it was not kept by whose link somebody had come in who set it."""
+    made = {"created_at": NOW, "updated_at": NOW}
+
+    def fill(tx: Tx) -> None:
+        migrating.upgrade(tx, "0012")
+        of_org = {"id": "org_1", "name": "Old", "slug": "old", "timezone": "UTC", "week_start": 0} | made
+        tx.execute(_insert("organizations", of_org | {"plan": "starter", "sandbox": False}))
+        for id_, password in (("psn_1", "hashed"), ("psn_2", None), ("psn_3", "hashed")):
+            person = {"name": "Ana", "scopes": ["read"], "active": True, "password": password} | made
+            tx.execute(_insert("people", {"org_id": "org_1", "id": id_} | person))
+        for n, (person_id, maker) in enumerate(
+            [("psn_1", None), ("psn_1", PERSON), ("psn_1", "later"), ("psn_2", PERSON), ("psn_3", None)]
+        ):
+            theirs = {"org_id": "org_1", "person_id": person_id, "digest": b"%d" % n, "device": ""}
+            when = {"begun_at": hours_later(n), "seen_at": NOW, "expires_at": NOW}
+            tx.execute(_insert("sessions", theirs | when | {"created_by": maker}))
+
+    def found(tx: Tx) -> list[Any]:
+        table = metadata.tables["people"]
+        return list(tx.execute(select(table.c.password_by).order_by(table.c.id)).scalars())
+
+    database = open_database(empty_url, pool_size=1)
+    try:
+        await database.write(fill)
+        await database.migrate()
+        assert await database.read(found) == [PERSON, None, None]
     finally:
         await database.close()
 

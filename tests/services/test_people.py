@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import select
 
 from kalends import passwords
@@ -187,7 +188,7 @@ async def test_links_that_a_key_made_for_others_end_with_it(db: Database, org: O
 async def test_what_came_of_such_a_link_ends_with_it_and_nothing_else(db: Database, org: Org) -> None:
     """Whoever had come in as somebody else may have made themselves ways to come back."""
     ana = await member(db, org)
-    await db.write(passkeys.add, ana, Passkey(b"Ana's", b"", 0), "Phone", NOW)
+    await db.write(passkeys.add, ana, Passkey(b"Ana's", b"", 0, True), "Phone", NOW)
     link = await db.write(sessions.invite, parties.staff(org.caller), ana.person_id, NOW)
 
     async def member_by(token: str | None) -> Member:
@@ -196,7 +197,7 @@ async def test_what_came_of_such_a_link_ends_with_it_and_nothing_else(db: Databa
 
     thief = await member_by(await db.write(sessions.enter, link, "", NOW))
     await db.write(sessions.set_password, thief, "hashed", NOW)
-    await db.write(passkeys.add, thief, Passkey(b"the thief's", b"", 0), "Another", NOW)
+    await db.write(passkeys.add, thief, Passkey(b"the thief's", b"", 0, True), "Another", NOW)
     await db.write(sessions.end, thief)
     known = await db.read(sessions.known_as, ana)
     by_password = await db.write(sessions.sign_in, known, "", NOW)
@@ -205,7 +206,7 @@ async def test_what_came_of_such_a_link_ends_with_it_and_nothing_else(db: Databa
     by_passkey = await db.write(passkeys.sign_in, found, 1, "", NOW)
     # It signed meanwhile, so whoever saw it before that is not let in.
     assert await db.write(passkeys.sign_in, found, 1, "", NOW) is None
-    await db.write(passkeys.add, await member_by(by_password), Passkey(b"one more", b"", 0), "", NOW)
+    await db.write(passkeys.add, await member_by(by_password), Passkey(b"one more", b"", 0, True), "", NOW)
     operator = parties.operator(org.id)
     await db.write(revocation.revoke, operator, org.caller.key_id, NOW, real_now=NOW, with_made=True)
     for token in (by_password, by_passkey):
@@ -218,13 +219,13 @@ async def test_what_came_of_such_a_link_ends_with_it_and_nothing_else(db: Databa
 
 async def test_a_person_has_so_many_passkeys_at_most(db: Database, org: Org) -> None:
     ana = await member(db, org)
-    await db.write(passkeys.add, ana, Passkey(b"0", b"", 0), "\x00" + "x" * 200, NOW)
+    await db.write(passkeys.add, ana, Passkey(b"0", b"", 0, True), "\x00" + "x" * 200, NOW)
     with pytest.raises(AlreadyExists):
-        await db.write(passkeys.add, ana, Passkey(b"0", b"", 0), "", NOW)
+        await db.write(passkeys.add, ana, Passkey(b"0", b"", 0, True), "", NOW)
     for number in range(1, passkeys.MOST):
-        await db.write(passkeys.add, ana, Passkey(f"{number}".encode(), b"", 0), "", NOW)
+        await db.write(passkeys.add, ana, Passkey(f"{number}".encode(), b"", 0, True), "", NOW)
     with pytest.raises(Conflict, match="at most"):
-        await db.write(passkeys.add, ana, Passkey(b"one more", b"", 0), "", NOW)
+        await db.write(passkeys.add, ana, Passkey(b"one more", b"", 0, True), "", NOW)
     assert {len(each.name) for each in await db.read(passkeys.all_of, ana)} == {0, 100}
 
 
@@ -258,3 +259,60 @@ async def test_it_is_known_who_is_signed_in(db: Database, org: Org) -> None:
     assert await db.read(sessions.presences, "org_other", later) == {}
     gone = await db.read(sessions.presences, org.id, NOW + sessions.LONGEST)
     assert gone == {}
+
+
+@pytest.mark.parametrize("how", ["key revoked", "sent away", "signed out", "password set"])
+async def test_a_session_that_has_ended_leaves_nothing_behind(db: Database, org: Org, how: str) -> None:
+    """Somebody may hold a form back: the session is looked up when it begins to come."""
+    ana = await member(db, org)
+    await db.write(passkeys.add, ana, Passkey(b"Ana's", b"", 0, True), "Phone", NOW)
+    [phone] = await db.read(passkeys.all_of, ana)
+    link = await db.write(sessions.invite, parties.staff(org.caller), ana.person_id, NOW)
+    token = await db.write(sessions.enter, link, "", NOW)
+    assert token is not None
+    thief = (await db.read(sessions.find, [digest(token)]))[digest(token)]
+    operator = parties.operator(org.id)
+    if how == "key revoked":
+        await db.write(revocation.revoke, operator, org.caller.key_id, NOW, real_now=NOW, with_made=True)
+    elif how == "sent away":
+        await db.write(people.change, operator, ana.person_id, PersonChange(active=False), NOW)
+    elif how == "signed out":
+        await db.write(sessions.end, thief)
+    else:
+        await db.write(sessions.set_password, ana, "Ana's", NOW)
+
+    async def leave() -> None:
+        made = Passkey(b"the thief's", b"", 0, True)
+        with pytest.raises(Unauthorized):
+            await db.write(passkeys.add, thief, made, "Another", NOW)
+        with pytest.raises(Unauthorized):
+            await db.write(sessions.set_password, thief, "the thief's", NOW)
+        with pytest.raises(Unauthorized):
+            await db.write(passkeys.remove, thief, phone.id)
+
+    await leave()
+    if how == "sent away":
+        await db.write(people.change, operator, ana.person_id, PersonChange(active=True), NOW)
+        await leave()
+    left = [] if how == "sent away" else ["Phone"]
+    assert [each.name for each in await db.read(passkeys.all_of, ana)] == left
+    known = await db.read(sessions.known_as, ana)
+    assert known.password == ("Ana's" if how == "password set" else None)
+
+
+async def test_a_passkey_that_became_another_persons_signs_nobody_in(db: Database, org: Org) -> None:
+    ana, ben = await member(db, org), await member(db, org, "Ben")
+    await db.write(passkeys.add, ana, Passkey(b"one", b"Ana's", 0, True), "", NOW)
+    found = await db.read(passkeys.find, b"one")
+    assert found is not None
+    await db.write(passkeys.remove, ana, found.id)
+    await db.write(passkeys.add, ben, Passkey(b"one", b"Ben's", 0, True), "", NOW)
+    assert await db.write(passkeys.sign_in, found, 1, "", NOW) is None
+
+
+@pytest.mark.parametrize("kind", [PersonCreate, PersonChange])
+def test_people_may_see_something(kind: type[PersonCreate | PersonChange]) -> None:
+    for scopes in (["read", "delete"], ["write"], ["admin"]):
+        assert kind.model_validate({"name": "Ana", "scopes": scopes}).scopes == scopes
+    with pytest.raises(ValidationError, match="must have read"):
+        kind.model_validate({"name": "Ana", "scopes": ["delete"]})

@@ -1,9 +1,11 @@
 """How people of the staff add passkeys, sign in with them, and lose them."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cbor2
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -13,7 +15,7 @@ from kalends import passkeys
 from kalends.app import create_app
 from kalends.db.database import Database, Tx
 from kalends.db.tables import challenges
-from kalends.passkeys import Place
+from kalends.passkeys import Passkey, Place
 from kalends.settings import Settings
 from kalends.web import tries
 from tests.support.authenticator import Authenticator
@@ -96,7 +98,7 @@ async def test_a_passkey_is_added_and_signs_in(app: FastAPI, org: Org, clock: St
     assert "Your link is used up: add a passkey or set a password" in page
     options = await mine.options(MAKE)
     assert options["rp"]["id"] == "kalends.test"
-    assert options["user"]["name"] == "ana@example.com"
+    assert options["user"]["name"] == "ana@example.com (Test)"  # she may work elsewhere, too
     assert options["authenticatorSelection"]["residentKey"] == "required"
     assert options["authenticatorSelection"]["userVerification"] == "preferred"
     await mine.add()
@@ -275,17 +277,25 @@ async def test_who_has_a_password_says_it_before_they_add_a_passkey(app: FastAPI
     assert (await mine.add(present=PASSWORD)).status_code == 303
 
 
-async def test_tries_are_counted(app: FastAPI, org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_wrong_tries_are_counted_and_right_ones_are_not(
+    app: FastAPI, org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tries, "TRIES_FROM_ADDRESS", 2)
     _, mine = await with_passkey(app, org)
-    answers = [(await window(app, mine.device).enter()).status_code for _ in range(3)]
-    assert answers == [303, 303, 429]
+    assert [(await window(app, mine.device).enter()).status_code for _ in range(3)] == [303] * 3
+    assert [(await window(app).send(ENTER)).status_code for _ in range(3)] == [400, 400, 429]
+    # Whoever shares the address with a stranger is not shut out.
+    assert (await window(app, mine.device).enter()).status_code == 303
 
 
 def test_where_passkeys_are_good() -> None:
     assert Place.at("https://Book.Example:443/booking") == Place("book.example", "https://book.example")
     assert Place.at("https://bücher.example:8443") == Place(
         "xn--bcher-kva.example", "https://xn--bcher-kva.example:8443"
+    )
+    # As browsers write it, whose rules differ from those of Python's own codec.
+    assert Place.at("https://straße.example") == Place(
+        "xn--strae-oqa.example", "https://xn--strae-oqa.example"
     )
     assert Place.at("http://localhost:8000/") == Place("localhost", "http://localhost:8000")
     for address in (
@@ -299,3 +309,99 @@ def test_where_passkeys_are_good() -> None:
         assert Place.at(nothing) is None
     with pytest.raises(passkeys.WrongAnswer):
         passkeys.made(None, b"", "{}")
+
+
+async def test_what_is_too_long_is_not_read(app: FastAPI, org: Org) -> None:
+    """Some of it would be read in time that grows with the square of its length."""
+    _, link = await invited(app, org)
+    mine = window(app)
+    await mine.send(link)
+    made = mine.device.make(await mine.options(MAKE))
+    assert (await mine.send(MINE, answer=made + " " * 16_384)).status_code == 400
+    mine.device.padding = 4_096
+    assert (await mine.add()).status_code == 400  # whose key is too long
+    mine.device.padding = 2_600  # as those of ML-DSA-87
+    assert (await mine.add()).status_code == 303
+    shown = mine.device.show(await mine.options(SHOW))
+    assert (await mine.send(ENTER, answer=shown + " " * 16_384)).status_code == 400
+    assert (await mine.enter()).status_code == 303
+    place, passkey = Place.at(HOME), Passkey(b"", b"", 0, verified=True)
+    with pytest.raises(passkeys.WrongAnswer):
+        passkeys.shown(place, b"", shown + " " * 16_384, passkey, b"")
+
+
+async def test_a_device_that_has_asked_who_they_are_goes_on_asking(app: FastAPI, org: Org) -> None:
+    """So who finds a key and does not know its PIN is not let in; those without a PIN go on working."""
+    _, mine = await with_passkey(app, org)
+    assert (await window(app, replace(mine.device, asks=False)).enter()).status_code == 400
+    mine.device.count += 1
+    assert (await window(app, mine.device).enter()).status_code == 303
+    plain = Window(mine.http, Authenticator(HOME, asks=False))
+    assert (await plain.add()).status_code == 303
+    assert (await window(app, plain.device).enter()).status_code == 303
+
+
+async def test_a_browser_left_open_gives_no_way_to_come_back(
+    app: FastAPI, org: Org, clock: StoppedClock
+) -> None:
+    """Whoever has passkeys and no password can't be asked for one, and signs in once more."""
+    _, mine = await with_passkey(app, org)
+    name = (await mine.http.get(ME)).text.split("/staff/me/passkeys/")[1].split("/remove")[0]
+    clock.forward(minutes=16)
+    assert (await mine.send(MAKE)).status_code == 400
+    for path, fields in (("/staff/me/password", {"password": PASSWORD}), (f"{MINE}/{name}/remove", {})):
+        refused = await mine.send(path, **fields)
+        assert refused.status_code == 400
+        assert "You signed in more than 15 minutes ago." in refused.text
+    assert "Phone of Ana" in (await mine.http.get(ME)).text
+    # In a session that has just begun, they may. Whoever came in by the passkey is out then.
+    fresh = window(app, mine.device)
+    await fresh.enter()
+    assert (await fresh.send(f"{MINE}/{name}/remove")).status_code == 303
+    assert not await is_in(mine)
+    assert await is_in(fresh)
+    clock.forward(minutes=16)
+    assert (await fresh.send("/staff/me/password", password=PASSWORD)).status_code == 303  # the first way
+    clock.forward(minutes=16)
+    assert (await fresh.add(present=PASSWORD)).status_code == 303
+
+
+async def test_a_passkey_that_is_refused_is_in_the_log(
+    app: FastAPI, org: Org, capsys: pytest.CaptureFixture[str]
+) -> None:
+    person, mine = await with_passkey(app, org)
+    mine.device.count = 5
+    await window(app, replace(mine.device)).enter()
+    for wrong in (
+        replace(mine.device, key=Authenticator(HOME).key),
+        replace(mine.device, count=2),
+        replace(mine.device, count=9, asks=False),
+        replace(mine.device, credential=b"unknown"),
+    ):
+        assert (await window(app, wrong).enter()).status_code == 400
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    found = [line for line in lines if line["event"] == "passkey refused"]
+    assert {(line["level"], line["org_id"], line["person_id"]) for line in found} == {
+        ("warning", org.id, person)
+    }
+    assert [line["why"] for line in found] == [
+        "InvalidAuthenticationResponse",
+        "its sign count fell: there may be a copy of it",
+        "its device did not ask who they are",
+    ]
+
+
+async def test_an_answer_has_extensions_but_no_tags(app: FastAPI, org: Org) -> None:
+    """Such as those of numbers and patterns, which take long to read."""
+    _, link = await invited(app, org)
+    mine = window(app)
+    await mine.send(link)
+    plain = {"credProtect": 2, "long": "x" * 300, "list": [b"y" * 30, {"deep": -1.5}]}
+    tagged = plain | {"last": cbor2.CBORTag(35, "a?")}
+    mine.device.extensions = tagged
+    assert (await mine.add()).status_code == 400
+    mine.device.extensions = plain
+    assert (await mine.add()).status_code == 303
+    assert (await mine.enter()).status_code == 303
+    mine.device.extensions = tagged
+    assert (await mine.enter()).status_code == 400

@@ -68,6 +68,7 @@ WRONG: list[tuple[dict[str, str | list[str]], int, str]] = [
     ({"name": "x" * 5000}, 400, "Name – This is too long."),
     ({"language": "xx\x00"}, 400, "Language – "),
     ({"calendar_id": "cal_of_others"}, 404, "It was deleted meanwhile."),
+    ({"scopes": "delete"}, 400, "Rights – Please choose “See everything”, too"),
     ({"email": "ANA@example.com"}, 409, "Somebody else has this e-mail address."),
 ]
 

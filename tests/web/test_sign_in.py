@@ -368,10 +368,12 @@ async def test_passwords_are_tried_so_often_an_hour(
         assert [each.status_code for each in answers] == [400, 429, 429]
     # Of one person, from anywhere: a stranger elsewhere keeps nobody out, many do for an hour.
     async with browser_of(app, address="192.0.2.2") as other:
-        assert (await send(other, SIGN_IN, email=EMAIL, password=PASSWORD)).status_code == 303
+        # A right one is none of them: at a shared counter people sign in all day.
+        for _ in range(4):
+            assert (await send(other, SIGN_IN, email=EMAIL, password=PASSWORD)).status_code == 303
     async with browser_of(app, address="192.0.2.3") as third:
-        statuses = [(await send(third, SIGN_IN, email=EMAIL, password="wrong")).status_code for _ in range(2)]
-        assert statuses == [400, 429]
+        statuses = [(await send(third, SIGN_IN, email=EMAIL, password="wrong")).status_code for _ in range(3)]
+        assert statuses == [400, 400, 429]
 
 
 @pytest.mark.parametrize(
@@ -379,6 +381,7 @@ async def test_passwords_are_tried_so_often_an_hour(
     [
         ("/staff", "/staff"),
         ("/staff/me", "/staff/me"),
+        ("/staff/enterprise", "/staff/enterprise"),
         ("/staff?calendar=a", "/staff?calendar=a"),
         ("/staff/list?q=a%20b&status=pending", "/staff/list?q=a%20b&status=pending"),
         *(
@@ -405,6 +408,10 @@ async def test_passwords_are_tried_so_often_an_hour(
                 "\t//evil.example",
                 "staff/me",
                 "/v1/people",
+                "/staff/sign-out",
+                "/staff/sign-in?next=/staff/me",
+                "/staff/enter/abc",
+                "/staff/passkeys/options",
             )
         ),
     ],
@@ -496,14 +503,15 @@ async def test_no_text_is_an_error_of_the_database(app: FastAPI, browser: httpx.
 async def test_a_password_is_the_same_however_its_letters_are_typed(
     app: FastAPI, org: Org, browser: httpx.AsyncClient
 ) -> None:
-    _, first = await signed_in(app, org)
+    email = f"{org.slug}@example.com"
+    _, first = await signed_in(app, org, email=email)
     async with first:
         assert (await send(first, PASSWORD_PAGE, password="m\u00fcde und lang")).status_code == 303
-    assert (await send(browser, SIGN_IN, email=EMAIL, password="mu\u0308de und lang")).status_code == 303
+    assert (await send(browser, SIGN_IN, email=email, password="mu\u0308de und lang")).status_code == 303
 
 
 async def test_everybody_has_an_account_whatever_they_may_do(app: FastAPI, org: Org) -> None:
-    _, browser = await signed_in(app, org, scopes=["delete"])
+    _, browser = await signed_in(app, org, scopes=["read"], email=None)
     async with browser:
         assert (await browser.get(ME)).status_code == 200
         assert (await send(browser, PASSWORD_PAGE, password=PASSWORD)).status_code == 303
@@ -531,10 +539,11 @@ async def test_where_a_browser_would_keep_no_cookie_nothing_is_used_up(own_url: 
 
 async def test_who_comes_in_is_in_the_log(app: FastAPI, org: Org, capsys: pytest.CaptureFixture[str]) -> None:
     """By their id, and by which way: nobody's name or address is there."""
-    person, browser = await signed_in(app, org)
+    email = f"{org.slug}@example.com"
+    person, browser = await signed_in(app, org, email=email)
     await send(browser, PASSWORD_PAGE, password=PASSWORD)
     async with browser_of(app) as other:
-        await send(other, SIGN_IN, email=EMAIL, password=PASSWORD)
+        await send(other, SIGN_IN, email=email, password=PASSWORD)
         await send(other, "/staff/sign-out")
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     found = [(line["event"], line.get("way")) for line in lines if line.get("person_id") == person]
@@ -545,4 +554,4 @@ async def test_who_comes_in_is_in_the_log(app: FastAPI, org: Org, capsys: pytest
         ("signed out", None),
     ]
     assert all(line["org_id"] == org.id for line in lines if "person_id" in line)
-    assert EMAIL not in str(lines)
+    assert email not in str(lines)

@@ -246,6 +246,7 @@ class PasskeyColumns(TypedColumns):
     credential: Named[bytes] = Column(LargeBinary)
     public_key: Named[bytes] = Column(LargeBinary)
     sign_count: Named[int] = Column(BigInteger)
+    verified: Named[bool] = Column(Boolean)
     created_by: Named[str | None] = Column(Text)
     created_at: Named[datetime] = Column(UtcDateTime)
     used_at: Named[datetime | None] = Column(UtcDateTime)
@@ -260,8 +261,9 @@ passkeys = Table(
     ForeignKeyConstraint(["org_id", "person_id"], ["people.org_id", "people.id"]),
     Index("ix_passkeys_org_id_person_id", "org_id", "person_id"),
 )
-"""Passkeys of people. `credential` is the id that a browser gave one, by which it is found; `created_by` is
-who made the link by which its person had come in when they added it."""
+"""Passkeys of people. `credential` is the id that a browser gave one, by which it is found. It is
+`verified` if its device asked who they are (by a finger, a face, a PIN) when it was made. `created_by` is who
+made the link by which its person had come in when they added it."""
 
 
 class ChallengeColumns(TypedColumns):

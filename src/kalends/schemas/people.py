@@ -4,13 +4,28 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from kalends.schemas.appointments import Maker
 from kalends.schemas.fields import Email, Id, Language, Name, Scope
 from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
-Scopes = Annotated[list[Scope], Field(min_length=1, max_length=4, description="What they may do, as keys.")]
+
+def _sees_something(scopes: list[Scope]) -> list[Scope]:
+    """Return the scopes of a person, who sees nothing without `read`. Keys may do without it."""
+    if not {"read", "write", "admin"} & set(scopes):
+        raise PydanticCustomError(
+            "invalid", "must have read, or write or admin, which imply it: without, people see no page"
+        )
+    return scopes
+
+
+Scopes = Annotated[
+    list[Scope],
+    Field(min_length=1, max_length=4, description="What they may do, as keys."),
+    AfterValidator(_sees_something),
+]
 
 _SEND = (
     "Whether the link is mailed to their e-mail address, in their language. Then nobody else sees it, and "

@@ -1,7 +1,7 @@
 """The account of somebody of the staff: their passkeys and password, and where they are signed in."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -19,6 +19,9 @@ from kalends.words import dates
 from kalends.words.sentences import marked
 
 SAVED = "/staff/me?saved=1"
+LATELY = timedelta(minutes=15)
+"""How long ago somebody has signed in who may change how they do."""
+STALE = marked("You signed in more than 15 minutes ago. Sign out and in again, then you can change this.")
 _OTHER = marked("This is not your present password.")
 _SHORT = marked("A password has {fewest} to {most} characters.")
 
@@ -40,6 +43,8 @@ async def set_password(call: EnteredAtAll) -> Response:
     if not passwords.FEWEST <= len(new) <= passwords.MOST:
         said = reader.say(_SHORT).format(fewest=passwords.FEWEST, most=passwords.MOST)
         return await show_account(call, {"password": said})
+    if not await signed_in_lately(call):
+        return await show_account(call, {None: reader.say(STALE)})
     if not await knows_password(call, form):
         return await show_account(call, {"present": reader.say(_OTHER)})
     async with tries.computing.of(call.org_id):
@@ -59,11 +64,24 @@ async def end(name: str, call: EnteredAtAll) -> Response:
 async def knows_password(call: EnteredCall, form: Form) -> bool:
     """Return whether a form has the password of the person, or they have none. Whoever finds a browser where
     somebody is signed in does not get a way in of their own. Raises RateLimited."""
-    if not call.member.has_password:
-        return True
-    await tries.count(call.request, call.member.email or call.member.person_id)
     found = await call.db.read(sessions.known_as, call.member)
-    return bool(await tries.right(call.request, [found], form.text("present")))
+    if found.password is None:
+        return True
+    counted = await tries.count(call.request, call.member.email or call.member.person_id)
+    right = bool(await tries.right(call.request, [found], form.text("present")))
+    if right:
+        await tries.give_back(call.request, counted)
+    return right
+
+
+async def signed_in_lately(call: EnteredCall) -> bool:
+    """Return whether a person has signed in just now, or can be asked for a password, or has no way to come
+    back yet. Whoever finds a browser where somebody is signed in who has passkeys and no password does not
+    get a way in of their own either."""
+    if call.now - call.member.begun_at <= LATELY:
+        return True
+    known = await call.db.read(sessions.known_as, call.member)
+    return known.password is not None or not await call.db.read(passkeys.all_of, call.member)
 
 
 async def show_account(call: EnteredCall, problems: dict[str | None, str] | None = None) -> Response:
@@ -94,4 +112,5 @@ async def show_account(call: EnteredCall, problems: dict[str | None, str] | None
         ],
         place=place_of(call.request.scope),
         is_overheard=is_overheard(call.request.scope),
+        stale=reader.say(STALE),
     )

@@ -36,6 +36,7 @@ SCOPES: Mapping[str, str] = {
 _WHOLE = re.compile(r"[0-9]{1,9}")
 PAGE = 50
 """So many things stand on a page."""
+_BLIND = marked("Please choose “{read}”, too: without it, people see no page.")
 _SPENT = marked("This form was sent already, with something else in it. To make one more, send it again.")
 
 
@@ -99,6 +100,8 @@ class PlainSheet:
             return reader.say(
                 "Please enter an address on the public internet, such as https://example.org/hook."
             )
+        if name == "scopes" and entry["code"] == "invalid":
+            return reader.say(_BLIND).format(read=reader.say(SCOPES["read"]))
         return staff_problems.of_field(entry, reader)
 
 

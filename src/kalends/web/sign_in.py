@@ -78,9 +78,11 @@ async def sign_in(request: Request) -> Response:
     back, typed = form.text("next"), form.text("email")
     email = plain_address(typed)[:_LONGEST]
     context = context_of(request.scope)
-    await tries.count(request, email)
+    counted = await tries.count(request, email)
     found = [] if "\x00" in email else await context.database.read(sessions.known, email)
     right = await tries.right(request, found, form.text("password"))
+    if right:
+        await tries.give_back(request, counted)
     if form.text("organization"):
         right = [each for each in right if each.org_id == form.text("organization")]
     if len(right) > 1:

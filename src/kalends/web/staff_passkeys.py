@@ -10,12 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kalends import passkeys
+from kalends.api.addresses import address_of
 from kalends.api.calls import NO_NUL
 from kalends.api.context import context_of
 from kalends.core.errors import Conflict, Malformed, NotFound
 from kalends.passkeys import Place, WrongAnswer
 from kalends.services.setup import challenges
 from kalends.services.setup import passkeys as kept
+from kalends.services.setup.passkeys import Found
 from kalends.telemetry import log
 from kalends.web import account, asked, entrance, tries
 from kalends.web.entrance import lead
@@ -41,9 +43,10 @@ async def ask_to_show(request: Request) -> Response:
 async def show(request: Request) -> Response:
     """Sign in with a passkey. It says whose it is, so nobody types an address."""
     form = await form_of(request)
-    await tries.count_other(request, "passkeys")
     begun = await _begun(request, form.text("answer"))
     if begun is None:
+        # Nobody can guess one, so right ones are not counted: no stranger shuts out who shares the address.
+        await tries.count_other(request, "passkeys")
         return asked.forget(entrance.asking(request, form.text("next"), _WRONG), request.scope)
     answer = await entrance.signed_in(request, begun, way_back(form.text("next")), way="passkey")
     return asked.forget(answer, request.scope)
@@ -52,7 +55,9 @@ async def show(request: Request) -> Response:
 @router.post("/me/passkeys/options")
 async def ask_to_make(call: EnteredAtAll) -> Response:
     """Tell the script of the page what it needs to have a passkey made. Raises Malformed if the person has a
-    password, and it was not said."""
+    password, and it was not said, or has not signed in lately."""
+    if not await account.signed_in_lately(call):
+        raise Malformed("Sign out and in again first.")
     if not await account.knows_password(call, await form_of(call.request)):
         raise Malformed("This is not the present password.")
     member = call.member
@@ -64,7 +69,7 @@ async def ask_to_make(call: EnteredAtAll) -> Response:
             challenge,
             organization=member.host.name,
             handle=member.person_id.encode(),
-            name=member.email or member.name,
+            name=f"{member.email or member.name} ({member.host.name})",
             known=known,
         )
 
@@ -80,7 +85,8 @@ async def add(call: EnteredAtAll) -> Response:
         await asked.take(call.request, _purpose(call.member.person_id)),
     )
     try:
-        made = await asyncio.to_thread(passkeys.made, place, challenge, form.text("answer"))
+        async with tries.computing.of(call.org_id):
+            made = await asyncio.to_thread(passkeys.made, place, challenge, form.text("answer"))
         await call.db.write(kept.add, call.member, made, form.text("name"), call.now)
     except (WrongAnswer, Conflict):
         page = await account.show_account(call, {None: reader_of(call).say(_NOT_ADDED)})
@@ -91,7 +97,9 @@ async def add(call: EnteredAtAll) -> Response:
 
 @router.post("/me/passkeys/{name}/remove")
 async def remove(name: Annotated[str, Path(pattern=NO_NUL)], call: EnteredAtAll) -> Response:
-    """Forget a passkey."""
+    """Forget a passkey. Everywhere else the person is signed out."""
+    if not await account.signed_in_lately(call):
+        return await account.show_account(call, {None: reader_of(call).say(account.STALE)})
     if not await call.db.write(kept.remove, call.member, name):
         raise NotFound("There is no such passkey.")
     log.info("passkey removed", org_id=call.org_id, person_id=call.member.person_id)
@@ -113,16 +121,27 @@ async def _begun(request: Request, answer: str) -> str | None:
     """Return the token of a new session of the person whose passkey was shown; None if it is not right."""
     place, challenge = place_of(request.scope), await asked.take(request, _ENTER)
     context = context_of(request.scope)
+    found = None
     try:
         found = await context.database.read(kept.find, passkeys.credential_in(answer))
         if found is None:
             return None
         handle = found.person_id.encode()
-        count = await asyncio.to_thread(passkeys.shown, place, challenge, answer, found.passkey, handle)
-    except WrongAnswer:
+        async with tries.computing.of(address_of(request.scope)):
+            count = await asyncio.to_thread(passkeys.shown, place, challenge, answer, found.passkey, handle)
+    except WrongAnswer as wrong:
+        if found is not None:
+            _log_refused(found, str(wrong))
         return None
     device, now = entrance.device_of(request), context.clock.now()
-    return await context.database.write(kept.sign_in, found, count, device, now)
+    begun = await context.database.write(kept.sign_in, found, count, device, now)
+    if begun is None:
+        _log_refused(found, "it was used or removed meanwhile")
+    return begun
+
+
+def _log_refused(found: Found, why: str) -> None:
+    log.warning("passkey refused", org_id=found.org_id, person_id=found.person_id, why=why)
 
 
 def _purpose(person_id: str) -> str:

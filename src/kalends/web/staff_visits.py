@@ -27,6 +27,8 @@ from kalends.services.setup import sessions
 SIGN_IN = "/staff/sign-in"
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]+){3}|\[::1\])(?::[0-9]+)?")
 _LOCAL_PATH = re.compile(r"/staff(?:[/?][A-Za-z0-9._~/?&=%:+,-]*)?")
+_NO_PAGE = re.compile(r"/staff/(?:sign-in|sign-out|enter|passkeys)(?![A-Za-z0-9_-]).*", re.DOTALL)
+"""What only leads in or out, or takes forms alone."""
 _ELSEWHERE = re.compile(r"//|\.\.|%2e", re.IGNORECASE)
 
 
@@ -107,7 +109,8 @@ def place_of(scope: Scope) -> Place | None:
 def way_back(text: str) -> str:
     """Return the path of a page for staff that somebody wanted to see before they signed in; that of the
     first page, if it is anything else."""
-    return text if _LOCAL_PATH.fullmatch(text) and not _ELSEWHERE.search(text) else "/staff"
+    is_page = _LOCAL_PATH.fullmatch(text) and not _NO_PAGE.fullmatch(text)
+    return text if is_page and not _ELSEWHERE.search(text) else "/staff"
 
 
 def sign_in_path(scope: Scope) -> str:

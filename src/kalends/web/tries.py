@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from starlette.requests import Request
 
@@ -19,6 +20,8 @@ TRIES_FROM_ADDRESS = 40
 """And for anybody, from one network address: an office has one."""
 TRIES_OF_PERSON = 100
 """And for one person, from anywhere."""
+Counted: TypeAlias = Sequence[tuple[str, str, int]]
+"""Where a try was counted: the kinds and names of counters, and until when."""
 _NOBODY = Known("", "", "", None)
 computing = Share(2, patience=20)
 """Passwords take a fifth of a second of CPU time each, so two at a time."""
@@ -35,11 +38,14 @@ async def right(request: Request, found: Sequence[Known], password: str) -> list
         ]
 
 
-async def count(request: Request, email: str) -> None:
-    """Raise RateLimited if too many passwords were tried in this hour: by the sender, for this person by the
-    sender, or for this person. In this order, so that who is refused uses up nothing of others."""
+async def count(request: Request, email: str) -> Counted:
+    """Count a try, before it is clear whether it is right: many at once are as many as one after the other.
+    Returns what to `give_back` if it was right. Raises RateLimited if too many wrong passwords were tried in
+    this hour: by the sender, for this person by the sender, or for this person. In this order, so that who is
+    refused uses up nothing of others."""
     limits = context_of(request.scope).rate_limits
     sender, person = address_of(request.scope), folded(email)
+    counted = []
     for kind, who, limit in (
         ("passwords from an address", sender, TRIES_FROM_ADDRESS),
         ("passwords of a person from an address", f"{sender} {person}", TRIES),
@@ -48,6 +54,16 @@ async def count(request: Request, email: str) -> None:
         allowance = await limits.count(kind, who, limit)
         if allowance is not None and not allowance.granted:
             raise used_up(allowance, f"{limit} passwords were tried in this hour, as many as may be.")
+        if allowance is not None:
+            counted.append((kind, who, allowance.reset))
+    return counted
+
+
+async def give_back(request: Request, counted: Counted) -> None:
+    """Count a try no longer that was right: people sign in at a shared counter all day."""
+    limits = context_of(request.scope).rate_limits
+    for kind, who, until in counted:
+        await limits.note(kind, who, -1, until)
 
 
 async def count_other(request: Request, way: str) -> None:

@@ -20,10 +20,9 @@ def new_content() -> bytes:
 
 
 def put(tx: Tx, browser: str, purpose: str, content: bytes, now: datetime) -> None:
-    """Keep what a browser was asked. Whatever it was asked before is forgotten, and what nobody has answered
-    in time."""
-    this = challenges.c.digest == digest(browser)
-    tx.execute(delete(challenges).where(this | (challenges.c.expires_at <= now)))
+    """Keep what a browser was asked, under a cookie that is new each time. What nobody has answered in
+    time is forgotten."""
+    tx.execute(delete(challenges).where(challenges.c.expires_at <= now))
     row = {"digest": digest(browser), "purpose": purpose, "content": content, "expires_at": now + LIFETIME}
     tx.execute(insert(challenges), row)
 

@@ -14,7 +14,7 @@ from kalends.db.tables import passkeys, people
 from kalends.ids import new_id
 from kalends.passkeys import Passkey
 from kalends.services.setup.people import row_of
-from kalends.services.setup.sessions import begin, maker_of
+from kalends.services.setup.sessions import begin, end_others, maker_of
 
 MOST = 20
 """How many passkeys a person has at most."""
@@ -38,6 +38,7 @@ class Found:
     org_id: str
     person_id: str
     passkey: Passkey
+    id: str
 
 
 def all_of(tx: Tx, member: Member) -> Sequence[Kept]:
@@ -52,9 +53,9 @@ def credentials_of(tx: Tx, member: Member) -> Sequence[bytes]:
 
 def add(tx: Tx, member: Member, made: Passkey, name: str, now: datetime) -> None:
     """Keep a passkey that a person's browser has made. Raises AlreadyExists if it is known, Conflict
-    if the person has as many as anybody may have, NotFound if they are gone."""
+    if the person has as many as anybody may have, Unauthorized if their session has ended."""
     org_id, person_id = member.host.org_id, member.person_id
-    row_of(tx, org_id, person_id, locked=True)
+    maker = maker_of(tx, member)
     if tx.execute(select(passkeys.c.id).where(passkeys.c.credential == made.credential)).first() is not None:
         raise AlreadyExists("This passkey is known already.")
     mine = select(func.count()).select_from(passkeys).where(*_of(member))
@@ -68,7 +69,8 @@ def add(tx: Tx, member: Member, made: Passkey, name: str, now: datetime) -> None
         "credential": made.credential,
         "public_key": made.public_key,
         "sign_count": made.sign_count,
-        "created_by": maker_of(tx, member),
+        "verified": made.verified,
+        "created_by": maker,
         "created_at": now,
         "used_at": None,
     }
@@ -76,8 +78,13 @@ def add(tx: Tx, member: Member, made: Passkey, name: str, now: datetime) -> None
 
 
 def remove(tx: Tx, member: Member, passkey_id: str) -> bool:
-    """Forget a passkey of a person. Returns whether there was one."""
-    return tx.execute(delete(passkeys).where(*_of(member), passkeys.c.id == passkey_id)).rowcount > 0
+    """Forget a passkey of a person, and sign them out everywhere else: whoever found it may have come in by
+    it. Returns whether there was one. Raises Unauthorized if their session has ended."""
+    maker_of(tx, member)
+    found = tx.execute(delete(passkeys).where(*_of(member), passkeys.c.id == passkey_id)).rowcount > 0
+    if found:
+        end_others(tx, member)
+    return found
 
 
 def find(tx: Tx, credential: bytes) -> Found | None:
@@ -91,7 +98,8 @@ def find(tx: Tx, credential: bytes) -> Found | None:
     ).first()
     if row is None:
         return None
-    return Found(row.org_id, row.person_id, Passkey(row.credential, row.public_key, row.sign_count))
+    passkey = Passkey(row.credential, row.public_key, row.sign_count, row.verified)
+    return Found(row.org_id, row.person_id, passkey, row.id)
 
 
 def sign_in(tx: Tx, found: Found, sign_count: int, device: str, now: datetime) -> str | None:
@@ -101,7 +109,7 @@ def sign_in(tx: Tx, found: Found, sign_count: int, device: str, now: datetime) -
         person = row_of(tx, found.org_id, found.person_id, locked=True)
     except NotFound:
         return None
-    this = (passkeys.c.org_id == found.org_id, passkeys.c.credential == found.passkey.credential)
+    this = (passkeys.c.org_id == found.org_id, passkeys.c.id == found.id)
     row = tx.execute(select(passkeys).where(*this)).first()
     if row is None or not person.active or row.sign_count != found.passkey.sign_count:
         return None

@@ -13,7 +13,7 @@ from sqlalchemy import Column, Table, delete, func, insert, select, update
 
 from kalends.core.caller import Member
 from kalends.core.contacts import folded
-from kalends.core.errors import Conflict, Malformed
+from kalends.core.errors import Conflict, Malformed, Unauthorized
 from kalends.core.event_types import PERSON_MAILED
 from kalends.core.text import one_line
 from kalends.db.database import AnyRow, Tx
@@ -278,13 +278,12 @@ def end(tx: Tx, member: Member, name: str | None = None) -> None:
 
 
 def set_password(tx: Tx, member: Member, hashed: str | None, now: datetime) -> None:
-    """Keep a person's password (`passwords.hashed`), or forget it. Everywhere else they are signed out."""
+    """Keep a person's password (`passwords.hashed`), or forget it. Everywhere else they are signed out.
+    Raises Unauthorized if their session has ended."""
     this = (people.c.org_id == member.host.org_id, people.c.id == member.person_id)
-    row_of(tx, member.host.org_id, member.person_id, locked=True)
     maker = maker_of(tx, member)
     tx.execute(update(people).where(*this).values(password=hashed, password_by=maker, updated_at=now))
-    others = (sessions.c.org_id == member.host.org_id, sessions.c.person_id == member.person_id)
-    tx.execute(delete(sessions).where(*others, sessions.c.digest != member.session))
+    end_others(tx, member)
 
 
 def end_made(tx: Tx, org_id: str, maker_ids: Collection[str]) -> None:
@@ -302,9 +301,22 @@ def end_made(tx: Tx, org_id: str, maker_ids: Collection[str]) -> None:
 
 
 def maker_of(tx: Tx, member: Member) -> str | None:
-    """Return who made the link from which a session comes; None if it comes from none."""
+    """Return who made the link from which a session comes; None if it comes from none. The person and the
+    session are locked. Raises Unauthorized if it has ended since it was looked up: a form may take its time
+    to come, and leaves nothing behind then."""
+    person = _active(tx, member.host.org_id, member.person_id)
     this = (sessions.c.org_id == member.host.org_id, sessions.c.digest == member.session)
-    return tx.execute(select(sessions.c.created_by).where(*this)).scalar()
+    session = tx.execute(select(sessions.c.created_by).where(*this).with_for_update()).first()
+    if person is None or session is None:
+        raise Unauthorized("Nobody is signed in here any longer. Sign in once more.")
+    maker: str | None = session.created_by
+    return maker
+
+
+def end_others(tx: Tx, member: Member) -> None:
+    """Sign a person out everywhere else."""
+    mine = (sessions.c.org_id == member.host.org_id, sessions.c.person_id == member.person_id)
+    tx.execute(delete(sessions).where(*mine, sessions.c.digest != member.session))
 
 
 def _invitable(tx: Tx, party: Party, person_id: str) -> tuple[AnyRow, str | None]:

@@ -14,12 +14,13 @@ from kalends.db.database import Tx
 from kalends.schemas.appointment_types import AppointmentType
 from kalends.schemas.appointments import AppointmentChange
 from kalends.schemas.calendars import Calendar
+from kalends.services.booking import appointment_changes
 from kalends.services.setup import appointment_types, calendars
 from kalends.web import problems, staff_problems
 from kalends.web.forms import Form, form_of, number_in, validated
 from kalends.web.grids import at
 from kalends.web.seen_appointments import Seen, seen
-from kalends.web.sent import Name, id_in, start_in
+from kalends.web.sent import Name, id_in, start_in, version_in
 from kalends.web.staff_appointments import make, stale, told_of
 from kalends.web.staff_pages import moment_in, staff_page
 from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
@@ -69,6 +70,8 @@ async def move(appointment_id: Name, change: EnteredWriting) -> Response:
     form = await form_of(change.request)
     there = await _movable(change, appointment_id, form)
     try:
+        if version_in(form) == there.own.about.version:
+            appointment_changes.must_be_movable(there.own.about.status)
         wish = _wish(change, there, form)
         await make(change, appointment_id, wish, form)
     except PreconditionFailed as refusal:
@@ -216,6 +219,8 @@ def _wrong(refusal: Refusal, there: Movable) -> dict[str, str]:
     fields = refusal.details.get("fields", ()) if isinstance(refusal, Malformed) else ()
     reader, found = there.own.reader, {}
     for each in fields:
+        if each["field"] == "version":
+            continue
         if each["field"].startswith("calendar"):
             sentence = _TWICE if each["code"] == "repeated" else _NOT_FOR_THIS
             found[there.choices[-1].name] = reader.say(sentence)

@@ -80,8 +80,8 @@ async def ask_to_cancel(appointment_id: Name, call: Entered) -> Response:
 
 @router.post("/{appointment_id}/cancel")
 async def cancel(appointment_id: Name, change: EnteredWriting) -> Response:
-    """Cancel the appointment. Sent again, it changes nothing; with another reason, it is refused: the first one
-    is what the client reads."""
+    """Cancel the appointment. Sent again, it changes nothing; with another reason, it is refused: the client
+    has read the first one."""
     form = await form_of(change.request)
     reason = form.given("reason").strip() or None
     version_in(form)

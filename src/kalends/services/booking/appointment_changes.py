@@ -53,8 +53,8 @@ def change(
     calendar, and if the `link` by which it is changed has ended; PreconditionFailed if its version is not
     among `versions`; Malformed for another value of what can't be changed, for two lengths, and for wrong
     answers to the type's questions; IllegalTransition, also for another start of what stays cancelled;
-    InvalidTime; Unbookable if it would take time that can't be had; Conflict for a cancellation reason without a cancellation, and if somebody else gave it to
-    another calendar at the same moment.
+    InvalidTime; Unbookable if it would take time that can't be had; Conflict for a cancellation reason
+    without a cancellation, and if somebody else gave it to another calendar at the same moment.
     """
     placing.must_be_allowed(party, wish.check, "Changing")
     going = _lock_time(tx, party, appointment_id, wish)
@@ -256,11 +256,11 @@ def _must_lie_ahead(status: Status, start: datetime, now: datetime, instead: str
 
 
 def _must_not_move_what_is_cancelled(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """Raise IllegalTransition for another start of what was cancelled before and stays so: it would look as if
-    it was booked again."""
+    """Raise IllegalTransition for another start of what was cancelled before and stays so: it would look as
+    if it was booked again."""
     if before["status"] == after["status"] == "cancelled" and before["start_time"] != after["start_time"]:
         raise IllegalTransition(
-            "An appointment that is cancelled can't be moved, unless it becomes confirmed in the same request.",
+            "What is cancelled can't be moved, unless it becomes confirmed in the same request.",
             status="cancelled",
             allowed=["confirmed"],
         )

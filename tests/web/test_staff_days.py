@@ -146,7 +146,14 @@ async def test_days_on_which_clocks_change(app: FastAPI, day: str, hours: list[s
 
 async def test_a_date_that_the_clocks_leave_out_is_empty(app: FastAPI) -> None:
     staff = await staff_at(app, timezone="Pacific/Apia")
-    assert lines_of(await staff.see("/staff/day/2011-12-30")) == {"Doe & Daughters": []}
+    page = await staff.see("/staff/day/2011-12-30")
+    assert lines_of(page) == {"Doe & Daughters": []}
+    left_out = "The clocks left this day out. Nothing can be on it."
+    assert left_out in words_of(page)
+    # The days beside it are each other's.
+    assert "/staff/day/2011-12-31" in links_in(await staff.see("/staff/day/2011-12-29"), "/staff/day/")
+    assert "/staff/day/2011-12-29" in links_in(await staff.see("/staff/day/2011-12-31"), "/staff/day/")
+    assert words_of(await staff.see("/staff/week/2011-12-30")).count(left_out) == 1
 
 
 @pytest.mark.parametrize(
@@ -168,6 +175,18 @@ async def test_a_date_that_the_clocks_leave_out_is_empty(app: FastAPI) -> None:
 async def test_the_ends_of_the_calendar(staff: Staff, path: str, status: int) -> None:
     answer = await staff.open(f"/staff/{path}")
     assert answer.status_code == status, words_of(answer)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+@pytest.mark.parametrize("language", ["en", "de", "pt"])
+async def test_pages_at_the_ends_of_the_calendar_lead_nowhere_in_vain(
+    app: FastAPI, zone: str, language: str
+) -> None:
+    staff = await staff_at(app, timezone=zone)
+    for path in ("day/0001-01-02", "day/9999-12-30", "week/0001-01-03", "week/0001-01-01", "week/9999-12-31"):
+        page = await staff.see(f"/staff/{path}", lang=language)
+        for link in {*links_in(page, "/staff/day/"), *links_in(page, "/staff/week/")}:
+            assert (await staff.open(link)).status_code == 200, (path, link)
 
 
 async def test_hostile_texts_are_only_texts(staff: Staff) -> None:

@@ -53,7 +53,7 @@ async def test_what_can_not_be_looked_for_is_said(staff: Staff, path: str) -> No
             assert answer.status_code == 200  # a file is whole
             continue
         assert answer.status_code == 400, bad
-        assert "There are no such" in words_of(answer)
+        assert "There are no such" not in words_of(answer)
 
 
 async def test_a_file_for_spreadsheets(staff: Staff, monkeypatch: pytest.MonkeyPatch) -> None:

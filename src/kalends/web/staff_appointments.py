@@ -16,7 +16,7 @@ from kalends.web.seen_appointments import Seen, seen
 from kalends.web.sent import Name, version_in
 from kalends.web.staff_pages import staff_page
 from kalends.web.staff_problems import Refused
-from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
+from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredToWrite, EnteredWriting
 from kalends.web.visits import lead_to, reader_of
 from kalends.words.sentences import marked
 
@@ -73,7 +73,7 @@ async def keep_notes(appointment_id: Name, change: EnteredWriting) -> Response:
 
 
 @router.get("/{appointment_id}/cancel")
-async def ask_to_cancel(appointment_id: Name, call: Entered) -> Response:
+async def ask_to_cancel(appointment_id: Name, call: EnteredToWrite) -> Response:
     """Ask whether the appointment is to be cancelled, and why."""
     return _cancelling(call, await found(call, appointment_id))
 

@@ -23,7 +23,7 @@ from kalends.web.seen_appointments import Seen, seen
 from kalends.web.sent import Name, id_in, start_in, version_in
 from kalends.web.staff_appointments import make, stale, told_of
 from kalends.web.staff_pages import moment_in, staff_page
-from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
+from kalends.web.staff_visits import EnteredCall, EnteredChange, EnteredToWrite, EnteredWriting
 from kalends.web.visits import lead_to, reader_of
 from kalends.words import dates
 from kalends.words.sentences import marked
@@ -41,12 +41,13 @@ router = APIRouter(prefix="/staff/appointments", include_in_schema=False)
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A field for one of the calendars of an appointment: what it is needed for, if that has a name, the one
-    that is chosen, and all that can be, by id and name."""
+    that is chosen, and all that can be, by id and name; `others` can be, too, but don't serve the type."""
 
     name: str
     requirement: str | None
     chosen: str
     options: Sequence[tuple[str, str]]
+    others: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Movable:
 
 
 @router.get("/{appointment_id}/move")
-async def ask(appointment_id: Name, call: Entered) -> Response:
+async def ask(appointment_id: Name, call: EnteredToWrite) -> Response:
     """Show the form, with the present time and calendars."""
     return _form(call, await _movable(call, appointment_id, Form({})), Form({}))
 
@@ -105,6 +106,8 @@ def _choices(own: Seen, type_: AppointmentType, known: Sequence[Calendar], form:
         if taken.requirement != first and taken.requirement in serving:
             open_to = [id_ for id_ in open_to if id_ in serving[taken.requirement]]
         ids = dict.fromkeys([taken.calendar_id, *open_to])
+        serve = {taken.calendar_id} | serving.get(taken.requirement, set(type_.calendar_ids))
+        named = [(id_, own.calendars.get(id_, id_)) for id_ in ids]
         sent = form.text(f"calendar{place}")
         if to := _instead_of(taken.calendar_id, form):
             sent = to
@@ -113,7 +116,8 @@ def _choices(own: Seen, type_: AppointmentType, known: Sequence[Calendar], form:
                 f"calendar{place}",
                 None if taken.requirement == CALENDAR else taken.requirement,
                 sent if sent in ids else taken.calendar_id,
-                [(id_, own.calendars.get(id_, id_)) for id_ in ids],
+                [each for each in named if each[0] in serve],
+                [each for each in named if each[0] not in serve],
             )
         )
     return found

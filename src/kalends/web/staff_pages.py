@@ -63,8 +63,8 @@ def day_in(text: str) -> date | None:
 
 def moment_in(form: Form, day: str, time: str, zone: str) -> datetime:
     """Return the UTC instant that the fields `day` and `time` of a form say, on the clocks of `zone`. Raises
-    Malformed if one of them says nothing that can be read, and for a day that no page can show; NonexistentTime and AmbiguousTime if the clocks
-    skip or repeat it."""
+    Malformed if one of them says nothing that can be read, and for a day that no page can show;
+    NonexistentTime and AmbiguousTime if the clocks skip or repeat it."""
     if (on := day_in(form.text(day))) is None:
         raise malformed([wrong(day, "must be a date", "date")])
     must_be_shown(on, day, zone)

@@ -177,13 +177,18 @@ async def test_the_ends_of_the_calendar(staff: Staff, path: str, status: int) ->
     assert answer.status_code == status, words_of(answer)
 
 
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
-@pytest.mark.parametrize("language", ["en", "de", "pt"])
+@pytest.mark.parametrize(
+    ("zone", "language", "paths"),
+    [
+        ("Europe/Berlin", "en", ("day/0001-01-02", "week/0001-01-01")),
+        ("America/New_York", "pt", ("day/9999-12-30", "week/9999-12-31")),
+    ],
+)
 async def test_pages_at_the_ends_of_the_calendar_lead_nowhere_in_vain(
-    app: FastAPI, zone: str, language: str
+    app: FastAPI, zone: str, language: str, paths: tuple[str, str]
 ) -> None:
     staff = await staff_at(app, timezone=zone)
-    for path in ("day/0001-01-02", "day/9999-12-30", "week/0001-01-03", "week/0001-01-01", "week/9999-12-31"):
+    for path in paths:
         page = await staff.see(f"/staff/{path}", lang=language)
         for link in {*links_in(page, "/staff/day/"), *links_in(page, "/staff/week/")}:
             assert (await staff.open(link)).status_code == 200, (path, link)

@@ -63,6 +63,7 @@ async def week(day: str, call: Entered) -> Response:
     wanted = _day(day)
     shown = _week(wanted, reader.first_weekday, call.timezone)
     first, count, only = shown[0], len(shown), chosen_in(call.request)
+    near = min(max(wanted, first), shown[-1])
     found = await call.look(staff_days.of, call.org_id, call.timezone, first, call.now, days=count, only=only)
     reader = _at(reader, "week", wanted, only)
     views = [DayView(each, reader, call.timezone, call.now) for each in found.days]
@@ -74,7 +75,7 @@ async def week(day: str, call: Entered) -> Response:
         reader,
         views=[(each, _address(reader, "day", each.date, only)) for each in views],
         today=today(call),
-        ways=_ways(call, reader, "week", wanted, WEEK, only),
+        ways=_ways(call, reader, "week", near, WEEK, only),
         calendars=found.calendars,
         chosen=known_of(only, found.calendars),
         zone=reader.zone_name(call.timezone, call.now),

@@ -212,6 +212,19 @@ async def test_cancelling_frees_the_slot_and_un_cancelling_is_checked(
     assert (again["confirmed_at"], again["start_time"]) == ("2024-01-20T14:00:00Z", "2024-01-25T15:00:00Z")
 
 
+async def test_what_stays_cancelled_is_not_moved(client: httpx.AsyncClient, booked: dict[str, Any]) -> None:
+    gone = answered(await patch(client, booked, status="cancelled"), "appointment")
+    later = "2024-01-25T16:00:00Z"
+    for wish in ({}, {"status": "cancelled"}, {"check": "none"}):
+        answer = refused(await patch(client, booked, start_time=later, **wish), 409, "illegal_transition")
+        assert answer["details"] == {"status": "cancelled", "allowed": ["confirmed"]}
+    # A whole answer may be sent back, and what stands again may be elsewhere.
+    same = {"start_time": gone["start_time"], "end_time": gone["end_time"], "status": "cancelled"}
+    assert answered(await patch(client, booked, **same), "appointment") == gone
+    moved = answered(await patch(client, booked, start_time=later, status="confirmed"), "appointment")
+    assert (moved["status"], moved["start_time"], moved["version"]) == ("confirmed", later, 3)
+
+
 async def test_illegal_transitions_name_what_is_allowed(
     client: httpx.AsyncClient, booked: dict[str, Any]
 ) -> None:

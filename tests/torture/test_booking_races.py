@@ -120,7 +120,14 @@ class Contest:
         """A race for a slot that is free; or let go in the middle of it; or held, or booked and still to be
         confirmed, by some of those who race."""
         house = self.house
-        # Whatever was cancelled now was so in this slot.
+        # Whatever was cancelled now was so in this slot. What stays so is not moved, so it stands first.
+        aside = [stamp(FIRST + 110 * DAY + n * 2 * HOUR) for n in range(len(self.cancelled))]
+        await house.all_done(
+            [
+                house.setting(id_, "confirmed", start_time=start)
+                for id_, start in zip(self.cancelled, aside, strict=True)
+            ]
+        )
         await house.all_done(
             [house.setting(id_, "cancelled", start_time=stamp(slot)) for id_ in self.cancelled]
         )

@@ -51,7 +51,7 @@ def starts_of(answer: httpx.Response) -> list[str]:
 def times_of(answer: httpx.Response) -> list[tuple[str, str]]:
     """The times that a page offers: what is sent, and what is read."""
     found = re.findall(
-        r'<button[^>]*name="(?:start|instead)" value="([^"]*)"[^>]*>([^<]*)</button>', answer.text
+        r'<button[^>]*name="(?:start|(?:[a-z]+_)?instead)" value="([^"]*)"[^>]*>([^<]*)</button>', answer.text
     )
     return [(sent, html.unescape(shown)) for sent, shown in found]
 

@@ -169,6 +169,53 @@ async def test_it_is_cancelled_in_two_steps_and_the_cancellation_is_taken_back(s
     assert (await staff.desk.get(booked))["status"] == "confirmed"
 
 
+async def test_what_is_cancelled_or_over_says_so_and_what_can_be_done(staff: Staff) -> None:
+    gone, done = await staff.desk.booked(), await staff.desk.booked(at("10:00"))
+    await staff.do(f"{path_of(gone)}/cancel", version="1", reason="Ana is ill.")
+    await staff.do(f"{path_of(done)}/status", version="1", status="completed")
+    for version in ("1", "2"):
+        answer = await staff.send(f"{path_of(gone)}/cancel", version=version, reason="Another")
+        assert (answer.status_code, alert_of(answer)) == (409, "This appointment is cancelled already.")
+        assert buttons_in(answer) == ["Take the cancellation back"]
+    assert (await staff.desk.get(gone))["cancellation_reason"] == "Ana is ill."
+    for below in ("cancel", "move"):
+        page = await staff.see(f"{path_of(done)}/{below}")
+        assert "As it stands, that is not possible with this appointment." in words_of(page)
+        assert buttons_in(page) == ["Mark as not attended"]
+
+
+@pytest.mark.parametrize(
+    ("below", "fields"),
+    [
+        ("status", {"status": "completed"}),
+        ("notes", {"notes": "Mine"}),
+        ("cancel", {"reason": ""}),
+        ("move", {"date": "2024-01-25", "time": "10:00"}),
+    ],
+)
+async def test_a_form_says_for_which_version_it_was_made_and_has_its_fields(
+    staff: Staff, below: str, fields: dict[str, str]
+) -> None:
+    booked = await staff.desk.booked(internal_notes="VIP")
+    path = f"{path_of(booked)}/{below}"
+    sent: list[dict[str, str]] = [{"version": "1"}, fields]
+    sent += [fields | {"version": each} for each in ("", "abc", "-1", "99", "9" * 30)]
+    for each in sent:
+        answer = await staff.send(path, **each)
+        assert answer.status_code == 400, each
+        assert "meanwhile" not in words_of(answer)
+    assert await staff.desk.get(booked) == booked
+    await staff.do(path, **fields, version="1")
+
+
+async def test_a_reason_is_no_longer_than_it_may_be(staff: Staff) -> None:
+    booked = await staff.desk.booked()
+    page = await staff.see(f"{path_of(booked)}/cancel")
+    assert re.findall(r'<textarea[^>]* name="reason"[^>]* maxlength="(\d+)"', page.text) == ["10000"]
+    answer = await staff.send(f"{path_of(booked)}/cancel", version="1", reason="x" * 10_001)
+    assert (answer.status_code, (await staff.desk.get(booked))["version"]) == (400, 1)
+
+
 async def test_a_cancellation_can_not_be_taken_back_over_another(staff: Staff) -> None:
     booked = await staff.desk.booked()
     path = path_of(booked)
@@ -246,5 +293,8 @@ async def test_who_may_only_read_sees_no_buttons(app: FastAPI, staff: Staff) -> 
     assert buttons_in(page) == []
     assert "Internal notes VIP" in words_of(page)
     assert "Block time" not in words_of(await reader.see("/staff/day/2024-01-25"))
-    assert "<form" not in main_of(await reader.see(f"{path_of(booked)}/move"))
-    assert "<form" not in main_of(await reader.see(f"{path_of(booked)}/cancel"))
+    for form in (f"{path_of(booked)}/move", f"{path_of(booked)}/cancel", "/staff/new", "/staff/start/type"):
+        answer = await reader.open(form)
+        assert answer.status_code == 403, form
+        assert "<h1>You may not do this</h1>" in answer.text
+        assert "<form" not in main_of(answer)

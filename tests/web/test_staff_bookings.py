@@ -1,6 +1,7 @@
 """The page on which staff book for a client."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -73,6 +74,53 @@ async def test_a_calendar_is_kept_from_the_day_on(staff: Staff) -> None:
     await staff.do(NEW, **typed | {"time": "10:00", "name": "Jane Doe"})
     [booked] = await stored(staff)
     assert booked["calendar_id"] == room
+
+
+async def test_a_type_that_is_gone_meanwhile_is_chosen_again(staff: Staff) -> None:
+    await staff.desk.add_type()
+    typed = await filled(staff, email="jane@example.com", internal_notes="VIP")
+    await staff.desk.set_type(isActive=False)
+    answer = await staff.send(NEW, **typed)
+    assert (answer.status_code, alert_of(answer)) == (404, "It was deleted meanwhile. Please choose again.")
+    again = fields_in(answer, "booking")
+    assert again == typed | {"type": ""}
+    review = (await staff.desk.add_type(name="Other"))["id"]
+    await staff.do(NEW, **again | {"type": review})
+    [booked] = await stored(staff)
+    assert (booked["appointment_type"]["id"], booked["internal_notes"]) == (review, "VIP")
+
+
+async def test_calendars_that_do_not_serve_stand_apart(staff: Staff) -> None:
+    desk = staff.desk
+    red, cellar = await desk.room("Red"), await desk.room("Cellar")
+    needs = [("adviser", desk.org.calendar_id), ("room", red)]
+    await desk.set_type(requirements=[{"name": name, "calendarIds": [id_]} for name, id_ in needs])
+    booked = await desk.booked()
+    page = await staff.see(NEW)
+    assert apart(page.text) == [[("Cellar", cellar)]]
+    moving = await staff.see(f"/staff/appointments/{booked['id']}/move")
+    assert apart(moving.text) == [[("Cellar", cellar), ("Red", red)]]  # of the adviser's
+
+
+def apart(page: str) -> list[list[tuple[str, str]]]:
+    """The groups of calendars that don't serve the type."""
+    found = re.findall(r'<optgroup label="They don&#39;t serve this type">(.*?)</optgroup>', page, re.DOTALL)
+    options = [re.findall(r'<option value="([^"]*)"[^>]*>([^<]*)<', each) for each in found]
+    return [sorted((name, id_) for id_, name in each) for each in options]
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
+async def test_what_no_page_can_show_is_not_booked(app: FastAPI, day: str) -> None:
+    staff = await staff_at(app, timezone="Europe/Berlin")
+    booked = await staff.desk.booked()
+    answers = [
+        await staff.send(NEW, **await filled(staff, date=day, time="23:59")),
+        await staff.send(f"/staff/appointments/{booked['id']}/move", version="1", date=day, time="23:59"),
+    ]
+    for answer in answers:
+        assert answer.status_code == 400
+        assert "This day is at the end of the calendar. Please choose another one." in words_of(answer)
+    assert len(await stored(staff)) == 1
 
 
 async def test_answers_are_asked_for_and_may_be_left_out(staff: Staff) -> None:

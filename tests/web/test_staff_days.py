@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from tests.support.clock import StoppedClock
 from tests.support.desk import THURSDAY, at, week
-from tests.web.clients import alert_of, words_of
+from tests.web.clients import alert_of, times_of, words_of
 from tests.web.staff import DAY, Staff, buttons_in, fields_in, lines_of, links_in, reasons_in, staff_at
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both]
@@ -146,7 +146,14 @@ async def test_days_on_which_clocks_change(app: FastAPI, day: str, hours: list[s
 
 async def test_a_date_that_the_clocks_leave_out_is_empty(app: FastAPI) -> None:
     staff = await staff_at(app, timezone="Pacific/Apia")
-    assert lines_of(await staff.see("/staff/day/2011-12-30")) == {"Doe & Daughters": []}
+    page = await staff.see("/staff/day/2011-12-30")
+    assert lines_of(page) == {"Doe & Daughters": []}
+    left_out = "The clocks left this day out. Nothing can be on it."
+    assert left_out in words_of(page)
+    # The days beside it are each other's.
+    assert "/staff/day/2011-12-31" in links_in(await staff.see("/staff/day/2011-12-29"), "/staff/day/")
+    assert "/staff/day/2011-12-29" in links_in(await staff.see("/staff/day/2011-12-31"), "/staff/day/")
+    assert words_of(await staff.see("/staff/week/2011-12-30")).count(left_out) == 1
 
 
 @pytest.mark.parametrize(
@@ -168,6 +175,23 @@ async def test_a_date_that_the_clocks_leave_out_is_empty(app: FastAPI) -> None:
 async def test_the_ends_of_the_calendar(staff: Staff, path: str, status: int) -> None:
     answer = await staff.open(f"/staff/{path}")
     assert answer.status_code == status, words_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("zone", "language", "paths"),
+    [
+        ("Europe/Berlin", "en", ("day/0001-01-02", "week/0001-01-01")),
+        ("America/New_York", "pt", ("day/9999-12-30", "week/9999-12-31")),
+    ],
+)
+async def test_pages_at_the_ends_of_the_calendar_lead_nowhere_in_vain(
+    app: FastAPI, zone: str, language: str, paths: tuple[str, str]
+) -> None:
+    staff = await staff_at(app, timezone=zone)
+    for path in paths:
+        page = await staff.see(f"/staff/{path}", lang=language)
+        for link in {*links_in(page, "/staff/day/"), *links_in(page, "/staff/week/")}:
+            assert (await staff.open(link)).status_code == 200, (path, link)
 
 
 async def test_hostile_texts_are_only_texts(staff: Staff) -> None:
@@ -222,10 +246,11 @@ async def test_time_is_blocked_and_given_back(staff: Staff) -> None:
     seen = words_of(await staff.see(path))
     assert "Thursday, 25 January 2024, 10:00 – 11:00" in seen
     assert "Calendar Doe & Daughters Reason Lunch" in seen
-    assert await staff.do(f"{path}/remove") == DAY
+    assert await staff.do(f"{path}/remove", **fields_in(await staff.see(path), "remove")) == DAY
     assert list(lines_of(await staff.see()).values()) == [[]]
     assert (await staff.open(path)).status_code == 404
-    assert (await staff.send(f"{path}/remove")).status_code == 404
+    assert await staff.do(f"{path}/remove", day=THURSDAY) == DAY  # sent again
+    assert (await staff.send(f"{path}/remove", day="9")).status_code == 404
 
 
 async def test_a_form_blocks_once_however_often_it_is_sent(staff: Staff) -> None:
@@ -262,6 +287,11 @@ async def test_a_block_over_appointments_names_them_and_can_be_forced(staff: Sta
         ({"from": "10:00Z"}, "From (time) – Please enter a time, such as 14:30."),
         ({"to": "25:00"}, "Until (time) – Please enter a time, such as 14:30."),
         ({"to": "09:00"}, "Until (time) – It has to end after it begins."),
+        ({"to_date": "2026-01-26"}, "Until – A block is two years long at most."),
+        (
+            {"to_date": "9999-12-31"},
+            "Until – This day is at the end of the calendar. Please choose another one.",
+        ),
         ({"reason": "x" * 20_000}, "Reason (optional) – This is too long. Please shorten it."),
     ],
 )
@@ -275,12 +305,30 @@ async def test_what_is_wrong_with_a_block_is_said_and_kept(
     assert fields_in(answer, "block") == typed
 
 
-async def test_time_that_clocks_skip_or_show_twice_is_not_blocked(app: FastAPI) -> None:
+async def test_which_time_is_meant_that_clocks_skip_or_show_twice_is_asked(app: FastAPI) -> None:
     staff = await staff_at(app, timezone="Europe/Berlin")
     skipped = await staff.send("/staff/blocks", **block("2024-03-31", "02:30", "04:00"))
-    assert (skipped.status_code, alert_of(skipped)) == (400, "On that day, clocks skip this time.")
-    twice = await staff.send("/staff/blocks", **block("2024-10-27", "02:30", "04:00"))
-    assert (twice.status_code, alert_of(twice)) == (400, "On that day, clocks show this time twice.")
+    assert skipped.status_code == 400
+    assert alert_of(skipped) == "From (time) – On that day, clocks skip this time."
+    assert [shown for _, shown in times_of(skipped)] == [
+        "Sun 31 Mar, 01:30",
+        "Sun 31 Mar, 03:30",
+    ]
+    twice = await staff.send("/staff/blocks", **block("2024-10-27", "02:10", "02:40"))
+    assert alert_of(twice) == "From (time) – On that day, clocks show this time twice."
+    [(first, _), _] = times_of(twice)
+    again = await staff.send("/staff/blocks", **fields_in(twice, "block"), from_instead=first)
+    assert alert_of(again) == "Until (time) – On that day, clocks show this time twice."
+    assert times_of(again)[1] == ("2024-10-27T01:40:00Z", "Sun 27 Oct, 02:40 CET")
+    await staff.do("/staff/blocks", **fields_in(again, "block"), to_instead="2024-10-27T01:40:00Z")
+    [made] = (await staff.desk.staff.get("/v1/calendar/blocks")).json()["blocks"]
+    assert (made["start_time"], made["end_time"]) == ("2024-10-27T00:10:00Z", "2024-10-27T01:40:00Z")
+
+
+async def test_a_form_that_does_not_say_whose_time_blocks_nothing(staff: Staff) -> None:
+    typed = {name: text for name, text in block().items() if name != "calendar"}
+    assert (await staff.send("/staff/blocks", **typed)).status_code == 400
+    assert "Blocked" not in str(lines_of(await staff.see()))
 
 
 async def test_a_block_that_comes_again_says_how_often(staff: Staff) -> None:

@@ -8,8 +8,8 @@ from fastapi import FastAPI
 
 from kalends.web import staff_lists
 from tests.support.desk import THURSDAY, at
-from tests.web.clients import words_of
-from tests.web.staff import Staff, links_in, staff_at
+from tests.web.clients import alert_of, words_of
+from tests.web.staff import Staff, links_in, reasons_in, staff_at
 
 pytestmark = pytest.mark.anyio
 
@@ -89,10 +89,31 @@ async def test_page_by_page(staff: Staff, monkeypatch: pytest.MonkeyPatch) -> No
 )
 async def test_what_can_not_be_asked_for_is_said(staff: Staff, query: dict[str, str]) -> None:
     answer = await staff.open(LIST, **query)
-    assert answer.status_code == 400
-    assert "There are no such appointments." in words_of(answer)
+    assert (answer.status_code, alert_of(answer)) == (400, "This does not work")
+    assert "There are no such appointments." not in words_of(answer)
 
 
-async def test_what_is_no_date_was_not_asked_for(staff: Staff) -> None:
-    page = await staff.see(LIST, **{"from": "soon", "to": "later", "calendar": "cal_nothing"})
+async def test_a_calendar_that_is_not_there_has_nothing(staff: Staff) -> None:
+    page = await staff.see(LIST, calendar="cal_nothing")
     assert "There are no such appointments." in words_of(page)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"from": "x"}, "From – Please enter a date."),
+        ({"to": "2024-02-30", "q": "Jane"}, "Until – Please enter a date."),
+        ({"from": "2024-01-26", "to": "2024-01-25"}, "Until – The last day comes before the first one."),
+    ],
+)
+async def test_days_that_can_not_be_asked_for_are_said_and_nothing_else(
+    staff: Staff, asked: dict[str, str], said: str
+) -> None:
+    await staff.desk.booked()
+    for path in ("/staff/list", "/staff/list.csv"):
+        answer = await staff.open(path, **asked)
+        assert (answer.status_code, alert_of(answer)) == (400, "Please check what you entered.")
+        assert reasons_in(answer) == [said]
+        assert "There are no such appointments." not in words_of(answer)
+        assert "<table" not in answer.text
+    assert "There are no such appointments." in words_of(await staff.see("/staff/list", to="2024-01-01"))

@@ -153,8 +153,16 @@ async def test_what_is_cancelled_can_not_be_moved(staff: Staff) -> None:
     booked = await staff.desk.booked()
     await staff.desk.changed(booked, status="cancelled")
     page = await staff.see(f"{path_of(booked)}/move")
-    assert "As it stands, that is not possible with this appointment." in words_of(page)
-    assert buttons_in(page) == []
+    assert "This appointment is cancelled already." in words_of(page)
+    assert buttons_in(page) == ["Take the cancellation back"]
+    room = await staff.desk.room()
+    for typed in ({"time": "10:00"}, {"time": "14:00", "calendar0": room}):
+        sent = {"version": "2", "date": "2024-01-25", **typed}
+        answer = await staff.send(f"{path_of(booked)}/move", **sent)
+        assert answer.status_code == 409
+        assert alert_of(answer) == "As it stands, that is not possible with this appointment."
+        assert buttons_in(answer) == ["Take the cancellation back"]
+    assert (await staff.desk.get(booked))["version"] == 2
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def fault(start: int, end: int, rule: WeeklyRule | None, zone: str) -> Fault | N
     if end <= start:
         return "end_time", "must be later than start_time", "window"
     if end - start > MOST_DAYS * DAY:
-        return "end_time", f"must be at most {_TWO_YEARS}", "window"
+        return "end_time", f"must be at most {_TWO_YEARS}", "invalid"
     if rule is None:
         return None
     begin, finish = wall_clock(zone, start), wall_clock(zone, end)

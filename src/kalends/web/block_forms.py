@@ -5,15 +5,22 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
-from kalends.core.errors import AppointmentsInTheWay, IdempotencyKeyReused, Malformed, Refusal
+from kalends.core.errors import AppointmentsInTheWay, IdempotencyKeyReused, InvalidTime, Malformed, Refusal
 from kalends.schemas.fields import as_moment
 from kalends.web import staff_problems
 from kalends.web.forms import Form
+from kalends.web.grids import Time
 from kalends.web.readers import Reader
-from kalends.web.staff_pages import new_key
+from kalends.web.sent import start_in
+from kalends.web.staff_pages import new_key, on_the_clock
 from kalends.words.sentences import marked
 
-FIELDS = ("key", "calendar", "date", "from", "to_date", "to", "reason")
+INSTEAD, CHOSEN = "_instead", "_at"
+"""How the names of buttons end that choose one of two instants in place of a time, and of the fields that
+remember which one it was."""
+_TIMES = {"from": "date", "to": "to_date"}
+"""The fields for times, each with that of its day."""
+FIELDS = ("key", "calendar", "date", "from", "to_date", "to", "reason", *(each + CHOSEN for each in _TIMES))
 """Of the form, which blocks once by its `key`."""
 _NAMES = {"calendar_id": "calendar", "start_time": "from", "end_time": "to", "reason": "reason"}
 _LABELS = {
@@ -23,6 +30,7 @@ _LABELS = {
     "to": marked("Until (time)"),
     "reason": marked("Reason (optional)"),
 }
+_TWO_YEARS = marked("A block is two years long at most.")
 _IN_THE_WAY = marked("There are appointments in this time:")
 _SPENT = marked("With this form, you have blocked time already. To block more, press the button again.")
 _NOT_SHOWN = marked("Some time is being kept for a client.")
@@ -33,7 +41,8 @@ class BlockSheet:
     """The form, sent to `action`. `typed` is by the names of fields, and so are the `problems`, which are
     sentences. `alert` is what the page says first, with what is `listed`: the ids of fields, and what is
     wrong with each; `in_the_way` lists appointments in that time, each with
-    the address of its page, if it has one."""
+    the address of its page, if it has one. Which instant is meant by a time can be chosen `instead`: the name
+    of the buttons, and the instants."""
 
     action: str
     typed: Mapping[str, str]
@@ -41,6 +50,7 @@ class BlockSheet:
     alert: str | None = None
     listed: Sequence[tuple[str | None, str]] = ()
     in_the_way: Sequence[tuple[str, str | None]] = ()
+    instead: tuple[str, Sequence[Time]] | None = None
 
     @classmethod
     def empty(cls, reader: Reader, day: date, only: Collection[str]) -> "BlockSheet":
@@ -51,9 +61,14 @@ class BlockSheet:
         return cls(_action(reader, only), typed)
 
     @classmethod
-    def filled(cls, reader: Reader, form: Form, only: Collection[str]) -> "BlockSheet":
-        """Return the form as it was sent."""
-        return cls(_action(reader, only), form.typed(*FIELDS))
+    def filled(cls, reader: Reader, form: Form, only: Collection[str], zone: str) -> "BlockSheet":
+        """Return the form as it was sent; with what was chosen instead. Raises InvalidTime."""
+        typed = form.typed(*FIELDS)
+        for time, day in _TIMES.items():
+            if another := form.text(f"{time}{INSTEAD}"):
+                typed[day], typed[time] = on_the_clock(start_in(another, zone), zone)
+                typed[f"{time}{CHOSEN}"] = another
+        return cls(_action(reader, only), typed)
 
     @property
     def is_open(self) -> bool:
@@ -68,9 +83,17 @@ class BlockSheet:
         if isinstance(refusal, AppointmentsInTheWay):
             named = [_named(each, reader, zone, now) for each in refusal.details["appointments"]]
             return replace(self, alert=reader.say(_IN_THE_WAY), in_the_way=list(dict.fromkeys(named)))
+        if isinstance(refusal, InvalidTime) and (time := refusal.details.get("field")):
+            said = staff_problems.plainly(refusal, reader)
+            instead = (f"{time}{INSTEAD}", staff_problems.instead_of(refusal, reader, zone, now))
+            alert = f"{reader.say(_LABELS[time])} – {said}"
+            return replace(self, problems={time: said}, alert=alert, instead=instead)
         problems: dict[str, str] = {}
         if isinstance(refusal, Malformed):
             for entry in refusal.details.get("fields", ()):
+                if (entry["field"], entry["code"]) == ("end_time", "invalid"):
+                    problems["to_date"] = reader.say(_TWO_YEARS)
+                    continue
                 name = _NAMES.get(entry["field"], entry["field"])
                 problems.setdefault(
                     name if name in _LABELS else "from", staff_problems.of_field(entry, reader)

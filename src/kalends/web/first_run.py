@@ -24,6 +24,7 @@ from kalends.web.staff_visits import (
     Entered,
     EnteredAdministering,
     EnteredCall,
+    EnteredToWrite,
     EnteredWriting,
 )
 from kalends.web.type_forms import LABELS, TypeForm, field_of
@@ -70,7 +71,7 @@ async def save_name(change: EnteredAdministering) -> Response:
 
 
 @router.get("/hours")
-async def ask_hours(call: Entered) -> Response:
+async def ask_hours(call: EnteredToWrite) -> Response:
     """Ask for the weekly hours."""
     return await _hours(call)
 
@@ -91,7 +92,7 @@ async def save_hours(change: EnteredWriting) -> Response:
 
 
 @router.get("/type")
-async def ask_type(call: Entered) -> Response:
+async def ask_type(call: EnteredToWrite) -> Response:
     """Ask for a type of appointment."""
     return await _type(call)
 

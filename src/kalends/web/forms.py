@@ -42,6 +42,13 @@ class Form:
             raise malformed([wrong(name[:100], "was sent twice", "repeated")])
         return sent[0] if sent else ""
 
+    def given(self, name: str) -> str:
+        """Return what was typed into a field that the form always sends. Raises Malformed if it is missing:
+        nobody emptied it."""
+        if name not in self.fields:
+            raise malformed([wrong(name, "is required", "required")])
+        return self.text(name)
+
     def all(self, name: str) -> Sequence[str]:
         """Return every value of a field, such as the boxes of a group that are checked."""
         return self.fields.get(name, ())

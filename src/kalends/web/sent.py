@@ -11,6 +11,8 @@ from kalends.api.calls import NO_NUL
 from kalends.core.errors import InvalidTime
 from kalends.core.hours import instant
 from kalends.schemas.fields import as_moment
+from kalends.schemas.wrong_fields import malformed, wrong
+from kalends.web.forms import Form
 
 _LONGEST = 255
 _COUNT = re.compile(r"[0-9]{1,3}")
@@ -36,6 +38,13 @@ def start_in(text: str, zone: str) -> datetime:
         return instant(as_moment(text), zone)
     except ValueError as error:
         raise InvalidTime(f"The time {error}.") from None
+
+
+def version_in(form: Form) -> int:
+    """Return the version of an appointment that a form was made for. Raises Malformed if it says none."""
+    if not _VERSION.fullmatch(text := form.text("version")):
+        raise malformed([wrong("version", "must be that of the appointment as it was shown", "required")])
+    return int(text)
 
 
 def versions_in(text: str) -> Collection[int] | None:

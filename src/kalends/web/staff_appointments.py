@@ -5,17 +5,18 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.core.errors import Conflict, Malformed, PreconditionFailed, Refusal
+from kalends.core.errors import Conflict, IllegalTransition, Malformed, PreconditionFailed, Refusal
 from kalends.schemas.appointments import AppointmentAnswer, AppointmentChange
+from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.services.booking import appointment_changes
 from kalends.web import problems, staff_problems
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.grids import at
 from kalends.web.seen_appointments import Seen, seen
-from kalends.web.sent import Name, versions_in
+from kalends.web.sent import Name, version_in
 from kalends.web.staff_pages import staff_page
 from kalends.web.staff_problems import Refused
-from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
+from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredToWrite, EnteredWriting
 from kalends.web.visits import lead_to, reader_of
 from kalends.words.sentences import marked
 
@@ -42,7 +43,7 @@ async def back(appointment_id: Name, call: Entered) -> Response:
 async def set_status(appointment_id: Name, change: EnteredWriting) -> Response:
     """Confirm it, mark it, or take its cancellation back. Sent again, it changes nothing."""
     form = await form_of(change.request)
-    wish = _wish(form, status=form.text("status"))
+    wish = _wish(form, status=form.given("status"))
     try:
         await make(change, appointment_id, wish, form)
     except PreconditionFailed as refusal:
@@ -60,33 +61,41 @@ async def set_status(appointment_id: Name, change: EnteredWriting) -> Response:
 async def keep_notes(appointment_id: Name, change: EnteredWriting) -> Response:
     """Store what staff note for themselves."""
     form = await form_of(change.request)
+    notes = form.given("notes")
     try:
-        wish = validated(AppointmentChange, {"internal_notes": form.text("notes") or None})
+        wish = validated(AppointmentChange, {"internal_notes": notes or None})
         await make(change, appointment_id, wish, form)
     except (Malformed, PreconditionFailed) as refusal:
         own = await found(change, appointment_id)
         told = stale(own) if isinstance(refusal, PreconditionFailed) else _of_field(own, refusal)
-        return appointment_page(change, own, refused=told, refusal=refusal, notes=form.text("notes"))
+        return appointment_page(change, own, refused=told, refusal=refusal, notes=notes)
     return lead_to(change, reader_of(change).link(f"/staff/appointments/{appointment_id}", saved="1"))
 
 
 @router.get("/{appointment_id}/cancel")
-async def ask_to_cancel(appointment_id: Name, call: Entered) -> Response:
+async def ask_to_cancel(appointment_id: Name, call: EnteredToWrite) -> Response:
     """Ask whether the appointment is to be cancelled, and why."""
     return _cancelling(call, await found(call, appointment_id))
 
 
 @router.post("/{appointment_id}/cancel")
 async def cancel(appointment_id: Name, change: EnteredWriting) -> Response:
-    """Cancel the appointment. Sent again, it changes nothing."""
+    """Cancel the appointment. Sent again, it changes nothing; with another reason, it is refused: the client
+    has read the first one."""
     form = await form_of(change.request)
-    try:
-        sent = {"status": "cancelled", "cancellation_reason": form.text("reason").strip() or None}
-        await make(change, appointment_id, validated(AppointmentChange, sent), form)
-    except (Malformed, Conflict, PreconditionFailed) as refusal:
-        own = await found(change, appointment_id)
-        if not (isinstance(refusal, PreconditionFailed) and own.about.status == "cancelled"):
-            return _cancelling(change, own, form, refusal)
+    reason = form.given("reason").strip() or None
+    version_in(form)
+    own = await found(change, appointment_id)
+    if own.about.status != "cancelled":
+        try:
+            sent = {"status": "cancelled", "cancellation_reason": reason}
+            await make(change, appointment_id, validated(AppointmentChange, sent), form)
+        except (Malformed, Conflict, PreconditionFailed) as refusal:
+            own = await found(change, appointment_id)
+            if own.about.status != "cancelled":
+                return _cancelling(change, own, form, refusal)
+    if own.about.status == "cancelled" and own.about.cancellation_reason != reason:
+        return _cancelling(change, own, form, IllegalTransition())
     return lead_to(change, reader_of(change).link(f"/staff/appointments/{appointment_id}"))
 
 
@@ -98,12 +107,18 @@ async def found(call: EnteredCall, appointment_id: str) -> Seen:
 
 async def make(change: EnteredChange, appointment_id: str, wish: AppointmentChange, form: Form) -> Response:
     """Change an appointment, if it still is of the version that the form was made for. Raises what
-    `appointment_changes.change` raises, with other times if one is taken."""
-    versions = versions_in(form.text("version"))
+    `appointment_changes.change` raises, with other times if one is taken; Malformed for a form without a
+    version that the appointment has or had."""
+    version = version_in(form)
     changing = appointment_changes.change
-    return await change.make(
-        AppointmentAnswer.of, changing, change.party, appointment_id, wish, change.now, versions=versions
-    )
+    try:
+        return await change.make(
+            AppointmentAnswer.of, changing, change.party, appointment_id, wish, change.now, versions={version}
+        )
+    except PreconditionFailed as refusal:
+        if version > refusal.details["version"]:
+            raise malformed([wrong("version", "is none that it ever had", "invalid")]) from None
+        raise
 
 
 def stale(own: Seen) -> Refused:
@@ -158,9 +173,12 @@ def _cancelling(
 ) -> Response:
     reader = at(own.reader, f"{own.path}/cancel")
     status = 200 if refusal is None else problems.noted(call.request, refusal)
-    wrong = refusal.details.get("fields", ()) if isinstance(refusal, Malformed) else ()
+    fields = refusal.details.get("fields", ()) if isinstance(refusal, Malformed) else ()
+    told = [each for each in fields if each["field"] != "version"]
     alert = None
-    if refusal is not None and not wrong:
+    if own.about.status == "cancelled":
+        alert = reader.say("This appointment is cancelled already.") if refusal is not None else None
+    elif refusal is not None and not told:
         is_stale = isinstance(refusal, PreconditionFailed)
         alert = stale(own).alert if is_stale else staff_problems.plainly(refusal, reader)
     return staff_page(
@@ -172,18 +190,19 @@ def _cancelling(
         own=own,
         heading=reader.say(_CANCELLING),
         reason="" if form is None else form.text("reason"),
-        problem=staff_problems.of_field(wrong[0], reader) if wrong else None,
+        problem=staff_problems.of_field(told[0], reader) if told else None,
         refused=alert,
         is_mailed=call.settings.mail and own.about.client_email is not None,
     )
 
 
 def _of_field(own: Seen, refusal: Malformed) -> Refused:
-    wrong = refusal.details.get("fields", ())
-    say = own.reader.say
+    found = [each for each in refusal.details.get("fields", ()) if each["field"] != "version"]
+    if not found:
+        return Refused(staff_problems.plainly(refusal, own.reader))
     return Refused(
-        say("Please check what you entered."),
-        [(staff_problems.of_field(each, own.reader), None) for each in wrong],
+        own.reader.say("Please check what you entered."),
+        [(staff_problems.of_field(each, own.reader), None) for each in found],
     )
 
 

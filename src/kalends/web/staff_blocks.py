@@ -1,27 +1,28 @@
 """Blocking time, seeing why it is blocked, and giving it back."""
 
-from datetime import date
+from datetime import date, datetime
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.core.errors import Conflict, IdempotencyKeyReused, Malformed, NotFound, Refusal
+from kalends.core.errors import Conflict, IdempotencyKeyReused, InvalidTime, Malformed, NotFound, Refusal
 from kalends.db.database import Tx
 from kalends.schemas.appointments import Actor
 from kalends.schemas.blocks import Block, BlockAnswer, BlockCreate
 from kalends.schemas.wire import Deleted
 from kalends.services.setup import blocks, calendars
 from kalends.web import problems
-from kalends.web.block_forms import BlockSheet
+from kalends.web.block_forms import CHOSEN, INSTEAD, BlockSheet
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.readers import Reader
-from kalends.web.sent import Name
+from kalends.web.sent import Name, start_in
 from kalends.web.staff_calendar import day_page
 from kalends.web.staff_pages import (
     chosen_in,
     day_in,
     key_in,
     moment_in,
+    on_the_clock,
     shown_span,
     staff_page,
     today,
@@ -73,7 +74,8 @@ async def see(block_id: Name, call: Entered) -> Response:
         by=_by(block.created_by, reader),
         count=len(block.instances),
         last=reader.long_day(last),
-        back=reader.link(f"/staff/day/{dates.local(block.start_time, zone).date()}"),
+        day=(on := dates.local(block.start_time, zone).date()),
+        back=reader.link(f"/staff/day/{on}"),
         remove=reader.link(f"/staff/blocks/{block_id}/remove") if call.member.may("delete") else None,
     )
 
@@ -86,35 +88,58 @@ async def ask_again(block_id: Name, call: Entered) -> Response:
 
 @router.post("/{block_id}/remove")
 async def remove(block_id: Name, change: EnteredWriting) -> Response:
-    """Give the time of a block back, and lead to its day."""
+    """Give the time of a block back, and lead to its day. Sent again, it leads there, too."""
     change.member.need("delete")
-    reader = reader_of(change)
-    block, _ = await change.db.read(_block, change.org_id, block_id)
-    await change.make(Deleted.of, blocks.remove, change.party, block_id, change.now)
-    return lead_to(change, reader.link(f"/staff/day/{dates.local(block.start_time, change.timezone).date()}"))
+    on = day_in((await form_of(change.request)).text("day"))
+    try:
+        block, _ = await change.db.read(_block, change.org_id, block_id)
+        await change.make(Deleted.of, blocks.remove, change.party, block_id, change.now)
+    except NotFound:
+        if on is None:
+            raise
+    else:
+        on = dates.local(block.start_time, change.timezone).date()
+    return lead_to(change, reader_of(change).link(f"/staff/day/{on}"))
 
 
 async def _refused(
     change: EnteredChange, form: Form, on: date, only: tuple[str, ...], refusal: Refusal
 ) -> Response:
     reader = reader_of(change)
-    sheet = BlockSheet.filled(reader, form, only).refused(refusal, reader, change.timezone, change.now)
+    sheet = BlockSheet.filled(reader, form, only, change.timezone).refused(
+        refusal, reader, change.timezone, change.now
+    )
     return await day_page(change, on, only, sheet, status=problems.noted(change.request, refusal))
 
 
 def _wish(change: EnteredChange, form: Form) -> BlockCreate:
     """Return the block that was filled in. Raises Malformed, InvalidTime."""
-    calendar = form.text("calendar")
+    calendar = form.given("calendar")
     return validated(
         BlockCreate,
         {
-            "start_time": moment_in(form, "date", "from", change.timezone),
-            "end_time": moment_in(form, "to_date", "to", change.timezone),
+            "start_time": _moment(form, "date", "from", change.timezone),
+            "end_time": _moment(form, "to_date", "to", change.timezone),
             "force": form.text("force") == "1",
             **({"calendar_id": calendar} if calendar else {"all": True}),
             **form.sent("reason"),
         },
     )
+
+
+def _moment(form: Form, day: str, time: str, zone: str) -> datetime:
+    """Return the instant that was chosen, or that the fields `day` and `time` say. Raises Malformed,
+    InvalidTime; if clocks skip the time or show it twice, with the `field` that is meant."""
+    if another := form.text(f"{time}{INSTEAD}"):
+        return start_in(another, zone)
+    if chosen := form.text(f"{time}{CHOSEN}"):
+        found = start_in(chosen, zone)
+        if on_the_clock(found, zone) == (form.text(day), form.text(time)):
+            return found  # which clocks may show twice
+    try:
+        return moment_in(form, day, time, zone)
+    except InvalidTime as refusal:
+        raise type(refusal)(refusal.message, **refusal.details, field=time) from None
 
 
 def _block(tx: Tx, org_id: str, block_id: str) -> tuple[Block, str | None]:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from kalends.core.errors import Conflict, IdempotencyKeyReused, Malformed, NotFound, Refusal
 from kalends.core.hours import stamp
 from kalends.db.database import Tx
-from kalends.schemas.appointment_types import AppointmentType
+from kalends.schemas.appointment_types import AppointmentType, BookingQuestion
 from kalends.schemas.appointments import AppointmentAnswer, AppointmentCreate
 from kalends.schemas.calendars import Calendar
 from kalends.schemas.wrong_fields import malformed
@@ -24,10 +24,18 @@ from kalends.web.kinds import Question
 from kalends.web.readers import Reader
 from kalends.web.sent import id_in, start_in
 from kalends.web.sheets import name_of
-from kalends.web.staff_pages import day_in, key_in, moment_in, new_key, staff_page, today
+from kalends.web.staff_pages import (
+    day_in,
+    key_in,
+    moment_in,
+    must_be_shown,
+    new_key,
+    staff_page,
+    today,
+)
 from kalends.web.staff_problems import Refused
 from kalends.web.staff_times import free_times
-from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
+from kalends.web.staff_visits import EnteredCall, EnteredChange, EnteredToWrite, EnteredWriting
 from kalends.web.visits import lead_to, reader_of
 from kalends.words import dates
 from kalends.words.languages import LANGUAGES, language_of, own_name
@@ -60,11 +68,12 @@ router = APIRouter(prefix="/staff/new", include_in_schema=False)
 @dataclass(frozen=True, slots=True)
 class StaffSheet:
     """The form for a booking of a type, perhaps on one calendar (`calendar_id`). It books once by its `key`.
+    There is no type if the one that was chosen is gone.
     `start` is the free time that was chosen, of which the fields say day and time. `typed` is by the names
     of fields, and so are the `problems`, which are sentences."""
 
     reader: Reader
-    type_: AppointmentType
+    type_: AppointmentType | None
     calendar_id: str | None
     key: str
     start: str = ""
@@ -77,8 +86,12 @@ class StaffSheet:
         """What the type asks, as its organization put it. Staff may leave any of it out."""
         return [
             Question(each.id, each.type, each.label, False, [(one, one) for one in each.options or ()])
-            for each in self.type_.booking_questions
+            for each in self._asked
         ]
+
+    @property
+    def _asked(self) -> Sequence[BookingQuestion]:
+        return () if self.type_ is None else self.type_.booking_questions
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -102,10 +115,10 @@ class StaffSheet:
         """Return the booking that was filled in, as the API takes it."""
         stored = {name: form.text(field_) for name, field_ in _STORED.items() if form.text(field_).strip()}
         return stored | {
-            "appointment_type_id": self.type_.id,
+            "appointment_type_id": None if self.type_ is None else self.type_.id,
             "start_time": start,
             "calendar_id": self.calendar_id,
-            "answers": form.answers(self.type_.booking_questions),
+            "answers": form.answers(self._asked),
             "check": "none" if form.text("force") == "1" else "conflicts",
         }
 
@@ -124,13 +137,21 @@ class Offered:
             return self.types[0]
         return next((each for each in self.types if each.id == id_), None)
 
+    def serving(self, type_: AppointmentType | None) -> tuple[list[Calendar], list[Calendar]]:
+        """Return the calendars that serve a type, and the others."""
+        if type_ is None:
+            return list(self.calendars), []
+        needed = {id_ for each in type_.requirements for id_ in each.calendar_ids} | {*type_.calendar_ids}
+        serve = [each for each in self.calendars if each.id in needed]
+        return serve, [each for each in self.calendars if each.id not in needed]
+
     def calendar(self, id_: str | None) -> str | None:
         """Return the id of a calendar, if it is in service."""
         return next((each.id for each in self.calendars if each.id == id_), None)
 
 
 @router.get("")
-async def ask(call: Entered) -> Response:
+async def ask(call: EnteredToWrite) -> Response:
     """Ask what is to be booked, and when; then for whom."""
     query = call.request.query_params
     offered = await call.db.read(_offered, call.org_id)
@@ -159,12 +180,12 @@ async def book(change: EnteredWriting) -> Response:
     form = await form_of(change.request)
     offered = await change.db.read(_offered, change.org_id)
     type_ = offered.type(id_in(form.text("type")))
-    if type_ is None:
-        raise NotFound("There is no appointment type with this id.")
     key = key_in(form)
     calendar_id = id_in(form.text("calendar"))
     sheet = StaffSheet(reader_of(change), type_, calendar_id, key, form.text("start"))
     sheet = replace(sheet, typed=_kept(change, sheet, form))
+    if type_ is None:
+        return await _refused(change, offered, sheet, NotFound("There is no appointment type with this id."))
     try:
         made = await _made(change, sheet, form)
     except (Malformed, Conflict, NotFound, IdempotencyKeyReused) as refusal:
@@ -227,6 +248,7 @@ async def _page(
     if type_ is not None:
         times = await free_times(call, reader, type_.id, day, calendar_id=calendar_id)
     kept = {"start": start, "client": client_id}
+    serving, others = offered.serving(type_)
     return staff_page(
         call,
         "staff/new.html",
@@ -237,6 +259,9 @@ async def _page(
         sheet=sheet,
         offered=offered,
         type_=type_,
+        types=[(each.id, each.name) for each in offered.types],
+        serving=serving,
+        others=others,
         calendar_id=calendar_id,
         date=day.isoformat(),
         day=reader.long_day(day),
@@ -278,13 +303,15 @@ def _start(change: EnteredChange, sheet: StaffSheet, form: Form) -> datetime:
     """Return when it begins: as a button says, or as the fields do. If they still say what they said of the
     free time that was chosen, it is that one, though clocks may show it twice. Raises Malformed,
     InvalidTime."""
+    zone = change.timezone
     if another := form.text("instead"):
-        return start_in(another, change.timezone)
+        return start_in(another, zone)
     if sheet.start:
-        chosen = start_in(sheet.start, change.timezone)
-        if form.typed("date", "time") == _on_the_clock(chosen, change.timezone):
+        chosen = start_in(sheet.start, zone)
+        if form.typed("date", "time") == _on_the_clock(chosen, zone):
+            must_be_shown(dates.local(chosen, zone).date(), "date", zone)
             return chosen
-    return moment_in(form, "date", "time", change.timezone)
+    return moment_in(form, "date", "time", zone)
 
 
 def _kept(change: EnteredChange, sheet: StaffSheet, form: Form) -> dict[str, str]:

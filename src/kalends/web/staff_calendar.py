@@ -7,7 +7,8 @@ from datetime import date, timedelta
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.core.errors import NotFound
+from kalends.core.errors import InvalidTime, NotFound
+from kalends.core.local_spans import span_of_day
 from kalends.db.aside import aside
 from kalends.db.database import Tx
 from kalends.services.booking import staff_days
@@ -60,13 +61,13 @@ async def week(day: str, call: Entered) -> Response:
     """Show the week of a day, as lists."""
     reader = reader_of(call)
     wanted = _day(day)
-    first = _shifted(wanted, -((wanted.isoweekday() - reader.first_weekday) % WEEK)) or wanted
-    only = chosen_in(call.request)
-    count = min(WEEK, (date.max - first).days)
+    shown = _week(wanted, reader.first_weekday, call.timezone)
+    first, count, only = shown[0], len(shown), chosen_in(call.request)
+    near = min(max(wanted, first), shown[-1])
     found = await call.look(staff_days.of, call.org_id, call.timezone, first, call.now, days=count, only=only)
     reader = _at(reader, "week", wanted, only)
     views = [DayView(each, reader, call.timezone, call.now) for each in found.days]
-    span = f"{reader.short_day(first)} – {reader.short_day(_shifted(first, count - 1) or first, first)}"
+    span = f"{reader.short_day(first)} – {reader.short_day(shown[-1], first)}"
     return staff_page(
         call,
         "staff/week.html",
@@ -74,7 +75,7 @@ async def week(day: str, call: Entered) -> Response:
         reader,
         views=[(each, _address(reader, "day", each.date, only)) for each in views],
         today=today(call),
-        ways=_ways(call, reader, "week", wanted, WEEK, only),
+        ways=_ways(call, reader, "week", near, WEEK, only),
         calendars=found.calendars,
         chosen=known_of(only, found.calendars),
         zone=reader.zone_name(call.timezone, call.now),
@@ -139,7 +140,7 @@ def _ways(
     step: int,
     only: Collection[str],
 ) -> Ways:
-    before, after = _shifted(day, -step), _shifted(day, step)
+    before, after = (_beside(day, by, call.timezone) for by in (-step, step))
     return Ways(
         None if before is None else _address(reader, view, before, only),
         _address(reader, view, today(call), only),
@@ -191,10 +192,37 @@ def _day(text: str) -> date:
     return found
 
 
-def _shifted(day: date, by: int) -> date | None:
-    """Return a day so many days later; None beyond the calendar, and for its last day, which has no end."""
+def _week(wanted: date, first_weekday: int, zone: str) -> list[date]:
+    """Return the days of the week of a day: fewer at the ends of the calendar, where some can't be shown.
+    Raises NotFound if none can."""
+    back = (wanted.isoweekday() - first_weekday) % WEEK
+    days = (_shifted(wanted, each - back) for each in range(WEEK))
+    if not (shown := [each for each in days if each is not None and _length(each, zone) is not None]):
+        raise NotFound("There is no such week.")
+    return shown
+
+
+def _beside(day: date, by: int, zone: str) -> date | None:
+    """Return a day so many days later; if the clocks leave that one out, the next in that direction. None at
+    the ends of the calendar."""
+    while (found := _shifted(day, by)) is not None and _length(found, zone) == 0:
+        day, by = found, 1 if by > 0 else -1
+    return None if found is None or _length(found, zone) is None else found
+
+
+def _length(day: date, zone: str) -> int | None:
+    """Return how many seconds a day has, none if the clocks leave it out; None if it can't be
+    shown."""
     try:
-        found = day + timedelta(days=by)
+        begin, end = span_of_day(day, zone)
+    except InvalidTime:
+        return None
+    return end - begin
+
+
+def _shifted(day: date, by: int) -> date | None:
+    """Return a day so many days later; None beyond the calendar."""
+    try:
+        return day + timedelta(days=by)
     except OverflowError:
         return None
-    return None if found == date.max else found

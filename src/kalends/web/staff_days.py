@@ -105,6 +105,11 @@ class DayView:
         return self._day.date
 
     @property
+    def is_left_out(self) -> bool:
+        """Whether the clocks leave the date out, as where the date line was moved."""
+        return self._day.span[0] == self._day.span[1]
+
+    @property
     def title(self) -> str:
         """`Thursday, 3 December 2026`."""
         return self._reader.long_day(self._day.date)

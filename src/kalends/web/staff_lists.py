@@ -36,6 +36,9 @@ MOST_IN_FILE = 10_000
 """So many appointments are in a file at most."""
 _READ_AT_ONCE = 1_000
 _NOT_POSSIBLE = marked("This does not work")
+_DAYS_ASKED = {"from": marked("From"), "to": marked("Until")}
+_NO_DATE = marked("Please enter a date.")
+_BACKWARDS = marked("The last day comes before the first one.")
 _TOO_MANY = marked("These are more than {count} appointments. Please choose fewer days.")
 
 router = APIRouter(prefix="/staff/list", include_in_schema=False)
@@ -56,14 +59,18 @@ class Row:
 
 class Wanted(NamedTuple):
     """What is asked for: from which day to which (None: from the first, to the last one), and by the names of
-    the parameters. What is searched for without days is in all of them, the latest first."""
+    the parameters. What is searched for without days is in all of them, the latest first. What is `wrong`
+    with the days is by the names of their parameters."""
 
     first: date | None
     last: date | None
     asked: Mapping[str, str]
+    wrong: Mapping[str, str]
 
     def query(self, limit: int, cursor: str) -> AppointmentsQuery:
         """Return it as the API takes it. Raises Malformed."""
+        if self.wrong:
+            raise Malformed("The days can't be read, or the last one comes before the first one.")
         order = "desc" if self.first is None else "asc"
         sent: dict[str, Any] = {"limit": limit, "overlapping": True, "order": order}
         for name, value in {**self.asked, "cursor": cursor}.items():
@@ -100,7 +107,8 @@ async def save(call: Entered) -> Response:
             found += page.appointments
             cursor = page.next_cursor
     except (Malformed, InvalidTime) as refusal:
-        return await _page(call, wanted, reader.say(_NOT_POSSIBLE), refusal)
+        told = "Please check what you entered." if wanted.wrong else _NOT_POSSIBLE
+        return await _page(call, wanted, reader.say(told), refusal)
     name = f"appointments-{wanted.first or today(call)}.csv"
     return attached(name, cells_of(found, names, reader, call.timezone))
 
@@ -115,7 +123,8 @@ async def _page(
         query = wanted.query(PAGE, asked["cursor"]) if refusal is None else None
         found, known, names = await read(_found, call, query)
     except (Malformed, InvalidTime) as other:
-        refused, refusal = reader.say(_NOT_POSSIBLE), other
+        refused = reader.say("Please check what you entered." if wanted.wrong else _NOT_POSSIBLE)
+        refusal = other
         found, known, names = await call.db.read(_found, call, None)
     return staff_page(
         call,
@@ -125,6 +134,12 @@ async def _page(
         room="list",
         status=200 if refusal is None else problems.noted(call.request, refusal),
         refused=refused,
+        problems={name: reader.say(sentence) for name, sentence in wanted.wrong.items()},
+        listed=[
+            (name, f"{reader.say(label)} – {reader.say(wanted.wrong[name])}")
+            for name, label in _DAYS_ASKED.items()
+            if name in wanted.wrong
+        ],
         asked=asked,
         longest=LONGEST_SEARCH,
         rows=rows_of(found.appointments, names, reader, call.timezone),
@@ -159,17 +174,20 @@ def _wanted(call: EnteredCall) -> Wanted:
     first, last = day_in(sent.get("from", "")), day_in(sent.get("to", ""))
     searched = sent.get("q", "").strip()
     if not words(searched):
-        first = first or today(call)
+        first = first or min(today(call), last or date.max)
         last = last or _last(first)
+    wrong = {name: _NO_DATE for name in ("from", "to") if sent.get(name) and day_in(sent[name]) is None}
+    if not wrong and first and last and first > last:
+        wrong = {"to": _BACKWARDS}
     asked = {
-        "from": "" if first is None else first.isoformat(),
-        "to": "" if last is None else last.isoformat(),
+        "from": sent["from"] if "from" in wrong else "" if first is None else first.isoformat(),
+        "to": sent["to"] if wrong.get("to") == _NO_DATE else "" if last is None else last.isoformat(),
         "status": sent.get("status", ""),
         "calendar": sent.get("calendar", "").partition(",")[0],
         "cursor": sent.get("cursor", ""),
         "q": searched,
     }
-    return Wanted(first, last, asked)
+    return Wanted(first, last, asked, wrong)
 
 
 def _found(

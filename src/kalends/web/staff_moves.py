@@ -15,16 +15,17 @@ from kalends.db.database import Tx
 from kalends.schemas.appointment_types import AppointmentType
 from kalends.schemas.appointments import AppointmentChange
 from kalends.schemas.calendars import Calendar
+from kalends.services.booking import appointment_changes
 from kalends.services.setup import appointment_types, calendars
 from kalends.web import problems, staff_problems
 from kalends.web.forms import Form, form_of, number_in, validated
 from kalends.web.grids import Time, at
 from kalends.web.seen_appointments import Seen, seen
-from kalends.web.sent import Name, id_in, start_in
+from kalends.web.sent import Name, id_in, start_in, version_in
 from kalends.web.staff_appointments import make, stale, told_of
 from kalends.web.staff_pages import day_in, moment_in, staff_page
 from kalends.web.staff_times import free_times
-from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
+from kalends.web.staff_visits import EnteredCall, EnteredChange, EnteredToWrite, EnteredWriting
 from kalends.web.visits import lead_to, reader_of
 from kalends.words import dates
 from kalends.words.sentences import marked
@@ -42,12 +43,13 @@ router = APIRouter(prefix="/staff/appointments", include_in_schema=False)
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A field for one of the calendars of an appointment: what it is needed for, if that has a name, the one
-    that is chosen, and all that can be, by id and name."""
+    that is chosen, and all that can be, by id and name; `others` can be, too, but don't serve the type."""
 
     name: str
     requirement: str | None
     chosen: str
     options: Sequence[tuple[str, str]]
+    others: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Movable:
 
 
 @router.get("/{appointment_id}/move")
-async def ask(appointment_id: Name, call: Entered) -> Response:
+async def ask(appointment_id: Name, call: EnteredToWrite) -> Response:
     """Show the form, with the present time and calendars, or with the free time that was chosen; and the free
     times of a day."""
     there = await _movable(call, appointment_id, Form({}))
@@ -76,6 +78,8 @@ async def move(appointment_id: Name, change: EnteredWriting) -> Response:
     form = await form_of(change.request)
     there = await _movable(change, appointment_id, form)
     try:
+        if version_in(form) == there.own.about.version:
+            appointment_changes.must_be_movable(there.own.about.status)
         wish = _wish(change, there, form)
         await make(change, appointment_id, wish, form)
     except PreconditionFailed as refusal:
@@ -131,6 +135,8 @@ def _choices(own: Seen, type_: AppointmentType, known: Sequence[Calendar], form:
         if taken.requirement != first and taken.requirement in serving:
             open_to = [id_ for id_ in open_to if id_ in serving[taken.requirement]]
         ids = dict.fromkeys([taken.calendar_id, *open_to])
+        serve = {taken.calendar_id} | serving.get(taken.requirement, set(type_.calendar_ids))
+        named = [(id_, own.calendars.get(id_, id_)) for id_ in ids]
         sent = form.text(f"calendar{place}")
         if to := _instead_of(taken.calendar_id, form):
             sent = to
@@ -139,7 +145,8 @@ def _choices(own: Seen, type_: AppointmentType, known: Sequence[Calendar], form:
                 f"calendar{place}",
                 None if taken.requirement == CALENDAR else taken.requirement,
                 sent if sent in ids else taken.calendar_id,
-                [(id_, own.calendars.get(id_, id_)) for id_ in ids],
+                [each for each in named if each[0] in serve],
+                [each for each in named if each[0] not in serve],
             )
         )
     return found
@@ -266,6 +273,8 @@ def _wrong(refusal: Refusal, there: Movable) -> dict[str, str]:
     fields = refusal.details.get("fields", ()) if isinstance(refusal, Malformed) else ()
     reader, found = there.own.reader, {}
     for each in fields:
+        if each["field"] == "version":
+            continue
         if each["field"].startswith("calendar"):
             sentence = _TWICE if each["code"] == "repeated" else _NOT_FOR_THIS
             found[there.choices[-1].name] = reader.say(sentence)

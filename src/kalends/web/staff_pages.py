@@ -8,7 +8,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kalends.core.errors import InvalidTime
 from kalends.core.hours import instant
+from kalends.core.local_spans import span_of_day
 from kalends.schemas.fields import as_moment
 from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.web.forms import Form
@@ -61,10 +63,11 @@ def day_in(text: str) -> date | None:
 
 def moment_in(form: Form, day: str, time: str, zone: str) -> datetime:
     """Return the UTC instant that the fields `day` and `time` of a form say, on the clocks of `zone`. Raises
-    Malformed if one of them says nothing that can be read; NonexistentTime and AmbiguousTime if the clocks
-    skip or repeat it."""
+    Malformed if one of them says nothing that can be read, and for a day that no page can show;
+    NonexistentTime and AmbiguousTime if the clocks skip or repeat it."""
     if (on := day_in(form.text(day))) is None:
         raise malformed([wrong(day, "must be a date", "date")])
+    must_be_shown(on, day, zone)
     try:
         wall = as_moment(f"{on.isoformat()}T{form.text(time)}")
     except ValueError:
@@ -72,6 +75,20 @@ def moment_in(form: Form, day: str, time: str, zone: str) -> datetime:
     if wall.tzinfo is not None:
         raise malformed([wrong(time, "must be a time of day", "clock_time")])
     return instant(wall, zone)
+
+
+def must_be_shown(on: date, field: str, zone: str) -> None:
+    """Raise Malformed for a `field` that says a day at the ends of the calendar, which has no page."""
+    try:
+        span_of_day(on, zone)
+    except InvalidTime:
+        raise malformed([wrong(field, "is at the end of the calendar", "edge")]) from None
+
+
+def on_the_clock(at: datetime, zone: str) -> tuple[str, str]:
+    """Return the day and the time that fields say for an instant."""
+    when = dates.local(at, zone)
+    return when.date().isoformat(), f"{when:%H:%M}"
 
 
 def shown_moment(reader: Reader, at: datetime, zone: str) -> str:

@@ -41,6 +41,7 @@ _FIELDS: Mapping[str, str] = {
     "date": _DATE,
     "clock_time": _CLOCK,
     "invalid_time": _CLOCK,
+    "edge": marked("This day is at the end of the calendar. Please choose another one."),
     "window": marked("It has to end after it begins."),
 }
 

@@ -155,6 +155,8 @@ def _changing(scope: str) -> Callable[[Request], Coroutine[Any, Any, EnteredChan
 
 
 Entered = Annotated[EnteredCall, Depends(_with("read"))]
+EnteredToWrite = Annotated[EnteredCall, Depends(_with("write"))]
+"""For a form that only those may send who may write: nobody fills it in for nothing."""
 EnteredAtAll = Annotated[EnteredCall, Depends(_with(None))]
 """For everybody's own account."""
 EnteredWriting = Annotated[EnteredChange, Depends(_changing("write"))]

@@ -52,9 +52,9 @@ def change(
     Raises ScopeMissing if the check is waived without `admin`; NotFound, also for an unknown type or
     calendar, and if the `link` by which it is changed has ended; PreconditionFailed if its version is not
     among `versions`; Malformed for another value of what can't be changed, for two lengths, and for wrong
-    answers to the type's questions; IllegalTransition; InvalidTime; Unbookable if it would take time that
-    can't be had; Conflict for a cancellation reason without a cancellation, and if somebody else gave it to
-    another calendar at the same moment.
+    answers to the type's questions; IllegalTransition, also for another start of what stays cancelled;
+    InvalidTime; Unbookable if it would take time that can't be had; Conflict for a cancellation reason
+    without a cancellation, and if somebody else gave it to another calendar at the same moment.
     """
     placing.must_be_allowed(party, wish.check, "Changing")
     going = _lock_time(tx, party, appointment_id, wish)
@@ -67,6 +67,7 @@ def change(
     after = _after(before, wish, _questions(tx, row, going, wish), now)
     if going is not None:
         after |= _retimed(tx, party, going, row, wish)
+        _must_not_move_what_is_cancelled(before, after)
     _must_be_sound(before, after, now)
     changed = _shown(row, after, going)
     wish.must_agree(present, changed, zone=party.timezone)
@@ -251,6 +252,17 @@ def _must_lie_ahead(status: Status, start: datetime, now: datetime, instead: str
             f"A request can't be confirmed once its time has begun, at {stamp(start)}; {instead}.",
             status=status,
             allowed=[],
+        )
+
+
+def _must_not_move_what_is_cancelled(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Raise IllegalTransition for another start of what was cancelled before and stays so: it would look as
+    if it was booked again."""
+    if before["status"] == after["status"] == "cancelled" and before["start_time"] != after["start_time"]:
+        raise IllegalTransition(
+            "What is cancelled can't be moved, unless it becomes confirmed in the same request.",
+            status="cancelled",
+            allowed=["confirmed"],
         )
 
 

@@ -23,7 +23,7 @@ from kalends.web.sent import Name, start_in
 from kalends.web.sheets import name_of
 from kalends.web.staff_appointments import make, stale, told_of
 from kalends.web.staff_pages import staff_page
-from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
+from kalends.web.staff_visits import EnteredCall, EnteredChange, EnteredToWrite, EnteredWriting
 from kalends.web.touched import marks, sent_back, touched_in, typed_of
 from kalends.web.visits import lead_to, reader_of
 from kalends.words.languages import LANGUAGES, language_of, own_name
@@ -96,7 +96,7 @@ class Changing:
 
 
 @router.get("/{appointment_id}/change")
-async def ask(appointment_id: Name, call: Entered) -> Response:
+async def ask(appointment_id: Name, call: EnteredToWrite) -> Response:
     """Show the form with what is known."""
     return _form(call, await _changing(call, appointment_id), Form({}))
 

@@ -20,6 +20,7 @@ from kalends.words.languages import language_of, own_name
 from kalends.words.sentences import marked
 
 _YES, _NO = marked("Yes"), marked("No")
+_OVER = ("completed", "no_show")
 _DEEDS: Mapping[Status, str] = {
     "confirmed": marked("Confirm"),
     "completed": marked("Mark as completed"),
@@ -94,12 +95,14 @@ class Seen:
 
     @property
     def deeds(self) -> list[tuple[Status, str]]:
-        """What can become of it by a button: the status, and what the button says."""
+        """What can become of it by a button: the status, and what the button says. What has not begun is not
+        over yet, and nothing leads back from that."""
         is_gone = self.about.status == "cancelled"
+        too_early = _OVER if self.now < self.about.start_time else ()
         return [
             (each, self.reader.say(_RESTORE if is_gone else _DEEDS[each]))
             for each in TRANSITIONS[self.about.status]
-            if each in _DEEDS
+            if each in _DEEDS and each not in too_early
         ]
 
     @property

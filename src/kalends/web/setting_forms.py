@@ -25,12 +25,12 @@ MOST_FIELDS = 5_000
 """Of a form with as many rows as there may be."""
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,15}[.,][0-9]{1,15}")
-_MEANWHILE = marked(
+MEANWHILE = marked(
     "Somebody has changed this since you opened the page. What you entered is below. Save once more to "
     "replace what is there now."
 )
 _SENTENCES: Mapping[str, str] = {
-    "precondition_failed": _MEANWHILE,
+    "precondition_failed": MEANWHILE,
     "already_exists": marked("Another one has this address already. Please choose another."),
     "in_use": marked("It is still being used, so it can't be deleted."),
     "idempotency_key_reused": marked(

@@ -8,18 +8,19 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from kalends.api.people import without_link
-from kalends.core.errors import Conflict, IdempotencyKeyReused, Malformed, NotFound
+from kalends.core.errors import Conflict, IdempotencyKeyReused, Malformed, NotFound, PreconditionFailed
 from kalends.db.database import Tx
 from kalends.schemas.calendars import Calendar
 from kalends.schemas.people import NewPersonAnswer, Person, PersonAnswer, PersonChange, PersonCreate
 from kalends.schemas.wire import Deleted
-from kalends.services.setup import calendars, people, sessions
+from kalends.services.setup import as_seen, calendars, people, sessions
 from kalends.services.setup.sessions import Presence
 from kalends.web import problems, staff_problems
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.plain_sheets import SCOPES, PlainSheet, scopes_in_words, shown_once
 from kalends.web.readers import Reader
 from kalends.web.sent import Name
+from kalends.web.setting_forms import MEANWHILE, seen_in
 from kalends.web.settings_pages import settings_page
 from kalends.web.staff_pages import key_in
 from kalends.web.staff_visits import EnteredAdministering, EnteredAsAdmin, EnteredCall, EnteredChange
@@ -42,6 +43,7 @@ _LABELS = {
 }
 _SAID = {
     "already_exists": marked("Somebody else has this e-mail address."),
+    "precondition_failed": MEANWHILE,
     "conflict": marked(
         "You can't take away your own right to change people, deactivate yourself or delete yourself. "
         "Somebody else who may do everything can."
@@ -101,11 +103,22 @@ async def change_one(person_id: Name, change: EnteredAdministering) -> Response:
     form = await form_of(change.request)
     try:
         wish = validated(PersonChange, _body(form))
-        await change.make(PersonAnswer.of, people.change, change.party, person_id, wish, change.now)
-    except (Malformed, Conflict, NotFound) as refusal:
+        await change.make(
+            PersonAnswer.of,
+            as_seen.change,
+            change.org_id,
+            form.text("seen"),
+            lambda tx: people.get(tx, change.org_id, person_id),
+            lambda tx: people.change(tx, change.party, person_id, wish, change.now),
+        )
+    except (Malformed, Conflict, NotFound, PreconditionFailed) as refusal:
+        if isinstance(refusal, PreconditionFailed):
+            before = await change.db.read(people.get, change.org_id, person_id)
         sheet = PlainSheet.filled(form, _FIELDS, ["scopes"])
         refused = sheet.refused(refusal, reader_of(change), _LABELS, _SAID)
-        return await _person(change, before, refused, status=problems.noted(change.request, refusal))
+        mark = seen_in(form, refusal, as_seen.mark(before))
+        status = problems.noted(change.request, refusal)
+        return await _person(change, before, refused, status=status, mark=mark)
     return _lead(change, person_id)
 
 
@@ -223,7 +236,11 @@ async def _list(call: EnteredCall, sheet: PlainSheet, status: int = 200) -> Resp
 
 
 async def _person(
-    call: EnteredCall, person: Person, sheet: PlainSheet | None = None, status: int = 200
+    call: EnteredCall,
+    person: Person,
+    sheet: PlainSheet | None = None,
+    status: int = 200,
+    mark: str | None = None,
 ) -> Response:
     reader, at = reader_of(call), f"{PATH}/{person.id}"
 
@@ -241,6 +258,7 @@ async def _person(
         status=status,
         sheet=sheet or _sheet(person),
         person=person,
+        mark=mark or as_seen.mark(person),
         at=lambda deed="": reader.link(f"{at}{deed}"),
         back=reader.link(PATH),
         seen=_seen(person, presence, call, reader),

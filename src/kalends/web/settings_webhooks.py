@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from kalends.api.public_urls import must_be_public
 from kalends.api.webhooks import without_secret
-from kalends.core.errors import Conflict, IdempotencyKeyReused, Malformed
+from kalends.core.errors import Conflict, IdempotencyKeyReused, Malformed, PreconditionFailed
 from kalends.schemas.webhooks import (
     DeletedAnswer,
     DeletedWebhook,
@@ -18,12 +18,14 @@ from kalends.schemas.webhooks import (
 )
 from kalends.services.leaving import webhooks
 from kalends.services.outbox import event_order
+from kalends.services.setup import as_seen
 from kalends.web import problems, staff_problems
 from kalends.web.forms import form_of, validated
 from kalends.web.grids import at
 from kalends.web.plain_sheets import PlainSheet, cut, shown_once
 from kalends.web.readers import Reader
 from kalends.web.sent import Name, id_in
+from kalends.web.setting_forms import MEANWHILE, seen_in
 from kalends.web.settings_pages import settings_page
 from kalends.web.staff_pages import key_in
 from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredDeleting, EnteredWriting
@@ -37,6 +39,7 @@ router = APIRouter(prefix="/staff/settings/webhooks", include_in_schema=False)
 PATH = "/staff/settings/webhooks"
 _SAID = {
     "already_exists": marked("Another webhook goes to this address already."),
+    "precondition_failed": MEANWHILE,
     "conflict": marked("There are as many webhooks as there may be."),
 }
 _PAUSED = {"conflict": marked("This webhook is paused. Let it go on first.")}
@@ -88,11 +91,14 @@ async def change_one(webhook_id: Name, change: EnteredWriting) -> Response:
         wish = validated(WebhookChange, body_of(form))
         if wish.url != before.url:
             await _must_be_public(change, wish.url)
-        await _change(change, webhook_id, wish)
-    except (Malformed, Conflict) as refusal:
+        await _change(change, webhook_id, wish, form.text("seen"))
+    except (Malformed, Conflict, PreconditionFailed) as refusal:
+        if isinstance(refusal, PreconditionFailed):
+            before = await change.db.read(webhooks.get, change.org_id, webhook_id)
         sheet = PlainSheet.filled(form, FIELDS, ["events"])
         refused = sheet.refused(refusal, reader_of(change), LABELS, _SAID)
-        return _webhook(change, before, refused, status=problems.noted(change.request, refusal))
+        mark = seen_in(form, refusal, as_seen.mark(_settings_of(before)))
+        return _webhook(change, before, refused, status=problems.noted(change.request, refusal), mark=mark)
     return _lead(change, webhook_id)
 
 
@@ -195,16 +201,21 @@ async def number(change: EnteredChange) -> None:
     await change.ahead(event_order.number, change.org_id, change.real_now, mail=change.settings.mail)
 
 
-async def _change(change: EnteredChange, webhook_id: str, wish: WebhookChange) -> None:
+async def _change(change: EnteredChange, webhook_id: str, wish: WebhookChange, seen: str = "") -> None:
+    vault = change.settings.vault
     await change.make(
         WebhookAnswer.of,
-        webhooks.change,
-        change.party,
-        webhook_id,
-        wish,
-        change.real_now,
-        vault=change.settings.vault,
+        as_seen.change,
+        change.org_id,
+        seen,
+        lambda tx: _settings_of(webhooks.get(tx, change.org_id, webhook_id)),
+        lambda tx: webhooks.change(tx, change.party, webhook_id, wish, change.real_now, vault=vault),
     )
+
+
+def _settings_of(webhook: Webhook) -> Webhook:
+    """Return a webhook without what becomes of it."""
+    return webhook.model_copy(update={"disabled_reason": None, "failing_since": None, "active": True})
 
 
 async def _must_be_public(change: EnteredChange, url: str) -> None:
@@ -234,7 +245,11 @@ async def _list(call: EnteredCall, sheet: PlainSheet, status: int = 200) -> Resp
 
 
 def _webhook(
-    call: EnteredCall, webhook: Webhook, sheet: PlainSheet | None = None, status: int = 200
+    call: EnteredCall,
+    webhook: Webhook,
+    sheet: PlainSheet | None = None,
+    status: int = 200,
+    mark: str | None = None,
 ) -> Response:
     reader, path = reader_of(call), f"{PATH}/{webhook.id}"
     sheet = sheet or sheet_of(webhook)
@@ -247,6 +262,7 @@ def _webhook(
         status=status,
         sheet=sheet,
         webhook=webhook,
+        mark=mark or as_seen.mark(_settings_of(webhook)),
         state=_state(webhook, call, reader),
         made_by=who(webhook.created_by, reader) if webhook.created_by else None,
         groups=groups_of(sheet, reader),

@@ -23,7 +23,7 @@ from kalends.web.grids import at
 from kalends.web.pages import About, Site, render
 from kalends.web.readers import Reader
 from kalends.web.seen_appointments import Seen, seen
-from kalends.web.sent import versions_in
+from kalends.web.sent import version_in
 from kalends.web.staff_appointments import STALE
 from kalends.web.visits import lead_to, page, reader_of
 from kalends.words.sentences import marked
@@ -83,10 +83,9 @@ async def _decide(token: str, request: Request, status: Status) -> Response:
     change, form = _Decision(request, link), await form_of(request)
     reason = form.text("reason").strip() or None
     sent = {"status": status} | ({"cancellation_reason": reason} if status == "cancelled" else {})
-    versions = versions_in(form.text("version"))
     deciding = request_links.decide
     try:
-        wish = validated(AppointmentChange, sent)
+        wish, versions = validated(AppointmentChange, sent), {version_in(form)}
         await change.make(AppointmentAnswer.of, deciding, link, wish, change.now, versions=versions)
     except NotFound:
         return await _ended(request)

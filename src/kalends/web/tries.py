@@ -41,11 +41,11 @@ async def right(request: Request, found: Sequence[Known], password: str) -> list
 async def count(request: Request, email: str) -> Counted:
     """Count a try, before it is clear whether it is right: many at once are as many as one after the other.
     Returns what to `give_back` if it was right. Raises RateLimited if too many wrong passwords were tried in
-    this hour: by the sender, for this person by the sender, or for this person. In this order, so that who is
-    refused uses up nothing of others."""
+    this hour: by the sender, for this person by the sender, or for this person. A try that is refused counts
+    nowhere."""
     limits = context_of(request.scope).rate_limits
     sender, person = address_of(request.scope), folded(email)
-    counted = []
+    counted: list[tuple[str, str, int]] = []
     for kind, who, limit in (
         ("passwords from an address", sender, TRIES_FROM_ADDRESS),
         ("passwords of a person from an address", f"{sender} {person}", TRIES),
@@ -53,6 +53,7 @@ async def count(request: Request, email: str) -> Counted:
     ):
         allowance = await limits.count(kind, who, limit)
         if allowance is not None and not allowance.granted:
+            await give_back(request, counted)
             raise used_up(allowance, f"{limit} passwords were tried in this hour, as many as may be.")
         if allowance is not None:
             counted.append((kind, who, allowance.reset))

@@ -16,6 +16,7 @@ from kalends.ids import new_id
 from kalends.schemas.people import Person, PersonChange, PersonCreate
 from kalends.schemas.wire import Deleted
 from kalends.services.outbox import events, makers
+from kalends.services.outbox.makers import made_by
 from kalends.services.outbox.parties import Party
 
 
@@ -82,7 +83,8 @@ def row_of(tx: Tx, org_id: str, person_id: str, *, locked: bool = False) -> AnyR
 
 
 def change(tx: Tx, party: Party, person_id: str, wish: PersonChange, now: datetime) -> Person:
-    """Change what is sent. Whoever is no longer active is signed out everywhere.
+    """Change what is sent. Whoever is no longer active is signed out everywhere, and the links that they made
+    for others end, as do those of whoever is no longer an admin.
 
     Raises NotFound, also for an unknown calendar; AlreadyExists if somebody else has the address; Malformed
     for another value of what can't be changed; Conflict if somebody would take away what they need to undo
@@ -102,6 +104,8 @@ def change(tx: Tx, party: Party, person_id: str, wish: PersonChange, now: dateti
         raise Conflict("People can't take away their own right to change people.")
     _must_fit(tx, row, sent)
     tx.execute(update(people).where(*_this(party.org_id, person_id)).values(row))
+    if not (row["active"] and "admin" in row["scopes"]):
+        _end_made(tx, party.org_id, person_id)
     if not row["active"]:
         _sign_out(tx, party.org_id, person_id)
     elif row["address"] != before.address:
@@ -112,14 +116,16 @@ def change(tx: Tx, party: Party, person_id: str, wish: PersonChange, now: dateti
 
 
 def remove(tx: Tx, party: Party, person_id: str, now: datetime) -> str:
-    """Delete a person, and sign them out everywhere; history keeps their name. Returns the id. Raises
-    NotFound, Conflict for oneself, and what `_must_still_be_admin` raises."""
+    """Delete a person, sign them out everywhere, and end the links that they made for others; history keeps
+    their name. Returns the id. Raises NotFound, Conflict for oneself, and what `_must_still_be_admin`
+    raises."""
     lock_settings(tx, party.org_id)
     _must_still_be_admin(tx, party)
     row_of(tx, party.org_id, person_id, locked=True)
     if _is(party, person_id):
         raise Conflict("People can't delete themselves.")
     _sign_out(tx, party.org_id, person_id)
+    _end_made(tx, party.org_id, person_id)
     tx.execute(delete(people).where(*_this(party.org_id, person_id)))
     events.tell(tx, party, "person.deleted", Deleted.of(person_id), person_id, now)
     return person_id
@@ -153,6 +159,14 @@ def _sign_out(tx: Tx, org_id: str, person_id: str) -> None:
     their mails."""
     for table in (sessions, entries, passkeys, request_links):
         tx.execute(delete(table).where(table.c.org_id == org_id, table.c.person_id == person_id))
+
+
+def _end_made(tx: Tx, org_id: str, person_id: str) -> None:
+    """End the links that a person made for others and that nobody has used yet: they would come back as
+    somebody else."""
+    for row in tx.execute(select(entries).where(entries.c.org_id == org_id)).all():
+        if made_by(row, {person_id}):
+            tx.execute(delete(entries).where(entries.c.org_id == org_id, entries.c.digest == row.digest))
 
 
 def _end_mailed(tx: Tx, org_id: str, person_id: str) -> None:

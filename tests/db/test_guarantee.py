@@ -39,6 +39,7 @@ def row(org: Org, start: int, end: int, **fields: Any) -> dict[str, Any]:
         "is_hold": False,
         "answers": [],
         "client_name": "Jane Doe",
+        "client_words": "jane doe",
         "client_language": "en",
         "status": "confirmed",
         "source": "manual",

@@ -103,9 +103,9 @@ class Walk:
         weekly = {"rule": {"count": 3}, "reason": "Lunch", "calendar_id": self._people[0]}
         block = await self._made("blocks", "block", **times, **weekly)
         day, page = taken[:10], f"/staff/appointments/{own}"
-        typed = {"instead": taken, "calendar0": self._people[1]}
+        typed = {"version": "1", "instead": taken, "calendar0": self._people[1]}
         new = {"type": self._ids["all"], "name": "Jane Doe"}
-        of_day = {"date": day, "from": "00:00", "to_date": day, "to": "23:59"}
+        of_day = {"calendar": "", "date": day, "from": "00:00", "to_date": day, "to": "23:59"}
         found = [
             Sight("staff day", f"/staff/day/{day}"),
             Sight("staff day with a block", f"/staff/day/{self._at(days=1)[:10]}"),

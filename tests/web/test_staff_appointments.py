@@ -81,7 +81,7 @@ async def test_hostile_texts_are_only_texts(staff: Staff) -> None:
     assert f"cancelled it: {HOSTILE}" in words_of(page)
 
 
-async def test_what_becomes_of_it_follows_its_life(staff: Staff) -> None:
+async def test_what_becomes_of_it_follows_its_life(staff: Staff, clock: StoppedClock) -> None:
     desk = staff.desk
     await desk.set_type(requiresConfirmation=True)
     asked = (await desk.booked_by_client())["appointment"]
@@ -91,6 +91,8 @@ async def test_what_becomes_of_it_follows_its_life(staff: Staff) -> None:
     assert facts_of(page.text)["To be confirmed by"] == "Thu 25 Jan, 14:00"
     assert await staff.do(f"{path}/status", version="1", status="confirmed") == path
     assert (await desk.get(asked))["status"] == "confirmed"
+    assert buttons_in(await staff.see(path)) == ["Save"]  # until it begins
+    clock.forward(days=6)
     assert buttons_in(await staff.see(path)) == ["Mark as completed", "Mark as not attended", "Save"]
     await staff.do(f"{path}/status", version="2", status="completed")
     assert buttons_in(await staff.see(path)) == ["Mark as not attended", "Save"]

@@ -304,7 +304,9 @@ async def test_who_may_only_read_changes_nothing(app: FastAPI, house: House) -> 
         elif route.startswith(FOR_ADMINS):
             assert (answer.status_code, SECRET in answer.text) == (403, False), route
         else:
-            is_form = route == "/staff/new" or route.endswith(("/move", "/cancel"))
+            is_form = route in ("/staff/new", "/staff/start/hours", "/staff/start/type") or route.endswith(
+                ("/move", "/cancel", "/change")
+            )
             assert answer.status_code in ((403,) if is_form else (200, 303)), route
     assert await house.all() == before
 

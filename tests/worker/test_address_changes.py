@@ -105,8 +105,7 @@ async def test_links_of_before_work_no_longer_and_the_new_one_does(opening: Open
     async with opening() as p:
         await p.ask()
         old = [f"/v1/public/appointments/{p.token}"]
-        for mail in await p.mails():
-            old += links_in(mail)
+        old += links_in(to(OLD, await p.mails()))
         fresh = await p.desk.staff.post(f"{APPOINTMENTS}/{p.id}/manage-link")
         old.append(by_api(fresh.json()["manage_url"]).removeprefix(BASE))
         await p.change(client_email=NEW)

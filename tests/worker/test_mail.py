@@ -24,7 +24,6 @@ STAFF_CHANGE: list[Step] = [
     ("the same", lambda p: p.change(start_time="2024-01-26T14:00:00Z"), None, None),
     ("details", lambda p: p.change(client_name="J. Doe", client_notes="x", internal_notes="y"), None, None),
     ("cancelled", lambda p: p.change(status="cancelled"), "Your appointment was cancelled", None),
-    ("moved, as cancelled", lambda p: p.change(start_time="2024-01-27T14:00:00Z"), None, None),
     ("un-cancelled", lambda p: p.change(status="confirmed"), "Your appointment is confirmed", None),
     (
         "cancelled and moved at once",

@@ -37,7 +37,8 @@ async def test_mails_word_by_word(opening: Opening) -> None:
         assert to_staff.part("text/plain") == (
             f"What: Tax Consultation\nWhen: {when}\nTo be confirmed by: {by}\nClient: Jane Doe\n"
             f"E-mail: {JANE}\nPhone: +1234567890\nAppointment: {p.id}\n\n"
-            "Notes:\n> First visit\n\nReferred by:\n> A friend\n"
+            "Notes:\n> First visit\n\nReferred by:\n> A friend\n\n"
+            f"Confirm or decline it on the pages for staff:\n{BASE}/staff/appointments/{p.id}\n"
         )
         assert [part.get_content_type() for part in to_staff.message.walk()] == [
             "multipart/alternative",

@@ -23,6 +23,7 @@ from tests.support.answers import answered
 from tests.support.clients import client_of
 from tests.support.desk import book_jane
 from tests.support.elsewhere import EVERY, Elsewhere, busy
+from tests.support.letters import BASE
 from tests.support.organizations import make_org
 from tests.support.practice import DESK, Opening
 from tests.support.receiver import Got, Receiver
@@ -167,7 +168,8 @@ async def test_what_comes_over_an_appointment_is_told_once_and_changes_nothing(s
         "Weber <1> is busy elsewhere at the time of this appointment. The appointment stands.\n\n"
         f"What: Tax Consultation\nWhen: {day}, 2:00\u202f{zone}\n"
         f"Busy from: {day}, 2:30\u202f{zone}\nBusy until: {day}, 3:30\u202f{zone}\n"
-        f"Client: Jane Doe\nE-mail: {JANE}\nPhone: +1234567890\nAppointment: {booked['id']}\n"
+        f"Client: Jane Doe\nE-mail: {JANE}\nPhone: +1234567890\nAppointment: {booked['id']}\n\n"
+        f"See it on the pages for staff:\n{BASE}/staff/appointments/{booked['id']}\n"
     )
     html = mail.part("text/html")
     assert "Weber &lt;1&gt; is busy elsewhere" in html
@@ -254,7 +256,7 @@ async def test_one_reading_makes_one_mail_however_much_clashes(scene: SourceDesk
     assert f"Appointment: {made[0]['id']}\n" in text
     assert "It is also busy during other appointments, which stand, too (13):\n- Tuesday, January 23" in text
     assert text.count("\n- ") == 9 + 1
-    assert text.endswith("\n- …\n")
+    assert "\n- …\n\nSee it on the pages for staff:\n" in text
     assert mail.part("text/html").count("<li>") == 10
     listed = (await scene.p.desk.staff.get("/v1/mails")).json()["mails"]
     assert [each["event"] for each in listed if each["event"].startswith("calendar")] == ["calendar.clashes"]

@@ -97,8 +97,8 @@ class Seen:
     def deeds(self) -> list[tuple[Status, str]]:
         """What can become of it by a button: the status, and what the button says. What has not begun is not
         over yet, and nothing leads back from that."""
-        is_gone = self.about.status == "cancelled"
-        too_early = _OVER if self.now < self.about.start_time else ()
+        is_gone, is_ahead = self.about.status == "cancelled", self.now < self.about.start_time
+        too_early = _OVER if is_ahead and self.about.status not in _OVER else ()
         return [
             (each, self.reader.say(_RESTORE if is_gone else _DEEDS[each]))
             for each in TRANSITIONS[self.about.status]

@@ -248,6 +248,21 @@ async def test_of_two_admins_who_send_each_other_away_one_stays(db: Database, or
     assert len([each for each in staff if each.active and "admin" in each.scopes]) == 1
 
 
+@pytest.mark.parametrize("way", ["send away", "take the right", "delete"])
+async def test_a_link_that_somebody_made_does_not_bring_them_back(db: Database, org: Org, way: str) -> None:
+    ana, rogue, ben = [await member(db, org, name) for name in ("Ana", "Rogue", "Ben")]
+    link = await db.write(sessions.invite, parties.member(rogue), ben.person_id, NOW)
+    own = await db.write(sessions.invite, parties.member(ana), ana.person_id, NOW)
+    if way == "delete":
+        await db.write(people.remove, parties.member(ana), rogue.person_id, NOW)
+    else:
+        sent = {"active": False} if way == "send away" else {"scopes": ["read"]}
+        wish = PersonChange.model_validate(sent)
+        await db.write(people.change, parties.member(ana), rogue.person_id, wish, NOW)
+    assert await db.write(sessions.enter, link, "Browser", NOW) is None
+    assert await db.write(sessions.enter, own, "Browser", NOW) is not None
+
+
 async def test_it_is_known_who_is_signed_in(db: Database, org: Org) -> None:
     ana, ben = await member(db, org), await member(db, org, "Ben")
     later = NOW + sessions.ENTRY - timedelta(hours=1)

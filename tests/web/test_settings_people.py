@@ -134,3 +134,18 @@ async def test_only_admins_see_it(app: FastAPI, staff: Staff) -> None:
     assert PEOPLE not in links_in(await ben.see("/staff/settings"), "/staff/settings")
     assert (await ben.open(PEOPLE)).status_code == 403
     assert (await ben.send(PEOPLE, **BEN)).status_code == 403
+
+
+async def test_a_form_that_is_old_gives_no_rights_back(staff: Staff) -> None:
+    ben = (await staff.desk.staff.post("/v1/people", json={"name": "Ben", "scopes": ["admin"]})).json()
+    page, known = f"{PEOPLE}/{ben['person']['id']}", f"/v1/people/{ben['person']['id']}"
+    old = fields_in(await staff.see(page), "change") | {"name": "Benjamin"}
+    await staff.desk.staff.patch(known, json={"scopes": ["read"]})
+    sent: dict[str, str | list[str]] = {**old, "scopes": ["admin"]}
+    refused = await staff.send(page, **sent)
+    assert refused.status_code == 409
+    assert alert_of(refused).startswith("Somebody has changed this since you opened the page.")
+    assert (await people(staff))["Ben"]["scopes"] == ["read"]
+    # Who has read that may save once more.
+    await staff.do(page, **sent | {"seen": fields_in(refused, "change")["seen"]})
+    assert (await people(staff))["Benjamin"]["scopes"] == ["admin"]

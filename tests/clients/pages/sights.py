@@ -28,6 +28,12 @@ async def html_of(pages: httpx.AsyncClient, sight: Sight) -> str:
     return answer.text
 
 
+async def write(pages: httpx.AsyncClient, sight: Sight, folder: str) -> None:
+    """Write a page into the folder."""
+    name = sight.name.replace(" ", "-")
+    (Path(folder) / f"{name}.html").write_text(await html_of(pages, sight))
+
+
 async def main(url: str, key: str, slug: str, folder: str) -> None:
     """Make and write them."""
     async with (
@@ -36,10 +42,13 @@ async def main(url: str, key: str, slug: str, folder: str) -> None:
     ):
         walk = Walk(staff, pages, slug, datetime.now(UTC))
         sights = await walk.sights()
+        for sight in sights:
+            if not sight.for_staff:  # as whoever is not signed in sees them
+                await write(pages, sight, folder)
         session = (await pages.post(await walk.entry(), headers=HEADERS)).headers["set-cookie"]
         for sight in sights:
-            name = sight.name.replace(" ", "-")
-            (Path(folder) / f"{name}.html").write_text(await html_of(pages, sight))
+            if sight.for_staff:
+                await write(pages, sight, folder)
     chosen = [each for each in sights if each.name in LIGHTHOUSE]
     signed_in = {"Cookie": session.partition(";")[0]}
     pages_of = {

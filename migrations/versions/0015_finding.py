@@ -41,7 +41,8 @@ def downgrade() -> None:
 
 
 def _read_words() -> None:
-    """Compute the words of what is stored, some rows at a time: notes may be long."""
+    """Compute the words of what is stored, some rows at a time: notes may be long. They have to be those by
+    which the present code searches. Whoever changes `found_by` renews them by a migration of its own."""
     tx = op.get_bind()
     write = sa.text(
         "UPDATE appointments SET client_key = :client_key, client_words = :client_words "

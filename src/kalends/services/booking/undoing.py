@@ -69,13 +69,15 @@ def cancellation(
     return restored
 
 
-def is_open(about: Appointment, told: Sequence[HistoryEntry], now: datetime) -> bool:
-    """Return whether an appointment with this history is cancelled and that can be undone at `now`."""
+def seconds_left(about: Appointment, latest: HistoryEntry, now: datetime) -> int:
+    """Return for how many seconds more an appointment, of which this was the latest change, can be made what
+    it was before it was cancelled; 0 if it can't be."""
     try:
-        _undone(told[-1], about, now)
+        _undone(latest, about, now)
     except (IllegalTransition, TooLate):
-        return False
-    return True
+        return 0
+    assert about.cancelled_at is not None
+    return max(1, int((undo_until(about.cancelled_at) - now).total_seconds()))
 
 
 def _undone(latest: HistoryEntry | None, about: Appointment, now: datetime) -> Undone:

@@ -30,6 +30,16 @@ def decided_at(case: Case) -> datetime | None:
     return decided if case.now < decided else None
 
 
+def booked_at(case: Case) -> datetime:
+    """Return since when an appointment stands as the event left it: what was undone at once has stood
+    before."""
+    then, gone = case.then, case.previous.get("cancelled_at")
+    if then.status == "cancelled" or gone is None:
+        return then.updated_at
+    cancelled = datetime.fromisoformat(gone)
+    return cancelled if then.updated_at <= undo_until(cancelled) else then.updated_at
+
+
 def is_untold(tx: Tx, case: Case) -> bool:
     """Return whether a client need not hear of an event: of a cancellation by a person that was taken back
     before it was mailed, or that it was."""

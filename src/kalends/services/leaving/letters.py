@@ -213,7 +213,7 @@ def _reminder(tx: Tx, case: Case) -> Letter | datetime | None:
     due = shifted(then.start_time, -timedelta(hours=hours))
     if now < due:
         return due
-    if then.updated_at > due:
+    if cancellations.booked_at(case) > due:
         return None  # it was booked so late that the confirmation is reminder enough
     return _letter(tx, case, "reminder", present)
 

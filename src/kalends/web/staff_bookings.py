@@ -244,12 +244,13 @@ async def _page(
     client_id: str | None = None,
 ) -> Response:
     type_ = None if sheet is None else sheet.type_
+    minutes = call.request.query_params.get("minutes") if sheet is None else sheet.typed.get("minutes")
     query = {
         "type": None if type_ is None else type_.id,
         "calendar": calendar_id,
         "date": day.isoformat(),
         "client": client_id,
-        "minutes": call.request.query_params.get("minutes") or None,
+        "minutes": minutes or None,
     }
     reader = at(reader_of(call), "/staff/new", **query)
     times = []

@@ -187,7 +187,10 @@ async def test_a_cancellation_is_undone_for_ten_seconds(staff: Staff, clock: Sto
     # Sent again, it changes nothing; and nothing is undone that was not shown.
     assert await staff.do(f"{path}/undo", version="2") == path
     await staff.do(f"{path}/cancel", version="3", reason="")
-    assert (await staff.send(f"{path}/undo", version="2")).status_code == 412
+    answer = await staff.send(f"{path}/undo", version="2")
+    assert (answer.status_code, "changed it meanwhile" in alert_of(answer)) == (409, True)
+    for wrong in ("", "99", "soon"):
+        assert (await staff.send(f"{path}/undo", version=wrong)).status_code == 400
     clock.forward(seconds=11)
     assert "Undo" not in buttons_in(await staff.see(path))
     answer = await staff.send(f"{path}/undo", version="4")

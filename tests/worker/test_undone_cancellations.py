@@ -98,6 +98,18 @@ async def test_a_program_cancels_at_once_and_its_undoing_is_mailed(opening: Open
             assert told([*first, *await p.mails()], JANE) == [CANCELLED, CONFIRMED]
 
 
+async def test_who_was_told_in_spite_of_all_is_told_that_it_stands(opening: Opening) -> None:
+    """The clocks of two servers differ by more than they should."""
+    async with opening(public_url=HERE) as p:
+        await p.book()
+        await p.mails()
+        ana = await cancelled(p)
+        assert told(await travel(p, 1, seconds=12), JANE) == [CANCELLED]
+        p.clock.forward(seconds=-4)
+        await undo(p, ana)
+        assert told(await travel(p, 1, seconds=5), JANE) == [CONFIRMED]
+
+
 async def test_a_reminder_outlasts_it(opening: Opening) -> None:
     """It is due while the appointment is cancelled for a moment."""
     async with opening(public_url=HERE, kind={"reminderHours": 48}) as p:

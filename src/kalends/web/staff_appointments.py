@@ -114,8 +114,10 @@ async def undo(appointment_id: Name, change: EnteredWriting) -> Response:
             AppointmentAnswer.of, unit, change.party, appointment_id, change.now, versions=versions
         )
     except (Conflict, PreconditionFailed) as refusal:
+        if isinstance(refusal, PreconditionFailed):
+            _must_be_known(version, refusal)
         own = await found(change, appointment_id)
-        if own.about.status == "cancelled" or version > own.about.version:
+        if own.about.status == "cancelled":
             told = told_of(change, own, refusal)
             return appointment_page(change, own, refused=told, refusal=refusal, status_wanted="confirmed")
     return lead_to(change, reader_of(change).link(f"/staff/appointments/{appointment_id}"))
@@ -138,9 +140,14 @@ async def make(change: EnteredChange, appointment_id: str, wish: AppointmentChan
             AppointmentAnswer.of, changing, change.party, appointment_id, wish, change.now, versions={version}
         )
     except PreconditionFailed as refusal:
-        if version > refusal.details["version"]:
-            raise malformed([wrong("version", "is none that it ever had", "invalid")]) from None
+        _must_be_known(version, refusal)
         raise
+
+
+def _must_be_known(version: int, refusal: PreconditionFailed) -> None:
+    """Raise Malformed for a version that the appointment neither has nor had."""
+    if version > refusal.details["version"]:
+        raise malformed([wrong("version", "is none that it ever had", "invalid")]) from None
 
 
 def stale(own: Seen) -> Refused:

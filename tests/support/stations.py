@@ -218,6 +218,19 @@ async def appointments(tour: Tour) -> None:
         await tour.refuse("appointments.update", code, mine | wish, headers=headers)
     await tour.ask("appointments.history", **mine)
     await tour.ask("appointments.manage_link", {"keep_others": True}, **mine)
+    await tour.refuse("appointments.undo_cancellation", "illegal_transition", **mine)
+    later = WISH | {"start_time": "2024-02-02T09:00:00Z", "duration_minutes": 45}
+    other = {"id": (await tour.ask("appointments.create", later))["appointment"]["id"]}
+    for taken in (False, True):
+        await tour.ask("appointments.change", {"status": "cancelled"}, **other)
+        undo = "appointments.undo_cancellation"
+        if taken:
+            instead = (await tour.ask("appointments.create", later))["appointment"]["id"]
+            await tour.refuse(undo, "precondition_failed", headers={"If-Match": '"1"'}, **other)
+            await tour.refuse(undo, "slot_taken", **other)
+            await tour.ask("appointments.change", {"status": "cancelled"}, id=instead)
+        else:
+            await tour.ask(undo, **other)
 
 
 async def blocks(tour: Tour) -> None:
@@ -526,6 +539,14 @@ async def too_late(tour: Tour) -> None:
     link = {"token": (await tour.ask("public.book", wish, slug="demo"))["manage_token"]}
     tour.clock.forward(days=6)
     await tour.refuse("manage.cancel", "too_late", {}, **link)
+    mine = {
+        "id": (await tour.ask("appointments.create", wish | {"start_time": "2024-02-05T09:00:00Z"}))[
+            "appointment"
+        ]["id"]
+    }
+    await tour.ask("appointments.change", {"status": "cancelled"}, **mine)
+    tour.clock.forward(seconds=11)
+    await tour.refuse("appointments.undo_cancellation", "too_late", **mine)
     at = {"start_time": "2024-02-01T10:00:00Z"}
     await tour.refuse("manage.reschedule", "too_late", at, **link)
     day = {"from": FRIDAY, "to": FRIDAY}

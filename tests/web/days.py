@@ -60,6 +60,14 @@ class Day:
         await mouse.move(x, y + quarters * QUARTER, steps=2)
         await mouse.up()
 
+    async def place(self, calendar: str, quarter: float) -> tuple[float, float]:
+        """Return where on the screen a column has a quarter of an hour, counted from its top."""
+        lanes = self.column(calendar).locator(".lanes")
+        await lanes.scroll_into_view_if_needed()
+        box = await lanes.bounding_box()
+        assert box is not None
+        return box["x"] + box["width"] / 2, box["y"] + quarter * QUARTER
+
     async def look(self) -> None:
         """Have the page ask at once what others have changed."""
         await self.visitor.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")

@@ -2,20 +2,21 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from fastapi import FastAPI
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from tests.support.browser import PHONE, Visit
 from tests.support.clock import StoppedClock
 from tests.support.databases import on_sqlite
 from tests.support.desk import Desk, at, open_desk
 from tests.web.days import QUARTER, Day, day_of
-from tests.web.staff import entry_to, signed_in
+from tests.web.staff import DAY, entry_to, signed_in
 
 pytestmark = [pytest.mark.anyio, on_sqlite, pytest.mark.slow]
 
@@ -32,6 +33,17 @@ async def desk(app: FastAPI) -> Desk:
 
 def mine(desk: Desk, **fields: Any) -> dict[str, Any]:
     return {"calendar_id": desk.org.calendar_id} | fields
+
+
+async def fingers(page: Page) -> Callable[..., Awaitable[None]]:
+    """Return what touches the screen: what fingers do, and where."""
+    session = await page.context.new_cdp_session(page)
+
+    async def touch(kind: str, *points: tuple[float, float]) -> None:
+        sent = [{"x": left, "y": top} for left, top in points]
+        await session.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": sent})
+
+    return touch
 
 
 async def test_dragged_to_another_time_and_calendar_and_back_again(visit: Visit, desk: Desk) -> None:
@@ -203,12 +215,7 @@ async def test_by_a_finger_that_stays(visit: Visit, desk: Desk) -> None:
     box = await day.line().bounding_box()
     assert box is not None
     x, y = box["x"] + 40, box["y"] + 10
-    session = await page.context.new_cdp_session(page)
-
-    async def touch(kind: str, *points: tuple[float, float]) -> None:
-        sent = [{"x": left, "y": top} for left, top in points]
-        await session.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": sent})
-
+    touch = await fingers(page)
     await touch("Start", (x, y))
     await page.wait_for_selector(".ghost")
     for step in range(1, 5):
@@ -312,6 +319,106 @@ async def test_free_time_is_booked_by_a_click(visit: Visit, desk: Desk) -> None:
     await window.page.mouse.up()
     await window.page.wait_for_url("**/staff/new?**")
     assert await window.page.input_value("#time") == "10:15"
+
+
+async def test_free_time_is_drawn_as_long_as_it_is_to_be(visit: Visit, desk: Desk) -> None:
+    await desk.booked(at("16:00"), **mine(desk))
+    window = await visit()
+    day = await day_of(window, desk)
+    page, cursor = window.page, window.page.locator(".cursor.pointed")
+    x, y = await day.place("Room 1", 8.5)
+    await page.mouse.move(x, y)
+    start = await cursor.inner_text()
+    # Nothing is booked by what ends outside, is broken off, or goes out of sight.
+    await page.mouse.down()
+    await page.mouse.move(x, y + 2 * QUARTER, steps=3)
+    assert " – " in await cursor.inner_text()
+    assert await page.locator(".day").get_attribute("data-moving") == "length"
+    for x_outside, y_outside in ((1, y), (x, 1)):
+        await page.mouse.move(x_outside, y_outside)
+        assert await cursor.count() == 0
+    await page.mouse.up()
+    for ended in ("Escape", "blur", "pointercancel"):
+        await page.mouse.move(x, y)
+        await page.mouse.down()
+        await page.mouse.move(x, y + 2 * QUARTER, steps=3)
+        if ended == "Escape":
+            await page.keyboard.press(ended)
+        else:
+            await page.evaluate(f"dispatchEvent(new PointerEvent('{ended}'))")
+        assert await page.locator(".day").get_attribute("data-moving") is None
+        await page.mouse.up()
+    assert urlsplit(page.url).path == DAY
+    # Upwards is as good as downwards.
+    await page.mouse.move(x, y + 2 * QUARTER)
+    await page.mouse.down()
+    await page.mouse.move(x, y + QUARTER, steps=2)
+    await page.mouse.move(x, y, steps=2)
+    assert (await cursor.inner_text()).startswith(f"{start} – ")
+    await page.mouse.up()
+    await page.wait_for_url("**/staff/new?**")
+    asked = {name: each[0] for name, each in parse_qs(urlsplit(page.url).query).items()}
+    assert (asked["minutes"], await page.input_value("#minutes")) == ("45", "45")
+    assert await page.input_value("#time") == start
+    assert await window.violations() == []
+
+
+async def test_free_time_is_drawn_by_a_finger_that_stays(visit: Visit, desk: Desk) -> None:
+    day = await day_of(await visit(has_touch=True), desk)
+    page = day.visitor.page
+    x, y = await day.place("Room 1", 8.5)
+    touch = await fingers(page)
+    await touch("Start", (x, y))
+    await page.wait_for_selector(".cursor.pointed")
+    for step in range(1, 4):
+        await touch("Move", (x, y + QUARTER * step))
+    await touch("End")
+    await page.wait_for_url("**/staff/new?**")
+    assert await page.input_value("#minutes") == "60"
+
+
+async def test_free_time_is_made_longer_by_keys(visit: Visit, desk: Desk) -> None:
+    day = await day_of(await visit(), desk)
+    page, window = day.visitor.page, day.visitor
+    await page.locator(".cursor").focus()
+    await window.press("PageDown", "Shift+ArrowDown", "Shift+ArrowDown", "Shift+ArrowUp", "ArrowDown")
+    label = await page.locator(".cursor").get_attribute("aria-label")
+    assert label == await day.said()
+    assert label is not None
+    assert " – " in label
+    await window.press("Escape")
+    assert " – " not in await day.said()
+    await window.press("Shift+ArrowDown", "Enter")
+    await page.wait_for_url("**/staff/new?**")
+    assert await page.input_value("#minutes") == "30"
+
+
+async def test_what_is_let_go_outside_stays_where_it_was(visit: Visit, desk: Desk) -> None:
+    booked = await desk.booked(**mine(desk))
+    day = await day_of(await visit(), desk)
+    page = day.visitor.page
+    for outside in ((3, 300), (400, 3), (-50, 300), (400, 5000)):
+        x, y = await day.grab()
+        await page.mouse.move(x, y - 4 * QUARTER, steps=3)
+        await page.mouse.move(*outside, steps=3)
+        await page.mouse.up()
+        await day.settled()
+        assert await day.said() == "It stays as it was."
+    for ended in ("blur", "pointercancel"):
+        x, y = await day.grab()
+        await page.mouse.move(x, y - 4 * QUARTER, steps=3)
+        await page.evaluate(f"dispatchEvent(new PointerEvent('{ended}'))")
+        await day.settled()
+        await page.mouse.up()
+    assert (await desk.get(booked))["version"] == 1
+    assert urlsplit(page.url).path == DAY
+    # Who comes back before they let go drops it there.
+    x, y = await day.grab()
+    await page.mouse.move(x, y - 4 * QUARTER, steps=3)
+    await page.mouse.move(3, 300)
+    await page.mouse.move(x, y - 4 * QUARTER, steps=3)
+    await page.mouse.up()
+    await expect(day.line()).to_contain_text("13:00 – 14:00")
 
 
 async def test_on_a_small_screen_it_is_a_list(visit: Visit, desk: Desk) -> None:

@@ -62,7 +62,7 @@ async def test_mails_are_listed_with_what_became_of_them_and_sent_again(
         assert [second] != links_in(first, f"{MAILS}/") == [*leads]
         [later] = links_in(await staff.see(MAILS, status="pending"), f"{MAILS}/")
         early = await staff.send(f"{later}/replay")
-        assert (early.status_code, alert_of(early)) == (409, "This reminder is sent when its time comes.")
+        assert (early.status_code, alert_of(early)) == (409, "This mail is sent when its time comes.")
         await p.cancel()
         over = await staff.send(f"{one}/replay")
         assert (over.status_code, alert_of(over)[:25]) == (409, "It can't be sent again: t")

@@ -165,10 +165,54 @@ async def test_it_is_cancelled_in_two_steps_and_the_cancellation_is_taken_back(s
     await staff.do(f"{path}/cancel", version="1", reason="Ana is ill.")  # sent again
     page = await staff.see(path)
     assert facts_of(page.text)["Reason"] == "Ana is ill."
-    assert buttons_in(page) == ["Take the cancellation back", "Save"]
+    assert buttons_in(page) == ["Undo", "Take the cancellation back", "Save"]
     assert "This appointment is cancelled already." in words_of(await staff.see(f"{path}/cancel"))
     await staff.do(f"{path}/status", version="2", status="confirmed")
     assert (await staff.desk.get(booked))["status"] == "confirmed"
+
+
+async def test_a_cancellation_is_undone_for_ten_seconds(staff: Staff, clock: StoppedClock) -> None:
+    await staff.desk.set_type(requiresConfirmation=True)
+    asked = (await staff.desk.booked_by_client())["appointment"]
+    path = path_of(asked)
+    assert "Undo" not in buttons_in(await staff.see(path))
+    await staff.do(f"{path}/cancel", version="1", reason="")
+    clock.forward(seconds=9)
+    page = await staff.see(path)
+    assert buttons_in(page) == ["Undo", "Take the cancellation back", "Save"]
+    assert 'data-seconds="1"' in page.text
+    assert await staff.do(f"{path}/undo", version="2") == path
+    assert (await staff.desk.get(asked))["status"] == "pending"
+    assert told_in((await staff.see(path)).text)[0] == f"{ME} took the cancellation back."
+    # Sent again, it changes nothing; and nothing is undone that was not shown.
+    assert await staff.do(f"{path}/undo", version="2") == path
+    await staff.do(f"{path}/cancel", version="3", reason="")
+    answer = await staff.send(f"{path}/undo", version="2")
+    assert (answer.status_code, "changed it meanwhile" in alert_of(answer)) == (409, True)
+    for wrong in ("", "99", "soon"):
+        assert (await staff.send(f"{path}/undo", version=wrong)).status_code == 400
+    clock.forward(seconds=11)
+    assert "Undo" not in buttons_in(await staff.see(path))
+    answer = await staff.send(f"{path}/undo", version="4")
+    late = "It is too late to undo this. You can still take the cancellation back."
+    assert (answer.status_code, alert_of(answer)) == (409, late)
+    assert buttons_in(answer) == ["Take the cancellation back", "Save"]
+    assert (await staff.desk.get(asked))["version"] == 4
+
+
+async def test_what_was_taken_meanwhile_is_not_undone(staff: Staff) -> None:
+    booked = await staff.desk.booked()
+    path = path_of(booked)
+    await staff.do(f"{path}/cancel", version="1", reason="")
+    await staff.desk.booked()
+    answer = await staff.send(f"{path}/undo", version="2")
+    assert (answer.status_code, alert_of(answer)) == (409, "This time can't be booked.")
+    assert reasons_in(answer) == ["Doe & Daughters is taken: Thu 25 Jan, 14:00 – 15:00."]
+    # One of the next free times can be had instead.
+    again = re.findall(r'form="deed-confirmed" name="instead" value="([^"]*)"', answer.text)[0]
+    await staff.do(f"{path}/status", version="2", status="confirmed", instead=again)
+    seen = await staff.desk.get(booked)
+    assert (seen["status"], seen["start_time"]) == ("confirmed", again)
 
 
 async def test_what_is_cancelled_or_over_says_so_and_what_can_be_done(staff: Staff) -> None:

@@ -66,6 +66,26 @@ async def test_a_time_may_be_typed_that_clients_can_not_have(staff: Staff) -> No
     assert booked["start_time"] == at("20:05")
 
 
+async def test_a_length_is_its_own_if_one_is_given(staff: Staff) -> None:
+    await staff.desk.add_type()
+    page = await staff.see(NEW, start=at("10:00"), minutes="75")
+    assert '<input type="hidden" name="minutes" value="75">' in page.text
+    page = await staff.see(NEW, type=staff.desk.org.type_id, start=at("10:00"), minutes="75")
+    free = links_in(page, NEW)
+    assert all("minutes=75" in each for each in free if "start=" in each)
+    typed = fields_in(page, "booking") | {"name": "Jane Doe"}
+    assert typed["minutes"] == "75"
+    for wrong in ("0", "soon", "1.5", "99999"):
+        answer = await staff.send(NEW, **typed | {"minutes": wrong})
+        assert (answer.status_code, fields_in(answer, "booking")["minutes"]) == (400, wrong)
+        assert [each.partition(" – ")[0] for each in reasons_in(answer)] == ["Length in minutes"]
+    await staff.do(NEW, **typed)
+    [booked] = await stored(staff)
+    assert booked["end_time"] == at("11:15")
+    await staff.do(NEW, **typed | {"time": "12:00", "minutes": " ", "key": "another"})
+    assert {each["end_time"] for each in await stored(staff)} == {at("11:15"), at("13:00")}
+
+
 async def test_a_calendar_is_kept_from_the_day_on(staff: Staff) -> None:
     room = await staff.desk.room("Room 1")
     [link] = [each for each in links_in(await staff.see(), NEW) if room in each]

@@ -58,7 +58,30 @@ async def test_a_request_is_confirmed_moved_and_cancelled_without_javascript(
     assert await page.inner_text(".status") == "Cancelled"
     seen = await desk.get(asked)
     assert (seen["status"], seen["cancellation_reason"]) == ("cancelled", "Ana is ill.")
+    await page.click("button:text-is('Undo')")
+    assert await page.inner_text(".status") == "Confirmed"
+    assert (await desk.get(asked))["cancelled_at"] is None
     assert all(each.startswith(visitor.base) for each in visitor.requests)
+
+
+async def test_undoing_is_offered_as_long_as_it_can_be_done(
+    app: FastAPI, visit: Visit, clock: StoppedClock
+) -> None:
+    desk = await open_desk(app)
+    booked = await desk.booked()
+    visitor = await visit()
+    await signed_in(visitor, desk)
+    page, undo = visitor.page, visitor.page.locator("button:text-is('Undo')")
+    await visitor.go(f"/staff/appointments/{booked['id']}/cancel")
+    await page.click("button:text-is('Cancel this appointment')")
+    await undo.wait_for()
+    await is_fine(visitor)
+    clock.forward(seconds=8)
+    await page.reload()
+    await undo.focus()
+    await undo.wait_for(state="detached")
+    assert await page.evaluate("document.activeElement.id") == "main"
+    assert await page.locator("button:text-is('Take the cancellation back')").is_visible()
 
 
 async def test_booked_by_phone_without_javascript(app: FastAPI, visit: Visit) -> None:

@@ -82,6 +82,7 @@ FORMS: dict[str, dict[str, str]] = {
     "/staff/appointments/{appointment_id}/status": {"version": "1", "status": "completed"},
     "/staff/appointments/{appointment_id}/notes": {"version": "1", "notes": "Changed"},
     "/staff/appointments/{appointment_id}/cancel": {"version": "1", "reason": "Changed"},
+    "/staff/appointments/{appointment_id}/undo": {"version": "2"},
     "/staff/appointments/{appointment_id}/move": {"version": "1", "date": THURSDAY, "time": "10:00"},
     "/staff/appointments/{appointment_id}/change": {"version": "1", "name": "Changed", "minutes": "60"},
     "/staff/new": {"date": THURSDAY, "time": "12:00", "name": "Changed", "key": "k"},
@@ -145,7 +146,10 @@ class House:
 
     def path(self, route: str) -> str:
         """The path of a route, about what this organization has."""
-        return re.sub(r"\{(\w+)\}", lambda found: self.ids[found[1]], route)
+        ids = self.ids
+        if route.endswith("/undo"):
+            ids = ids | {"appointment_id": ids["cancelled_id"]}
+        return re.sub(r"\{(\w+)\}", lambda found: ids[found[1]], route)
 
     def form(self, route: str) -> dict[str, str]:
         """The form for a route, about what this organization has."""
@@ -202,6 +206,8 @@ async def house(app: FastAPI, db: Database) -> House:
     staff = await staff_at(app, organization=SECRET)
     desk = staff.desk
     booked = await desk.booked(client_name=SECRET, client_notes=SECRET)
+    cancelled = await desk.booked(at("16:00"), client_name=SECRET)
+    await desk.changed(cancelled, status="cancelled")
     wish = {"calendar_id": desk.org.calendar_id, "start_time": at("09:00"), "end_time": at("10:00")}
     blocked = await desk.staff.post("/v1/calendar/blocks", json=wish | {"reason": SECRET})
     made = await _settings(desk)
@@ -210,6 +216,7 @@ async def house(app: FastAPI, db: Database) -> House:
     await db.write(lambda tx: tx.execute(failed).rowcount)
     ids = made | {
         "appointment_id": booked["id"],
+        "cancelled_id": cancelled["id"],
         "block_id": blocked.json()["block"]["id"],
         "day": THURSDAY,
         "month": THURSDAY[:7],

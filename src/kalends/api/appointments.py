@@ -29,6 +29,7 @@ from kalends.services.booking import (
     appointments,
     bookings,
     manage_links,
+    undoing,
 )
 from kalends.services.booking import history as appointment_history
 
@@ -117,6 +118,27 @@ async def change_one(id: PathId, body: AppointmentChange, change: Writing) -> Re
 async def history(id: PathId, call: Reading) -> HistoryAnswer:
     """List everything that was ever changed in an appointment, and by whom."""
     return HistoryAnswer(history=await call.db.read(appointment_history.of, call.org_id, id, call.now))
+
+
+@router.post(
+    "/{id}/undo-cancellation",
+    **writing(
+        AppointmentAnswer,
+        errors.NotFound,
+        *UNBOOKABLE,
+        errors.IllegalTransition,
+        errors.TooLate,
+        errors.Conflict,
+        errors.PreconditionFailed,
+        reads=[IF_MATCH],
+    ),
+)
+async def undo_cancellation(id: PathId, change: Writing) -> Response:
+    """Make an appointment what it was before staff cancelled it, within ten seconds and in the very time
+    that it had. Later, or if that time was taken meanwhile, it is refused. `PATCH` with the status
+    `confirmed` takes a cancellation back at any time."""
+    unit, versions = undoing.cancellation, change.versions
+    return await change.make(AppointmentAnswer.of, unit, change.party, id, change.now, versions=versions)
 
 
 @router.post("/{id}/manage-link", **writing(ManageLinkAnswer, errors.NotFound))

@@ -221,7 +221,7 @@ class HoldMismatch(Conflict):
 
 
 class TooLate(Conflict):
-    """It is too late for the client to change this appointment; it was possible until `details.until`."""
+    """It is too late for this change of the appointment; it was possible until `details.until`."""
 
     code = "too_late"
 

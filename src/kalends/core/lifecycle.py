@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from kalends.core.errors import IllegalTransition, InvalidTime
 from kalends.core.hours import shifted
@@ -91,6 +91,30 @@ def transition(current: Status, wanted: Status) -> bool:
             allowed=list(allowed),
         )
     return True
+
+
+UNDO = timedelta(seconds=10)
+"""For how long a cancellation by staff can be undone, as if it had not been."""
+
+
+def undo_until(cancelled: datetime) -> datetime:
+    """Return until when a cancellation can be undone, this second included."""
+    return shifted(cancelled, UNDO)
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What an appointment is again once its cancellation is undone: its status, and of a request, until when
+    it must be confirmed."""
+
+    status: Status
+    expires_at: datetime | None
+
+    @classmethod
+    def of(cls, before: Mapping[str, Any]) -> Self:
+        """Return it by what the cancellation changed, as history has it."""
+        until = before.get("expires_at")
+        return cls(before["status"], None if until is None else datetime.fromisoformat(until))
 
 
 def as_of(appointment: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:

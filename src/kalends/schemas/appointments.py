@@ -146,6 +146,11 @@ class AppointmentCreate(Booking):
         description="The same for a type that needs several calendars: those that are to be among them. The "
         "others are chosen.",
     )
+    duration_minutes: Duration | None = Field(
+        default=None,
+        description="How long this one lasts, if not as long as others of its type: 1 minute to 7 days. It "
+        "keeps this length when it is moved. A hold has its own.",
+    )
     check: Check = Field(
         default="conflicts",
         description="`conflicts` refuses to overlap another active appointment of the calendar; `all` checks "

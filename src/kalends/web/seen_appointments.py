@@ -8,7 +8,7 @@ from kalends.core.lifecycle import TRANSITIONS, Status
 from kalends.core.requirements import CALENDAR
 from kalends.db.database import Tx
 from kalends.schemas.appointments import Appointment, HistoryEntry
-from kalends.services.booking import appointments, history
+from kalends.services.booking import appointments, history, undoing
 from kalends.services.setup import calendars
 from kalends.web.readers import Reader
 from kalends.web.staff_days import STATUSES
@@ -109,6 +109,11 @@ class Seen:
     def can_cancel(self) -> bool:
         """Whether it can be cancelled."""
         return "cancelled" in TRANSITIONS[self.about.status]
+
+    @property
+    def undo_seconds(self) -> int:
+        """For how many seconds more its cancellation can be undone; 0 if it can't be."""
+        return undoing.seconds_left(self.about, self.history[-1], self.now)
 
     @property
     def told(self) -> list[Told]:

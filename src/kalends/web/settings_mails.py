@@ -40,7 +40,7 @@ _AUDIENCES: Mapping[str, str] = {
     "reminder": marked("Reminder"),
     "former": marked("The client's former address"),
 }
-_EARLY = marked("This reminder is sent when its time comes.")
+_EARLY = marked("This mail is sent when its time comes.")
 _UNWANTED = marked(
     "It can't be sent again: the appointment was changed, cancelled or is over, or there is no address."
 )

@@ -8,12 +8,12 @@ from starlette.responses import Response
 from kalends.core.errors import Conflict, IllegalTransition, Malformed, PreconditionFailed, Refusal
 from kalends.schemas.appointments import AppointmentAnswer, AppointmentChange
 from kalends.schemas.wrong_fields import malformed, wrong
-from kalends.services.booking import appointment_changes
+from kalends.services.booking import appointment_changes, undoing
 from kalends.web import problems, staff_problems
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.grids import at
 from kalends.web.seen_appointments import Seen, seen
-from kalends.web.sent import Name, version_in
+from kalends.web.sent import Name, start_in, version_in
 from kalends.web.staff_pages import staff_page
 from kalends.web.staff_problems import Refused
 from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredToWrite, EnteredWriting
@@ -34,6 +34,7 @@ async def see(appointment_id: Name, call: Entered) -> Response:
 
 @router.get("/{appointment_id}/status")
 @router.get("/{appointment_id}/notes")
+@router.get("/{appointment_id}/undo")
 async def back(appointment_id: Name, call: Entered) -> Response:
     """Lead to the appointment, which has the buttons."""
     return lead_to(call, reader_of(call).link(f"/staff/appointments/{appointment_id}"))
@@ -43,7 +44,10 @@ async def back(appointment_id: Name, call: Entered) -> Response:
 async def set_status(appointment_id: Name, change: EnteredWriting) -> Response:
     """Confirm it, mark it, or take its cancellation back. Sent again, it changes nothing."""
     form = await form_of(change.request)
-    wish = _wish(form, status=form.given("status"))
+    sent: dict[str, Any] = {"status": form.given("status")}
+    if another := form.text("instead"):
+        sent["start_time"] = start_in(another, change.timezone)
+    wish = _wish(form, **sent)
     try:
         await make(change, appointment_id, wish, form)
     except PreconditionFailed as refusal:
@@ -99,6 +103,26 @@ async def cancel(appointment_id: Name, change: EnteredWriting) -> Response:
     return lead_to(change, reader_of(change).link(f"/staff/appointments/{appointment_id}"))
 
 
+@router.post("/{appointment_id}/undo")
+async def undo(appointment_id: Name, change: EnteredWriting) -> Response:
+    """Make the appointment what it was before it was cancelled a moment ago. Sent again, it changes
+    nothing."""
+    version = version_in(await form_of(change.request))
+    unit, versions = undoing.cancellation, {version}
+    try:
+        await change.make(
+            AppointmentAnswer.of, unit, change.party, appointment_id, change.now, versions=versions
+        )
+    except (Conflict, PreconditionFailed) as refusal:
+        if isinstance(refusal, PreconditionFailed):
+            _must_be_known(version, refusal)
+        own = await found(change, appointment_id)
+        if own.about.status == "cancelled":
+            told = told_of(change, own, refusal)
+            return appointment_page(change, own, refused=told, refusal=refusal, status_wanted="confirmed")
+    return lead_to(change, reader_of(change).link(f"/staff/appointments/{appointment_id}"))
+
+
 async def found(call: EnteredCall, appointment_id: str) -> Seen:
     """Return an appointment for the reader of a call. Raises NotFound."""
     reader = at(reader_of(call), f"/staff/appointments/{appointment_id}")
@@ -116,9 +140,14 @@ async def make(change: EnteredChange, appointment_id: str, wish: AppointmentChan
             AppointmentAnswer.of, changing, change.party, appointment_id, wish, change.now, versions={version}
         )
     except PreconditionFailed as refusal:
-        if version > refusal.details["version"]:
-            raise malformed([wrong("version", "is none that it ever had", "invalid")]) from None
+        _must_be_known(version, refusal)
         raise
+
+
+def _must_be_known(version: int, refusal: PreconditionFailed) -> None:
+    """Raise Malformed for a version that the appointment neither has nor had."""
+    if version > refusal.details["version"]:
+        raise malformed([wrong("version", "is none that it ever had", "invalid")]) from None
 
 
 def stale(own: Seen) -> Refused:

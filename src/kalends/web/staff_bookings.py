@@ -18,7 +18,7 @@ from kalends.schemas.wrong_fields import malformed
 from kalends.services.booking import appointments, bookings
 from kalends.services.setup import appointment_types, calendars
 from kalends.web import problems, staff_problems
-from kalends.web.forms import OWN, Form, form_of, validated
+from kalends.web.forms import OWN, Form, form_of, number_in, validated
 from kalends.web.grids import at
 from kalends.web.kinds import Question
 from kalends.web.readers import Reader
@@ -41,7 +41,7 @@ from kalends.words import dates
 from kalends.words.languages import LANGUAGES, language_of, own_name
 from kalends.words.sentences import marked
 
-_FIELDS = ("date", "time", *OWN, "internal_notes", "language")
+_FIELDS = ("date", "time", "minutes", *OWN, "internal_notes", "language")
 _STORED = {
     "client_name": "name",
     "client_email": "email",
@@ -49,10 +49,12 @@ _STORED = {
     "client_notes": "notes",
     "internal_notes": "internal_notes",
     "client_language": "language",
+    "duration_minutes": "minutes",
 }
 _LABELS: Mapping[str, str] = {
     "date": marked("Day"),
     "time": marked("Time"),
+    "minutes": marked("Length in minutes"),
     "name": marked("Name"),
     "email": marked("E-mail"),
     "phone": marked("Phone"),
@@ -113,7 +115,11 @@ class StaffSheet:
 
     def body(self, form: Form, start: datetime) -> dict[str, Any]:
         """Return the booking that was filled in, as the API takes it."""
-        stored = {name: form.text(field_) for name, field_ in _STORED.items() if form.text(field_).strip()}
+        stored: dict[str, Any] = {
+            name: form.text(field_) for name, field_ in _STORED.items() if form.text(field_).strip()
+        }
+        if "duration_minutes" in stored:
+            stored["duration_minutes"] = number_in(stored["duration_minutes"])
         return stored | {
             "appointment_type_id": None if self.type_ is None else self.type_.id,
             "start_time": start,
@@ -165,7 +171,8 @@ async def ask(call: EnteredToWrite) -> Response:
         day = dates.local(chosen, call.timezone).date()
     if type_ is None:
         return await _page(call, offered, None, calendar_id, day, start=start, client_id=client_id)
-    typed = {"date": day.isoformat(), "time": "", "language": language_of(call.host.language or reader.tag)}
+    typed = {"date": day.isoformat(), "time": "", "minutes": query.get("minutes", "")}
+    typed |= {"language": language_of(call.host.language or reader.tag)}
     if client_id is not None:
         typed |= await call.db.read(_said_by, call, client_id)
     if chosen is not None:
@@ -237,17 +244,19 @@ async def _page(
     client_id: str | None = None,
 ) -> Response:
     type_ = None if sheet is None else sheet.type_
+    minutes = call.request.query_params.get("minutes") if sheet is None else sheet.typed.get("minutes")
     query = {
         "type": None if type_ is None else type_.id,
         "calendar": calendar_id,
         "date": day.isoformat(),
         "client": client_id,
+        "minutes": minutes or None,
     }
     reader = at(reader_of(call), "/staff/new", **query)
     times = []
     if type_ is not None:
         times = await free_times(call, reader, type_.id, day, calendar_id=calendar_id)
-    kept = {"start": start, "client": client_id}
+    kept = {"start": start, "client": client_id, "minutes": query["minutes"]}
     serving, others = offered.serving(type_)
     return staff_page(
         call,

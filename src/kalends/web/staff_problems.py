@@ -30,6 +30,7 @@ _REFUSALS: Mapping[str, str] = {
     "ambiguous_time": marked("On that day, clocks show this time twice."),
     "nonexistent_time": marked("On that day, clocks skip this time."),
     "illegal_transition": marked("As it stands, that is not possible with this appointment."),
+    "too_late": marked("It is too late to undo this. You can still take the cancellation back."),
     "unavailable": marked("Nothing could be stored just now. What you entered is still here."),
     "outcome_unknown": marked(
         "The connection was lost at the last moment. Please look whether it was done before you try again."

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, bindparam, select
 
-from kalends.core.errors import HoldGone
+from kalends.core.errors import HoldGone, HoldMismatch
 from kalends.core.event_types import BOOKING_ASKED
 from kalends.core.finding import found_by
 from kalends.core.hours import instant
@@ -49,6 +49,7 @@ def by_staff(tx: Tx, party: Party, wish: AppointmentCreate, now: datetime) -> Ap
         check=wish.check,
         pins=pinned(wish.calendar_id, wish.calendar_ids),
         hold_id=wish.hold_id,
+        minutes=wish.duration_minutes,
     )
 
 
@@ -79,6 +80,8 @@ def by_staff_at_once(tx: Tx, party: Party, wish: AppointmentCreate, now: datetim
     """
     if wish.check != "conflicts" or wish.hold_id is not None or wish.answers or wish.calendar_ids:
         return None
+    if wish.duration_minutes is not None:
+        return None
     wanted = {"org": party.org_id, "type": wish.appointment_type_id}
     if wish.calendar_id is None:
         found = tx.execute(_SERVED, wanted).all()
@@ -107,9 +110,11 @@ def book(
     check: Check = "all",
     pins: Sequence[str] = (),
     hold_id: str | None = None,
+    minutes: int | None = None,
     asked_from: bytes | None = None,
 ) -> Appointment:
-    """Book time, or turn a hold into the booking. `asked_from` is a digest of a client's network address, if
+    """Book time, or turn a hold into the booking. `minutes` is its length, if that is not the type's.
+    `asked_from` is a digest of a client's network address, if
     they have to confirm the booking by mail.
 
     Raises NotFound for an unknown type or calendar, InvalidTime, Unbookable with every reason, HoldGone,
@@ -119,15 +124,19 @@ def book(
     type_ = offers.type_of(tx, party.org_id, wish.appointment_type_id)
     if hold_id is not None:
         place = holds.redeemed(tx, type_, hold_id, start, pins, now)
+        if minutes is not None and place.taken.end - start != timedelta(minutes=minutes):
+            raise HoldMismatch
         if start <= now and (asked_from is not None or _waits(party, type_)):
             raise HoldGone("The time of this hold has begun, so nobody could confirm it; choose another.")
     else:
+        lasting = type_.lasting(minutes)
         in_question = offers.requirements_of(tx, type_, pins)
-        taken = placing.occupation(tx, type_, start)
-        place = placing.place(tx, type_, in_question, taken, check, now)
+        taken = placing.occupation(tx, lasting, start)
+        place = placing.place(tx, lasting, in_question, taken, check, now)
         if start <= now and asked_from is not None:
             raise placing.begins_now(type_, taken, now)
     row = _row(party, type_, place, wish, answers, now)
+    row["own_minutes"] = None if minutes == type_.duration_minutes else minutes
     if asked_from is not None:
         row = confirmations.asked(row, asked_from, now)
     booked, event = _told(party, type_, row, check)

@@ -62,16 +62,7 @@ def of(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> list[HistoryE
         first |= json.loads(entry.before)
     entries = [
         HistoryEntry(version=1, at=row.created_at, actor=_actor(row.created_by), before=None, after=first),
-        *(
-            HistoryEntry(
-                version=entry.version,
-                at=entry.at,
-                actor=_actor(entry.actor),
-                before=json.loads(entry.before),
-                after=json.loads(entry.after),
-            )
-            for entry in changes
-        ),
+        *(_entry(change) for change in changes),
     ]
     if present.version != stored.version:  # it has lapsed, which is not stored yet
         before, after = _differences(stored, present)
@@ -85,6 +76,20 @@ def of(tx: Tx, org_id: str, appointment_id: str, now: datetime) -> list[HistoryE
             )
         )
     return entries
+
+
+def latest(tx: Tx, appointment: AnyRow) -> HistoryEntry | None:
+    """Return the last change of an appointment that is stored; None if there was none."""
+    entry = tx.execute(
+        select(appointment_changes)
+        .where(
+            appointment_changes.c.org_id == appointment.org_id,
+            appointment_changes.c.appointment_id == appointment.id,
+        )
+        .order_by(appointment_changes.c.version.desc())
+        .limit(1)
+    ).first()
+    return None if entry is None else _entry(entry)
 
 
 def asked_at(tx: Tx, appointment: AnyRow) -> datetime:
@@ -110,6 +115,16 @@ def _differences(before: Appointment, after: Appointment) -> tuple[dict[str, Any
     old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
     fields = [field for field in new if old[field] != new[field] and field not in _UNTOLD]
     return {field: old[field] for field in fields}, {field: new[field] for field in fields}
+
+
+def _entry(change: AnyRow) -> HistoryEntry:
+    return HistoryEntry(
+        version=change.version,
+        at=change.at,
+        actor=_actor(change.actor),
+        before=json.loads(change.before),
+        after=json.loads(change.after),
+    )
 
 
 def _actor(stored: str | None) -> Actor | None:

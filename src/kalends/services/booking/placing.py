@@ -265,10 +265,10 @@ def _conflicts(
 ) -> Sequence[Reason]:
     """Return what takes some of this time of a calendar."""
     found = in_the_way(tx, type_.org_id, taking, now, besides=moving or "")
-    return [_conflict(taking.calendar_id, other) for other in found]
+    return [conflict(taking.calendar_id, other) for other in found]
 
 
-def _conflict(calendar_id: str, other: AnyRow) -> Reason:
+def conflict(calendar_id: str, other: AnyRow) -> Reason:
     """Return the reason against time that something else takes."""
     busy = f"from {stamp(other.busy_start)} to {stamp(other.busy_end)}"
     details = {"busy_start": stamp(other.busy_start), "busy_end": stamp(other.busy_end)}

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,6 +29,8 @@ from kalends.services.booking import (
 )
 from kalends.services.booking.appointments import DEFAULT_LANGUAGE
 from kalends.services.booking.confirmations import UNCONFIRMED
+from kalends.services.leaving import cancellations
+from kalends.services.leaving.cases import Case
 from kalends.services.outbox import mailing
 from kalends.services.outbox.mailing import CLIENT, FORMER, MAIL, REMINDER, STAFF
 from kalends.services.setup import people
@@ -42,25 +44,6 @@ STILL_NEWS = timedelta(days=7)
 """How long people are still told that something did not take place, though it would be over by now."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """A delivery (with its event's `type` and `payload`), and its appointment as the event left it and as it
-    is now."""
-
-    org_id: str
-    delivery: AnyRow
-    payload: dict[str, Any]
-    then: Appointment
-    present: Appointment
-    now: datetime
-
-    @property
-    def previous(self) -> dict[str, Any]:
-        """What the event changed, as it was before."""
-        previous: dict[str, Any] = self.payload.get("previous", {})
-        return previous
-
-
 def write(
     tx: Tx, org_id: str, delivery: AnyRow, present: Appointment | None, now: datetime
 ) -> Letter | datetime | None:
@@ -71,7 +54,7 @@ def write(
         return None
     payload = json.loads(delivery.payload)
     then = Appointment.model_validate(payload["appointment"])
-    case = _Case(org_id, delivery, payload, then, present, now)
+    case = Case(org_id, delivery, payload, then, present, now)
     if delivery.type == BOOKING_ASKED:
         waits = present.version == UNCONFIRMED and present.status == "pending"
         return _letter(tx, case, "asked", then) if waits else None
@@ -79,6 +62,8 @@ def write(
         return _clash(tx, case)
     if delivery.audience == FORMER:
         return _farewell(tx, case)
+    if (later := cancellations.decided_at(case)) is not None:
+        return later
     if then.end_time <= now and not _is_still_news(then, now):
         return None  # it is over: staff entered it afterwards, or no mails were sent for long
     if delivery.audience == REMINDER:
@@ -86,14 +71,14 @@ def write(
     return _news(tx, case)
 
 
-def _news(tx: Tx, case: _Case) -> Letter | None:
+def _news(tx: Tx, case: Case) -> Letter | None:
     """Return a letter about a change; None if its reader knows of it, or has no need to."""
-    then, previous, by = case.then, case.previous, case.payload["actor"]["kind"]
-    occasion = _occasion(case.delivery.type, then, previous, by)
-    if occasion is None:
+    then, previous, by = case.then, case.previous, case.by
+    occasion = _occasion(case)
+    if occasion is None or cancellations.is_untold(tx, case):
         return None
     # The reader at a new address knows no earlier time.
-    before = None if _has_new_reader(then, previous) else previous.get("start_time")
+    before = None if case.has_new_reader else previous.get("start_time")
     if case.delivery.audience == STAFF:
         if by in ("api_key", "person"):
             return None  # staff know what they did themselves
@@ -105,7 +90,7 @@ def _news(tx: Tx, case: _Case) -> Letter | None:
     return _letter(tx, case, occasion, then, before=before, person=person)
 
 
-def _other_person(tx: Tx, case: _Case) -> str | None:
+def _other_person(tx: Tx, case: Case) -> str | None:
     """Return with whom an appointment is since the event, as clients call them; None if that did not change,
     or has changed again."""
     mine = case.then.calendar_id
@@ -113,18 +98,21 @@ def _other_person(tx: Tx, case: _Case) -> str | None:
     return None if stays else public_types.person(tx, case.then)
 
 
-def _occasion(event_type: str, then: Appointment, previous: dict[str, Any], by: str) -> Occasion | None:
+def _occasion(case: Case) -> Occasion | None:
     """Return what an event means to people; None if nothing. One change is one mail, even if it makes two
     events."""
+    then, previous = case.then, case.previous
     stands = then.status in ("pending", "confirmed")
-    match event_type.removeprefix("appointment."):
+    match case.delivery.type.removeprefix("appointment."):
+        case "updated" if then.status == "pending" and previous.get("status") == "cancelled":
+            return "requested"
         case "created" | "confirmed":
             return "requested" if then.status == "pending" else "confirmed"
         case kind if _is_second(kind, then, previous):
             return None
-        case "rescheduled" | "reassigned" | "updated" if stands and _has_new_reader(then, previous):
+        case "rescheduled" | "reassigned" | "updated" if stands and case.has_new_reader:
             return "requested" if then.status == "pending" else "confirmed"
-        case "updated" if then.status == "cancelled" and _has_new_reader(then, previous):
+        case "updated" if then.status == "cancelled" and case.has_new_reader:
             # Only a stranger may have been told of it.
             return "expired" if then.cancellation_reason == CONFIRMATION_EXPIRED else "cancelled"
         case "rescheduled" if stands:
@@ -132,7 +120,7 @@ def _occasion(event_type: str, then: Appointment, previous: dict[str, Any], by: 
         case "reassigned" if stands:
             return "reassigned"
         case "cancelled":
-            lapsed = by == "system" and then.cancellation_reason == CONFIRMATION_EXPIRED
+            lapsed = case.by == "system" and then.cancellation_reason == CONFIRMATION_EXPIRED
             return "expired" if lapsed else "cancelled"
         case _:
             return None
@@ -147,12 +135,7 @@ def _is_second(kind: str, then: Appointment, previous: dict[str, Any]) -> bool:
     return moved or ("status" in previous and then.status != "pending")
 
 
-def _has_new_reader(then: Appointment, previous: dict[str, Any]) -> bool:
-    """Return whether an event brought an address that leads to somebody else."""
-    return "client_email" in previous and not is_same(previous["client_email"], then.client_email)
-
-
-def _farewell(tx: Tx, case: _Case) -> Letter | None:
+def _farewell(tx: Tx, case: Case) -> Letter | None:
     """Return a letter to an address that is no longer the client's, which takes back what was mailed there;
     None if nothing was. It may be a stranger's, so it says nothing that was not mailed before."""
     then, address = case.then, case.previous.get("client_email")
@@ -174,7 +157,7 @@ def _farewell(tx: Tx, case: _Case) -> Letter | None:
     return _letter(tx, case, "former", gone, former=address)
 
 
-def _last_told(tx: Tx, case: _Case, address: str | None) -> Appointment | None:
+def _last_told(tx: Tx, case: Case, address: str | None) -> Appointment | None:
     """Return the appointment as the last mail to an address had it; None if there was none, or if it was a
     cancellation."""
     mails = tx.execute(
@@ -214,7 +197,7 @@ def _is_still_news(then: Appointment, now: datetime) -> bool:
     )
 
 
-def _reminder(tx: Tx, case: _Case) -> Letter | datetime | None:
+def _reminder(tx: Tx, case: Case) -> Letter | datetime | None:
     """Return a reminder of what still stands as it was booked and has not begun; when to ask again, if it is
     too early for it; else None."""
     then, present, now = case.then, case.present, case.now
@@ -230,12 +213,12 @@ def _reminder(tx: Tx, case: _Case) -> Letter | datetime | None:
     due = shifted(then.start_time, -timedelta(hours=hours))
     if now < due:
         return due
-    if then.updated_at > due:
+    if cancellations.booked_at(case) > due:
         return None  # it was booked so late that the confirmation is reminder enough
     return _letter(tx, case, "reminder", present)
 
 
-def _clash(tx: Tx, case: _Case) -> Letter | None:
+def _clash(tx: Tx, case: Case) -> Letter | None:
     """Return a letter that a calendar is busy elsewhere during the appointments that a reading told of; None
     if it no longer is."""
     payload, org_id, now = case.payload, case.org_id, case.now
@@ -253,7 +236,7 @@ def _clash(tx: Tx, case: _Case) -> Letter | None:
 
 def _letter(
     tx: Tx,
-    case: _Case,
+    case: Case,
     occasion: Occasion,
     about: Appointment,
     *,
@@ -300,7 +283,7 @@ def _letter(
     )
 
 
-def _decision(tx: Tx, case: _Case, reader: Person | None) -> str | None:
+def _decision(tx: Tx, case: Case, reader: Person | None) -> str | None:
     """Return the token of a link by which the reader decides about a request; None if they may not, or if it
     no longer waits. Mailboxes that are no person's get none: history could not tell who acted."""
     waits = case.present.status == "pending" and case.present.start_time == case.then.start_time

@@ -98,7 +98,7 @@ def _must_be_wanted(tx: Tx, org_id: str, row: AnyRow, now: datetime) -> None:
         )
     written = letters.write(tx, org_id, row, present, now)
     if isinstance(written, datetime):
-        raise Conflict("This reminder is sent when its time comes; it is too early now.", at=stamp(written))
+        raise Conflict("This mail is sent when its time comes; it is too early now.", at=stamp(written))
     if written is None:
         raise Conflict(
             "Nobody would want this mail any more, so it stays unsent: the appointment is over or no longer "

@@ -37,6 +37,14 @@ const features = {
     button.addEventListener("click", () => print());
   },
 
+  // What can be done for so many seconds only. If the focus is in it by then, it goes to the page.
+  passing(element) {
+    setTimeout(() => {
+      if (element.contains(document.activeElement)) document.querySelector("main").focus();
+      element.remove();
+    }, element.dataset.seconds * 1000);
+  },
+
   // A form that is sent once, however often somebody clicks.
   once(form) {
     form.addEventListener("submit", (event) => {

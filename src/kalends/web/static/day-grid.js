@@ -2,6 +2,8 @@
 // and zones are the server's: what they show at every quarter of an hour is in the page.
 
 export const SNAP = 15;
+// By so many pixels a pointer may slip that is meant to stay, and so many milliseconds a finger stays.
+export const [SLIP, LONG_PRESS] = [10, 400];
 export const day = document.querySelector(".day");
 export const HEADERS = { "Kalends-Script": "1", Accept: "text/html" };
 export const parsed = (text) => new DOMParser().parseFromString(text, "text/html");
@@ -47,6 +49,16 @@ export function columnAt(x, own) {
   };
   return columns().reduce((best, each) => (far(each) < far(best) ? each : best), own);
 }
+
+// Whether a pointer is over the day, as far as that is in sight.
+export function isInside({ clientX: x, clientY: y }) {
+  const box = day.getBoundingClientRect();
+  const within = (at, first, last, most) => at >= Math.max(first, 0) && at <= Math.min(last, most);
+  return within(x, box.left, box.right, innerWidth) && within(y, box.top, box.bottom, innerHeight);
+}
+
+export const isPlain = (event) => !(event.ctrlKey || event.metaKey || event.altKey);
+export const forward = () => (document.dir === "rtl" ? "ArrowLeft" : "ArrowRight");
 
 // What is said aloud.
 const voice = document.querySelector("main").appendChild(document.createElement("p"));

@@ -1,13 +1,13 @@
 // The day of staff with a mouse, fingers and keys. Everything here can be done by the pages that its links lead to.
 
-import { SNAP, beside, clock, columnAt, columns, day, isDrawn, lanes, later, minutesAt, named, put, say, shown, snapped, words } from "./day-grid.js";
+import { SLIP, SNAP, LONG_PRESS, beside, clock, columnAt, day, forward, isDrawn, isInside, isPlain, lanes, minutesAt, named, put, say, shown, snapped, words } from "./day-grid.js";
+import { offerFreeTime } from "./day-free.js";
 import { hold, release } from "./day-live.js";
 import { isSending, move } from "./day-moves.js";
 
-const [THRESHOLD, SLIP, LONG_PRESS, EDGE, GRIP] = [4, 10, 400, 40, 8];
+const [THRESHOLD, EDGE, GRIP] = [4, 40, 8];
 const lineOf = (element) => isDrawn() && element.closest(".line[data-id]");
 const keys = document.querySelector(".keys");
-const isPlain = (event) => !(event.ctrlKey || event.metaKey || event.altKey);
 
 // What is being moved: its line, where it was, where it is to be, and the ghost that shows that.
 let going;
@@ -67,11 +67,12 @@ async function drop() {
 
 const near = (one, other) => Math.abs(one - other) < SNAP / 2;
 
-// With a pointer, which may be a finger.
+// With a pointer, which may be a finger. Outside of the day, it is where it was.
 function follow({ clientX: x, clientY: y }) {
   going.pointer = { clientX: x, clientY: y };
   const { from, to, grab, resizes } = going;
-  if (resizes) {
+  if (!isInside(going.pointer)) Object.assign(to, from);
+  else if (resizes) {
     const end = minutesAt(from.column, y) - grab.end - from.at;
     to.lasts = near(end, from.lasts) ? from.lasts : Math.max(SNAP, snapped(end + from.at - SNAP) + SNAP - from.at);
   } else {
@@ -120,7 +121,10 @@ day.addEventListener("pointerdown", (event) => {
   if (!going && !isSending()) pressed = { line, event };
 });
 addEventListener("pointermove", (event) => {
-  if (event.pointerType === "touch" || pressed?.isOver) return;
+  if (event.pointerType === "touch") return;
+  // The button was let go where nobody could tell.
+  if (pressed && !event.buttons) giveUp();
+  if (pressed?.isOver) return;
   if (pressed && !going) {
     const { line, event: { clientX, clientY } } = pressed;
     if (Math.hypot(event.clientX - clientX, event.clientY - clientY) <= THRESHOLD) return;
@@ -128,7 +132,6 @@ addEventListener("pointermove", (event) => {
     grasp(line, { clientX, clientY }, GRIP);
   }
   if (pressed && going?.pointer) follow(event);
-  else if (!pressed) point(event);
 });
 addEventListener("pointerup", (event) => {
   if (event.pointerType === "touch" || !pressed) return;
@@ -138,10 +141,14 @@ addEventListener("pointerup", (event) => {
   pressed = undefined;
   if (going?.pointer) drop();
 });
-addEventListener("pointercancel", (event) => {
-  if (event.pointerType === "touch" || !pressed) return;
+function giveUp() {
   pressed = undefined;
   if (going?.pointer) keep();
+}
+addEventListener("pointercancel", (event) => event.pointerType === "touch" || !pressed || giveUp());
+addEventListener("blur", () => {
+  lose();
+  giveUp();
 });
 day.addEventListener("dragstart", (event) => lineOf(event.target) && event.preventDefault());
 addEventListener("click", (event) => {
@@ -185,7 +192,6 @@ day.addEventListener("touchcancel", () => {
 day.addEventListener("contextmenu", (event) => touched && event.preventDefault());
 
 // With keys. The focus stays where it is; what moves is said.
-const forward = () => (document.dir === "rtl" ? "ArrowLeft" : "ArrowRight");
 function step(event) {
   const { to } = going;
   const sideways = { ArrowLeft: 1, ArrowRight: 1 }[event.key];
@@ -232,72 +238,5 @@ addEventListener("keydown", (event) => {
   keep();
 });
 
-// Free time: one link, which is moved to wherever somebody points, or goes by arrows.
-const cursor = document.createElement("a");
-cursor.className = "cursor";
-const place = { column: undefined, at: 0 };
-
-function aim(column, at) {
-  const { href } = column.querySelector(".add");
-  const address = new URL(href);
-  address.searchParams.set("start", later(day.dataset.first, at));
-  Object.assign(place, { column, at });
-  cursor.href = address;
-  cursor.textContent = clock(at);
-  cursor.setAttribute("aria-label", words("book", { time: clock(at), calendar: named(column) }));
-  put(cursor, at, SNAP);
-  if (cursor.parentNode !== lanes(column)) lanes(column).append(cursor);
-}
-
-// What of a day a pointer is over, if nothing is there.
-function emptyAt(event) {
-  const where = event.target.closest?.(".lanes");
-  const column = where?.closest(".column:has(.add)");
-  if (!column || !isDrawn() || going || event.target.closest(".line:not(.closed)")) return undefined;
-  const at = Math.floor(minutesAt(column, event.clientY) / SNAP) * SNAP;
-  return [column, Math.max(0, Math.min(at, shown() - SNAP))];
-}
-
-function point(event) {
-  const where = emptyAt(event);
-  cursor.classList.toggle("pointed", Boolean(where));
-  if (!where || document.activeElement === cursor) return;
-  if (place.column !== where[0] || place.at !== where[1]) aim(...where);
-}
-
-// Where the mouse was pressed counts, and not where it is let go.
-let free;
-day.addEventListener("pointerdown", (event) => { free = emptyAt(event); });
-day.addEventListener("click", (event) => {
-  if (!emptyAt(event) || !free || !isPlain(event) || event.target.closest("a")) return;
-  aim(...free);
-  cursor.click();
-});
-cursor.addEventListener("keydown", (event) => {
-  const { column, at } = place;
-  const back = forward() === "ArrowRight" ? "ArrowLeft" : "ArrowRight";
-  const next = {
-    ArrowDown: [column, at + SNAP], ArrowUp: [column, at - SNAP],
-    PageDown: [column, at + 4 * SNAP], PageUp: [column, at - 4 * SNAP],
-    Home: [column, 0], End: [column, shown()],
-    [forward()]: [beside(column, 1), at], [back]: [beside(column, -1), at],
-  }[event.key];
-  if (!next || !isPlain(event)) return;
-  event.preventDefault();
-  aim(next[0], snapped(next[1]));
-  cursor.focus();
-  cursor.scrollIntoView({ block: "nearest", inline: "nearest" });
-  say(cursor.getAttribute("aria-label"));
-});
-
-// A column may have been shown anew.
-function settle(event) {
-  const known = columns();
-  const column = known.find((each) => each.dataset.calendar === place.column?.dataset.calendar) ?? known[0];
-  if (column) aim(column, snapped(place.at));
-  else cursor.remove();
-  if (event?.detail.onFreeTime) cursor.focus({ preventScroll: true });
-}
-day.addEventListener("fresh", settle);
-if (shown()) settle();
+offerFreeTime();
 if (keys) keys.hidden = false;

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import uvicorn
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, ConsoleMessage, Error, Page, Response, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Error, Page, Response, async_playwright, expect
 from starlette.types import ASGIApp
 
 from kalends.door.connection import Connection
@@ -26,6 +26,7 @@ SETTING = "KALENDS_TEST_BROWSER"
 PATIENCE_MS = 10_000
 """How long the browser waits for what is to come. Nothing here takes as long."""
 PHONE = {"width": 320, "height": 640}
+LARGE_PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _ANSWERED = "Failed to load resource: the server responded with a status of"
@@ -53,6 +54,7 @@ def program() -> str:
 async def launched() -> AsyncIterator[Browser]:
     """A browser for the length of a block. As root, Chromium has no sandbox."""
     path = program()
+    expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         try:

@@ -81,6 +81,8 @@ class Walk:
             *await self._managed(starts[6:], starts[0]),
             Sight("refused", "/nothing", 404),
             Sight("sign-in", "/staff/sign-in"),
+            Sight("entry", await self.entry()),
+            Sight("entry by a link that has ended", "/staff/enter/nothing", 404),
             Sight("request of a link that has ended", "/staff/requests/nothing", 404),
             *await self._of_staff(starts[0]),
         ]
@@ -165,7 +167,14 @@ class Walk:
             Sight("staff feeds", f"{settings}/feeds"),
             Sight("staff removing a feed", f"{settings}/feeds/{feed}/remove"),
             Sight("staff mails", f"{settings}/mails"),
+            *[Sight("staff mail", f"{settings}/mails/{each}") for each in await self._mails()],
         ]
+
+    async def _mails(self) -> list[str]:
+        """Return the id of a mail, if the server sends mails."""
+        answer = await self.staff.get("/v1/mails")
+        assert answer.status_code == 200, answer.text
+        return [each["id"] for each in answer.json()["mails"][:1]]
 
     async def _asked_for(self, path: str, /, **body: Any) -> Any:
         """Make something. Returns the whole answer."""
@@ -236,6 +245,7 @@ class Walk:
             Sight("correcting", f"{own}/details"),
             Sight("cancelling", f"{own}/cancel"),
             Sight("cancelling too late", f"{late}/cancel"),
+            Sight("cancelling what is cancelled", f"{left}/cancel"),
             Sight("moving", f"{own}/move"),
             Sight("moving to a time that is taken", f"{own}/move", 409, {"start": taken}),
             Sight("zone of an appointment", f"{asked}/zone"),

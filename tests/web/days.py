@@ -7,7 +7,7 @@ from playwright.async_api import Locator
 
 from tests.support.browser import Visitor
 from tests.support.desk import Desk
-from tests.web.staff import DAY, signed_in
+from tests.web.staff import DAY, ME, signed_in
 
 QUARTER = 24
 """How many pixels high a quarter of an hour is drawn."""
@@ -87,8 +87,8 @@ class Day:
                 await asyncio.sleep(0.05)
 
 
-async def day_of(visitor: Visitor, desk: Desk, path: str = DAY) -> Day:
+async def day_of(visitor: Visitor, desk: Desk, path: str = DAY, *, name: str = ME) -> Day:
     """Open a day in a window of somebody who may do everything."""
-    await signed_in(visitor, desk)
+    await signed_in(visitor, desk, name=name)
     await visitor.go(path)
     return Day(visitor)

@@ -106,9 +106,9 @@ def _plain(text: str) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
 
 
-async def entry_to(desk: Desk, *scopes: str) -> str:
+async def entry_to(desk: Desk, *scopes: str, name: str = ME) -> str:
     """Return the path of a link by which somebody signs in at an organization."""
-    wish = {"name": ME, "scopes": list(scopes)}
+    wish = {"name": name, "scopes": list(scopes)}
     answer = await desk.staff.post("/v1/people", json=wish)
     assert answer.status_code == 200, answer.text
     return urlsplit(str(answer.json()["enter_url"])).path
@@ -129,6 +129,6 @@ async def enter(visitor: Visitor, path: str) -> None:
     await visitor.page.wait_for_url(re.compile(r"/staff(/(?!enter)|$)"))
 
 
-async def signed_in(visitor: Visitor, desk: Desk) -> None:
+async def signed_in(visitor: Visitor, desk: Desk, *, name: str = ME) -> None:
     """Make a window of the real browser that of somebody who may do everything at an organization."""
-    await enter(visitor, await entry_to(desk, "admin"))
+    await enter(visitor, await entry_to(desk, "admin", name=name))

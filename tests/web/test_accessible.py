@@ -7,19 +7,27 @@ from collections.abc import AsyncIterator, Iterable
 from itertools import chain, cycle, product
 from typing import NamedTuple
 
+import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.support.browser import DESK, PHONE, Visit, Visitor
+from kalends.app import create_app
+from kalends.settings import Settings
+from kalends.web import pages
+from tests.support.browser import DESK, LARGE_PHONE, PHONE, Visit, Visitor
 from tests.support.clock import StoppedClock
 from tests.support.databases import on_sqlite
 from tests.support.desk import open_desk
 from tests.support.right_to_left import arabic
 from tests.support.sights import Sight, Walk
+from tests.web.browsers import OURS
 from tests.web.staff import enter
 
 pytestmark = [pytest.mark.anyio, on_sqlite, pytest.mark.slow]
 
+SLOWEST_MS = 60_000
+"""How long a page may take, of many that are looked at at once."""
+MOST_WINDOWS = 4
 SMALLEST = 24
 """Pixels of what can be clicked, in both directions."""
 
@@ -32,8 +40,9 @@ class Look(NamedTuple):
     language: str
 
 
-SCREENS = {each["width"]: each for each in (PHONE, DESK)}
-LOOKS = [Look(*each) for each in product(("light", "dark"), SCREENS, ("de", "ar"))]
+SCREENS = {each["width"]: each for each in (PHONE, LARGE_PHONE, DESK)}
+LANGUAGES = ("de", "ar")
+LOOKS = [Look(*each) for each in product(("light", "dark"), SCREENS, LANGUAGES)]
 TOO_SMALL = """(smallest) => {
   const inText = (each) => getComputedStyle(each).display === "inline" && each.closest("p, li, dd");
   const target = (each) => (each.type === "checkbox" && each.closest("label")) || each;
@@ -55,6 +64,13 @@ SEND = """([action, fields]) => {
   }
   form.submit();
 }"""
+
+
+SEEN_ELSEWHERE = {
+    "staff/request.html",  # behind a link in a mail: test_staff_requests.py looks at it
+    "staff/unencrypted.html",  # where a server that should be encrypted is visited without
+}
+"""The pages that are not among those of `Walk`."""
 
 
 class Window(NamedTuple):
@@ -92,6 +108,15 @@ class Window(NamedTuple):
 
 
 @pytest.fixture
+async def app(url: str, clock: StoppedClock) -> AsyncIterator[FastAPI]:
+    """An application that would send mails, if its worker worked."""
+    settings = Settings(database_url=url, worker=False, smtp_host="127.0.0.1", smtp_from="desk@example.com")
+    app = create_app(settings, clock=clock)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
 async def walk(app: FastAPI, clock: StoppedClock) -> Walk:
     desk = await open_desk(app)
     return Walk(desk.staff, desk.client, desk.org.slug, clock.now())
@@ -108,24 +133,51 @@ async def seen(visit: Visit, walk: Walk, pages: Iterable[tuple[Sight, Look]]) ->
     by_window: dict[tuple[str, int], list[tuple[Sight, Look]]] = defaultdict(list)
     for sight, look in pages:
         by_window[look.scheme, look.width].append((sight, look))
-    found = await asyncio.gather(*(_seen(visit, walk, *each) for each in by_window.items()))
+    at_once = asyncio.Semaphore(MOST_WINDOWS)
+
+    async def look_around(scheme: str, width: int, own: list[tuple[Sight, Look]]) -> list[str]:
+        async with at_once:
+            return await _seen(walk, await visit(color_scheme=scheme, viewport=SCREENS[width]), own)
+
+    found = await asyncio.gather(*(look_around(*kind, own) for kind, own in by_window.items()))
     return list(chain(*found))
 
 
-async def _seen(
-    visit: Visit, walk: Walk, kind: tuple[str, int], pages: list[tuple[Sight, Look]]
-) -> list[str]:
-    """Return what is wrong with those that are seen in one window."""
-    scheme, width = kind
-    visitor = await visit(color_scheme=scheme, viewport=SCREENS[width])
+async def _seen(walk: Walk, visitor: Visitor, pages: list[tuple[Sight, Look]]) -> list[str]:
+    """Return what is wrong with those that are seen in one window. Whoever is signed in does not see what
+    others see, such as the page to sign in, so that comes first."""
+    visitor.page.set_default_timeout(SLOWEST_MS)
+    has_entered = False
     found = []
-    if any(sight.for_staff for sight, _ in pages):
-        await enter(visitor, await walk.entry())
-    for sight, look in pages:
+    for sight, look in sorted(pages, key=lambda each: each[0].for_staff):
+        if sight.for_staff and not has_entered:
+            await enter(visitor, await walk.entry())
+            has_entered = True
         window = Window(visitor, look)
         await window.see(sight)
         found += [f"{sight.name}, {look}: {each}" for each in await window.faults()]
     return found
+
+
+async def test_every_kind_of_page_is_among_them(
+    walk: Walk, sights: list[Sight], browser: httpx.AsyncClient
+) -> None:
+    pages.environment.cache_clear()
+    for for_staff in (False, True):
+        if for_staff:
+            await browser.post(await walk.entry(), headers=OURS)
+        for each in sights:
+            if each.for_staff == for_staff:
+                method = "GET" if each.form is None else "POST"
+                answer = await browser.request(method, each.path, data=each.form, headers=OURS)
+                assert answer.status_code == each.status, each.name
+    environment = pages.environment("en")
+    assert environment.cache is not None
+    rendered = {name for _, name in environment.cache}
+    extending = {
+        name for name in environment.list_templates() if "{% extends" in (pages.FOLDER / name).read_text()
+    }
+    assert extending - rendered == SEEN_ELSEWHERE
 
 
 async def test_nothing_hinders_people(visit: Visit, walk: Walk, sights: list[Sight]) -> None:
@@ -137,11 +189,17 @@ async def test_nothing_hinders_people(visit: Visit, walk: Walk, sights: list[Sig
 
 
 @pytest.mark.torture
-async def test_nothing_hinders_anybody(visit: Visit, walk: Walk, sights: list[Sight]) -> None:
-    pages = list(product(sights, LOOKS))
+@pytest.mark.parametrize("language", LANGUAGES)  # the same form in another language would be another form
+async def test_nothing_hinders_anybody(visit: Visit, walk: Walk, sights: list[Sight], language: str) -> None:
+    looks = [look for look in LOOKS if look.language == language]
+    pages = list(product(sights, looks))
     wrong = await seen(visit, walk, pages)
     assert not wrong, "\n".join(wrong)
-    print(f"{len(sights)} kinds of pages in {len(LOOKS)} looks, {len(pages)} in all: nothing is wrong")
+    of_staff = sum(each.for_staff for each in sights)
+    print(
+        f"{len(sights)} kinds of pages ({of_staff} of staff) in {len(looks)} looks, {len(pages)} in all: "
+        "nothing is wrong"
+    )
 
 
 BREAK = """() => {

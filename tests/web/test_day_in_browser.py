@@ -1,7 +1,5 @@
 """What staff do in a day with a mouse, fingers and keys, in a real browser."""
 
-import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -430,44 +428,3 @@ async def test_on_a_small_screen_it_is_a_list(visit: Visit, desk: Desk) -> None:
     await window.press("m", "ArrowDown", "Enter")
     await window.page.wait_for_url(f"**/staff/appointments/{booked['id']}")
     assert (await desk.get(booked))["version"] == 1
-
-
-async def test_two_who_drag_the_same_at_once(visit: Visit, desk: Desk) -> None:
-    booked = await desk.booked(**mine(desk))
-    days = [await day_of(await visit(), desk) for _ in range(2)]
-    assert await race(desk, booked["id"], days, (-8, -4)) == 1
-
-
-@pytest.mark.torture
-async def test_two_who_do_so_all_day(visit: Visit, desk: Desk) -> None:
-    booked = await desk.booked(**mine(desk))
-    days = [await day_of(await visit(), desk) for _ in range(2)]
-    chance = random.Random(30)
-    at_quarter, losers = 20, 0
-    for _ in range(100):
-        wanted = chance.sample([each for each in range(0, 22, 3) if each != at_quarter], 2)
-        losers += await race(desk, booked["id"], days, (wanted[0] - at_quarter, wanted[1] - at_quarter))
-        at_quarter = int(await days[0].line().get_attribute("data-at") or 0) // 15
-    assert losers >= 90  # some may be so slow that they see the other's move before
-
-
-async def race(desk: Desk, booked: str, days: list[Day], quarters: tuple[int, int]) -> int:
-    """Have two drag the same at once: one wins, the other sees who it was, and both see how it stands.
-    Returns how many lost."""
-    version = (await desk.get(booked))["version"]
-    await asyncio.gather(*(day.drag(quarters=by) for day, by in zip(days, quarters, strict=True)))
-    for day in days:
-        await day.visitor.page.wait_for_selector(".toast, dialog")
-        await day.settled()
-    lost = [day for day in days if await day.visitor.page.locator("dialog").count()]
-    for day in lost:
-        heading = await day.visitor.page.inner_text("dialog h2")
-        assert heading.startswith("Ana Pereira changed it meanwhile.")
-        await day.visitor.page.click("dialog button")
-    seen = await desk.get(booked)
-    assert seen["version"] == version + len(days) - len(lost)
-    for day in days:
-        await day.look()
-        await expect(day.line()).to_have_attribute("data-start", seen["start_time"])
-        await expect(day.line()).to_have_attribute("data-version", str(seen["version"]))
-    return len(lost)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from fastapi import FastAPI
 
-from tests.support.browser import DESK, PHONE, Visit, Visitor
+from tests.support.browser import DESK, LARGE_PHONE, PHONE, Visit, Visitor
 from tests.support.clock import StoppedClock
 from tests.support.databases import on_sqlite
 from tests.support.desk import at, open_desk
@@ -16,7 +16,6 @@ pytestmark = [pytest.mark.anyio, on_sqlite, pytest.mark.slow]
 
 WIDE = "x" * 200
 """A word that is wider than a phone."""
-SMALL = {"width": 390, "height": 844}
 
 
 async def is_fine(visitor: Visitor) -> None:
@@ -31,7 +30,7 @@ async def test_a_request_is_confirmed_moved_and_cancelled_without_javascript(
     desk = await open_desk(app)
     await desk.set_type(requiresConfirmation=True)
     asked = (await desk.booked_by_client())["appointment"]
-    visitor = await visit(java_script_enabled=False, viewport=SMALL)
+    visitor = await visit(java_script_enabled=False, viewport=LARGE_PHONE)
     await signed_in(visitor, desk)
     page = visitor.page
     await visitor.go(DAY)
@@ -86,7 +85,7 @@ async def test_undoing_is_offered_as_long_as_it_can_be_done(
 
 async def test_booked_by_phone_without_javascript(app: FastAPI, visit: Visit) -> None:
     desk = await open_desk(app)
-    visitor = await visit(java_script_enabled=False, viewport=SMALL)
+    visitor = await visit(java_script_enabled=False, viewport=LARGE_PHONE)
     await signed_in(visitor, desk)
     page = visitor.page
     await visitor.go(DAY)

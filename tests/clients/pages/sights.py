@@ -13,7 +13,10 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from tests.support.sights import Sight, Walk
 
-LIGHTHOUSE = ("times", "details", "appointment", "staff day", "staff appointment")
+LIGHTHOUSE = (
+    *("times", "details", "appointment", "staff day", "staff appointment"),
+    *("staff list", "staff book", "staff type"),
+)
 HEADERS = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 
 

@@ -148,16 +148,20 @@ async def test_the_change_of_somebody_else_is_not_lost_unseen(staff: Staff) -> N
 async def test_what_was_booked_is_taken_out_of_service(app: FastAPI, staff: Staff) -> None:
     path = f"{TYPES}/{staff.desk.org.type_id}"
     await staff.desk.booked()
-    answer = await staff.send(path, do="delete")
+    answer = await staff.send(f"{path}/remove")
     assert (answer.status_code, alert_of(answer)) == (
         409,
         "It was booked already, so it can't be deleted. Take it out of service instead.",
     )
-    await staff.do(path, do="deactivate")
+    answer = await staff.send(path, do="deactivate")
+    assert alert_of(answer) == "Nothing is saved yet: nobody would be there for an appointment."
+    await staff.do(path, do="deactivate-sure")
     assert "Not in service" in words_of(await staff.see(TYPES))
     await staff.do(path, do="activate")
     other = f"{TYPES}/{(await staff.desk.add_type())['id']}"
     writer = await entered(app, staff.desk, "write")
-    assert (await writer.send(other, do="delete")).status_code == 403
-    await staff.do(other, do="delete")
+    assert (await writer.send(f"{other}/remove")).status_code == 403
+    assert f"{other}/remove" in links_in(await staff.see(other), other)
+    assert "Delete Review?" in words_of(await staff.see(f"{other}/remove"))
+    await staff.do(f"{other}/remove")
     assert (await staff.open(other)).status_code == 404

@@ -11,7 +11,7 @@ from kalends.core.errors import Refusal
 from kalends.db.database import Tx
 from kalends.schemas.organizations import Organization
 from kalends.services.setup import appointment_types, as_seen, availability, calendars, organizations
-from kalends.web import problems
+from kalends.web import problems, settings_hours
 from kalends.web.forms import Form, form_of
 from kalends.web.hours_forms import HoursForm, HoursSheet
 from kalends.web.readers import Reader
@@ -64,7 +64,7 @@ async def save_name(change: EnteredAdministering) -> Response:
     form = await form_of(change.request)
     body = {"name": form.text("name"), "timezone": zone_in(form, reader_of(change))}
     try:
-        await change_as(change, body, form.text("seen"))
+        await change_as(change, body, form)
     except REFUSALS as refusal:
         return await _name(change, form, refusal)
     return lead_to(change, reader_of(change).link(HOURS))
@@ -85,7 +85,7 @@ async def save_hours(change: EnteredWriting) -> Response:
     if deed in ROWS:
         return await _hours(change, hours.done(deed, what), form)
     try:
-        await save_own(change, hours, form.text("seen"))
+        await save_own(change, hours, form)
     except REFUSALS as refusal:
         return await _hours(change, hours, form, refusal)
     return lead_to(change, reader_of(change).link(TYPE))
@@ -137,7 +137,7 @@ async def _name(call: EnteredCall, form: Form | None = None, refusal: Refusal | 
         name=form.text("name") if form else found.name,
         zone=form.text("zone") if form else found.timezone,
         places=reader.places(call.now),
-        **refused(call, refusal, reader),
+        **refused(call, refusal, reader, "start"),
     )
 
 
@@ -153,7 +153,7 @@ async def _hours(
     shown = hours or (HoursForm.of(found) if found else HoursForm.suggested())
     sheet = HoursSheet.showing(shown, reader, seen)
     if refusal is not None:
-        sheet = sheet.refused(refusal, reader, {})
+        sheet = settings_hours.refused(call, sheet, refusal, reader, {})
     return _step(
         call,
         reader,

@@ -94,6 +94,21 @@ async def test_days_are_closed_and_opened_again(staff: Staff) -> None:
     assert "Closed" in words_of(await staff.see(CLOSURES))
 
 
+async def test_days_that_are_in_several_entries_say_which_one_counts(staff: Staff) -> None:
+    form = fields_in(await staff.see(CLOSURES), "closure") | {"do": "add"}
+    days = {"first": "2024-02-01", "last": "2024-02-05", "reason": "Holiday"}
+    await staff.do(CLOSURES, **form | days | {"key": "1"})
+    await staff.do(CLOSURES, **form | {"first": "2024-02-05", "key": "2"})
+    hours = {"first": "2024-02-05", "from-0-0": "10:00", "to-0-0": "12:00", "reason": "Fair"}
+    await staff.do(CLOSURES, **form | hours | {"key": "3"})
+    page = words_of(await staff.see(CLOSURES))
+    counts = "On these days, another entry counts: Mon 5 Feb (10:00 – 12:00, Fair)."
+    assert f"Mon 5 Feb: Closed Holiday It is in another entry, too: Mon 5 Feb. {counts}" in page
+    assert f"Mon 5 Feb: Closed {counts} Delete Mon 5 Feb: 10:00 – 12:00 Fair Delete" in page
+    # As is said, so it is.
+    assert (await staff.desk.starts("2024-02-05", "2024-02-05"))[0] == "2024-02-05T10:00:00Z"
+
+
 async def test_a_day_with_appointments_is_closed_only_once_staff_have_seen_them(staff: Staff) -> None:
     booked = await staff.desk.booked()
     form = fields_in(await staff.see(CLOSURES), "closure") | {"first": THURSDAY, "do": "add"}

@@ -88,6 +88,18 @@ async def test_the_change_of_somebody_else_is_not_lost_unseen(staff: Staff) -> N
     assert sorted(each.status_code for each in answers) == [303, 409, 409]
 
 
+async def test_hours_of_a_day_that_overlap_are_one(staff: Staff) -> None:
+    typed = fields_in(await staff.see(HOURS), "hours") | {"from-1-1": "16:00", "to-1-1": "00:00"}
+    more = {"from-1-2": "08:00", "to-1-2": "09:00", "from-1-3": "09:00", "to-1-3": "17:00"}
+    await staff.do(HOURS, **typed | more)
+    found = [each for each in await stored(staff) if each[0] == 1]
+    assert found == [(1, "08:00:00", "09:00:00"), (1, "09:00:00", "24:00:00")]
+    # Not those that can't be read, nor those of a single type.
+    typed = fields_in(await staff.see(HOURS), "hours")
+    answer = await staff.send(HOURS, **typed | {"from-1-2": "12:00", "to-1-2": "11:00"})
+    assert (answer.status_code, fields_in(answer, "hours")["to-1-2"]) == (400, "11:00")
+
+
 async def test_hours_that_leave_appointments_alone_are_asked_about(staff: Staff) -> None:
     await staff.desk.booked()
     await staff.desk.booked("2024-01-25T09:00:00Z", client_name="Ben")

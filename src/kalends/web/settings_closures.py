@@ -1,5 +1,6 @@
 """Days that differ from the weekly hours: closed ones, ones with other hours, and public holidays."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -49,6 +50,8 @@ _LABELS: Mapping[str, str] = {
 }
 _NAMES: Mapping[str, str] = {"start_date": "first", "end_date": "last", "date": "first"}
 _UNKNOWN_REGION = marked("This region is not known. Known are: {regions}.")
+_TWICE = marked("It is in another entry, too: {days}.")
+_INSTEAD = marked("On these days, another entry counts: {days} ({counts}).")
 _ORDER, _NO_YEAR = marked("The last day comes before the first one."), marked("These holidays are not known.")
 
 router = APIRouter(prefix=PATH, include_in_schema=False)
@@ -157,6 +160,7 @@ async def _page(call: EnteredCall, form: Form | None = None, refusal: Refusal | 
     reader, now = reader_of(call), today(call)
     schedule = id_in(call.request.query_params.get("schedule"))
     found, whose = await call.db.read(_found, call.org_id, schedule, now)
+    overruled = _overruled(found, reader, now)
     countries = sorted(
         ((code, reader.locale.territories.get(code, code)) for code in public_holidays.countries()),
         key=lambda each: each[1],
@@ -173,6 +177,7 @@ async def _page(call: EnteredCall, form: Form | None = None, refusal: Refusal | 
                 each,
                 _days(each, reader, now),
                 _hours(each),
+                overruled.get(each.id, ()),
                 reader.link(f"{PATH}/{each.id}/remove", schedule=schedule),
             )
             for each in found
@@ -218,9 +223,38 @@ def _refused(call: EnteredCall, form: Form | None, refusal: Refusal | None, read
 
 def _days(override: Override, reader: Reader, now: date) -> str:
     """Return the days of an override in words."""
-    first, last = date.fromisoformat(override.start_date), date.fromisoformat(override.end_date)
+    return _span(override.start_date, override.end_date, reader, now)
+
+
+def _span(start: str, end: str, reader: Reader, now: date) -> str:
+    first, last = date.fromisoformat(start), date.fromisoformat(end)
     words = reader.short_day(first, now)
     return words if first == last else f"{words} – {reader.short_day(last, now)}"
+
+
+def _overruled(found: Sequence[Override], reader: Reader, now: date) -> Mapping[str, Sequence[str]]:
+    """Return what is to be said of days that are in several of some overrides, which are in the order of
+    their days: which one counts on them instead, by the ids of those that don't."""
+    said: defaultdict[str, list[str]] = defaultdict(list)
+    for place, one in enumerate(found):
+        for other in found[place + 1 :]:
+            if other.start_date > one.end_date:
+                break
+            weaker, stronger = sorted((one, other), key=_strength)
+            days = _span(other.start_date, min(one.end_date, other.end_date), reader, now)
+            if weaker.windows == stronger.windows:
+                said[weaker.id].append(reader.say(_TWICE).format(days=days))
+            else:
+                counts = ", ".join(filter(None, (_hours(stronger) or reader.say("Closed"), stronger.reason)))
+                said[weaker.id].append(reader.say(_INSTEAD).format(days=days, counts=counts))
+    return said
+
+
+def _strength(override: Override) -> tuple[Any, ...]:
+    """Return by what of two overrides of a day one counts: that of fewer days, before holidays that which was
+    made by hand, the newer one (`core.hours.Schedule`)."""
+    first, last = date.fromisoformat(override.start_date), date.fromisoformat(override.end_date)
+    return first - last, override.holiday is None, override.created_at, override.id
 
 
 def _hours(override: Override) -> str:

@@ -83,6 +83,7 @@ async def save(change: EnteredWriting) -> Response:
     hours = HoursForm.filled(form, present)
     if deed in ROWS:
         return await _own(change, hours.done(deed, what), form)
+    hours = hours.merged()
     try:
         await save_own(change, hours, form)
     except REFUSALS as refusal:
@@ -104,6 +105,7 @@ async def save_one(schedule_id: Name, change: EnteredWriting) -> Response:
     hours, org_id = HoursForm.filled(form), change.org_id
     if deed in ROWS:
         return await _one(change, schedule_id, form, hours.done(deed, what))
+    hours = hours.merged()
     try:
         zone = form.text("zone")
         named = {"name": form.text("name"), "timezone": reader.zone_called(zone) or zone}

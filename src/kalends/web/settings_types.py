@@ -1,6 +1,6 @@
 """The types of appointments: what can be booked, and what is asked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter
@@ -17,7 +17,8 @@ from kalends.schemas.appointment_types import (
 from kalends.schemas.calendars import Calendar
 from kalends.schemas.hours import Schedule
 from kalends.schemas.wire import Deleted
-from kalends.services.booking import unbooked_types
+from kalends.services.booking import unbooked_types, unoffered
+from kalends.services.booking.unoffered import Unoffered
 from kalends.services.setup import appointment_types, as_seen, calendars, schedules
 from kalends.web import left_alone, problems
 from kalends.web.forms import Form, form_of, validated
@@ -28,6 +29,7 @@ from kalends.web.settings_pages import asked_again, settings_page
 from kalends.web.staff_pages import key_in, new_key
 from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredDeleting, EnteredWriting
 from kalends.web.type_forms import CONTACTS, KINDS, LABELS, PLACES, VISIBILITIES, TypeForm, field_of
+from kalends.web.unoffered_types import told as told_why
 from kalends.web.visits import lead_to, reader_of
 from kalends.words.sentences import marked
 
@@ -36,6 +38,8 @@ NEW = f"{PATH}/new"
 _TYPES, _NEW = marked("Appointment types"), marked("New appointment type")
 _ROWS = frozenset({"ask", "drop", "up", "down", "need", "spare"})
 _CURRENCY = "EUR"
+_MOST_ASKED = 50
+"""Of so many types at most, the list says why they can't be booked: a year is searched for each."""
 _QUESTION, _OPTIONS = marked("Question"), marked("What one can choose from")
 _NEEDED, _COUNT, _CALENDARS = marked("What is needed"), marked("How many"), marked("Calendars")
 _SENTENCES = {
@@ -63,8 +67,22 @@ class Shelf:
 async def list_all(call: Entered) -> Response:
     """List the types."""
     reader = reader_of(call)
-    found = await call.db.read(appointment_types.all_of, call.org_id, None)
-    lines = [(each, reader.length(each.duration_minutes), reader.link(f"{PATH}/{each.id}")) for each in found]
+
+    def read(tx: Tx) -> tuple[Sequence[AppointmentType], Mapping[str, Unoffered]]:
+        types = appointment_types.all_of(tx, call.org_id, None)
+        asked = [each.id for each in types if each.is_active][:_MOST_ASKED]
+        return types, unoffered.of_all(tx, call.org_id, asked, call.now)
+
+    found, whys = await call.db.read(read)
+    lines = [
+        (
+            each,
+            reader.length(each.duration_minutes),
+            reader.link(f"{PATH}/{each.id}"),
+            told_why(whys[each.id], each, reader) if each.id in whys else None,
+        )
+        for each in found
+    ]
     return settings_page(
         call, "staff/settings/types.html", reader.say(_TYPES), reader, room="types", lines=lines
     )
@@ -176,6 +194,7 @@ async def _page(
     """Return the page of a type, or of a new one, with what was typed, if anything was. Raises NotFound."""
     reader = reader_of(call)
     shelf, type_ = await call.db.read(_shelf, call.org_id, type_id)
+    why = None if type_id is None else await call.db.read(unoffered.of, call.org_id, type_id, call.now)
     shown = filled or (shelf.empty() if type_ is None else TypeForm.of(type_))
     present = "" if type_ is None else as_seen.mark(type_)
     said = Told()
@@ -192,6 +211,7 @@ async def _page(
         reader,
         room="types",
         type_=type_,
+        why=told_why(why, type_, reader) if why and type_ else None,
         form=shown,
         shelf=shelf,
         told=said,

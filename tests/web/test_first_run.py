@@ -81,12 +81,44 @@ async def test_from_nothing_to_the_first_booking(db: Database, app: FastAPI, clo
     assert "Jane Doe" in words_of(listed)
 
 
+async def test_what_was_left_out_is_said_to_be_missing(
+    db: Database, app: FastAPI, clock: StoppedClock
+) -> None:
+    browser = await with_only_a_person(db, app, clock)
+    page = await browser.get(f"{START}/done")
+    assert "Your page is ready" not in words_of(page)
+    assert "There are no opening hours, so there is no time to book." in words_of(page)
+    assert {f"{START}/hours", f"{START}/type"} <= set(links_in(page, START))
+    typed = fields_in(await browser.get(f"{START}/type"), "type") | {"name": "Visit", "duration": "600"}
+    await led(browser, f"{START}/type", **typed)
+    page = await browser.get(f"{START}/done")
+    assert (f"{START}/type" in links_in(page, START), "Nearly ready" in words_of(page)) == (False, True)
+    await led(browser, f"{START}/hours", **fields_in(await browser.get(f"{START}/hours"), "hours"))
+    assert "Visit: It lasts" in words_of(await browser.get(f"{START}/done"))
+
+
 async def test_only_a_new_organization_is_led_there(app: FastAPI) -> None:
     staff = await staff_at(app)
     assert (await staff.open("/staff")).headers["location"].startswith("/staff/day/")
     writer = await entered(app, staff.desk, "write")
     assert (await writer.open(START)).headers["location"] == f"{START}/hours"
     assert (await writer.send(START, name="Mine", zone="UTC")).status_code == 403
+    # What is there is told as ready, with what holds unless it is changed.
+    await staff.desk.set_type(name="Consultation", minNoticeHours=24)
+    page = await staff.see(f"{START}/done")
+    said = words_of(page)
+    assert "Your page is ready" in said
+    assert "“Consultation” has to be booked this many hours ahead: 24." in said
+    assert "Clients can cancel or move it online until this many hours before: 24." in said
+    organization = "/staff/settings/organization"
+    anchors = [f"{organization}#{each}" for each in ("client_notice_hours", "embed_origins")]
+    assert links_in(page, f"{organization}#") == anchors
+    assert f"/staff/settings/types/{staff.desk.org.type_id}" in links_in(page, "/staff/settings/types/")
+    await staff.desk.set_organization(embed_origins=["https://clinic.example"], page=False)
+    page = await staff.see(f"{START}/done")
+    assert "Nearly ready" in words_of(page)
+    assert "There are no pages for clients." in words_of(page)
+    assert "data-kalends" not in page.text
     # Steps can be left out.
     assert f"{START}/type" in links_in(await staff.see(f"{START}/hours"), START)
     assert re.search("/staff/day/", (await staff.see(f"{START}/done")).text)

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.support.desk import BASE
+from tests.support.desk import BASE, THURSDAY
 from tests.support.pictures import png
 from tests.web.clients import alert_of, words_of
 from tests.web.setup_forms import SETUP_FORMS
@@ -27,6 +28,13 @@ async def stored(staff: Staff, path: str, thing: str) -> Any:
     return (await staff.desk.staff.get(path)).json()[thing]
 
 
+async def remove(staff: Staff, page: httpx.Response) -> None:
+    """Follow the first link of a page that deletes something, which only asks, and say yes."""
+    path = next(each for each in links_in(page, SETTINGS) if "/remove" in each)
+    assert buttons_in(await staff.see(path)) == ["Delete"]
+    await staff.do(path)
+
+
 async def test_a_calendar_is_added_once_changed_and_deleted(app: FastAPI, staff: Staff) -> None:
     assert (await staff.send(CALENDARS, name=" ", key="k")).status_code == 400
     [path] = {await staff.do(CALENDARS, name="Room 1", key="k2") for _ in range(2)}
@@ -45,19 +53,19 @@ async def test_a_calendar_is_added_once_changed_and_deleted(app: FastAPI, staff:
     assert answer.status_code == 404
     # What stands in the way of deleting it is told.
     await staff.desk.set_type(calendarIds=[calendar["id"]])
-    answer = await staff.send(path, do="delete")
+    answer = await staff.send(f"{path}/remove")
     assert (answer.status_code, alert_of(answer)[:19]) == (409, "It can't be deleted")
     types = f"{SETTINGS}/types/{staff.desk.org.type_id}"
     assert types in links_in(answer, types)
     assert f"/staff/list?calendar={calendar['id']}" in links_in(answer, "/staff/list?")
     await staff.desk.set_type(calendarIds=[staff.desk.org.calendar_id])
     writer = await entered(app, staff.desk, "write")
-    assert (await writer.send(path, do="delete")).status_code == 403
-    await staff.do(path, do="delete")
+    assert (await writer.send(f"{path}/remove")).status_code == 403
+    await remove(staff, await staff.see(path))
     assert path not in links_in(await staff.see(CALENDARS), CALENDARS)
     default = f"{CALENDARS}/{staff.desk.org.calendar_id}"
     assert "Delete" not in buttons_in(await staff.see(default))
-    assert (await staff.send(default, do="delete")).status_code == 409
+    assert (await staff.send(f"{default}/remove")).status_code == 409
 
 
 async def test_days_are_closed_and_opened_again(staff: Staff) -> None:
@@ -79,11 +87,76 @@ async def test_days_are_closed_and_opened_again(staff: Staff) -> None:
     page = words_of(await staff.see(CLOSURES))
     assert "Thu 1 Feb – Sat 3 Feb: Closed Holiday" in page
     assert "Mon 5 Feb: 10:00 – 12:00" in page
-    await staff.do(CLOSURES, do=f"delete-{first['id']}")
-    assert len(await stored(staff, f"{BASE}/overrides", "overrides")) == 1
-    assert (await staff.send(CLOSURES, do="delete-\x00")).status_code == 404
+    await remove(staff, await staff.see(CLOSURES))
+    assert await stored(staff, f"{BASE}/overrides", "overrides") == [second]
+    assert (await staff.send(f"{CLOSURES}/{first['id']}/remove")).status_code == 404
     await staff.do(CLOSURES, **form | {"first": "0001-01-01", "last": "9999-12-31", "key": "third"})
     assert "Closed" in words_of(await staff.see(CLOSURES))
+
+
+async def test_days_that_are_in_several_entries_say_which_one_counts(staff: Staff) -> None:
+    form = fields_in(await staff.see(CLOSURES), "closure") | {"do": "add"}
+    days = {"first": "2024-02-01", "last": "2024-02-05", "reason": "Holiday"}
+    await staff.do(CLOSURES, **form | days | {"key": "1"})
+    await staff.do(CLOSURES, **form | {"first": "2024-02-05", "key": "2"})
+    hours = {"first": "2024-02-05", "from-0-0": "10:00", "to-0-0": "12:00", "reason": "Fair"}
+    await staff.do(CLOSURES, **form | hours | {"key": "3"})
+    page = words_of(await staff.see(CLOSURES))
+    counts = "On these days, another entry counts: Mon 5 Feb (10:00 – 12:00, Fair)."
+    assert f"Mon 5 Feb: Closed Holiday It is in another entry, too: Mon 5 Feb. {counts}" in page
+    assert f"Mon 5 Feb: Closed {counts} Delete Mon 5 Feb: 10:00 – 12:00 Fair Delete" in page
+    # As is said, so it is.
+    assert (await staff.desk.starts("2024-02-05", "2024-02-05"))[0] == "2024-02-05T10:00:00Z"
+
+
+async def test_a_day_with_appointments_is_closed_only_once_staff_have_seen_them(staff: Staff) -> None:
+    booked = await staff.desk.booked()
+    form = fields_in(await staff.see(CLOSURES), "closure") | {"first": THURSDAY, "do": "add"}
+    morning = {"from-0-0": "08:00", "to-0-0": "12:00"}
+    answer = await staff.send(CLOSURES, **form | morning)  # it is in the afternoon
+    assert (answer.status_code, alert_of(answer)) == (
+        409,
+        "Nothing is saved yet: nobody would be there for an appointment.",
+    )
+    assert reasons_in(answer) == ["Thu 25 Jan, 14:00, Jane Doe"]
+    assert f"/staff/appointments/{booked['id']}" in links_in(answer, "/staff/appointments/")
+    assert f"/staff/list?from={THURSDAY}&to={THURSDAY}" in links_in(answer, "/staff/list?from")
+    assert 'form="closure" name="do" value="add-sure"' in answer.text
+    assert await stored(staff, f"{BASE}/overrides", "overrides") == []
+    # Closed on another day, or open when it takes place, nothing is asked; nor about what was closed before.
+    await staff.do(CLOSURES, **form | {"from-0-0": "12:00", "to-0-0": "18:00"})
+    await staff.do(CLOSURES, **form | {"first": "2024-01-26", "key": "k2"})
+    await staff.do(CLOSURES, **form | {"do": "add-sure", "key": "k3"})
+    await staff.do(CLOSURES, **form | {"key": "k4"})
+    # On days on which it was open longer, deleting them asks, too.
+    found = await stored(staff, f"{BASE}/overrides", "overrides")
+    for each in found:
+        await staff.desk.staff.delete(f"{BASE}/overrides/{each['id']}")
+    await staff.do(CLOSURES, **form | {"from-0-0": "12:00", "to-0-0": "18:00", "key": "k5"})
+    await staff.desk.open()
+    [only] = await stored(staff, f"{BASE}/overrides", "overrides")
+    path = f"{CLOSURES}/{only['id']}/remove"
+    answer = await staff.send(path)
+    assert (answer.status_code, reasons_in(answer)) == (409, ["Thu 25 Jan, 14:00, Jane Doe"])
+    await staff.do(path, do="remove-sure")
+
+
+async def test_a_calendar_and_a_type_with_appointments_are_asked_about(staff: Staff) -> None:
+    await staff.desk.booked()
+    calendar = f"{CALENDARS}/{staff.desk.org.calendar_id}"
+    typed = fields_in(await staff.see(calendar), "calendar")
+    typed.pop("is_active")
+    answer = await staff.send(calendar, **typed)
+    assert (answer.status_code, len(reasons_in(answer))) == (409, 1)
+    # Hours that it has to follow, and another zone, are the same to clients.
+    schedule = await staff.desk.make("schedules", "schedule", name="Never", windows=[])
+    answer = await staff.send(calendar, **typed | {"is_active": "1", "schedule_id": schedule["id"]})
+    assert answer.status_code == 409
+    organization = fields_in(await staff.see(ORGANIZATION), "organization") | {"zone": "Asia/Tokyo"}
+    answer = await staff.send(ORGANIZATION, **organization)
+    assert (answer.status_code, 'value="save-sure"' in answer.text) == (409, True)
+    await staff.do(calendar, **typed | {"do": "save-sure"})
+    await staff.do(ORGANIZATION, **organization)  # nobody is there by now, whatever the zone
 
 
 async def test_public_holidays_are_closed(staff: Staff) -> None:
@@ -163,7 +236,7 @@ async def test_calendars_elsewhere_are_added_read_and_deleted(staff: Staff) -> N
     assert "Not read yet" in words_of(page)
     assert "8c1f0e44" not in page.text
     await staff.do(path, do=f"refresh-{source['id']}")
-    await staff.do(path, do=f"delete-{source['id']}")
+    await remove(staff, await staff.see(path))
     assert await stored(staff, own, "sources") == []
     assert (await staff.send(path, do=f"refresh-{source['id']}")).status_code == 404
 
@@ -173,6 +246,7 @@ async def test_calendars_elsewhere_are_added_read_and_deleted(staff: Staff) -> N
 async def test_whatever_is_typed_is_answered(staff: Staff, typed: str) -> None:
     schedule = await staff.desk.make("schedules", "schedule", name="Evenings")
     ids = {"type_id": staff.desk.org.type_id, "calendar_id": staff.desk.org.calendar_id}
+    ids |= {"override_id": "ovr_nothing", "source_id": "src_nothing"}
     rows = {"q-0-id": typed, "q-0-kind": typed, "q-0-label": typed, "q-0-options": typed}
     more = {"seen": "", "key": typed, "need-0-calendars": typed, "id-1-0": typed, "type-1-0": typed, **rows}
     for route, form in SETUP_FORMS.items():

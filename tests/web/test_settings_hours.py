@@ -88,6 +88,31 @@ async def test_the_change_of_somebody_else_is_not_lost_unseen(staff: Staff) -> N
     assert sorted(each.status_code for each in answers) == [303, 409, 409]
 
 
+async def test_hours_of_a_day_that_overlap_are_one(staff: Staff) -> None:
+    typed = fields_in(await staff.see(HOURS), "hours") | {"from-1-1": "16:00", "to-1-1": "00:00"}
+    more = {"from-1-2": "08:00", "to-1-2": "09:00", "from-1-3": "09:00", "to-1-3": "17:00"}
+    await staff.do(HOURS, **typed | more)
+    found = [each for each in await stored(staff) if each[0] == 1]
+    assert found == [(1, "08:00:00", "09:00:00"), (1, "09:00:00", "24:00:00")]
+    # Not those that can't be read, nor those of a single type.
+    typed = fields_in(await staff.see(HOURS), "hours")
+    answer = await staff.send(HOURS, **typed | {"from-1-2": "12:00", "to-1-2": "11:00"})
+    assert (answer.status_code, fields_in(answer, "hours")["to-1-2"]) == (400, "11:00")
+
+
+async def test_hours_that_leave_appointments_alone_are_asked_about(staff: Staff) -> None:
+    await staff.desk.booked()
+    await staff.desk.booked("2024-01-25T09:00:00Z", client_name="Ben")
+    typed = fields_in(await staff.see(HOURS), "hours") | {"to-4-0": "12:00"}
+    before = await stored(staff)
+    answer = await staff.send(HOURS, **typed)
+    assert (answer.status_code, reasons_in(answer)) == (409, ["Thu 25 Jan, 14:00, Jane Doe"])
+    assert (await stored(staff), fields_in(answer, "hours")["to-4-0"]) == (before, "12:00")
+    await staff.do(HOURS, **fields_in(answer, "hours") | {"do": "save-sure"})
+    # What is outside already is asked about no more.
+    await staff.do(HOURS, **fields_in(await staff.see(HOURS), "hours") | {"to-4-0": "11:00"})
+
+
 async def test_other_hours_have_a_name_and_a_zone(app: FastAPI, staff: Staff) -> None:
     assert (await staff.send(HOURS, do="make", name=" ", key="k")).status_code == 400
     made = {await staff.do(HOURS, do="make", name="Evenings", key="k2") for _ in range(2)}
@@ -102,11 +127,13 @@ async def test_other_hours_have_a_name_and_a_zone(app: FastAPI, staff: Staff) ->
     schedule = (await staff.desk.staff.get(f"{BASE}/schedules/{path.split('/')[-1]}")).json()["schedule"]
     assert (schedule["timezone"], schedule["windows"][1]["start_time"]) == ("Europe/Berlin", "18:00:00")
     await staff.desk.set_type(scheduleId=schedule["id"])
-    answer = await staff.send(path, do="delete")
+    answer = await staff.send(f"{path}/remove")
     assert answer.status_code == 409
     assert f"/staff/settings/types/{staff.desk.org.type_id}" in links_in(answer, "/staff/settings/types/")
     await staff.desk.set_type(scheduleId=None)
     writer = await entered(app, staff.desk, "write")
-    assert (await writer.send(path, do="delete")).status_code == 403
-    await staff.do(path, do="delete")
+    assert (await writer.send(f"{path}/remove")).status_code == 403
+    assert f"{path}/remove" in links_in(await staff.see(path), path)
+    assert "Delete Evenings?" in words_of(await staff.see(f"{path}/remove"))
+    await staff.do(f"{path}/remove")
     assert (await staff.open(path)).status_code == 404

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from kalends.web import plain_sheets
 from tests.support.clients import client_of
 from tests.web.clients import alert_of, words_of
-from tests.web.staff import Staff, buttons_in, entered, fields_in, links_in, secret_of, staff_at
+from tests.web.staff import Staff, entered, fields_in, links_in, secret_of, staff_at
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,9 @@ async def test_a_key_is_shown_once_works_and_is_revoked_with_what_it_made(app: F
         assert (await program.get("/v1/people")).status_code == 401
     after = await staff.see(page)
     assert "Revoked Sat 20 Jan, 12:00" in words_of(after)
-    assert buttons_in(after) == ["Revoke and delete what it has made"]
+    [asked] = links_in(after, f"{page}/revoke?with=made")
+    assert "Revoke Web <site>, and delete what it has made?" in words_of(await staff.see(asked))
+    assert fields_in(await staff.see(asked), "remove") == {"with": "made"}
     assert "Web <site>" not in words_of(await staff.see(KEYS))
     assert "Web <site>" in words_of(await staff.see(KEYS, status="over"))
     await staff.do(f"{page}/revoke", **{"with": "made"})

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from tests.support.desk import BASE
+from tests.support.desk import BASE, week
 from tests.web.clients import QUESTIONS, alert_of, words_of
 from tests.web.staff import Staff, entered, fields_in, links_in, reasons_in, staff_at
 
@@ -148,16 +148,68 @@ async def test_the_change_of_somebody_else_is_not_lost_unseen(staff: Staff) -> N
 async def test_what_was_booked_is_taken_out_of_service(app: FastAPI, staff: Staff) -> None:
     path = f"{TYPES}/{staff.desk.org.type_id}"
     await staff.desk.booked()
-    answer = await staff.send(path, do="delete")
+    answer = await staff.send(f"{path}/remove")
     assert (answer.status_code, alert_of(answer)) == (
         409,
         "It was booked already, so it can't be deleted. Take it out of service instead.",
     )
-    await staff.do(path, do="deactivate")
+    answer = await staff.send(path, do="deactivate")
+    assert alert_of(answer) == "Nothing is saved yet: nobody would be there for an appointment."
+    await staff.do(path, do="deactivate-sure")
     assert "Not in service" in words_of(await staff.see(TYPES))
     await staff.do(path, do="activate")
     other = f"{TYPES}/{(await staff.desk.add_type())['id']}"
     writer = await entered(app, staff.desk, "write")
-    assert (await writer.send(other, do="delete")).status_code == 403
-    await staff.do(other, do="delete")
+    assert (await writer.send(f"{other}/remove")).status_code == 403
+    assert f"{other}/remove" in links_in(await staff.see(other), other)
+    assert "Delete Review?" in words_of(await staff.see(f"{other}/remove"))
+    await staff.do(f"{other}/remove")
     assert (await staff.open(other)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"min_notice_hours": 240, "max_days_ahead": 3},
+            "It has to be booked 240 hours ahead, but no more than",
+        ),
+        ({"duration_minutes": 600}, "It lasts "),
+        ({"requirements": "two"}, "It needs 2 of its calendars at once. In service: 1."),
+        ({"calendar": {"is_active": False}}, "None of its calendars is in service."),
+        ({"calendar": {"schedule": "22:00-23:00"}}, "Its calendars are never open long enough"),
+        ({"hours": []}, "The hours that it follows have no open time in the coming year."),
+        ({"closed": "2024-01-01"}, "The hours that it follows have no open time in the coming year."),
+        ({"blocked": True, "max_days_ahead": 3}, "Everything that could be booked is taken or closed."),
+    ],
+)
+async def test_why_a_type_can_not_be_booked_is_said(staff: Staff, changed: dict[str, Any], said: str) -> None:
+    desk, calendar_id, changed = staff.desk, staff.desk.org.calendar_id, dict(changed)
+    path = f"{TYPES}/{desk.org.type_id}"
+    for page in (path, TYPES):
+        assert "can't be booked now" not in words_of(await staff.see(page))
+    other = await desk.room(is_active=False)
+    if changed.pop("requirements", None):
+        changed["requirements"] = [{"name": "two", "count": 2, "calendarIds": [calendar_id, other]}]
+    calendar = dict(changed.pop("calendar", {}))
+    if span := calendar.pop("schedule", None):
+        schedule = await desk.make("schedules", "schedule", name="Late", windows=week(span))
+        calendar["schedule_id"] = schedule["id"]
+    await desk.set_calendar(calendar_id, **calendar)
+    if "hours" in changed:
+        await desk.open(*changed.pop("hours"))
+    if first := changed.pop("closed", None):
+        await desk.make("overrides", "override", start_date=first, end_date="2026-01-01")
+    if changed.pop("blocked", None):
+        times = {"start_time": "2024-01-20T00:00:00Z", "end_time": "2024-02-20T00:00:00Z"}
+        await desk.make("blocks", "block", calendar_id=calendar_id, **times)
+    await desk.set_type(**{_camel(name): value for name, value in changed.items()})
+    for page in (path, TYPES):
+        assert f"It can't be booked now: {said}" in words_of(await staff.see(page))
+    await desk.set_type(isActive=False)
+    assert "can't be booked now" not in words_of(await staff.see(path))
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(each.capitalize() for each in rest)

@@ -77,6 +77,7 @@ OURS_ALONE = (
 )
 SECRET = "Jane Doe of the clinic"
 """What nobody else may read."""
+SOURCE = {"kind": "ics", "url": "https://93.184.215.14/private-8c1f0e44/basic.ics"}
 FOREIGN: list[dict[str, str]] = [{}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://evil.example"}]
 FORMS: dict[str, dict[str, str]] = {
     "/staff/appointments/{appointment_id}/status": {"version": "1", "status": "completed"},
@@ -143,6 +144,8 @@ class House:
 
     staff: Staff
     ids: dict[str, str]
+    spare: dict[str, dict[str, str]]
+    """What can be deleted, by the routes that do."""
 
     def path(self, route: str) -> str:
         """The path of a route, about what this organization has."""
@@ -150,6 +153,8 @@ class House:
         if route.endswith("/undo"):
             ids = ids | {"appointment_id": ids["cancelled_id"]}
         return re.sub(r"\{(\w+)\}", lambda found: ids[found[1]], route)
+        spare = self.spare.get(route, {})
+        return re.sub(r"\{(\w+)\}", lambda found: {**self.ids, **spare}[found[1]], route)
 
     def form(self, route: str) -> dict[str, str]:
         """The form for a route, about what this organization has."""
@@ -225,8 +230,15 @@ async def house(app: FastAPI, db: Database) -> House:
         "type_id": desk.org.type_id,
         "calendar_id": desk.org.calendar_id,
         "schedule_id": (await desk.make("schedules", "schedule", name="Evenings"))["id"],
+        "override_id": (await desk.make("overrides", "override", date="2024-02-01"))["id"],
+        "source_id": (await desk.make(f"calendars/{desk.org.calendar_id}/sources", "source", **SOURCE))["id"],
     }
-    return House(staff, ids)
+    settings = "/staff/settings"
+    spare = {
+        f"{settings}/types/{{type_id}}/remove": {"type_id": (await desk.add_type())["id"]},
+        f"{settings}/calendars/{{calendar_id}}/remove": {"calendar_id": await desk.room()},
+    }
+    return House(staff, ids, spare)
 
 
 async def _settings(desk: Desk) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """The first steps of a new organization: its name and zone, its hours, a type of appointment, and then the
 address of its page. Each step is a form of the settings, and can be left out."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -9,9 +11,13 @@ from starlette.responses import Response
 
 from kalends.core.errors import Refusal
 from kalends.db.database import Tx
+from kalends.schemas.appointment_types import AppointmentType
+from kalends.schemas.hours import Availability
 from kalends.schemas.organizations import Organization
+from kalends.services.booking import unoffered
+from kalends.services.booking.unoffered import Unoffered
 from kalends.services.setup import appointment_types, as_seen, availability, calendars, organizations
-from kalends.web import problems
+from kalends.web import problems, settings_hours
 from kalends.web.forms import Form, form_of
 from kalends.web.hours_forms import HoursForm, HoursSheet
 from kalends.web.readers import Reader
@@ -28,6 +34,7 @@ from kalends.web.staff_visits import (
     EnteredWriting,
 )
 from kalends.web.type_forms import LABELS, TypeForm, field_of
+from kalends.web.unoffered_types import told as told_why
 from kalends.web.visits import lead_to, reader_of
 from kalends.words.sentences import marked
 
@@ -38,7 +45,14 @@ _TITLES = {
     "hours": marked("Opening hours"),
     "type": marked("What can be booked?"),
     "done": marked("Your page is ready"),
+    "missing": marked("Nearly ready"),
 }
+_STEPS = ("name", "hours", "type", "done")
+SETTINGS_OF, TYPES = "/staff/settings/organization", "/staff/settings/types"
+_NO_PAGE = marked("There are no pages for clients.")
+_NO_HOURS = marked("There are no opening hours, so there is no time to book.")
+_NO_TYPE = marked("There is no type of appointment, so there is nothing to book.")
+_MOST_SHOWN = 5
 _ASKED = ("name", "duration")
 _MINUTES, _CURRENCY = "30", "EUR"
 
@@ -64,7 +78,7 @@ async def save_name(change: EnteredAdministering) -> Response:
     form = await form_of(change.request)
     body = {"name": form.text("name"), "timezone": zone_in(form, reader_of(change))}
     try:
-        await change_as(change, body, form.text("seen"))
+        await change_as(change, body, form)
     except REFUSALS as refusal:
         return await _name(change, form, refusal)
     return lead_to(change, reader_of(change).link(HOURS))
@@ -84,8 +98,9 @@ async def save_hours(change: EnteredWriting) -> Response:
     deed, what = deed_in(form)
     if deed in ROWS:
         return await _hours(change, hours.done(deed, what), form)
+    hours = hours.merged()
     try:
-        await save_own(change, hours, form.text("seen"))
+        await save_own(change, hours, form)
     except REFUSALS as refusal:
         return await _hours(change, hours, form, refusal)
     return lead_to(change, reader_of(change).link(TYPE))
@@ -115,10 +130,41 @@ async def done(call: Entered) -> Response:
     """Show the address of the page on which clients book."""
     reader = reader_of(call)
     slug = call.host.slug
+    organization, hours, types, whys = await call.db.read(_made, call.org_id, call.now)
+    missing = []
+    if not organization.page:
+        missing.append((reader.say(_NO_PAGE), reader.link(SETTINGS_OF)))
+    if not hours:
+        missing.append((reader.say(_NO_HOURS), reader.link(HOURS)))
+    if not types:
+        missing.append((reader.say(_NO_TYPE), reader.link(TYPE)))
+    elif hours:
+        missing += [
+            (f"{each.name}: {why.words}", why.href or reader.link(f"{TYPES}/{each.id}"))
+            for each, why in (
+                (each, told_why(whys[each.id], each, reader)) for each in types if each.id in whys
+            )
+        ]
+    notices = [
+        (
+            each.name,
+            each.min_notice_hours,
+            reader.link(f"{TYPES}/{each.id}"),
+        )
+        for each in types
+        if each.min_notice_hours
+    ]
     return _step(
         call,
         reader,
         "done",
+        title="done" if not missing else "missing",
+        missing=missing,
+        notices=notices[:_MOST_SHOWN],
+        cancelling=organization.client_notice_hours,
+        has_page=organization.page,
+        origins=organization.embed_origins,
+        settings=reader.link(SETTINGS_OF),
         address=f"{call.base}/{slug}",
         snippet=snippet(call, slug, reader),
         calendar=reader.link(f"/staff/day/{today(call)}"),
@@ -137,7 +183,7 @@ async def _name(call: EnteredCall, form: Form | None = None, refusal: Refusal | 
         name=form.text("name") if form else found.name,
         zone=form.text("zone") if form else found.timezone,
         places=reader.places(call.now),
-        **refused(call, refusal, reader),
+        **refused(call, refusal, reader, "start"),
     )
 
 
@@ -153,7 +199,7 @@ async def _hours(
     shown = hours or (HoursForm.of(found) if found else HoursForm.suggested())
     sheet = HoursSheet.showing(shown, reader, seen)
     if refusal is not None:
-        sheet = sheet.refused(refusal, reader, {})
+        sheet = settings_hours.refused(call, sheet, refusal, reader, {})
     return _step(
         call,
         reader,
@@ -180,11 +226,22 @@ async def _type(call: EnteredCall, form: Form | None = None, refusal: Refusal | 
     )
 
 
-def _step(call: EnteredCall, reader: Reader, step: str, **what: Any) -> Response:
-    """Return the page of a step."""
-    place = list(_TITLES).index(step) + 1
-    said = reader.say(marked("Step {place} of {count}")).format(place=place, count=len(_TITLES))
-    return staff_page(call, f"staff/start/{step}.html", reader.say(_TITLES[step]), reader, place=said, **what)
+def _step(call: EnteredCall, reader: Reader, step: str, *, title: str | None = None, **what: Any) -> Response:
+    """Return the page of a step, under another title than its own if there is one."""
+    place = _STEPS.index(step) + 1
+    said = reader.say(marked("Step {place} of {count}")).format(place=place, count=len(_STEPS))
+    words = reader.say(_TITLES[title or step])
+    return staff_page(call, f"staff/start/{step}.html", words, reader, place=said, **what)
+
+
+def _made(
+    tx: Tx, org_id: str, now: datetime
+) -> tuple[Organization, Sequence[Availability], Sequence[AppointmentType], Mapping[str, Unoffered]]:
+    """Return what there is by now: the organization, its hours, the types in service, and why those of which
+    nothing can be booked can't be."""
+    types = appointment_types.all_of(tx, org_id, True)
+    whys = unoffered.of_all(tx, org_id, [each.id for each in types[:_MOST_SHOWN]], now)
+    return organizations.get(tx, org_id), availability.all_of(tx, org_id), types, whys
 
 
 def _is_new(tx: Tx, org_id: str) -> bool:

@@ -1,5 +1,6 @@
 """The form with the weekly hours of a schedule: for each day, from when to when, as often as need be."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,6 +16,7 @@ WORKING = range(1, 6)
 """Monday to Friday."""
 _MOST_SPANS = 100
 _SECONDS = ":00"
+_TIME = re.compile(r"[0-9]{2}(?::[0-9]{2}){2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,13 @@ class Span:
     def is_blank(self) -> bool:
         """Whether nothing was typed."""
         return not (self.start.strip() or self.end.strip())
+
+    @property
+    def bounds(self) -> tuple[str, str] | None:
+        """From when to when it is, as `09:00:00`; None if it can't be read, or ends before it begins."""
+        window = self.window(0)
+        start, end = (_long(window[name]) for name in ("start_time", "end_time"))
+        return (start, end) if _TIME.fullmatch(start) and _TIME.fullmatch(end) and start < end else None
 
     def window(self, day: int) -> dict[str, Any]:
         """Return the window as the API takes it. The midnight to which it may last is that of its end."""
@@ -100,6 +109,10 @@ class HoursForm:
             return HoursForm({**self.days, **{each: copied for each in WORKING if each != day}})
         return self
 
+    def merged(self) -> "HoursForm":
+        """Return the form with hours of a day that overlap as one, if they are for the same."""
+        return HoursForm({day: _merged(spans) for day, spans in self.days.items()})
+
     @property
     def rows(self) -> list[tuple[int, int, Span]]:
         """Every span that says anything, with its day and its place there."""
@@ -166,6 +179,26 @@ class HoursSheet:
                 labels[f"from-{day}-{place}"] = f"{name}, {reader.say('From')}"
                 labels[f"to-{day}-{place}"] = f"{name}, {reader.say('Until')}"
         return replace(self, told=told(refusal, reader, labels, name_of))
+
+
+def _merged(spans: Sequence[Span]) -> list[Span]:
+    """Return the spans of a day without overlaps. What can't be read stays as it is, to be refused."""
+    found: list[Span] = []
+    for span in sorted(spans, key=lambda each: (each.bounds is None, each.bounds)):
+        bounds, place = span.bounds, None
+        for number, other in enumerate(found):
+            is_same = (other.type_id, other.is_active) == (span.type_id, span.is_active)
+            if bounds and other.bounds and is_same and bounds[0] < other.bounds[1]:
+                place = number
+        if bounds is None or place is None:
+            found.append(span)
+        elif (before := found[place]).bounds and bounds[1] > before.bounds[1]:
+            found[place] = replace(before, end=span.end)
+    return found
+
+
+def _long(time: str) -> str:
+    return f"{time}{_SECONDS}" if len(time) == len("00:00") else time
 
 
 def _short(time: str) -> str:

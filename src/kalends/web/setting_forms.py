@@ -23,6 +23,8 @@ REFUSALS = (Malformed, Conflict, NotFound, IdempotencyKeyReused, PreconditionFai
 """What a page of the settings tells by itself, with the form as it was filled in."""
 MOST_FIELDS = 5_000
 """Of a form with as many rows as there may be."""
+SURE = "sure"
+"""How the deed of a button ends that does something all the same."""
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,15}[.,][0-9]{1,15}")
 MEANWHILE = marked(
@@ -61,13 +63,26 @@ _FIELDS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class AllTheSame:
+    """What a form asks back: the appointments that are in the way, in words, each with its address; where
+    `all` of them are listed; and the button that does it all the same: its form, and what it sends."""
+
+    booked: Sequence[tuple[str, str]]
+    all: str
+    form: str
+    deed: str
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """What a page says of a form that was refused: first the `alert`, then what is `listed`: the ids of
-    fields, and what is wrong with each. `problems` has the same by the names of fields."""
+    fields, and what is wrong with each. `problems` has the same by the names of fields. What is refused only
+    until somebody is sure is `asked` back."""
 
     alert: str | None = None
     listed: Sequence[tuple[str | None, str]] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
+    asked: AllTheSame | None = None
 
     def of(self, name: str) -> str | None:
         """Return what is wrong with a field."""

@@ -7,21 +7,21 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.core.errors import NotFound, Refusal
+from kalends.core.errors import AppointmentsInTheWay, Conflict, NotFound, Refusal
 from kalends.db.database import Tx
 from kalends.schemas.appointment_types import AppointmentType
 from kalends.schemas.calendars import Calendar, CalendarAnswer, CalendarChange, CalendarCreate
 from kalends.schemas.hours import Schedule
 from kalends.schemas.wire import Deleted
 from kalends.services.setup import appointment_types, as_seen, calendars, schedules
-from kalends.web import problems
+from kalends.web import left_alone, problems
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.readers import Reader
 from kalends.web.sent import Name
-from kalends.web.setting_forms import REFUSALS, Told, blank_is_none, deed_in, seen_in, told
-from kalends.web.settings_pages import settings_page
+from kalends.web.setting_forms import REFUSALS, Told, blank_is_none, seen_in, told
+from kalends.web.settings_pages import asked_again, settings_page
 from kalends.web.staff_pages import key_in, new_key
-from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
+from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredDeleting, EnteredWriting
 from kalends.web.visits import lead_to, reader_of
 from kalends.words.sentences import marked
 
@@ -95,19 +95,39 @@ async def see(calendar_id: Name, call: Entered) -> Response:
 
 @router.post("/{calendar_id}")
 async def save(calendar_id: Name, change: EnteredWriting) -> Response:
-    """Change a calendar, or delete it."""
+    """Change a calendar."""
     form = await form_of(change.request)
-    deed, _ = deed_in(form)
-    reader = reader_of(change)
     try:
-        if deed == "delete":
-            change.member.need("delete")
-            await change.make(Deleted.of, calendars.remove, change.party, calendar_id, change.now)
-            return lead_to(change, reader.link(PATH, saved="1"))
         await _change(change, calendar_id, form)
     except REFUSALS as refusal:
-        return await _one(change, calendar_id, form if deed == "save" else None, refusal)
-    return lead_to(change, reader.link(f"{PATH}/{calendar_id}", saved="1"))
+        return await _one(change, calendar_id, form, refusal)
+    return lead_to(change, reader_of(change).link(f"{PATH}/{calendar_id}", saved="1"))
+
+
+@router.get("/{calendar_id}/remove")
+async def ask_to_remove(calendar_id: Name, call: Entered) -> Response:
+    """Ask whether a calendar is to be deleted."""
+    calendar = await call.db.read(calendars.get, call.org_id, calendar_id)
+    reader = reader_of(call)
+    return asked_again(
+        call,
+        reader,
+        "calendars",
+        calendar.name,
+        action=reader.link(f"{PATH}/{calendar_id}/remove"),
+        back=reader.link(f"{PATH}/{calendar_id}"),
+        hint=marked("Its blocked time and its calendars elsewhere go with it. Past appointments stay."),
+    )
+
+
+@router.post("/{calendar_id}/remove")
+async def remove(calendar_id: Name, change: EnteredDeleting) -> Response:
+    """Delete a calendar, and lead to the list."""
+    try:
+        await change.make(Deleted.of, calendars.remove, change.party, calendar_id, change.now)
+    except Conflict as refusal:
+        return await _one(change, calendar_id, refusal=refusal)
+    return lead_to(change, reader_of(change).link(PATH, saved="1"))
 
 
 async def _change(change: EnteredChange, calendar_id: str, form: Form) -> None:
@@ -129,7 +149,9 @@ async def _change(change: EnteredChange, calendar_id: str, form: Form) -> None:
         org_id,
         form.text("seen"),
         lambda tx: calendars.get(tx, org_id, calendar_id),
-        lambda tx: calendars.change(tx, change.party, calendar_id, wish, change.now),
+        left_alone.unless(
+            change, form, lambda tx: calendars.change(tx, change.party, calendar_id, wish, change.now)
+        ),
     )
 
 
@@ -170,7 +192,8 @@ async def _one(
         served=found.served(calendar_id, reader),
         ahead=reader.link("/staff/list", calendar=calendar_id),
         action=reader.link(f"{PATH}/{calendar_id}"),
-        may_delete=call.member.may("delete") and not calendar.is_default,
+        remove=None if calendar.is_default else reader.link(f"{PATH}/{calendar_id}/remove"),
+        may_delete=call.member.may("delete"),
         labels={name: reader.say(label) for name, label in _LABELS.items()},
         **_refused(call, refusal, reader),
     )
@@ -180,6 +203,9 @@ def _refused(call: EnteredCall, refusal: Refusal | None, reader: Reader) -> dict
     """Return what every page says of a refusal."""
     if refusal is None:
         return {"told": Told(), "status": 200}
+    if isinstance(refusal, AppointmentsInTheWay):
+        said = left_alone.asked(call, refusal, reader, "calendar", "save")
+        return {"told": said, "status": problems.noted(call.request, refusal)}
     labels = {name: reader.say(label) for name, label in _LABELS.items()}
     said = told(refusal, reader, labels, sentences=_SENTENCES)
     return {"told": said, "status": problems.noted(call.request, refusal)}

@@ -20,7 +20,7 @@ from kalends.web.grids import at
 from kalends.web.plain_sheets import PlainSheet, cut, shown_once
 from kalends.web.readers import Reader
 from kalends.web.sent import Name, id_in
-from kalends.web.settings_pages import settings_page
+from kalends.web.settings_pages import asked_again, settings_page
 from kalends.web.staff_pages import key_in
 from kalends.web.staff_visits import Entered, EnteredCall, EnteredDeleting, EnteredWriting
 from kalends.web.told_history import who
@@ -83,15 +83,14 @@ async def ask_again(feed_id: Name, call: Entered) -> Response:
     """Ask whether a feed is to be deleted."""
     feed, names = await call.db.read(_feed, call.org_id, feed_id)
     reader = reader_of(call)
-    return settings_page(
+    return asked_again(
         call,
-        "staff/settings/remove.html",
-        reader.say("Delete {name}?").format(name=_called(feed, names, reader)),
         reader,
-        room="feeds",
+        "feeds",
+        _called(feed, names, reader),
         action=reader.link(f"{PATH}/{feed_id}/remove"),
         back=reader.link(PATH),
-        hint=reader.say("Its address stops working."),
+        hint=marked("Its address stops working."),
     )
 
 

@@ -1,12 +1,12 @@
 """The weekly hours: the organization's own, and schedules by name, which types and calendars follow."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.core.errors import NotFound, Refusal
+from kalends.core.errors import AppointmentsInTheWay, InUse, NotFound, Refusal
 from kalends.db.database import Tx
 from kalends.schemas.appointment_types import AppointmentType
 from kalends.schemas.calendars import Calendar
@@ -21,15 +21,15 @@ from kalends.schemas.hours import (
 )
 from kalends.schemas.wire import Deleted
 from kalends.services.setup import appointment_types, as_seen, availability, calendars, schedules
-from kalends.web import problems
+from kalends.web import left_alone, problems
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.hours_forms import HoursForm, HoursSheet
 from kalends.web.readers import Reader
 from kalends.web.sent import Name
 from kalends.web.setting_forms import MOST_FIELDS, REFUSALS, Told, deed_in, seen_in, told
-from kalends.web.settings_pages import settings_page
+from kalends.web.settings_pages import asked_again, settings_page
 from kalends.web.staff_pages import key_in, new_key
-from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
+from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredDeleting, EnteredWriting
 from kalends.web.visits import lead_to, reader_of
 from kalends.words.sentences import marked
 
@@ -83,8 +83,9 @@ async def save(change: EnteredWriting) -> Response:
     hours = HoursForm.filled(form, present)
     if deed in ROWS:
         return await _own(change, hours.done(deed, what), form)
+    hours = hours.merged()
     try:
-        await save_own(change, hours, form.text("seen"))
+        await save_own(change, hours, form)
     except REFUSALS as refusal:
         return await _own(change, hours, form, refusal=refusal)
     return lead_to(change, reader_of(change).link(PATH, saved="1"))
@@ -98,17 +99,14 @@ async def see_one(schedule_id: Name, call: Entered) -> Response:
 
 @router.post("/{schedule_id}")
 async def save_one(schedule_id: Name, change: EnteredWriting) -> Response:
-    """Change a schedule, delete it, or change the rows of the form."""
+    """Change a schedule, or change the rows of the form."""
     form = await form_of(change.request, most=MOST_FIELDS)
     reader, (deed, what) = reader_of(change), deed_in(form)
     hours, org_id = HoursForm.filled(form), change.org_id
     if deed in ROWS:
         return await _one(change, schedule_id, form, hours.done(deed, what))
+    hours = hours.merged()
     try:
-        if deed == "delete":
-            change.member.need("delete")
-            await change.make(Deleted.of, schedules.remove, change.party, schedule_id, change.now)
-            return lead_to(change, reader.link(PATH, saved="1"))
         zone = form.text("zone")
         named = {"name": form.text("name"), "timezone": reader.zone_called(zone) or zone}
         wish = validated(ScheduleChange, named | {"windows": hours.windows()})
@@ -118,26 +116,67 @@ async def save_one(schedule_id: Name, change: EnteredWriting) -> Response:
             org_id,
             form.text("seen"),
             lambda tx: schedules.get(tx, org_id, schedule_id),
-            lambda tx: schedules.change(tx, change.party, schedule_id, wish, change.now),
+            left_alone.unless(
+                change,
+                form,
+                lambda tx: schedules.change(tx, change.party, schedule_id, wish, change.now),
+            ),
         )
     except REFUSALS as refusal:
         return await _one(change, schedule_id, form, hours, refusal=refusal)
     return lead_to(change, reader.link(f"{PATH}/{schedule_id}", saved="1"))
 
 
-async def save_own(change: EnteredChange, hours: HoursForm, seen: str) -> None:
+@router.get("/{schedule_id}/remove")
+async def ask_to_remove(schedule_id: Name, call: Entered) -> Response:
+    """Ask whether a schedule is to be deleted."""
+    schedule = await call.db.read(schedules.get, call.org_id, schedule_id)
+    reader = reader_of(call)
+    return asked_again(
+        call,
+        reader,
+        "hours",
+        schedule.name,
+        action=reader.link(f"{PATH}/{schedule_id}/remove"),
+        back=reader.link(f"{PATH}/{schedule_id}"),
+        hint=marked("The closed days of these hours go with them."),
+    )
+
+
+@router.post("/{schedule_id}/remove")
+async def remove(schedule_id: Name, change: EnteredDeleting) -> Response:
+    """Delete a schedule, and lead to the hours."""
+    try:
+        await change.make(Deleted.of, schedules.remove, change.party, schedule_id, change.now)
+    except InUse as refusal:
+        return await _one(change, schedule_id, refusal=refusal)
+    return lead_to(change, reader_of(change).link(PATH, saved="1"))
+
+
+async def save_own(change: EnteredChange, hours: HoursForm, form: Form) -> None:
     """Replace the organization's own hours, if they are still as they were seen. Raises Malformed, NotFound,
-    PreconditionFailed."""
+    PreconditionFailed, AppointmentsInTheWay."""
     org_id = change.org_id
     wish = validated(AvailabilityReplace, {"schedules": hours.availability()})
     await change.make(
         AvailabilitiesAnswer.of,
         as_seen.change,
         org_id,
-        seen,
+        form.text("seen"),
         lambda tx: availability.all_of(tx, org_id),
-        lambda tx: availability.replace(tx, change.party, wish.schedules, change.now),
+        left_alone.unless(
+            change, form, lambda tx: availability.replace(tx, change.party, wish.schedules, change.now)
+        ),
     )
+
+
+def refused(
+    call: EnteredCall, sheet: HoursSheet, refusal: Refusal, reader: Reader, others: Mapping[str, str]
+) -> HoursSheet:
+    """Return the form with what speaks against it. `others` are the labels of other fields of the page."""
+    if isinstance(refusal, AppointmentsInTheWay):
+        return replace(sheet, told=left_alone.asked(call, refusal, reader, "hours", "save"))
+    return sheet.refused(refusal, reader, others)
 
 
 async def _make(change: EnteredChange, form: Form) -> Response:
@@ -172,7 +211,7 @@ async def _own(
     is_for_some = len(types) > 1 or any(each.appointment_type_id for each in found.own)
     sheet = HoursSheet.showing(hours or HoursForm.of(found.own), reader, seen, types if is_for_some else ())
     if refusal is not None and made is None:
-        sheet = sheet.refused(refusal, reader, {})
+        sheet = refused(call, sheet, refusal, reader, {})
     return settings_page(
         call,
         "staff/settings/hours.html",
@@ -208,7 +247,7 @@ async def _one(
     followers = found.followers(schedule_id, reader)
     if refusal is not None:
         labels = {"name": reader.say(_NAME), "timezone": reader.say(_ZONE)}
-        sheet = sheet.refused(refusal, reader, labels)
+        sheet = refused(call, sheet, refusal, reader, labels)
     return settings_page(
         call,
         "staff/settings/schedule.html",
@@ -222,7 +261,7 @@ async def _one(
         zone=form.text("zone") if form else schedule.timezone,
         places=reader.places(call.now),
         followers=followers,
-        may_delete=call.member.may("delete"),
+        remove=reader.link(f"{PATH}/{schedule_id}/remove") if call.member.may("delete") else None,
         told=sheet.told,
         status=200 if refusal is None else problems.noted(call.request, refusal),
     )

@@ -20,7 +20,7 @@ from kalends.web.grids import at
 from kalends.web.plain_sheets import SCOPES, PlainSheet, cut, scopes_in_words, shown_once, whole
 from kalends.web.readers import Reader
 from kalends.web.sent import Name, id_in
-from kalends.web.settings_pages import settings_page
+from kalends.web.settings_pages import asked_again, settings_page
 from kalends.web.staff_pages import key_in
 from kalends.web.staff_visits import EnteredAdministering, EnteredAsAdmin, EnteredCall
 from kalends.web.told_history import who
@@ -39,6 +39,11 @@ _LABELS = {
 _YOURSELF = {
     "conflict": marked("Your own account is among what this key has made. Somebody else has to revoke that.")
 }
+_REVOKE, _REVOKED = marked("Revoke {name}?"), marked("The program that uses it can do nothing more, at once.")
+_REVOKE_WITH = marked("Revoke {name}, and delete what it has made?")
+_REVOKED_WITH = marked(
+    "The program that uses it can do nothing more, at once. What it has made is deleted or deactivated."
+)
 _NAMELESS = marked("A key without a name")
 
 
@@ -105,9 +110,23 @@ async def see(key_id: Name, call: EnteredAsAdmin) -> Response:
 
 
 @router.get("/{key_id}/revoke")
-async def back(key_id: Name, call: EnteredAsAdmin) -> Response:
-    """Lead to the key, whose page has the buttons."""
-    return lead_to(call, reader_of(call).link(f"{PATH}/{key_id}"))
+async def ask_to_revoke(key_id: Name, call: EnteredAsAdmin) -> Response:
+    """Ask whether a key is to be revoked, perhaps with all that it has made."""
+    key, _ = await call.db.read(revocation.standing, call.org_id, key_id, call.now)
+    reader = reader_of(call)
+    with_made = call.request.query_params.get("with") == "made"
+    return asked_again(
+        call,
+        reader,
+        "keys",
+        _called(key, reader),
+        action=reader.link(f"{PATH}/{key_id}/revoke"),
+        back=reader.link(f"{PATH}/{key_id}"),
+        question=_REVOKE_WITH if with_made else _REVOKE,
+        hint=_REVOKED_WITH if with_made else _REVOKED,
+        button=marked("Revoke"),
+        sends={"with": "made"} if with_made else None,
+    )
 
 
 @router.post("/{key_id}/revoke")
@@ -190,6 +209,7 @@ async def _key(
         standing=list(_in_words(made, names, reader)),
         back=reader.link(PATH),
         revoke=reader.link(f"{PATH}/{key_id}/revoke"),
+        revoke_with=reader.link(f"{PATH}/{key_id}/revoke", **{"with": "made"}),
     )
 
 

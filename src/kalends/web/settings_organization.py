@@ -6,10 +6,10 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.core.errors import Refusal
+from kalends.core.errors import AppointmentsInTheWay, Refusal
 from kalends.schemas.organizations import Organization, OrganizationAnswer, OrganizationChange
 from kalends.services.setup import as_seen, logos, organizations
-from kalends.web import problems
+from kalends.web import left_alone, problems
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.readers import Reader
 from kalends.web.setting_forms import REFUSALS, Told, blank_is_none, deed_in, seen_in, told, whole
@@ -62,13 +62,13 @@ async def save(change: EnteredAdministering) -> Response:
         if deed_in(form)[0] == "unlogo":
             await change.make(OrganizationAnswer.of, logos.remove, change.party, change.now)
         else:
-            await change_as(change, _body(form, reader_of(change)), form.text("seen"))
+            await change_as(change, _body(form, reader_of(change)), form)
     except REFUSALS as refusal:
         return await _page(change, form, refusal)
     return lead_to(change, reader_of(change).link(PATH, saved="1"))
 
 
-async def change_as(change: EnteredChange, body: Mapping[str, Any], seen: str) -> None:
+async def change_as(change: EnteredChange, body: Mapping[str, Any], form: Form) -> None:
     """Change the organization, if it is still as it was seen. Raises Malformed, Conflict,
     PreconditionFailed."""
     org_id, no_links = change.org_id, change.context.no_links
@@ -77,16 +77,23 @@ async def change_as(change: EnteredChange, body: Mapping[str, Any], seen: str) -
         OrganizationAnswer.of,
         as_seen.change,
         org_id,
-        seen,
+        form.text("seen"),
         lambda tx: organizations.get(tx, org_id),
-        lambda tx: organizations.change(tx, change.party, wish, change.now, no_links=no_links),
+        left_alone.unless(
+            change,
+            form,
+            lambda tx: organizations.change(tx, change.party, wish, change.now, no_links=no_links),
+        ),
     )
 
 
-def refused(call: EnteredCall, refusal: Refusal | None, reader: Reader) -> dict[str, Any]:
-    """Return what a page says of a refusal of the organization's fields."""
+def refused(call: EnteredCall, refusal: Refusal | None, reader: Reader, form: str) -> dict[str, Any]:
+    """Return what a page says of a refusal of the organization's fields, which the form with this id has."""
     if refusal is None:
         return {"told": Told(), "status": 200}
+    if isinstance(refusal, AppointmentsInTheWay):  # the zone is that of the opening hours
+        said = left_alone.asked(call, refusal, reader, form, "save")
+        return {"told": said, "status": problems.noted(call.request, refusal)}
     labels = {name: reader.say(label) for name, label in LABELS.items()}
     said = told(refusal, reader, labels, lambda field: field.partition(".")[0])
     return {"told": said, "status": problems.noted(call.request, refusal)}
@@ -141,7 +148,7 @@ async def _page(call: EnteredCall, form: Form | None = None, refusal: Refusal | 
         action=reader.link(PATH),
         logo=found.logo and f"{reader.prefix}{found.logo}",
         labels={name: reader.say(label) for name, label in LABELS.items()},
-        **refused(call, refusal, reader),
+        **refused(call, refusal, reader, "organization"),
     )
 
 

@@ -1,16 +1,19 @@
 """What the pages have in common on which staff set up their organization."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
 
 from kalends.web.readers import Reader
+from kalends.web.setting_forms import Told
 from kalends.web.staff_pages import staff_page
 from kalends.web.staff_visits import EnteredCall
 from kalends.words.sentences import marked
 
 SETTINGS = marked("Settings")
+DELETE, _DELETE_IT = marked("Delete {name}?"), marked("Delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +58,38 @@ def settings_page(
     saved = "saved" in reader.query
     return staff_page(
         call, template, title, reader, room="settings", rooms=rooms, part=room, saved=saved, **what
+    )
+
+
+def asked_again(
+    call: EnteredCall,
+    reader: Reader,
+    room: str,
+    name: str,
+    *,
+    action: str,
+    back: str,
+    hint: str,
+    question: str = DELETE,
+    button: str = _DELETE_IT,
+    sends: Mapping[str, str] | None = None,
+    told: Told | None = None,
+    status: int = 200,
+) -> Response:
+    """Return the page that asks once more before something is done that can't be taken back. It shows what is
+    to go by its `name`; the form `sends` something to `action`, and `back` leads away from it. `told` is what
+    speaks against it."""
+    return settings_page(
+        call,
+        "staff/settings/remove.html",
+        reader.say(question).format(name=name),
+        reader,
+        room=room,
+        action=action,
+        back=back,
+        hint=reader.say(hint),
+        button=reader.say(button),
+        sends=sends or {},
+        told=told or Told(),
+        status=status,
     )

@@ -21,7 +21,7 @@ from kalends.web.plain_sheets import SCOPES, PlainSheet, scopes_in_words, shown_
 from kalends.web.readers import Reader
 from kalends.web.sent import Name
 from kalends.web.setting_forms import MEANWHILE, seen_in
-from kalends.web.settings_pages import settings_page
+from kalends.web.settings_pages import asked_again, settings_page
 from kalends.web.staff_pages import key_in
 from kalends.web.staff_visits import EnteredAdministering, EnteredAsAdmin, EnteredCall, EnteredChange
 from kalends.web.told_history import who
@@ -122,8 +122,26 @@ async def change_one(person_id: Name, change: EnteredAdministering) -> Response:
     return _lead(change, person_id)
 
 
-@router.get("/{person_id}/link")
 @router.get("/{person_id}/active")
+async def ask_to_deactivate(person_id: Name, call: EnteredAsAdmin) -> Response:
+    """Ask whether a person is to be deactivated."""
+    person = await call.db.read(people.get, call.org_id, person_id)
+    reader = reader_of(call)
+    return asked_again(
+        call,
+        reader,
+        "people",
+        person.name,
+        action=reader.link(f"{PATH}/{person.id}/active"),
+        back=reader.link(f"{PATH}/{person.id}"),
+        question=marked("Deactivate {name}?"),
+        hint=marked("They are signed out everywhere, and their password and passkeys are forgotten."),
+        button=marked("Deactivate"),
+        sends={"active": "0"},
+    )
+
+
+@router.get("/{person_id}/link")
 async def back(person_id: Name, call: EnteredAsAdmin) -> Response:
     """Lead to the person, whose page has the buttons."""
     return lead_to(call, reader_of(call).link(f"{PATH}/{person_id}"))
@@ -270,15 +288,14 @@ async def _person(
 
 def _person_gone(call: EnteredCall, person: Person) -> Response:
     reader = reader_of(call)
-    return settings_page(
+    return asked_again(
         call,
-        "staff/settings/remove.html",
-        reader.say("Delete {name}?").format(name=person.name),
         reader,
-        room="people",
+        "people",
+        person.name,
         action=reader.link(f"{PATH}/{person.id}/remove"),
         back=reader.link(f"{PATH}/{person.id}"),
-        hint=reader.say("They are signed out everywhere. History keeps their name."),
+        hint=marked("They are signed out everywhere. History keeps their name."),
     )
 
 

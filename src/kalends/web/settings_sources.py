@@ -16,10 +16,10 @@ from kalends.web import problems
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.sent import Name, id_in
 from kalends.web.setting_forms import REFUSALS, Told, deed_in, told
-from kalends.web.settings_pages import settings_page
+from kalends.web.settings_pages import asked_again, settings_page
 from kalends.web.staff_pages import key_in, new_key
 from kalends.web.staff_problems import moment
-from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredWriting
+from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredDeleting, EnteredWriting
 from kalends.web.visits import lead_to, reader_of
 from kalends.words.sentences import marked
 
@@ -50,21 +50,41 @@ async def see(calendar_id: Name, call: Entered) -> Response:
 
 @router.post("")
 async def save(calendar_id: Name, change: EnteredWriting) -> Response:
-    """Add a source once for each form, have one read now, or delete one."""
+    """Add a source once for each form, or have one read now."""
     form = await form_of(change.request)
     deed, what = deed_in(form)
     id_ = id_in("-".join(what)) or "-"
     now = change.real_now
     try:
-        if deed == "delete":
-            change.member.need("delete")
-            await change.make(Deleted.of, sources.remove, change.party, calendar_id, id_, change.now)
-        elif deed == "refresh":
+        if deed == "refresh":
             await change.make(SourceAnswer.of, sources.refresh, change.party, calendar_id, id_, now)
         else:
             await _add(change, calendar_id, form)
     except REFUSALS as refusal:
         return await _page(change, calendar_id, form, refusal)
+    return lead_to(change, reader_of(change).link(f"{PATH}/{calendar_id}/sources", saved="1"))
+
+
+@router.get("/{source_id}/remove")
+async def ask_to_remove(calendar_id: Name, source_id: Name, call: Entered) -> Response:
+    """Ask whether a source is to be deleted."""
+    source = await call.db.read(sources.get, call.org_id, calendar_id, source_id)
+    reader, here = reader_of(call), f"{PATH}/{calendar_id}/sources"
+    return asked_again(
+        call,
+        reader,
+        "calendars",
+        source.url,
+        action=reader.link(f"{here}/{source_id}/remove"),
+        back=reader.link(here),
+        hint=marked("Its busy times are kept no longer, so others can be booked over them."),
+    )
+
+
+@router.post("/{source_id}/remove")
+async def remove(calendar_id: Name, source_id: Name, change: EnteredDeleting) -> Response:
+    """Delete a source, and lead to the others."""
+    await change.make(Deleted.of, sources.remove, change.party, calendar_id, source_id, change.now)
     return lead_to(change, reader_of(change).link(f"{PATH}/{calendar_id}/sources", saved="1"))
 
 

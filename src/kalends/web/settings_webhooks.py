@@ -26,7 +26,7 @@ from kalends.web.plain_sheets import PlainSheet, cut, shown_once
 from kalends.web.readers import Reader
 from kalends.web.sent import Name, id_in
 from kalends.web.setting_forms import MEANWHILE, seen_in
-from kalends.web.settings_pages import settings_page
+from kalends.web.settings_pages import asked_again, settings_page
 from kalends.web.staff_pages import key_in
 from kalends.web.staff_visits import Entered, EnteredCall, EnteredChange, EnteredDeleting, EnteredWriting
 from kalends.web.told_history import who
@@ -164,15 +164,14 @@ async def ask_again(webhook_id: Name, call: Entered) -> Response:
     """Ask whether a webhook is to be deleted."""
     webhook = await call.db.read(webhooks.get, call.org_id, webhook_id)
     reader = reader_of(call)
-    return settings_page(
+    return asked_again(
         call,
-        "staff/settings/remove.html",
-        reader.say("Delete {name}?").format(name=called(webhook)),
         reader,
-        room="webhooks",
+        "webhooks",
+        called(webhook),
         action=reader.link(f"{PATH}/{webhook_id}/remove"),
         back=reader.link(f"{PATH}/{webhook_id}"),
-        hint=reader.say("Everything that waits to be delivered to it is deleted, too."),
+        hint=marked("Everything that waits to be delivered to it is deleted, too."),
     )
 
 

@@ -1,12 +1,14 @@
 """The pages on which staff see their days and weeks."""
 
 import re
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
+from kalends.web import staff_days, staff_lists, visits
 from tests.support.clock import StoppedClock
 from tests.support.desk import THURSDAY, at, week
 from tests.web.clients import alert_of, times_of, words_of
@@ -339,3 +341,28 @@ async def test_a_block_that_comes_again_says_how_often(staff: Staff) -> None:
     assert "It comes 3 times, the last time on Thursday, 8 February 2024." in words_of(page)
     assert "Made by The API key Reception" in words_of(page)
     assert buttons_in(page) == ["Give all these times back"]
+
+
+@pytest.mark.parametrize("path", [DAY, DAY.replace("day", "week"), "/staff/list.csv?from=2024-01-25"])
+async def test_long_pages_are_made_beside_the_event_loop(
+    staff: Staff, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Others are served meanwhile: what is said of an appointment, and the page, come from threads."""
+    await staff.desk.booked()
+    threads: list[tuple[str, int]] = []
+
+    def noted(place: object, name: str) -> None:
+        work = getattr(place, name)
+
+        def noting(*args: Any, **kw: Any) -> Any:
+            threads.append((name, threading.get_ident()))
+            return work(*args, **kw)
+
+        monkeypatch.setattr(place, name, noting)
+
+    noted(staff_days.DayView, "_line")
+    noted(visits, "render")
+    noted(staff_lists, "attached")
+    await staff.see(path)
+    assert threads
+    assert threading.get_ident() not in {thread for _, thread in threads}

@@ -1,6 +1,6 @@
 """What the databases spell differently."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -11,6 +11,8 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Table,
+    Text,
+    any_,
     cast,
     extract,
     func,
@@ -54,6 +56,15 @@ def all_in_seconds(tx: Tx, column: Column[Any]) -> ColumnElement[list[int]]:
         gathered: ColumnElement[Any] = func.array_agg(in_seconds(tx, column))
         return gathered
     return type_coerce(func.json_group_array(in_seconds(tx, column)), JSON)
+
+
+def among(tx: Tx, column: Column[Any], values: Collection[str]) -> ColumnElement[bool]:
+    """Return the condition that a column has one of these values: by one parameter, however many there
+    are."""
+    if tx.dialect.name == "postgresql":
+        return column == any_(literal(list(values), ARRAY(Text)))
+    listed = func.json_each(literal(list(values), JSON)).table_valued("value")
+    return column.in_(select(listed.c.value))
 
 
 def instants(tx: Tx, seconds: Sequence[int]) -> Select[Any]:

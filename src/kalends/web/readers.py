@@ -114,6 +114,11 @@ class Reader:
         there is left out."""
         return self._address(path, {**self.carried, **query})
 
+    def below(self, path: str) -> Callable[[str], str]:
+        """Return what gives the address of each thing below a path, by its id: for pages that list many."""
+        address, mark, query = self.link(path).partition("?")
+        return lambda id_: f"{address}/{id_}{mark}{query}"
+
     def here(self, **query: str | None) -> str:
         """Return the address of the page itself, with `query` in place of some of its parameters; what is
         None there is left out."""

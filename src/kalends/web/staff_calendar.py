@@ -1,5 +1,6 @@
 """The pages on which staff see their days and weeks."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -64,11 +65,11 @@ async def week(day: str, call: Entered) -> Response:
     shown = _week(wanted, reader.first_weekday, call.timezone)
     first, count, only = shown[0], len(shown), chosen_in(call.request)
     near = min(max(wanted, first), shown[-1])
-    found = await call.look(staff_days.of, call.org_id, call.timezone, first, call.now, days=count, only=only)
     reader = _at(reader, "week", wanted, only)
-    views = [DayView(each, reader, call.timezone, call.now) for each in found.days]
+    _, found, views = await call.look(_views, call, reader, first, count, only)
     span = f"{reader.short_day(first)} – {reader.short_day(shown[-1], first)}"
-    return staff_page(
+    return await asyncio.to_thread(  # where many are booked, it is long
+        staff_page,
         call,
         "staff/week.html",
         reader.say("Week: {days}").format(days=span),
@@ -93,7 +94,8 @@ async def day_page(
     """Return the page of a day. `sheet` is the form that blocks time, if it was filled in and refused."""
     reader = _at(reader_of(call), "day", day, only)
     after, found, [view] = await call.db.read(_views, call, reader, day, 1, only)
-    return staff_page(
+    return await asyncio.to_thread(
+        staff_page,
         call,
         "staff/day.html",
         view.title,
@@ -125,7 +127,7 @@ def _views(
 
     def made() -> Sequence[DayView]:
         views = [DayView(each, reader, call.timezone, call.now) for each in found.days]
-        for view in views:  # now, and not while the page is written, which is done in the event loop
+        for view in views:
             _ = view.columns if count == 1 else view.lines
         return views
 

@@ -1,9 +1,11 @@
 """A day as its reader sees it: the calendars side by side, and where everything lies in them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
+from itertools import chain
+from typing import NamedTuple
 
 from kalends.core.hours import HOUR, MINUTE, moment, seconds, stamp
 from kalends.core.intervals import Intervals, Span
@@ -29,6 +31,7 @@ STATUSES: Mapping[Status, str] = {
     "cancelled": marked("Cancelled"),
 }
 _CLOSED = marked("Closed")
+_OF_CLIENTS = ("appointment", "hold")
 _NO_CLIENT = {
     "hold": marked("Kept for a client"),
     "block": marked("Blocked"),
@@ -36,8 +39,7 @@ _NO_CLIENT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Grip:
+class Grip(NamedTuple):
     """What a script needs to move an appointment: which version of which one it is, when all of it begins
     (UTC) and how many minutes it lasts; and where it lies in its column, in minutes after the first one that
     is shown, though that may be before it."""
@@ -50,19 +52,18 @@ class Grip:
     lasts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """Something that takes time, in words: when, what, and how it stands. It leads somewhere if it has an
-    `href`. `classes` say where it lies in its column. It has a `grip` if it can be moved."""
+    `href`. `classes` say what it is, and where it lies in its column. It has a `grip` if it can be moved.
+    `lines.html` takes its parts in this order: a day has hundreds."""
 
-    kind: str
+    classes: str
     time: str
     title: str
     detail: str = ""
     status: Status | None = None
     state: str = ""
     href: str | None = None
-    classes: str = ""
     grip: Grip | None = None
 
 
@@ -97,7 +98,15 @@ class DayView:
             min(day.span[0] + self._last * HOUR, day.span[1]),
         )
         self._now = seconds(now)
+        # What is the same for many lines is found once.
         self._ends: dict[int, str] = {}
+        self._spans: dict[Span, str] = {}
+        self._places: dict[tuple[Span, int, int], str] = {}
+        self._stamps: dict[int, str] = {}
+        self._states = {status: reader.say(words) for status, words in STATUSES.items()}
+        self._no_client = {kind: reader.say(words) for kind, words in _NO_CLIENT.items()}
+        self._appointment = reader.below("/staff/appointments")
+        self._block = reader.below("/staff/blocks")
 
     @property
     def date(self) -> date:
@@ -169,66 +178,70 @@ class DayView:
         return [self._line(entry, detail=", ".join(names)) for entry, names in ordered]
 
     def _lines(self, column: Column) -> list[Line]:
-        shown = [each for each in column.entries if cut(each.span, self._shown)]
-        placed = lanes([self._laid_out(each.span) for each in shown])
+        first, last = self._shown
+        shown = [each for each in column.entries if each.start < last and each.end > first]
+        spans = [self._laid_out(each.start, each.end) for each in shown]
         found = [
-            (each.start, self._line(each, self._classes(self._laid_out(each.span), lane)))
-            for each, lane in zip(shown, placed, strict=True)
+            (each.start, self._line(each, self._place(span, lane)))
+            for each, span, lane in zip(shown, spans, lanes(spans), strict=True)
         ]
         closed = Intervals([self._shown]) - column.open
-        found += [(start, self._closed((start, end))) for start, end in closed]
+        found += [(span[0], self._closed(span)) for span in closed]
         return [line for _, line in sorted(found, key=lambda each: each[0])]
 
-    def _line(self, entry: Entry, classes: str = "", detail: str = "") -> Line:
-        say, times = self._reader.say, self._times(entry.span)
-        if entry.kind != "appointment":
-            href = None if entry.id is None else self._reader.link(f"/staff/blocks/{entry.id}")
+    def _line(self, entry: Entry, place: str = "", detail: str = "") -> Line:
+        classes, times, id_ = f"{entry.kind}{place}", self._times(entry.span), entry.id
+        if entry.kind != "appointment" or id_ is None:
+            href = None if id_ is None else self._block(id_)
             what = entry.reason or entry.type_name or detail
-            return Line(entry.kind, times, say(_NO_CLIENT[entry.kind]), what, href=href, classes=classes)
+            return Line(classes, times, self._no_client[entry.kind], what, href=href)
         status = entry.status or "confirmed"
         return Line(
-            entry.kind,
+            classes,
             times,
             entry.client_name,
             f"{entry.type_name} · {detail}" if detail else entry.type_name,
             status,
-            say(STATUSES[status]),
-            self._reader.link(f"/staff/appointments/{entry.id}"),
-            classes,
-            self._grip(entry) if "cancelled" in TRANSITIONS[status] else None,
+            self._states[status],
+            self._appointment(id_),
+            self._grip(entry, id_) if "cancelled" in TRANSITIONS[status] else None,
         )
 
-    def _grip(self, entry: Entry) -> Grip | None:
-        if entry.id is None or entry.whole is None:
-            return None
-        begin, end = entry.whole
+    def _grip(self, entry: Entry, id_: str) -> Grip:
+        begin, end = entry.whole or entry.span
+        if (start := self._stamps.get(begin)) is None:
+            start = self._stamps[begin] = stamp(moment(begin))
         return Grip(
-            entry.id,
+            id_,
             entry.version,
-            stamp(moment(begin)),
+            start,
             (end - begin) // MINUTE,
             (entry.start - self._shown[0]) // MINUTE,
             (entry.end - entry.start) // MINUTE,
         )
 
     def _closed(self, span: Span) -> Line:
-        classes = self._classes(span, Lane(0, 1))
-        return Line("closed", self._times(span), self._reader.say(_CLOSED), classes=classes)
+        place = self._place(span, Lane(0, 1))
+        return Line(f"closed{place}", self._times(span), self._reader.say(_CLOSED))
 
-    def _laid_out(self, span: Span) -> Span:
+    def _laid_out(self, start: int, end: int) -> Span:
         """Return what something takes of the part of the day that is shown."""
-        start = max(span[0], self._shown[0])
-        end = max(min(span[1], self._shown[1]), start + _SHORTEST)
-        return start, end
+        start = max(start, self._shown[0])
+        return start, max(min(end, self._shown[1]), start + _SHORTEST)
 
-    def _classes(self, span: Span, lane: Lane) -> str:
-        number = min(lane.number, MOST_LANES - 1)
-        place = f"lane-{number} of-{min(lane.of, MOST_LANES)}"
-        return f"{_from(span[0] - self._shown[0])} {_lasting(span[1] - span[0])} {place}"
+    def _place(self, span: Span, lane: Lane) -> str:
+        """Return the classes that say where something lies."""
+        number, of = min(lane.number, MOST_LANES - 1), min(lane.of, MOST_LANES)
+        if (place := self._places.get((span, number, of))) is None:
+            after, length = _from(span[0] - self._shown[0]), _lasting(span[1] - span[0])
+            place = self._places[span, number, of] = f" {after} {length} lane-{number} of-{of}"
+        return place
 
     def _times(self, span: Span) -> str:
         """Return from when to when, with the day of an end that lies on another one."""
-        return f"{self._end(span[0])} – {self._end(span[1])}"
+        if (times := self._spans.get(span)) is None:
+            times = self._spans[span] = f"{self._end(span[0])} – {self._end(span[1])}"
+        return times
 
     def _end(self, second: int) -> str:
         """Return a time of this day, or with its day one of another. Many things begin or end at once."""
@@ -247,24 +260,19 @@ class DayView:
 def _range_of_interest(day: StaffDay) -> Span:
     """Return from when to when something is of interest, in seconds after the day began: when any calendar is
     open or booked, and enough of all else that each thing can be seen."""
-    core: list[Span] = [
-        (start - day.span[0], end - day.span[0]) for each in day.columns for start, end in each.open
-    ]
+    core: list[Span] = [each for column in day.columns for each in column.open]
     rest: list[Span] = []
-    for column in day.columns:
-        for entry in column.entries:
-            if (piece := cut(entry.span, day.span)) is not None:
-                (core if entry.kind in ("appointment", "hold") else rest).append((piece.start, piece.end))
-    low, high = _hull(core) or _USUAL
-    for start, end in rest:
-        if end <= low or start >= high:
-            low, high = min(low, start), max(high, end)
+    for entry in chain.from_iterable(column.entries for column in day.columns):
+        (core if entry.kind in _OF_CLIENTS else rest).append(entry.span)
+    begin, end = day.span
+    low, high = _USUAL
+    if core:
+        low = max(min(start for start, _ in core) - begin, 0)
+        high = min(max(until for _, until in core), end) - begin
+    for span in rest:
+        if (piece := cut(span, day.span)) and (piece.end <= low or piece.start >= high):
+            low, high = min(low, piece.start), max(high, piece.end)
     return low, high
-
-
-def _hull(spans: Iterable[Span]) -> Span | None:
-    found = list(spans)
-    return (min(start for start, _ in found), max(end for _, end in found)) if found else None
 
 
 def _from(offset: int) -> str:

@@ -1,6 +1,7 @@
 """The list of appointments: every view of the calendar once more as a table, to be searched, filtered and
 printed."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -110,7 +111,7 @@ async def save(call: Entered) -> Response:
         told = "Please check what you entered." if wanted.wrong else _NOT_POSSIBLE
         return await _page(call, wanted, reader.say(told), refusal)
     name = f"appointments-{wanted.first or today(call)}.csv"
-    return attached(name, cells_of(found, names, reader, call.timezone))
+    return await asyncio.to_thread(lambda: attached(name, cells_of(found, names, reader, call.timezone)))
 
 
 async def _page(

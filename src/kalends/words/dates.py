@@ -50,11 +50,13 @@ def local(instant: datetime, zone: str) -> datetime:
         return instant.astimezone(ZoneInfo("UTC"))
 
 
+@lru_cache(maxsize=1_000)
 def long_day(day: date, locale: Locale) -> str:
     """Return `Thursday, 3 December 2026`."""
     return format_date(day, "full", locale=locale)
 
 
+@lru_cache(maxsize=1_000)
 def short_day(day: date, locale: Locale, *, with_year: bool = False) -> str:
     """Return `Thu 3 Dec`, or `Thu, 3 Dec 2026`."""
     return format_skeleton("yMMMEd" if with_year else "MMMEd", _midday(day), locale=locale)

@@ -19,6 +19,7 @@ _REGION = re.compile(r"(?:[a-z]{3}-)*(?:[a-z]{4}-)?([a-z]{2}|[0-9]{3})(?:-|$)", 
 _TAG = re.compile(r"[a-z]{1,8}(?:-[a-z0-9]{1,8})*", re.IGNORECASE)
 
 
+@lru_cache(maxsize=100)
 def known_language(tag: str) -> str | None:
     """Return the language that is written here for a BCP 47 tag; None if there is none."""
     return nearest(tag, LANGUAGES)

@@ -1,12 +1,11 @@
 """The days of an organization as its staff see them: when each calendar is open, and what takes its time."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import Table, and_, or_, select
 
 from kalends.core.errors import InvalidTime
 from kalends.core.hours import hours, moment
@@ -17,7 +16,7 @@ from kalends.db.aside import aside
 from kalends.db.claims import kept_at, occupying
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, appointments, blocks, calendars, occupations, schedules
-from kalends.db.verbs import in_seconds
+from kalends.db.verbs import among, in_seconds
 from kalends.services.booking import opening_hours
 
 EntryKind = Literal["appointment", "hold", "block", "busy"]
@@ -26,8 +25,7 @@ calendar tells."""
 MOST_DAYS = 31
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """Something that takes time of a calendar, without buffers: instants in seconds. `id` is that of the
     appointment or the block; None for what is secret or has none. A block `repeats` if it has a rule, and may
     be of all calendars. Appointments may be forced over others (`overlaps`); of each, `whole` is all of its
@@ -116,7 +114,7 @@ def of(
 
     def made() -> StaffDays:
         open_ = {id_: hours(schedule, start, end).open for id_, schedule in known.items()}
-        entries = _by_calendar(found)
+        entries = found.by_calendar()
         return StaffDays(
             [
                 StaffDay(day, span, _columns(chosen, open_, entries, span))
@@ -150,112 +148,119 @@ def _columns(
     return columns
 
 
-def _by_calendar(rows: Iterable[AnyRow]) -> Mapping[str, Sequence[Entry]]:
-    """Return what takes the time of each calendar, by start. A block that is kept in pieces is one."""
-    found: dict[str, list[Entry]] = {}
-    latest: dict[tuple[str, str], int] = {}
-    for row in rows:
-        entry, column = _entry(row), found.setdefault(row.calendar_id, [])
-        place = latest.get((row.calendar_id, row.holder_id))
-        if entry.kind == "block" and place is not None and column[place].end == entry.start:
-            column[place] = replace(column[place], end=entry.end)
-        elif entry.start < entry.end:
-            latest[row.calendar_id, row.holder_id] = len(column)
-            column.append(entry)
-    for column in found.values():
-        column.sort(key=lambda each: each.start)  # those with longer buffers are busy earlier
-    return found
+class _Found(NamedTuple):
+    """What takes time: a row of each holder on each calendar, by the start of the time with its buffers
+    (calendar, holder, kind, busy from, busy to), and what is known of the holders, by id."""
 
+    taken: Sequence[AnyRow] = ()
+    appointments: Mapping[str, AnyRow] = {}
+    types: Mapping[str, AnyRow] = {}
+    blocks: Mapping[str, AnyRow] = {}
 
-def _entry(row: AnyRow) -> Entry:
-    if row.kind == "block":
-        repeats, of_all = row.rule is not None, row.blocked_calendar is None
+    def by_calendar(self) -> Mapping[str, Sequence[Entry]]:
+        """Return what takes the time of each calendar, by start. A block that is kept in pieces is one."""
+        found: dict[str, list[Entry]] = {}
+        latest: dict[tuple[str, str], int] = {}
+        for calendar_id, holder_id, kind, start, end in self.taken:
+            column = found.setdefault(calendar_id, [])
+            if kind != "block":
+                entry = self._booked(holder_id, start, end) if kind == "appointment" else None
+                entry = entry or Entry("busy", None, start, end)
+                if entry.start < entry.end:
+                    column.append(entry)
+                continue
+            place = latest.get((calendar_id, holder_id))
+            if place is not None and column[place].end == start:
+                column[place] = column[place]._replace(end=end)
+            else:
+                latest[calendar_id, holder_id] = len(column)
+                column.append(self._blocked(holder_id, start, end))
+        for column in found.values():
+            column.sort(key=lambda each: each.start)  # those with longer buffers are busy earlier
+        return found
+
+    def _blocked(self, id_: str, start: int, end: int) -> Entry:
+        _, calendar_id, reason, rule = self.blocks[id_]
+        repeats, of_all = rule is not None, calendar_id is None
+        return Entry("block", id_, start, end, reason=reason, repeats=repeats, of_all=of_all)
+
+    def _booked(self, id_: str, busy_from: int, busy_to: int) -> Entry:
+        """Return an appointment or a hold: the buffers, as they were when it was booked, lie around the time
+        of every calendar."""
+        row = self.appointments[id_]
+        _, type_id, is_hold, status, version, client_name, overlaps, begins, ends, *busy = row
+        start, end = busy_from + begins - busy[0], busy_to - busy[1] + ends
+        type_name = self.types[type_id].name
+        if is_hold:
+            return Entry("hold", None, start, end, type_name=type_name)
         return Entry(
-            "block",
-            row.holder_id,
-            row.busy_from,
-            row.busy_to,
-            reason=row.reason,
-            repeats=repeats,
-            of_all=of_all,
+            "appointment",
+            id_,
+            start,
+            end,
+            status,
+            client_name,
+            type_name,
+            overlaps=overlaps,
+            whole=(begins, ends),
+            version=version,
         )
-    if row.kind == "source" or row.status is None:
-        return Entry("busy", None, row.busy_from, row.busy_to)
-    # The type's buffers, as they were when it was booked, lie around the time of every calendar.
-    start, end = row.busy_from + row.before, row.busy_to - row.after
-    if row.is_hold:
-        return Entry("hold", None, start, end, type_name=row.type_name)
-    return Entry(
-        "appointment",
-        row.holder_id,
-        start,
-        end,
-        status=row.status,
-        client_name=row.client_name,
-        type_name=row.type_name,
-        overlaps=row.overlap_allowed,
-        whole=(row.begins, row.ends),
-        version=row.version,
+
+
+def _entries(tx: Tx, org_id: str, calendar_ids: Sequence[str], start: int, end: int, now: datetime) -> _Found:
+    """Return what takes time of some calendars between two instants. What is known of the holders is asked
+    for by their ids: in one statement with their time, a database without statistics reads all appointments
+    of the organization once for each."""
+    if start >= end or not calendar_ids:
+        return _Found()
+    taken = _taken(tx, org_id, calendar_ids, start, end, now)
+    holders: dict[str, set[str]] = {"appointment": set(), "block": set(), "source": set()}
+    for _, holder_id, kind, *_ in taken:
+        holders[kind].add(holder_id)
+    booked = _booked(tx, org_id, holders["appointment"])
+    types = {row.appointment_type_id for row in booked.values()}
+    return _Found(
+        taken,
+        booked,
+        _known(tx, org_id, appointment_types, types, appointment_types.c.name),
+        _known(tx, org_id, blocks, holders["block"], blocks.c.calendar_id, blocks.c.reason, blocks.c.rule),
     )
 
 
-def _entries(
+def _taken(
     tx: Tx, org_id: str, calendar_ids: Sequence[str], start: int, end: int, now: datetime
 ) -> Sequence[AnyRow]:
-    if start >= end or not calendar_ids:
-        return ()
-    instant = partial(in_seconds, tx)
+    columns = occupations.c
+    times = (in_seconds(tx, columns.busy_start), in_seconds(tx, columns.busy_end))
     statement: Any = (
-        select(
-            occupations.c.calendar_id,
-            occupations.c.holder_id,
-            occupations.c.kind,
-            instant(occupations.c.busy_start).label("busy_from"),
-            instant(occupations.c.busy_end).label("busy_to"),
-            appointments.c.is_hold,
-            (instant(appointments.c.start_time) - instant(appointments.c.busy_start)).label("before"),
-            (instant(appointments.c.busy_end) - instant(appointments.c.end_time)).label("after"),
-            instant(appointments.c.start_time).label("begins"),
-            instant(appointments.c.end_time).label("ends"),
-            appointments.c.status,
-            appointments.c.version,
-            appointments.c.client_name,
-            appointments.c.overlap_allowed,
-            appointment_types.c.name.label("type_name"),
-            blocks.c.reason,
-            blocks.c.rule,
-            blocks.c.calendar_id.label("blocked_calendar"),
-        )
-        .select_from(
-            occupations.outerjoin(
-                appointments,
-                and_(
-                    appointments.c.org_id == occupations.c.org_id,
-                    appointments.c.id == occupations.c.holder_id,
-                ),
-            )
-            .outerjoin(
-                appointment_types,
-                and_(
-                    appointment_types.c.org_id == appointments.c.org_id,
-                    appointment_types.c.id == appointments.c.appointment_type_id,
-                ),
-            )
-            .outerjoin(
-                blocks,
-                and_(blocks.c.org_id == occupations.c.org_id, blocks.c.id == occupations.c.holder_id),
-            )
-        )
+        select(columns.calendar_id, columns.holder_id, columns.kind, *times)
         .where(
-            occupations.c.org_id == org_id,
-            occupations.c.calendar_id.in_(calendar_ids),
+            columns.org_id == org_id,
+            columns.calendar_id.in_(calendar_ids),
             *occupying(moment(start), moment(end)),
             *kept_at(now),
         )
-        .order_by(occupations.c.busy_start, occupations.c.holder_id)
+        .order_by(columns.busy_start, columns.holder_id)
     )
     found: Sequence[AnyRow] = tx.execute(statement).all()
     return found
+
+
+def _booked(tx: Tx, org_id: str, ids: Collection[str]) -> Mapping[str, AnyRow]:
+    its = appointments.c
+    wanted = (its.appointment_type_id, its.is_hold, its.status, its.version, its.client_name)
+    times = (in_seconds(tx, each) for each in (its.start_time, its.end_time, its.busy_start, its.busy_end))
+    return _known(tx, org_id, appointments, ids, *wanted, its.overlap_allowed, *times)
+
+
+def _known(
+    tx: Tx, org_id: str, table: Table[Any], ids: Collection[str], *columns: Any
+) -> Mapping[str, AnyRow]:
+    """Return rows of a table by their ids: the id itself and some columns."""
+    if not ids:
+        return {}
+    wanted = select(table.c.id, *columns).where(table.c.org_id == org_id, among(tx, table.c.id, ids))
+    return {row[0]: row for row in tx.execute(wanted)}
 
 
 def calendars_with_hours(org_id: str) -> Any:

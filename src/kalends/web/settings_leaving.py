@@ -1,0 +1,103 @@
+"""Sending somebody of the staff away, and ending what they have made."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from kalends.core.errors import Conflict
+from kalends.schemas.made import ChangedPersonAnswer, DeletedPersonAnswer
+from kalends.schemas.people import PersonChange
+from kalends.services.leaving import revocation
+from kalends.services.setup import people
+from kalends.web import made_things, problems
+from kalends.web.forms import form_of
+from kalends.web.sent import Name
+from kalends.web.settings_pages import settings_page
+from kalends.web.settings_people import PATH, SAID, person_page, sheet_of
+from kalends.web.staff_visits import EnteredAdministering, EnteredAsAdmin, EnteredChange
+from kalends.web.visits import lead_to, reader_of
+
+router = APIRouter(prefix=PATH, include_in_schema=False)
+
+
+@router.get("/{person_id}/active")
+@router.get("/{person_id}/made")
+async def back(person_id: Name, call: EnteredAsAdmin) -> Response:
+    """Lead to the person, whose page has the buttons."""
+    return lead_to(call, reader_of(call).link(f"{PATH}/{person_id}"))
+
+
+@router.post("/{person_id}/active")
+async def set_active(person_id: Name, change: EnteredAdministering) -> Response:
+    """Sign a person out everywhere and let them in no more, perhaps with all that they have made; or let them
+    in again."""
+    form = await form_of(change.request)
+    wish = PersonChange(active=form.text("active") == "1")
+    return await _change(change, person_id, wish, with_made=form.text("with") == "made" and not wish.active)
+
+
+@router.post("/{person_id}/made")
+async def end_made(person_id: Name, change: EnteredAdministering) -> Response:
+    """End what a person has made, who stays what they are: somebody who was sent away, or is no longer an
+    admin."""
+    return await _change(change, person_id, PersonChange(), with_made=True)
+
+
+@router.get("/{person_id}/remove")
+async def ask_again(person_id: Name, call: EnteredAsAdmin) -> Response:
+    """Ask whether a person is to be deleted, and what they have made."""
+    person = await call.db.read(people.get, call.org_id, person_id)
+    reader = reader_of(call)
+    return settings_page(
+        call,
+        "staff/settings/person_gone.html",
+        reader.say("Delete {name}?").format(name=person.name),
+        reader,
+        room="people",
+        action=reader.link(f"{PATH}/{person.id}/remove"),
+        back=reader.link(f"{PATH}/{person.id}"),
+        standing=await call.db.read(made_things.standing, call, person.id, reader),
+    )
+
+
+@router.post("/{person_id}/remove")
+async def remove(person_id: Name, change: EnteredAdministering) -> Response:
+    """Delete a person, perhaps with all that they have made, and lead to the list."""
+    before = await change.db.read(people.get, change.org_id, person_id)
+    with_made = (await form_of(change.request)).text("with") == "made"
+    try:
+        if with_made:
+            await change.ahead(revocation.empty, change.party, person_id, change.now)
+        await change.make(
+            lambda done: DeletedPersonAnswer(id=done.person.id),
+            revocation.remove_person,
+            change.party,
+            person_id,
+            change.now,
+            real_now=change.real_now,
+            with_made=with_made,
+        )
+    except Conflict as refusal:
+        refused = sheet_of(before).refused(refusal, reader_of(change), {}, SAID)
+        return await person_page(change, before, refused, status=problems.noted(change.request, refusal))
+    return lead_to(change, reader_of(change).link(PATH))
+
+
+async def _change(change: EnteredChange, person_id: str, wish: PersonChange, *, with_made: bool) -> Response:
+    before = await change.db.read(people.get, change.org_id, person_id)
+    try:
+        if with_made:
+            await change.ahead(revocation.empty, change.party, person_id, change.now)
+        await change.make(
+            lambda done: ChangedPersonAnswer(person=done.person),
+            revocation.change_person,
+            change.party,
+            person_id,
+            wish,
+            change.now,
+            real_now=change.real_now,
+            with_made=with_made,
+        )
+    except Conflict as refusal:
+        refused = sheet_of(before).refused(refusal, reader_of(change), {}, SAID)
+        return await person_page(change, before, refused, status=problems.noted(change.request, refusal))
+    return lead_to(change, reader_of(change).link(f"{PATH}/{person_id}", saved="1"))

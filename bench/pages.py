@@ -38,7 +38,7 @@ from kalends.db.database import Tx  # noqa: E402
 from kalends.db.opening import open_database  # noqa: E402
 from kalends.schemas.people import PersonCreate  # noqa: E402
 from kalends.services.outbox.parties import operator  # noqa: E402
-from kalends.services.setup import people, sessions  # noqa: E402
+from kalends.services.setup import links, people  # noqa: E402
 
 PRACTICE = Practice(calendars=5, minutes=30, booked=100, days=28)
 """On its calendars lie 500 appointments within a month."""
@@ -167,7 +167,7 @@ async def prepared(url: str) -> str:
 def _signed_in(tx: Tx, now: datetime) -> str:
     party = operator(FULL.id)
     person = people.create(tx, party, PersonCreate(name="Ana"), now)
-    session = sessions.enter(tx, sessions.invite(tx, party, person.id, now), "bench", now)
+    session = links.enter(tx, links.invite(tx, party, person.id, now), "bench", now)
     assert session is not None
     return session
 

@@ -21,12 +21,12 @@ from kalends.core.plans import DEFAULT
 from kalends.db import migrating
 from kalends.db.database import Database, P, T, Tx
 from kalends.delivery.mail import Postman
-from kalends.schemas.organizations import Made
+from kalends.schemas.made import Made
 from kalends.schemas.people import Person, PersonChange, PersonCreate
 from kalends.services.leaving import revocation
 from kalends.services.outbox.makers import maker_of
 from kalends.services.outbox.parties import operator
-from kalends.services.setup import keys, organizations, people, sessions
+from kalends.services.setup import keys, links, organizations, people
 from kalends.settings import Settings, unknown_names, wrong_values
 from kalends.vault import new_key
 
@@ -262,8 +262,8 @@ def key_revoke(
         bool,
         typer.Option(
             "--with-made",
-            help="Revoke and delete all that it has made, too: keys, what those have made, feeds, webhooks, "
-            "sources.",
+            help="Revoke and delete all that it has made, too: keys, people, links to sign in, what came of "
+            "those, feeds, webhooks, sources.",
         ),
     ] = False,
     as_json: Json = False,
@@ -282,28 +282,36 @@ def key_revoke(
 
     done = _with_database(_settings(tell=True), revoke)
     since = _plain(done.key.revoked_at)
-    lines = [f"{key_id} is revoked since {since}."]
+    lines = [f"{key_id} is revoked since {since}.", *_left(done)]
+    _say({"id": key_id, "revoked_at": since} | _left_in_json(done), "\n".join(lines), as_json)
+
+
+def _left(done: revocation.Revoked | revocation.Dismissed) -> list[str]:
+    """Return lines about what became of what a key or a person has made."""
+    lines = []
     if done.still_standing != Made():
         lines += [
-            "What it has made goes on working (unless --with-made is given):",
+            "What it made goes on working (unless --with-made is given):",
             *_listed(done.still_standing),
         ]
     if done.taken_along != Made():
-        lines += ["What it had made is gone with it:", *_listed(done.taken_along)]
-    shown = {
-        "id": key_id,
-        "revoked_at": since,
+        lines += ["What it made is gone with it:", *_listed(done.taken_along)]
+    return lines
+
+
+def _left_in_json(done: revocation.Revoked | revocation.Dismissed) -> dict[str, Any]:
+    return {
         "still_standing": done.still_standing.model_dump(mode="json"),
         "taken_along": done.taken_along.model_dump(mode="json"),
     }
-    _say(shown, "\n".join(lines), as_json)
 
 
 def _listed(made: Made) -> list[str]:
-    """Return a line for each thing that keys have made."""
+    """Return a line for each thing that keys and people have made."""
     return [
         *(f"  key {each.id}  {each.name or '-'}" for each in made.keys),
         *(f"  person {each.id}  {each.name}" for each in made.people),
+        *(f"  a way in as {each.id}  {each.name}" for each in made.entered),
         *(f"  feed {each.id}  {each.calendar_id or 'all calendars'}" for each in made.feeds),
         *(f"  webhook {each.id}  {each.url}" for each in made.webhooks),
         *(f"  source {each.id}  {each.url}" for each in made.sources),
@@ -376,19 +384,36 @@ def person_list(org: Org, as_json: Json = False) -> None:
 @person_app.command("revoke")
 def person_revoke(
     person_id: Annotated[str, typer.Argument(help="The person's id, as `kalends person list` shows it.")],
+    with_made: Annotated[
+        bool,
+        typer.Option(
+            "--with-made",
+            help="Revoke and delete all that they have made, too: keys, people, links to sign in, what came "
+            "of those, feeds, webhooks, sources.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Sign a person out everywhere, from their next request on, and let them in no more.
 
-    Their name stays in the history. `PATCH /v1/people/{id}` with `active` lets them in again.
+    Their name stays in the history. What they have made is listed, and goes on working unless --with-made is
+    given. `PATCH /v1/people/{id}` with `active` lets them in again.
     """
+    now = _now()
 
-    def revoke(tx: Tx) -> Person:
-        party = operator(people.owner_of(tx, person_id))
-        return people.change(tx, party, person_id, PersonChange(active=False), _now())
+    async def revoke(database: Database) -> revocation.Dismissed:
+        party = operator(await database.read(people.owner_of, person_id))
+        while with_made and await database.write(revocation.empty, party, person_id, now) > 0:
+            pass
+        wish = PersonChange(active=False)
+        return await database.write(
+            revocation.change_person, party, person_id, wish, now, real_now=now, with_made=with_made
+        )
 
-    person = _write(revoke)
-    _say({"id": person.id, "active": person.active}, f"{person.id} ({person.name}) is signed out.", as_json)
+    done = _with_database(_settings(tell=True), revoke)
+    person = done.person
+    lines = [f"{person.id} ({person.name}) is signed out.", *_left(done)]
+    _say({"id": person.id, "active": person.active} | _left_in_json(done), "\n".join(lines), as_json)
 
 
 def _invited(settings: Settings, find: Callable[[Tx], Person], *, mail: bool) -> tuple[Person, str | None]:
@@ -399,9 +424,9 @@ def _invited(settings: Settings, find: Callable[[Tx], Person], *, mail: bool) ->
         person = find(tx)
         party = operator(person.org_id)
         if mail:
-            sessions.invite_by_mail(tx, party, person.id, _now(), mail=settings.mails_links)
+            links.invite_by_mail(tx, party, person.id, _now(), mail=settings.mails_links)
             return person, None
-        return person, sessions.invite(tx, party, person.id, _now())
+        return person, links.invite(tx, party, person.id, _now())
 
     return _with_database(settings, lambda database: database.write(invite))
 

@@ -22,10 +22,10 @@ from kalends.services.setup import (
     availability,
     calendars,
     keys,
+    links,
     logos,
     organizations,
     people,
-    sessions,
 )
 
 KEY = "vst_demo"
@@ -131,7 +131,7 @@ def _staff(tx: Tx, party: Party, calendar_id: str, now: datetime) -> None:
     """Make somebody of the staff, whose link to sign in with everybody knows, and may be used again."""
     wish = PersonCreate(name="Ana Pereira", scopes=["admin"], calendar_id=calendar_id)
     person = people.create(tx, party, wish, now)
-    sessions.invite(tx, party, person.id, now, token=_ENTRY, again=True)
+    links.invite(tx, party, person.id, now, token=_ENTRY, again=True)
 
 
 def _show(tx: Tx, party: Party, now: datetime) -> None:

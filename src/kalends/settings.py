@@ -11,6 +11,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from kalends.core.addresses import is_plain
 from kalends.core.proxies import Proxies
 from kalends.vault import Vault, read_key
 
@@ -251,7 +252,8 @@ def _is_address(text: str) -> bool:
     if not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s?#]*)?", text, re.IGNORECASE):
         return False
     try:
-        return urlsplit(text).port != 0
+        parts = urlsplit(text)
+        return parts.port != 0 and is_plain(parts.netloc)
     except ValueError:  # the port is not a number, or too large
         return False
 

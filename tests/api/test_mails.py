@@ -233,14 +233,20 @@ async def test_the_mails_of_an_appointment_are_read_along_an_index(own_url: str)
 
         def steps(tx: Tx) -> str:
             query = MailsQuery(appointment_id="apt_0000500")
-            return plan(tx, lambda: mails.page(tx, org.id, query), lambda each: "FROM deliveries" in each)
+            return plan(
+                tx,
+                lambda: mails.page(tx, org.id, query, of_people=False),
+                lambda each: "FROM deliveries" in each,
+            )
 
         found = await db.read(steps)
         assert "ix_deliveries_org_id_appointment_id_id" in found, found
 
         def newest(tx: Tx) -> str:
             return plan(
-                tx, lambda: mails.page(tx, org.id, MailsQuery()), lambda each: "FROM deliveries" in each
+                tx,
+                lambda: mails.page(tx, org.id, MailsQuery(), of_people=True),
+                lambda each: "FROM deliveries" in each,
             )
 
         found = await db.read(newest)

@@ -15,6 +15,7 @@ from kalends.db import migrating
 from kalends.db.database import Tx
 from kalends.db.opening import open_database
 from kalends.ids import digest
+from kalends.schemas.appointments import Actor
 from kalends.schemas.feeds import FeedCreate
 from kalends.schemas.people import PersonCreate
 from kalends.schemas.queries import EventsQuery
@@ -22,7 +23,8 @@ from kalends.schemas.sources import SourceCreate
 from kalends.schemas.webhooks import WebhookCreate
 from kalends.services.leaving import feeds, webhooks
 from kalends.services.outbox import event_order, event_pages, parties
-from kalends.services.setup import calendars, keys, organizations, people, sessions, sources
+from kalends.services.outbox.parties import Party
+from kalends.services.setup import calendars, keys, links, organizations, people, sources
 from kalends.vault import read_key
 from tests.support.commands import run
 
@@ -213,7 +215,8 @@ def test_a_key_is_revoked_with_what_it_made(empty_url: str) -> None:
     listed = said(empty_url, "key", "list", "--org", org["id"])["keys"]
     assert [each["created_by"] for each in listed] == [operator] * 2
     made = asyncio.run(_let_make(empty_url, first["key"]))
-    nothing: dict[str, Any] = {"keys": [], "people": [], "feeds": [], "webhooks": [], "sources": []}
+    kinds = ("keys", "people", "feeds", "webhooks", "sources")
+    nothing: dict[str, Any] = {kind: [] for kind in (*kinds, "entered")}
 
     told = kalends(empty_url, "key", "revoke", first["id"])
     assert (told.returncode, told.stderr) == (0, "")
@@ -222,7 +225,7 @@ def test_a_key_is_revoked_with_what_it_made(empty_url: str) -> None:
     revoked = said(empty_url, "key", "revoke", first["id"])
     assert revoked.keys() == {"id", "revoked_at", "still_standing", "taken_along"}
     standing = {kind: [each["id"] for each in things] for kind, things in revoked["still_standing"].items()}
-    assert standing == {kind: [made[kind]] for kind in nothing}
+    assert standing == {kind: [made[kind]] for kind in kinds} | {"entered": []}
     assert revoked["taken_along"] == nothing
     gone = said(empty_url, "key", "revoke", first["id"], "--with-made")
     assert gone["still_standing"] == nothing
@@ -279,7 +282,16 @@ def test_a_person_comes_in_by_a_link_from_the_command_line(empty_url: str) -> No
     assert "The worker mails the link to b@example.com." in mailed.stdout
     assert "/staff/enter/" not in mailed.stdout
 
-    assert said(empty_url, "person", "revoke", ana["id"]) == {"id": ana["id"], "active": False}
+    key = asyncio.run(_key_of(empty_url, ana["id"]))
+    told = kalends(empty_url, "person", "revoke", ana["id"])
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "goes on working (unless --with-made is given)" in told.stdout
+    assert f"  key {key}  Mine" in told.stdout
+    for option, (left, gone) in (((), ([key], [])), (("--with-made",), ([], [key]))):
+        revoked = said(empty_url, "person", "revoke", ana["id"], *option)
+        assert (revoked["id"], revoked["active"]) == (ana["id"], False)
+        assert [each["id"] for each in revoked["still_standing"]["keys"]] == left
+        assert [each["id"] for each in revoked["taken_along"]["keys"]] == gone
     for wrong, why in (
         (["person", "link", ana["id"]], "not active"),
         (["person", "link", "psn_none"], "no person"),
@@ -315,7 +327,22 @@ async def _enter(url: str, paths: list[str]) -> list[bool]:
     try:
         tokens = [path.rpartition("/")[2] for path in paths]
         now = SystemClock().now()
-        return [await database.write(sessions.enter, token, "Browser", now) is not None for token in tokens]
+        return [await database.write(links.enter, token, "Browser", now) is not None for token in tokens]
+    finally:
+        await database.close()
+
+
+async def _key_of(url: str, person_id: str) -> str:
+    """A key that somebody has made: its id."""
+
+    def make(tx: Tx) -> str:
+        actor = Actor(kind="person", id=person_id, name="Ana")
+        party = Party(people.owner_of(tx, person_id), actor)
+        return str(keys.create(tx, party, name="Mine", lifetime=None, now=SystemClock().now())["id"])
+
+    database = open_database(url, pool_size=1)
+    try:
+        return await database.write(make)
     finally:
         await database.close()
 

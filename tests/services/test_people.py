@@ -21,7 +21,7 @@ from kalends.schemas.calendars import CalendarCreate
 from kalends.schemas.people import PersonChange, PersonCreate
 from kalends.services.leaving import revocation
 from kalends.services.outbox import makers, parties
-from kalends.services.setup import calendars, keys, passkeys, people, sessions
+from kalends.services.setup import calendars, keys, links, passkeys, people, sessions
 from tests.support.clock import StoppedClock
 from tests.support.organizations import Org, make_org
 
@@ -170,32 +170,32 @@ async def test_links_that_a_key_made_for_others_end_with_it(db: Database, org: O
     """Whoever had the key may have come in as somebody else."""
     ana = await member(db, org)
     thief = parties.staff(org.caller)
-    first = await db.write(sessions.invite, thief, ana.person_id, NOW)
-    token = await db.write(sessions.enter, first, "", NOW)
+    first = await db.write(links.invite, thief, ana.person_id, NOW)
+    token = await db.write(links.enter, first, "", NOW)
     assert token is not None
     as_ana = (await db.read(sessions.find, [digest(token)]))[digest(token)]
     await db.write(sessions.set_password, as_ana, passwords.hashed("a long password"), NOW)
-    link = await db.write(sessions.invite, thief, ana.person_id, NOW)
+    link = await db.write(links.invite, thief, ana.person_id, NOW)
     operator = parties.operator(org.id)
     await db.write(revocation.revoke, operator, org.caller.key_id, NOW, real_now=NOW, with_made=True)
     assert await db.read(sessions.find, [digest(token)]) == {}
-    assert await db.write(sessions.enter, link, "", NOW) is None
+    assert await db.write(links.enter, link, "", NOW) is None
     assert not (await db.read(people.get, org.id, ana.person_id)).has_password
     with pytest.raises(KeyRevoked):
-        await db.write(sessions.invite, thief, ana.person_id, NOW)
+        await db.write(links.invite, thief, ana.person_id, NOW)
 
 
 async def test_what_came_of_such_a_link_ends_with_it_and_nothing_else(db: Database, org: Org) -> None:
     """Whoever had come in as somebody else may have made themselves ways to come back."""
     ana = await member(db, org)
     await db.write(passkeys.add, ana, Passkey(b"Ana's", b"", 0, True), "Phone", NOW)
-    link = await db.write(sessions.invite, parties.staff(org.caller), ana.person_id, NOW)
+    link = await db.write(links.invite, parties.staff(org.caller), ana.person_id, NOW)
 
     async def member_by(token: str | None) -> Member:
         assert token is not None
         return (await db.read(sessions.find, [digest(token)]))[digest(token)]
 
-    thief = await member_by(await db.write(sessions.enter, link, "", NOW))
+    thief = await member_by(await db.write(links.enter, link, "", NOW))
     await db.write(sessions.set_password, thief, "hashed", NOW)
     await db.write(passkeys.add, thief, Passkey(b"the thief's", b"", 0, True), "Another", NOW)
     await db.write(sessions.end, thief)
@@ -251,26 +251,26 @@ async def test_of_two_admins_who_send_each_other_away_one_stays(db: Database, or
 @pytest.mark.parametrize("way", ["send away", "take the right", "delete"])
 async def test_a_link_that_somebody_made_does_not_bring_them_back(db: Database, org: Org, way: str) -> None:
     ana, rogue, ben = [await member(db, org, name) for name in ("Ana", "Rogue", "Ben")]
-    link = await db.write(sessions.invite, parties.member(rogue), ben.person_id, NOW)
-    own = await db.write(sessions.invite, parties.member(ana), ana.person_id, NOW)
+    link = await db.write(links.invite, parties.member(rogue), ben.person_id, NOW)
+    own = await db.write(links.invite, parties.member(ana), ana.person_id, NOW)
     if way == "delete":
         await db.write(people.remove, parties.member(ana), rogue.person_id, NOW)
     else:
         sent = {"active": False} if way == "send away" else {"scopes": ["read"]}
         wish = PersonChange.model_validate(sent)
         await db.write(people.change, parties.member(ana), rogue.person_id, wish, NOW)
-    assert await db.write(sessions.enter, link, "Browser", NOW) is None
-    assert await db.write(sessions.enter, own, "Browser", NOW) is not None
+    assert await db.write(links.enter, link, "Browser", NOW) is None
+    assert await db.write(links.enter, own, "Browser", NOW) is not None
 
 
 async def test_it_is_known_who_is_signed_in(db: Database, org: Org) -> None:
     ana, ben = await member(db, org), await member(db, org, "Ben")
-    later = NOW + sessions.ENTRY - timedelta(hours=1)
+    later = NOW + links.ENTRY - timedelta(hours=1)
     await db.write(sessions.see, ana, later)
-    await db.write(sessions.invite, parties.member(ana), ben.person_id, NOW)
+    await db.write(links.invite, parties.member(ana), ben.person_id, NOW)
     known = await db.read(sessions.presences, org.id, later)
     assert known[ana.person_id] == sessions.Presence(seen_at=later)
-    assert known[ben.person_id] == sessions.Presence(NOW, NOW + sessions.ENTRY)
+    assert known[ben.person_id] == sessions.Presence(NOW, NOW + links.ENTRY)
     assert await db.read(sessions.presences, "org_other", later) == {}
     gone = await db.read(sessions.presences, org.id, NOW + sessions.LONGEST)
     assert gone == {}
@@ -282,8 +282,8 @@ async def test_a_session_that_has_ended_leaves_nothing_behind(db: Database, org:
     ana = await member(db, org)
     await db.write(passkeys.add, ana, Passkey(b"Ana's", b"", 0, True), "Phone", NOW)
     [phone] = await db.read(passkeys.all_of, ana)
-    link = await db.write(sessions.invite, parties.staff(org.caller), ana.person_id, NOW)
-    token = await db.write(sessions.enter, link, "", NOW)
+    link = await db.write(links.invite, parties.staff(org.caller), ana.person_id, NOW)
+    token = await db.write(links.enter, link, "", NOW)
     assert token is not None
     thief = (await db.read(sessions.find, [digest(token)]))[digest(token)]
     operator = parties.operator(org.id)

@@ -143,7 +143,9 @@ class Walk:
         """Return the pages about people and programs."""
         settings = "/staff/settings"
         key = (await self._asked_for("keys", name="Web", scopes=["admin"]))["key"]["id"]
-        person = (await self._asked_for("people", name="Ben", email="ben@example.com"))["person"]["id"]
+        ben = await self._asked_for("people", name="Ben", email="ben@example.com", scopes=["admin"])
+        person = ben["person"]["id"]
+        await self._leave_a_key(urlsplit(str(ben["enter_url"])).path)
         hook = {"url": "https://93.184.215.14/hook", "name": "Desk", "events": ["appointment.*"]}
         webhook = (await self._asked_for("webhooks", **hook))["data"]["id"]
         delivery = (await self._asked_for(f"webhooks/{webhook}/test"))["data"]["id"]
@@ -181,6 +183,13 @@ class Walk:
         answer = await self.staff.post(f"/v1/{path}", json=body)
         assert answer.status_code in (200, 201), answer.text
         return answer.json()
+
+    async def _leave_a_key(self, link: str) -> None:
+        """Make a key as somebody who comes in by a link, so that there is something they leave behind."""
+        wish = {"name": "Ben's own", "scopes": "read", "key": "own"}
+        for path, form in ((link, {}), ("/staff/settings/keys", wish), ("/staff/sign-out", {})):
+            answer = await self.staff.post(path, data=form, headers={"Sec-Fetch-Site": "same-origin"})
+            assert answer.status_code in (200, 303), answer.text
 
     async def _of_setup(self) -> list[Sight]:
         """Return the pages with which an organization is set up."""

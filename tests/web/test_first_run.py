@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from kalends.db.database import Database, Tx
 from kalends.schemas.people import PersonCreate
 from kalends.services.outbox.parties import operator
-from kalends.services.setup import organizations, people, sessions
+from kalends.services.setup import links, organizations, people
 from tests.support.clock import StoppedClock
 from tests.web.browsers import OURS, browser_of
 from tests.web.clients import JANE, days_of, links_of, starts_of, typed_in, words_of
@@ -28,7 +28,7 @@ async def with_only_a_person(db: Database, app: FastAPI, clock: StoppedClock) ->
         row = organizations.create(tx, name="Praxis", slug="praxis-first-run", now=clock.now())
         wish = PersonCreate.model_validate({"name": "Ana", "scopes": ["admin"]})
         party = operator(row["id"])
-        return sessions.invite(tx, party, people.create(tx, party, wish, clock.now()).id, clock.now())
+        return links.invite(tx, party, people.create(tx, party, wish, clock.now()).id, clock.now())
 
     token = await db.write(make)
     browser = browser_of(app)

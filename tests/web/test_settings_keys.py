@@ -53,15 +53,21 @@ async def test_a_key_is_shown_once_works_and_is_revoked_with_what_it_made(app: F
     assert (await staff.desk.staff.get("/v1/calendar/feeds")).json()["feeds"] == []
 
 
-async def test_who_was_made_by_a_key_does_not_take_themselves_along(staff: Staff) -> None:
+async def test_who_was_made_by_a_key_stays_with_what_they_have_made(staff: Staff) -> None:
     mine = f"{KEYS}/{staff.desk.org.caller.key_id}"
-    assert (await staff.desk.staff.post("/v1/calendar/feeds", json={})).status_code == 200
-    refused = await staff.send(f"{mine}/revoke", **{"with": "made"})
-    assert (refused.status_code, alert_of(refused)) == (
-        409,
-        "Your own account is among what this key has made. Somebody else has to revoke that.",
-    )
-    assert len((await staff.desk.staff.get("/v1/calendar/feeds")).json()["feeds"]) == 1
+    async with client_of(staff.desk.app, staff.desk.org.key) as program:
+        assert (await program.post("/v1/calendar/feeds", json={})).status_code == 200
+    secret = secret_of(await staff.send(KEYS, key="1", name="Mine", scopes=["admin"]))
+    assert secret is not None
+    shown = words_of(await staff.see(mine))
+    assert "Feed: All calendars" in shown
+    assert "Key: Mine" not in shown
+    await staff.do(f"{mine}/revoke", **{"with": "made"})
+    assert "Nothing that would go on working" in words_of(await staff.see(mine))
+    async with client_of(staff.desk.app, secret) as program:
+        assert (await program.get("/v1/calendar/feeds")).json()["feeds"] == []
+        [left] = [each for each in (await program.get("/v1/keys")).json()["keys"] if not each["revoked_at"]]
+        assert left["name"] == "Mine"
 
 
 async def test_what_is_wrong_makes_no_key(app: FastAPI, staff: Staff) -> None:

@@ -1,6 +1,7 @@
 """How people of the staff come in, stay in and are sent away."""
 
 import asyncio
+import itertools
 import json
 import re
 from collections.abc import AsyncIterator
@@ -177,7 +178,7 @@ async def test_the_cookie_is_as_safe_as_the_connection(
         async with browser_of(app) as browser:
             browser.base_url = httpx.URL(base)
             assert ("not encrypted" in (await browser.get(link)).text) is warns
-            begun = await send(browser, link)
+            begun = await browser.post(link, headers=OURS | {"Origin": public_url or base})
         kept, *attributes = begun.headers["set-cookie"].split("; ")
         assert kept.startswith(f"{name}=")
         assert {each.lower() for each in attributes} == {
@@ -523,8 +524,9 @@ async def test_where_a_browser_would_keep_no_cookie_nothing_is_used_up(own_url: 
         await app.state.context.database.migrate()
         _, link = await invited(app, org)
         async with browser_of(app) as browser:
-            for path in (link, SIGN_IN):
-                answer = await browser.post(path, headers={"Origin": "http://kalends.test"})
+            without = ({"Origin": "http://kalends.test"}, OURS, OURS | {"X-Forwarded-Proto": "http"})
+            for path, sent in itertools.product((link, SIGN_IN, "/staff/passkeys/sign-in"), without):
+                answer = await browser.post(path, headers=sent)
                 assert answer.status_code == 400
                 assert "This page was opened without encryption" in answer.text
                 assert f'href="https://kalends.test{path}"' in answer.text
@@ -535,6 +537,14 @@ async def test_where_a_browser_would_keep_no_cookie_nothing_is_used_up(own_url: 
             at_home = {"Origin": "http://localhost", "Host": "localhost"}
             answer = await browser.post(link, headers=at_home)
             assert (answer.status_code, "no longer valid" in answer.text) == (404, True)
+    async with app_with(own_url) as (app, org):
+        _, link = await invited(app, org)
+        async with browser_of(app) as browser:
+            browser.base_url = httpx.URL("https://kalends.test")
+            answer = await browser.post(link, headers={"Origin": "http://kalends.test"})
+            assert (answer.status_code, f'href="https://kalends.test{link}"' in answer.text) == (400, True)
+            # By an encrypted connection, a browser of old that names no origin keeps it, too.
+            assert (await browser.post(link, headers=OURS)).status_code == 303
 
 
 async def test_who_comes_in_is_in_the_log(app: FastAPI, org: Org, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,6 +23,7 @@ from kalends.web import (
     settings_feeds,
     settings_hours,
     settings_keys,
+    settings_leaving,
     settings_mails,
     settings_organization,
     settings_people,
@@ -53,6 +54,7 @@ OURS_ALONE = (
     settings_deliveries,
     settings_feeds,
     settings_keys,
+    settings_leaving,
     settings_mails,
     settings_people,
     settings_webhooks,
@@ -93,6 +95,7 @@ FORMS: dict[str, dict[str, str]] = {
     "/staff/settings/people/{person_id}": {"name": "Changed", "scopes": "read"},
     "/staff/settings/people/{person_id}/link": {},
     "/staff/settings/people/{person_id}/active": {"active": "0"},
+    "/staff/settings/people/{person_id}/made": {},
     "/staff/settings/people/{person_id}/remove": {},
     "/staff/settings/keys": {"name": "Changed", "scopes": "read"},
     "/staff/settings/keys/{key_id}/revoke": {"with": "made"},
@@ -145,26 +148,21 @@ class House:
     staff: Staff
     ids: dict[str, str]
     spare: dict[str, dict[str, str]]
-    """What can be deleted, by the routes that do."""
+    """What the routes are about that need something of their own."""
 
     def path(self, route: str) -> str:
         """The path of a route, about what this organization has."""
-        ids = self.ids
-        if route.endswith("/undo"):
-            ids = ids | {"appointment_id": ids["cancelled_id"]}
-        return re.sub(r"\{(\w+)\}", lambda found: ids[found[1]], route)
         spare = self.spare.get(route, {})
         return re.sub(r"\{(\w+)\}", lambda found: {**self.ids, **spare}[found[1]], route)
 
     def form(self, route: str) -> dict[str, str]:
         """The form for a route, about what this organization has."""
-        own = {"/staff/new": {"type": self.ids["type"]}, "/staff/blocks": {"calendar": self.ids["calendar"]}}
-        for each in ("/staff/settings/people", "/staff/settings/feeds"):
-            own[each] = {"calendar_id": self.ids["calendar"]}
         calendar = self.ids["calendar_id"]
         own = {
             "/staff/new": {"type": self.ids["type_id"]},
             "/staff/blocks": {"calendar": calendar},
+            "/staff/settings/people": {"calendar_id": calendar},
+            "/staff/settings/feeds": {"calendar_id": calendar},
             "/staff/settings/types/new": {"need-0-calendars": calendar},
             "/staff/settings/organization": {"slug": self.staff.desk.org.slug},
         }
@@ -221,7 +219,6 @@ async def house(app: FastAPI, db: Database) -> House:
     await db.write(lambda tx: tx.execute(failed).rowcount)
     ids = made | {
         "appointment_id": booked["id"],
-        "cancelled_id": cancelled["id"],
         "block_id": blocked.json()["block"]["id"],
         "day": THURSDAY,
         "month": THURSDAY[:7],
@@ -235,6 +232,7 @@ async def house(app: FastAPI, db: Database) -> House:
     }
     settings = "/staff/settings"
     spare = {
+        "/staff/appointments/{appointment_id}/undo": {"appointment_id": cancelled["id"]},
         f"{settings}/types/{{type_id}}/remove": {"type_id": (await desk.add_type())["id"]},
         f"{settings}/calendars/{{calendar_id}}/remove": {"calendar_id": await desk.room()},
     }

@@ -18,14 +18,15 @@ router = APIRouter(prefix="/v1/mails", tags=["mails"], route_class=JsonRoute)
 
 @router.get("", name="list", **reading(MailsAnswer))
 async def list_page(query: Annotated[MailsQuery, Query()], call: Reading) -> Response:
-    """List mails, newest first: those to clients and to staff, and reminders that are still to come."""
-    return await call.listing(query.limit, mails.page, call.org_id, query)
+    """List mails, newest first: those to clients and to staff, and reminders that are still to come. Those by
+    which people are invited are shown to whoever may see people: with `admin`."""
+    return await call.listing(query.limit, mails.page, call.org_id, query, of_people=call.caller.may("admin"))
 
 
 @router.get("/{id}", **reading(MailAnswer, errors.NotFound))
 async def get(id: PathId, call: Reading) -> MailAnswer:
     """Show one mail."""
-    return MailAnswer.of(await call.db.read(mails.get, call.org_id, id))
+    return MailAnswer.of(await call.db.read(mails.get, call.org_id, id, of_people=call.caller.may("admin")))
 
 
 @router.post("/{id}/replay", **writing(MailAnswer, errors.NotFound, errors.Conflict))
@@ -33,5 +34,11 @@ async def replay(id: PathId, change: Writing) -> Response:
     """Send a mail again; one that waits for a retry is sent now. A mail that nobody would want any more is
     refused (409)."""
     return await change.make(
-        MailAnswer.of, mails.replay, change.party, id, change.real_now, mail=change.settings.mail
+        MailAnswer.of,
+        mails.replay,
+        change.party,
+        id,
+        change.real_now,
+        of_people=change.caller.may("admin"),
+        mail=change.settings.mail,
     )

@@ -1,9 +1,8 @@
 """`/v1/organization` and `/v1/keys`: the key's own organization, its logo, and its keys."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from kalends.api.calls import Call, PathId, Reading, Supervising
@@ -14,6 +13,7 @@ from kalends.api.picture_body import BODY, picture_in
 from kalends.core import errors
 from kalends.core.caller import Caller
 from kalends.db.database import Tx
+from kalends.schemas.made import RevokedKeyAnswer, With
 from kalends.schemas.organizations import (
     CountedKey,
     CurrentKeyAnswer,
@@ -24,7 +24,6 @@ from kalends.schemas.organizations import (
     Organization,
     OrganizationAnswer,
     OrganizationChange,
-    RevokedKeyAnswer,
 )
 from kalends.services.leaving import revocation, webhooks
 from kalends.services.setup import keys, logos, organizations
@@ -105,20 +104,9 @@ async def create(body: KeyCreate, change: Administering) -> Response:
 
 
 @own_keys.delete("/{id}", **deleting(RevokedKeyAnswer))
-async def revoke(
-    id: PathId,
-    change: Administering,
-    with_: Annotated[
-        Literal["made"] | None,
-        Query(
-            alias="with",
-            description="`made`: revoke and delete everything that the key has made, too, and what the keys "
-            "among that have made.",
-        ),
-    ] = None,
-) -> Response:
+async def revoke(id: PathId, change: Administering, with_: With = None) -> Response:
     """Revoke a key, from its next request on; it stays in the list. What it has made goes on working, unless
-    it is taken along; the answer lists both."""
+    it is taken along; the answer lists both. Links to sign in that it made, and nobody has used, end."""
     if with_ is not None:
         await change.ahead(revocation.empty, change.party, id, change.now)
     return await change.make(

@@ -13,6 +13,7 @@ from kalends.api.errors import deleting, reading, writing
 from kalends.api.json_body import JsonRoute
 from kalends.core import errors
 from kalends.db.database import Tx
+from kalends.schemas.made import ChangedPersonAnswer, DeletedPersonAnswer, With
 from kalends.schemas.people import (
     EntryCreate,
     NewPersonAnswer,
@@ -22,8 +23,8 @@ from kalends.schemas.people import (
     PersonChange,
     PersonCreate,
 )
-from kalends.schemas.wire import Deleted
-from kalends.services.setup import people, sessions
+from kalends.services.leaving import revocation, webhooks
+from kalends.services.setup import links, people
 
 router = APIRouter(prefix="/v1/people", tags=["people"], route_class=JsonRoute)
 _ABSENT = EntryCreate()
@@ -49,16 +50,46 @@ async def get(id: PathId, call: Supervising) -> PersonAnswer:
     return PersonAnswer.of(await call.db.read_one(people.get, call.org_id, id))
 
 
-@router.patch("/{id}", **writing(PersonAnswer, errors.NotFound, errors.AlreadyExists))
-async def change_one(id: PathId, body: PersonChange, change: Administering) -> Response:
-    """Change a person; only what is sent. Whoever is no longer active is signed out at once."""
-    return await change.make(PersonAnswer.of, people.change, change.party, id, body, change.now)
+@router.patch("/{id}", **writing(ChangedPersonAnswer, errors.NotFound, errors.AlreadyExists))
+async def change_one(id: PathId, body: PersonChange, change: Administering, with_: With = None) -> Response:
+    """Change a person; only what is sent. Whoever is no longer active is signed out at once. What somebody
+    has made who is no longer active, or no longer an admin, goes on working, unless it is taken along; the
+    answer lists both."""
+    if with_ is not None:
+        await change.ahead(revocation.empty, change.party, id, change.now)
+    return await change.make(
+        lambda done: ChangedPersonAnswer(
+            person=done.person, still_standing=done.still_standing, taken_along=done.taken_along
+        ),
+        revocation.change_person,
+        change.party,
+        id,
+        body,
+        change.now,
+        real_now=change.real_now,
+        with_made=with_ is not None,
+        remove_webhook=webhooks.known if change.rehearsed else webhooks.remove,
+    )
 
 
-@router.delete("/{id}", **deleting(Deleted))
-async def delete(id: PathId, change: Administering) -> Response:
-    """Delete a person, and sign them out everywhere. History keeps their name."""
-    return await change.make(Deleted.of, people.remove, change.party, id, change.now)
+@router.delete("/{id}", **deleting(DeletedPersonAnswer))
+async def delete(id: PathId, change: Administering, with_: With = None) -> Response:
+    """Delete a person, and sign them out everywhere. History keeps their name. What they have made goes on
+    working, unless it is taken along; the answer lists both."""
+    if with_ is not None:
+        await change.ahead(revocation.empty, change.party, id, change.now)
+    return await change.make(
+        lambda done: DeletedPersonAnswer(
+            id=done.person.id, still_standing=done.still_standing, taken_along=done.taken_along
+        ),
+        revocation.remove_person,
+        change.party,
+        id,
+        change.now,
+        real_now=change.real_now,
+        with_made=with_ is not None,
+        remove_webhook=webhooks.known if change.rehearsed else webhooks.remove,
+    )
 
 
 @router.post("/{id}/link", **writing(NewPersonAnswer, errors.NotFound, errors.Conflict))
@@ -76,9 +107,9 @@ async def _inviting(change: StaffChange, find: Callable[[Tx], Person], *, send: 
         person = find(tx)
         if send:
             mail = change.settings.mails_links
-            sessions.invite_by_mail(tx, change.party, person.id, change.real_now, mail=mail)
+            links.invite_by_mail(tx, change.party, person.id, change.real_now, mail=mail)
             return NewPersonAnswer(person=person, enter_url=None)
-        token = sessions.invite(tx, change.party, person.id, change.real_now)
+        token = links.invite(tx, change.party, person.id, change.real_now)
         return NewPersonAnswer(person=person, enter_url=f"{change.base}/staff/enter/{token}")
 
     return await change.keeping(without_link).make(lambda made: made, invite)

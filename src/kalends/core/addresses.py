@@ -12,6 +12,10 @@ _SPECIAL = tuple(ip_network(block) for block in ("192.0.0.0/24", "192.88.99.0/24
 _WIRE_SERVER = ip_address("168.63.129.16")
 """Azure's metadata service, at an address that looks public."""
 _PORTS = {"http": 80, "https": 443}
+_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,254}}$){_LABEL}(\.{_LABEL})*\.?")
+_NUMBER = re.compile("[0-9]+|0[xX][0-9A-Fa-f]*")
+"""The last part of a host that is read as an address (WHATWG URL)."""
 _ESCAPED = re.compile("%[0-9A-Fa-f]{2}")
 _PLAIN = re.compile("[A-Za-z0-9._~-]")
 
@@ -28,6 +32,29 @@ def is_public(address: str) -> bool:
         return False
     special = found.is_multicast or found == _WIRE_SERVER or any(found in block for block in _SPECIAL)
     return found.is_global and not special
+
+
+def is_plain(netloc: str) -> bool:
+    """Return whether the part of a URL that names its host and port names it as everybody reads it: by a
+    name, an IPv4 address in four decimal numbers, or an IPv6 address in brackets. Programs read other
+    spellings differently: escapes, zones, numbers of other kinds."""
+    if netloc.startswith("["):
+        host, _, port = netloc[1:].partition("]")
+        if port and not port.startswith(":"):
+            return False
+        port = port[1:]
+    else:
+        host, _, port = netloc.partition(":")
+    if port and not (port.isascii() and port.isdecimal()):
+        return False
+    try:
+        if netloc.startswith("["):
+            return "%" not in host and bool(IPv6Address(host))
+        if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
+            return bool(IPv4Address(host))
+    except ValueError:
+        return False
+    return _NAME.fullmatch(host) is not None
 
 
 def destination(url: str) -> tuple[str, str, int | None, str, str]:

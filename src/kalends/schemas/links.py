@@ -7,18 +7,23 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from kalends.core.addresses import is_plain
 from kalends.schemas.fields import blank_is_null
 
 _LONGEST = 2_000
 _LAST_PORT = 65_535
 _LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _ORIGIN = re.compile(rf"https?://{_LABEL}(\.{_LABEL})*(:[0-9]{{1,5}})?")
+_UNPLAIN = (
+    "must name its host by a name, or by an address such as 203.0.113.7 or [2001:db8::7], without escapes "
+    "and zones"
+)
 TOKEN = "{token}"  # noqa: S105 - a place in a template
 
 
 def web_address(value: str) -> str:
-    """Return an http or https URL as it is. Raises PydanticCustomError for anything else, and for one with a
-    user or a password."""
+    """Return an http or https URL as it is. Raises PydanticCustomError for anything else, for one with a user
+    or a password, and for one that does not name its host plainly."""
     try:
         parts = urlsplit(value)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -28,6 +33,8 @@ def web_address(value: str) -> str:
         raise PydanticCustomError("url", "must be an http or https URL")
     if parts.username is not None:
         raise PydanticCustomError("url", "must not have a user or a password")
+    if not is_plain(parts.netloc):
+        raise PydanticCustomError("url", _UNPLAIN)
     return value
 
 

@@ -8,12 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kalends.schemas.appointment_types import Color
 from kalends.schemas.appointments import Maker
-from kalends.schemas.feeds import Feed
 from kalends.schemas.fields import WHOLE, Email, Language, Name, Notes, Phone, Scope, Zone
 from kalends.schemas.links import LinkTemplate, Origin, WebAddress
-from kalends.schemas.people import Person
-from kalends.schemas.sources import Source
-from kalends.schemas.webhooks import Webhook
 from kalends.schemas.wire import UNSENT, Answer, Change, OneThing, Request
 
 
@@ -179,37 +175,6 @@ class CountedKey(Key):
         default=None,
         description="Requests that count against the organization's limit, in the hour that ends at "
         "X-RateLimit-Reset; null while they can't be counted.",
-    )
-
-
-class Made(Answer):
-    """What keys have made that may outlive them."""
-
-    keys: list[Key] = Field(default=[], description="Those that are neither revoked nor expired.")
-    people: list[Person] = Field(default=[], description="Those who are active.")
-    feeds: list[Feed] = Field(default=[])
-    webhooks: list[Webhook] = Field(default=[])
-    sources: list[Source] = Field(default=[])
-
-
-def _is_nothing(made: Made) -> bool:
-    return not (made.keys or made.people or made.feeds or made.webhooks or made.sources)
-
-
-class RevokedKeyAnswer(Answer):
-    """A revoked key, and what it has made, and the keys among that in turn. What was made before makers were
-    recorded is not in it."""
-
-    key: Key
-    still_standing: Made = Field(
-        default=Made(),
-        exclude_if=_is_nothing,
-        description="What goes on working; `?with=made` takes it along. Left out if there is nothing.",
-    )
-    taken_along: Made = Field(
-        default=Made(),
-        exclude_if=_is_nothing,
-        description="What was revoked, ended or deleted with it. Left out if there is nothing.",
     )
 
 

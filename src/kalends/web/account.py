@@ -22,7 +22,7 @@ SAVED = "/staff/me?saved=1"
 LATELY = timedelta(minutes=15)
 """How long ago somebody has signed in who may change how they do."""
 STALE = marked("You signed in more than 15 minutes ago. Sign out and in again, then you can change this.")
-_OTHER = marked("This is not your present password.")
+OTHER = marked("This is not your present password.")
 _SHORT = marked("A password has {fewest} to {most} characters.")
 
 router = APIRouter(prefix="/staff/me", include_in_schema=False)
@@ -46,7 +46,7 @@ async def set_password(call: EnteredAtAll) -> Response:
     if not await signed_in_lately(call):
         return await show_account(call, {None: reader.say(STALE)})
     if not await knows_password(call, form):
-        return await show_account(call, {"present": reader.say(_OTHER)})
+        return await show_account(call, {"present": reader.say(OTHER)})
     async with tries.computing.of(call.org_id):
         hashed = await asyncio.to_thread(passwords.hashed, new)
     await call.db.write(sessions.set_password, call.member, hashed, call.now)

@@ -61,7 +61,8 @@ def turned_away(request: Request) -> Response | None:
     if not refuses_cookies(request.scope):
         return None
     reader = Reader.of(request.scope)
-    address = context_of(request.scope).settings.public_url + request.url.path
+    known = context_of(request.scope).settings.public_url or f"https://{request.url.netloc}"
+    address = known + request.url.path
     return plain_page("staff/unencrypted.html", reader, reader.say(_SIGN_IN), status=400, address=address)
 
 

@@ -59,8 +59,8 @@ _WHY_NO_LINK = marked(
 )
 _PASSING = frozenset({401, 429, 503})
 """What is refused with these statuses may be accepted later, so what was typed is kept."""
-_OF_PASSWORDS = "/staff/me/"
-"""How paths begin to which passwords are sent. They stand on no page."""
+_PASSWORDS = frozenset({"password", "present"})
+"""The fields of passwords. They stand on no page, so no form is kept that has one."""
 
 
 class Refusals:
@@ -87,8 +87,9 @@ class Refusals:
                 return
             body += message.get("body", b"")
             if not message.get("more_body", False):
-                is_kept = begun["status"] in _PASSING and not scope["path"].startswith(_OF_PASSWORDS)
-                kept = await form.fields() if is_kept else ()
+                kept = await form.fields() if begun["status"] in _PASSING else ()
+                if not _PASSWORDS.isdisjoint(name for name, _ in kept):
+                    kept = ()
                 await _page(scope, begun, json.loads(body), kept)(scope, receive, send)
 
         await self._app(scope, form.receive, send_page)

@@ -1,6 +1,5 @@
 """The keys with which programs work: making them, and revoking them with what they have made."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,14 +8,16 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from kalends.api.organization import without_secret
-from kalends.core.errors import Conflict, IdempotencyKeyReused, Malformed
+from kalends.core.errors import IdempotencyKeyReused, Malformed
 from kalends.db.database import Tx
-from kalends.schemas.organizations import Key, KeyCreate, Made, NewKeyAnswer, RevokedKeyAnswer
+from kalends.schemas.made import RevokedKeyAnswer
+from kalends.schemas.organizations import Key, KeyCreate, NewKeyAnswer
 from kalends.services.leaving import revocation
-from kalends.services.setup import calendars, keys
-from kalends.web import problems, staff_problems
+from kalends.services.setup import keys
+from kalends.web import made_things, problems, staff_problems
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.grids import at
+from kalends.web.made_things import called
 from kalends.web.plain_sheets import SCOPES, PlainSheet, cut, scopes_in_words, shown_once, whole
 from kalends.web.readers import Reader
 from kalends.web.sent import Name, id_in
@@ -36,15 +37,9 @@ _LABELS = {
     "scopes": marked("Rights"),
     "expires_in_days": marked("Expires after so many days (optional)"),
 }
-_YOURSELF = {
-    "conflict": marked("Your own account is among what this key has made. Somebody else has to revoke that.")
-}
 _REVOKE, _REVOKED = marked("Revoke {name}?"), marked("The program that uses it can do nothing more, at once.")
-_REVOKE_WITH = marked("Revoke {name}, and delete what it has made?")
-_REVOKED_WITH = marked(
-    "The program that uses it can do nothing more, at once. What it has made is deleted or deactivated."
-)
-_NAMELESS = marked("A key without a name")
+_END = marked("Delete what {name} has made?")
+_ENDED = marked("What it has made is deleted or deactivated. It does not come back.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +90,7 @@ async def create(change: EnteredAdministering) -> Response:
         change,
         reader,
         "keys",
-        _called(made.key, reader),
+        called(made.key, reader),
         back=reader.link(f"{PATH}/{made.key.id}"),
         label=reader.say("Key"),
         secret=made.secret,
@@ -112,20 +107,21 @@ async def see(key_id: Name, call: EnteredAsAdmin) -> Response:
 @router.get("/{key_id}/revoke")
 async def ask_to_revoke(key_id: Name, call: EnteredAsAdmin) -> Response:
     """Ask whether a key is to be revoked, perhaps with all that it has made."""
-    key, _ = await call.db.read(revocation.standing, call.org_id, key_id, call.now)
+    key, standing = await _standing(call, key_id)
     reader = reader_of(call)
-    with_made = call.request.query_params.get("with") == "made"
+    over = key.revoked_at is not None
     return asked_again(
         call,
         reader,
         "keys",
-        _called(key, reader),
+        called(key, reader),
         action=reader.link(f"{PATH}/{key_id}/revoke"),
         back=reader.link(f"{PATH}/{key_id}"),
-        question=_REVOKE_WITH if with_made else _REVOKE,
-        hint=_REVOKED_WITH if with_made else _REVOKED,
-        button=marked("Revoke"),
-        sends={"with": "made"} if with_made else None,
+        question=_END if over else _REVOKE,
+        hint=_ENDED if over else _REVOKED,
+        button=marked("End everything") if over else marked("Revoke"),
+        sends={"with": "made"} if over else None,
+        standing=standing,
     )
 
 
@@ -133,30 +129,18 @@ async def ask_to_revoke(key_id: Name, call: EnteredAsAdmin) -> Response:
 async def revoke(key_id: Name, change: EnteredAdministering) -> Response:
     """Revoke a key, perhaps with all that it has made, and lead to its page."""
     with_made = (await form_of(change.request)).text("with") == "made"
-    _, made = await change.db.read(revocation.standing, change.org_id, key_id, change.now)
-    try:
-        if with_made:
-            _must_be_without(change.member.person_id, made)
-            await change.ahead(revocation.empty, change.party, key_id, change.now)
-        await change.make(
-            lambda done: RevokedKeyAnswer(key=done.key),
-            revocation.revoke,
-            change.party,
-            key_id,
-            change.now,
-            real_now=change.real_now,
-            with_made=with_made,
-        )
-    except Conflict as refusal:
-        sheet = PlainSheet({}).refused(refusal, reader_of(change), {}, _YOURSELF)
-        return await _key(change, key_id, sheet, status=problems.noted(change.request, refusal))
+    if with_made:
+        await change.ahead(revocation.empty, change.party, key_id, change.now)
+    await change.make(
+        lambda done: RevokedKeyAnswer(key=done.key),
+        revocation.revoke,
+        change.party,
+        key_id,
+        change.now,
+        real_now=change.real_now,
+        with_made=with_made,
+    )
     return lead_to(change, reader_of(change).link(f"{PATH}/{key_id}", saved="1"))
-
-
-def _must_be_without(person_id: str, made: Made) -> None:
-    """Raise Conflict if a person is among what a key has made: nobody deactivates themselves."""
-    if person_id in {each.id for each in made.people}:
-        raise Conflict("People can't revoke what they came in by.")
 
 
 async def _list(call: EnteredCall, sheet: PlainSheet, status: int = 200) -> Response:
@@ -185,50 +169,32 @@ async def _list(call: EnteredCall, sheet: PlainSheet, status: int = 200) -> Resp
     )
 
 
-async def _key(
-    call: EnteredCall, key_id: str, sheet: PlainSheet | None = None, status: int = 200
-) -> Response:
+async def _key(call: EnteredCall, key_id: str) -> Response:
     reader = reader_of(call)
-
-    def read(tx: Tx) -> tuple[Key, Made, Mapping[str, str]]:
-        key, made = revocation.standing(tx, call.org_id, key_id, call.now)
-        return key, made, calendars.names(tx, call.org_id)
-
-    key, made, names = await call.db.read(read)
+    key, standing = await _standing(call, key_id)
     return settings_page(
         call,
         "staff/settings/key.html",
-        _called(key, reader),
+        called(key, reader),
         reader,
         room="keys",
-        status=status,
-        sheet=sheet,
         row=_row(key, call, reader),
         created=staff_problems.moment(key.created_at, reader, call.timezone, call.now),
         made_by=who(key.created_by, reader) if key.created_by else None,
-        standing=list(_in_words(made, names, reader)),
+        standing=standing,
         back=reader.link(PATH),
         revoke=reader.link(f"{PATH}/{key_id}/revoke"),
-        revoke_with=reader.link(f"{PATH}/{key_id}/revoke", **{"with": "made"}),
     )
 
 
-def _in_words(
-    made: Made, calendars_: Mapping[str, str], reader: Reader
-) -> Iterator[tuple[str, str, str | None]]:
-    """Return what stands of all that a key has made: what kind of thing, what it is called, and where its
-    page is."""
-    for key in made.keys:
-        yield reader.say("Key"), _called(key, reader), reader.link(f"{PATH}/{key.id}")
-    for person in made.people:
-        yield reader.say("Person"), person.name, reader.link(f"/staff/settings/people/{person.id}")
-    for feed in made.feeds:
-        name = calendars_.get(feed.calendar_id or "", reader.say("All calendars"))
-        yield reader.say("Feed"), name, None
-    for webhook in made.webhooks:
-        yield reader.say("Webhook"), webhook.name or webhook.url, None
-    for source in made.sources:
-        yield reader.say("Other calendar"), calendars_.get(source.calendar_id, source.calendar_id), None
+async def _standing(call: EnteredCall, key_id: str) -> tuple[Key, list[tuple[str, str, str | None]]]:
+    reader = reader_of(call)
+
+    def read(tx: Tx) -> tuple[Key, list[tuple[str, str, str | None]]]:
+        key = keys.get(tx, call.org_id, key_id)
+        return key, made_things.standing(tx, call, key_id, reader)
+
+    return await call.db.read(read)
 
 
 def _row(key: Key, call: EnteredCall, reader: Reader) -> Row:
@@ -245,15 +211,11 @@ def _row(key: Key, call: EnteredCall, reader: Reader) -> Row:
     if key.last_used_at is not None:
         used = reader.say("Last used {time}").format(time=time(key.last_used_at))
     may = scopes_in_words(key.scopes, reader)
-    return Row(key, reader.link(f"{PATH}/{key.id}"), _called(key, reader), may, used, state)
+    return Row(key, reader.link(f"{PATH}/{key.id}"), called(key, reader), may, used, state)
 
 
 def _is_over(key: Key, call: EnteredCall) -> bool:
     return key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= call.now)
-
-
-def _called(key: Key, reader: Reader) -> str:
-    return key.name or reader.say(_NAMELESS)
 
 
 def _body(form: Form) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from kalends.core.errors import Conflict, IdempotencyKeyReused
+from kalends.core.event_types import PERSON_MAILED
 from kalends.schemas.mails import Mail, MailAnswer, MailsQuery
 from kalends.services.leaving import mails
+from kalends.services.outbox.mailing import PERSON
 from kalends.web import plain_sheets, problems, staff_problems
 from kalends.web.forms import form_of, validated
 from kalends.web.grids import at
@@ -33,13 +35,16 @@ _EVENTS: Mapping[str, str] = {
     "appointment.cancelled": marked("Cancelled"),
     "calendar.clashes": marked("Busy elsewhere"),
     "booking.asked": marked("Please confirm"),
+    PERSON_MAILED: marked("Link to sign in"),
 }
 _AUDIENCES: Mapping[str, str] = {
     "client": marked("The client"),
     "staff": marked("Staff"),
     "reminder": marked("Reminder"),
     "former": marked("The client's former address"),
+    PERSON: marked("Somebody of the staff"),
 }
+_ONCE = marked("A link to sign in is mailed once. Make another on the page of the person.")
 _EARLY = marked("This mail is sent when its time comes.")
 _UNWANTED = marked(
     "It can't be sent again: the appointment was changed, cancelled or is over, or there is no address."
@@ -75,7 +80,7 @@ async def see_all(call: Entered) -> Response:
     wanted = {"status": asked["status"], "appointment_id": asked["appointment"], "cursor": asked["cursor"]}
     sent = {name: value for name, value in wanted.items() if value is not None}
     page = validated(MailsQuery, sent | {"limit": plain_sheets.PAGE})
-    found = await call.db.read(mails.page, call.org_id, page)
+    found = await call.db.read(mails.page, call.org_id, page, of_people=call.member.may("admin"))
     return settings_page(
         call,
         "staff/settings/mails.html",
@@ -100,7 +105,8 @@ async def see_all(call: Entered) -> Response:
 @router.get("/{mail_id}")
 async def see(mail_id: Name, call: Entered) -> Response:
     """Show a mail, and what became of it."""
-    return _mail(call, await call.db.read(mails.get, call.org_id, mail_id))
+    of_people = call.member.may("admin")
+    return _mail(call, await call.db.read(mails.get, call.org_id, mail_id, of_people=of_people))
 
 
 @router.get("/{mail_id}/replay")
@@ -112,7 +118,8 @@ async def back(mail_id: Name, call: Entered) -> Response:
 @router.post("/{mail_id}/replay")
 async def replay(mail_id: Name, change: EnteredWriting) -> Response:
     """Send a mail once more, once for each form, and lead to the one that is sent."""
-    before = await change.db.read(mails.get, change.org_id, mail_id)
+    of_people = change.member.may("admin")
+    before = await change.db.read(mails.get, change.org_id, mail_id, of_people=of_people)
     form = await form_of(change.request)
     reader = reader_of(change)
     try:
@@ -123,16 +130,19 @@ async def replay(mail_id: Name, change: EnteredWriting) -> Response:
             change.party,
             mail_id,
             change.real_now,
+            of_people=of_people,
             mail=change.settings.mail,
         )
     except (Conflict, IdempotencyKeyReused) as refusal:
-        sheet = PlainSheet({}).refused(refusal, reader, {}, {"conflict": _why_not(change, refusal)})
+        sheet = PlainSheet({}).refused(refusal, reader, {}, {"conflict": _why_not(change, before, refusal)})
         return _mail(change, before, sheet, status=problems.noted(change.request, refusal))
     sent = MailAnswer.model_validate_json(bytes(answer.body)).mail
     return lead_to(change, reader.link(f"{PATH}/{sent.id}"))
 
 
-def _why_not(call: EnteredCall, refusal: Conflict | IdempotencyKeyReused) -> str:
+def _why_not(call: EnteredCall, mail: Mail, refusal: Conflict | IdempotencyKeyReused) -> str:
+    if mail.audience == PERSON:
+        return _ONCE
     if not call.settings.mail:
         return _NO_SERVER
     return _EARLY if "at" in refusal.details else _UNWANTED
@@ -151,6 +161,7 @@ def _mail(call: EnteredCall, mail: Mail, sheet: PlainSheet | None = None, status
         status=status,
         sheet=sheet or PlainSheet({}),
         row=row,
+        is_once=mail.audience == PERSON,
         back=reader.link(PATH),
         appointment=about and reader.link(f"/staff/appointments/{about}"),
         others=about and reader.link(PATH, appointment=about),

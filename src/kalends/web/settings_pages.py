@@ -1,6 +1,6 @@
 """What the pages have in common on which staff set up their organization."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from kalends.web.staff_visits import EnteredCall
 from kalends.words.sentences import marked
 
 SETTINGS = marked("Settings")
-DELETE, _DELETE_IT = marked("Delete {name}?"), marked("Delete")
+DELETE, DELETE_IT = marked("Delete {name}?"), marked("Delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +71,15 @@ def asked_again(
     back: str,
     hint: str,
     question: str = DELETE,
-    button: str = _DELETE_IT,
+    button: str = DELETE_IT,
     sends: Mapping[str, str] | None = None,
     told: Told | None = None,
+    standing: Sequence[tuple[str, str, str | None]] = (),
     status: int = 200,
 ) -> Response:
     """Return the page that asks once more before something is done that can't be taken back. It shows what is
     to go by its `name`; the form `sends` something to `action`, and `back` leads away from it. `told` is what
-    speaks against it."""
+    speaks against it, and `standing` what would outlive it (`made_things`), which may go along."""
     return settings_page(
         call,
         "staff/settings/remove.html",
@@ -91,5 +92,6 @@ def asked_again(
         button=reader.say(button),
         sends=sends or {},
         told=told or Told(),
+        standing=standing,
         status=status,
     )

@@ -1,7 +1,7 @@
 """The staff: who may sign in, and what they may do."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -12,16 +12,15 @@ from kalends.core.errors import Conflict, IdempotencyKeyReused, Malformed, NotFo
 from kalends.db.database import Tx
 from kalends.schemas.calendars import Calendar
 from kalends.schemas.people import NewPersonAnswer, Person, PersonAnswer, PersonChange, PersonCreate
-from kalends.schemas.wire import Deleted
-from kalends.services.setup import as_seen, calendars, people, sessions
+from kalends.services.setup import as_seen, calendars, links, people, sessions
 from kalends.services.setup.sessions import Presence
-from kalends.web import problems, staff_problems
+from kalends.web import account, made_things, problems, staff_problems
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.plain_sheets import SCOPES, PlainSheet, scopes_in_words, shown_once
 from kalends.web.readers import Reader
 from kalends.web.sent import Name
 from kalends.web.setting_forms import MEANWHILE, seen_in
-from kalends.web.settings_pages import asked_again, settings_page
+from kalends.web.settings_pages import settings_page
 from kalends.web.staff_pages import key_in
 from kalends.web.staff_visits import EnteredAdministering, EnteredAsAdmin, EnteredCall, EnteredChange
 from kalends.web.told_history import who
@@ -41,7 +40,7 @@ _LABELS = {
     "calendar_id": marked("Own calendar"),
     "language": marked("Language"),
 }
-_SAID = {
+SAID = {
     "already_exists": marked("Somebody else has this e-mail address."),
     "precondition_failed": MEANWHILE,
     "conflict": marked(
@@ -49,6 +48,7 @@ _SAID = {
         "Somebody else who may do everything can."
     ),
 }
+_UNPROVEN = marked("No link was made.")
 _NO_LINK = {"invalid_request": marked("This person is not active. Let them in again first.")}
 _LINK = marked("Link to sign in")
 _HOW = marked(
@@ -85,7 +85,7 @@ async def create(change: EnteredAdministering) -> Response:
         once = change.for_form(f"person:{key_in(form)}")
         made = await _inviting(once, lambda tx: people.create(tx, change.party, wish, change.now))
     except (Malformed, Conflict, NotFound, IdempotencyKeyReused) as refusal:
-        refused = sheet.refused(refusal, reader_of(change), _LABELS, _SAID)
+        refused = sheet.refused(refusal, reader_of(change), _LABELS, SAID)
         return await _list(change, refused, status=problems.noted(change.request, refusal))
     return _invited(change, made)
 
@@ -93,7 +93,7 @@ async def create(change: EnteredAdministering) -> Response:
 @router.get("/{person_id}")
 async def see(person_id: Name, call: EnteredAsAdmin) -> Response:
     """Show a person, with the form that changes them."""
-    return await _person(call, await call.db.read(people.get, call.org_id, person_id))
+    return await person_page(call, await call.db.read(people.get, call.org_id, person_id))
 
 
 @router.post("/{person_id}")
@@ -115,30 +115,11 @@ async def change_one(person_id: Name, change: EnteredAdministering) -> Response:
         if isinstance(refusal, PreconditionFailed):
             before = await change.db.read(people.get, change.org_id, person_id)
         sheet = PlainSheet.filled(form, _FIELDS, ["scopes"])
-        refused = sheet.refused(refusal, reader_of(change), _LABELS, _SAID)
+        refused = sheet.refused(refusal, reader_of(change), _LABELS, SAID)
         mark = seen_in(form, refusal, as_seen.mark(before))
         status = problems.noted(change.request, refusal)
-        return await _person(change, before, refused, status=status, mark=mark)
-    return _lead(change, person_id)
-
-
-@router.get("/{person_id}/active")
-async def ask_to_deactivate(person_id: Name, call: EnteredAsAdmin) -> Response:
-    """Ask whether a person is to be deactivated."""
-    person = await call.db.read(people.get, call.org_id, person_id)
-    reader = reader_of(call)
-    return asked_again(
-        call,
-        reader,
-        "people",
-        person.name,
-        action=reader.link(f"{PATH}/{person.id}/active"),
-        back=reader.link(f"{PATH}/{person.id}"),
-        question=marked("Deactivate {name}?"),
-        hint=marked("They are signed out everywhere, and their password and passkeys are forgotten."),
-        button=marked("Deactivate"),
-        sends={"active": "0"},
-    )
+        return await person_page(change, before, refused, status=status, mark=mark)
+    return lead_to(change, reader_of(change).link(f"{PATH}/{person_id}", saved="1"))
 
 
 @router.get("/{person_id}/link")
@@ -149,49 +130,35 @@ async def back(person_id: Name, call: EnteredAsAdmin) -> Response:
 
 @router.post("/{person_id}/link")
 async def invite(person_id: Name, change: EnteredAdministering) -> Response:
-    """Make a link by which the person signs in, once for each form; a former one ends. It is shown this
-    once."""
+    """Make a link by which the person signs in, once for each form; a former one ends. It is shown this once.
+    One's own is as good as a password, and asks for what a change of that asks for."""
     before = await change.db.read(people.get, change.org_id, person_id)
     form = await form_of(change.request)
+    is_self = person_id == change.member.person_id
+    if is_self and (problem := await _unproven(change, form)) is not None:
+        field, said = problem
+        listed = [(field, reader_of(change).say(said))]
+        refused = replace(sheet_of(before), alert=reader_of(change).say(_UNPROVEN), listed=listed)
+        return await person_page(change, before, refused, status=400)
     try:
-        once = change.for_form(f"link:{key_in(form)}")
+        # Of a form with a password, not even a digest is kept.
+        once = change if is_self else change.for_form(f"link:{key_in(form)}")
         made = await _inviting(once, lambda tx: people.get(tx, change.org_id, person_id))
     except (Malformed, IdempotencyKeyReused) as refusal:
-        refused = _sheet(before).refused(refusal, reader_of(change), {}, _NO_LINK)
-        return await _person(change, before, refused, status=problems.noted(change.request, refusal))
+        refused = sheet_of(before).refused(refusal, reader_of(change), {}, _NO_LINK)
+        return await person_page(change, before, refused, status=problems.noted(change.request, refusal))
     return _invited(change, made)
 
 
-@router.post("/{person_id}/active")
-async def set_active(person_id: Name, change: EnteredAdministering) -> Response:
-    """Sign a person out everywhere and let them in no more, or let them in again."""
-    before = await change.db.read(people.get, change.org_id, person_id)
-    wish = PersonChange(active=(await form_of(change.request)).text("active") == "1")
-    try:
-        await change.make(PersonAnswer.of, people.change, change.party, person_id, wish, change.now)
-    except Conflict as refusal:
-        refused = _sheet(before).refused(refusal, reader_of(change), {}, _SAID)
-        return await _person(change, before, refused, status=problems.noted(change.request, refusal))
-    return _lead(change, person_id)
-
-
-@router.get("/{person_id}/remove")
-async def ask_again(person_id: Name, call: EnteredAsAdmin) -> Response:
-    """Ask whether a person is to be deleted."""
-    person = await call.db.read(people.get, call.org_id, person_id)
-    return _person_gone(call, person)
-
-
-@router.post("/{person_id}/remove")
-async def remove(person_id: Name, change: EnteredAdministering) -> Response:
-    """Delete a person, and lead to the list."""
-    before = await change.db.read(people.get, change.org_id, person_id)
-    try:
-        await change.make(Deleted.of, people.remove, change.party, person_id, change.now)
-    except Conflict as refusal:
-        refused = _sheet(before).refused(refusal, reader_of(change), {}, _SAID)
-        return await _person(change, before, refused, status=problems.noted(change.request, refusal))
-    return lead_to(change, reader_of(change).link(PATH))
+async def _unproven(call: EnteredCall, form: Form) -> tuple[str | None, str] | None:
+    """Return why somebody gets no link of their own: the field that is wrong, if it is one, and a sentence.
+    Whoever finds a browser where they are signed in does not get a way in of their own. Raises
+    RateLimited."""
+    if not await account.signed_in_lately(call):
+        return None, account.STALE
+    if not await account.knows_password(call, form):
+        return "present", account.OTHER
+    return None
 
 
 async def _inviting(once: EnteredChange, find: Callable[[Tx], Person]) -> NewPersonAnswer:
@@ -199,7 +166,7 @@ async def _inviting(once: EnteredChange, find: Callable[[Tx], Person]) -> NewPer
 
     def unit(tx: Tx) -> NewPersonAnswer:
         person = find(tx)
-        token = sessions.invite(tx, once.party, person.id, once.real_now)
+        token = links.invite(tx, once.party, person.id, once.real_now)
         return NewPersonAnswer(person=person, enter_url=f"{once.base}/staff/enter/{token}")
 
     answer = await once.keeping(without_link).make(lambda made: made, unit)
@@ -253,20 +220,23 @@ async def _list(call: EnteredCall, sheet: PlainSheet, status: int = 200) -> Resp
     )
 
 
-async def _person(
+async def person_page(
     call: EnteredCall,
     person: Person,
     sheet: PlainSheet | None = None,
     status: int = 200,
     mark: str | None = None,
 ) -> Response:
+    """Show a person: what they may do, how they come in, and what they have made."""
     reader, at = reader_of(call), f"{PATH}/{person.id}"
+    is_self = person.id == call.member.person_id
 
-    def read(tx: Tx) -> tuple[Presence, list[Calendar]]:
-        known = sessions.presences(tx, call.org_id, call.real_now)
-        return known.get(person.id, Presence()), calendars.all_of(tx, call.org_id)
+    def read(tx: Tx) -> tuple[Presence, list[Calendar], list[tuple[str, str, str | None]]]:
+        presence = sessions.presences(tx, call.org_id, call.real_now).get(person.id, Presence())
+        known = calendars.all_of(tx, call.org_id)
+        return presence, known, [] if is_self else made_things.standing(tx, call, person.id, reader)
 
-    presence, known = await call.db.read(read)
+    presence, known, standing = await call.db.read(read)
     return settings_page(
         call,
         "staff/settings/person.html",
@@ -274,32 +244,21 @@ async def _person(
         reader,
         room="people",
         status=status,
-        sheet=sheet or _sheet(person),
+        sheet=sheet or sheet_of(person),
         person=person,
         mark=mark or as_seen.mark(person),
         at=lambda deed="": reader.link(f"{at}{deed}"),
         back=reader.link(PATH),
         seen=_seen(person, presence, call, reader),
         made_by=who(person.created_by, reader) if person.created_by else None,
-        is_self=person.id == call.member.person_id,
+        is_self=is_self,
+        has_password=is_self and person.has_password,
+        standing=standing,
         **_choices(reader, known, person.language),
     )
 
 
-def _person_gone(call: EnteredCall, person: Person) -> Response:
-    reader = reader_of(call)
-    return asked_again(
-        call,
-        reader,
-        "people",
-        person.name,
-        action=reader.link(f"{PATH}/{person.id}/remove"),
-        back=reader.link(f"{PATH}/{person.id}"),
-        hint=marked("They are signed out everywhere. History keeps their name."),
-    )
-
-
-def _sheet(person: Person) -> PlainSheet:
+def sheet_of(person: Person) -> PlainSheet:
     typed = {name: getattr(person, name) or "" for name in _FIELDS}
     return PlainSheet(typed, {"scopes": person.scopes})
 
@@ -334,7 +293,3 @@ def _seen(person: Person, presence: Presence, call: EnteredCall, reader: Reader)
         time = staff_problems.moment(presence.invited_until, reader, call.timezone, call.now)
         return reader.say("Not signed in; a link waits until {time}").format(time=time)
     return reader.say("Not signed in")
-
-
-def _lead(call: EnteredCall, person_id: str) -> Response:
-    return lead_to(call, reader_of(call).link(f"{PATH}/{person_id}", saved="1"))

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from kalends.api.context import context_of
 from kalends.api.members import member_of
 from kalends.core.contacts import plain_address
-from kalends.services.setup import sessions
+from kalends.services.setup import links, sessions
 from kalends.telemetry import log
 from kalends.web import entrance, staff_visits, tries
 from kalends.web.entrance import lead, plain_page
@@ -30,7 +30,7 @@ async def ask_in(token: str, request: Request) -> Response:
     """Ask whoever has a link whether they want to sign in. Programs that follow links in mails use nothing
     up."""
     context = context_of(request.scope)
-    person = await context.database.read(sessions.invited, token, context.clock.now())
+    person = await context.database.read(links.invited, token, context.clock.now())
     if person is None:
         return entrance.no_entry(request)
     reader = Reader.of(request.scope, own=person.language)
@@ -52,9 +52,9 @@ async def enter(token: str, request: Request) -> Response:
         return page
     context = context_of(request.scope)
     now = context.clock.now()
-    person = await context.database.read(sessions.invited, token, now)
+    person = await context.database.read(links.invited, token, now)
     device = entrance.device_of(request)
-    begun = await context.database.write(sessions.enter, token, device, now)
+    begun = await context.database.write(links.enter, token, device, now)
     if person is None or begun is None:
         return entrance.no_entry(request)
     returns = person.again or await context.database.read(sessions.may_return, person.org_id, person.id)

@@ -42,6 +42,8 @@ async def ask_to_show(request: Request) -> Response:
 @router.post("/passkeys/sign-in")
 async def show(request: Request) -> Response:
     """Sign in with a passkey. It says whose it is, so nobody types an address."""
+    if (page := entrance.turned_away(request)) is not None:
+        return page
     form = await form_of(request)
     begun = await _begun(request, form.text("answer"))
     if begun is None:

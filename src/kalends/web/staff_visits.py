@@ -95,10 +95,13 @@ def is_overheard(scope: Scope) -> bool:
 
 def refuses_cookies(scope: Scope) -> bool:
     """Return whether the browser that sends a form won't keep the cookie of a session: its page came without
-    encryption, though people reach this server with it."""
-    scheme, _, host = Headers(scope=scope).get("origin", "").lower().partition("://")
-    encrypted = urlsplit(context_of(scope).settings.public_url).scheme == "https"
-    return encrypted and scheme == "http" and not _LOOPBACK.fullmatch(host)
+    encryption, though people reach this server with it. Browsers say so by the origin of the page, whatever a
+    proxy took off or left out. What says nothing is believed to be on the connection that it is on."""
+    headers = Headers(scope=scope)
+    scheme, _, host = headers.get("origin", "").lower().partition("://")
+    if not host:
+        scheme, host = scope["scheme"], headers.get("host", "").lower()
+    return is_encrypted(scope) and scheme != "https" and not _LOOPBACK.fullmatch(host)
 
 
 def place_of(scope: Scope) -> Place | None:

@@ -8,7 +8,7 @@ from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import organizations
 from kalends.schemas.letters import Invitation
 from kalends.services.booking.appointments import DEFAULT_LANGUAGE
-from kalends.services.setup import sessions
+from kalends.services.setup import links
 from kalends.services.setup.organizations import host_of
 from kalends.services.setup.people import row_of
 
@@ -17,7 +17,7 @@ def write(tx: Tx, org_id: str, delivery: AnyRow, now: datetime) -> Invitation | 
     """Return the mail with a person's link, which gets its token now: it is stored nowhere, not even until it
     is sent. A retry has a token of its own, and the former one ends. Returns None if the link has ended, or
     was used."""
-    mailed = sessions.renew_mailed(tx, org_id, delivery.event_id, now)
+    mailed = links.renew_mailed(tx, org_id, delivery.event_id, now)
     if mailed is None:
         return None
     person = row_of(tx, org_id, mailed.person_id)

@@ -23,9 +23,10 @@ from kalends.services.outbox.parties import Party
 from kalends.services.outbox.queue import PENDING
 
 
-def page(tx: Tx, org_id: str, query: MailsQuery) -> MailsAnswer:
-    """Return a page of the organization's mails, newest first."""
-    wanted = _MAILS.where(*_mine(org_id))
+def page(tx: Tx, org_id: str, query: MailsQuery, *, of_people: bool) -> MailsAnswer:
+    """Return a page of the organization's mails, newest first. Those by which people are invited are among
+    them only if `of_people`, for whoever may see the addresses of the staff."""
+    wanted = _MAILS.where(*_seen(org_id, of_people))
     if query.status is not None:
         wanted = wanted.where(deliveries.c.status == query.status)
     if query.appointment_id is not None:
@@ -38,21 +39,21 @@ def page(tx: Tx, org_id: str, query: MailsQuery) -> MailsAnswer:
     return MailsAnswer.model_construct(mails=found[: query.limit], next_cursor=following)
 
 
-def get(tx: Tx, org_id: str, mail_id: str) -> Mail:
-    """Return one mail. Raises NotFound."""
-    row = tx.execute(_MAILS.where(*_mine(org_id), deliveries.c.id == mail_id)).first()
+def get(tx: Tx, org_id: str, mail_id: str, *, of_people: bool) -> Mail:
+    """Return one mail (see `page`). Raises NotFound."""
+    row = tx.execute(_MAILS.where(*_seen(org_id, of_people), deliveries.c.id == mail_id)).first()
     if row is None:
         raise NotFound("There is no mail with this id.")
     return _shown(row)
 
 
-def replay(tx: Tx, party: Party, mail_id: str, now: datetime, *, mail: bool) -> Mail:
+def replay(tx: Tx, party: Party, mail_id: str, now: datetime, *, of_people: bool, mail: bool) -> Mail:
     """Send a mail again, as a new one; one that waits for a retry is sent now instead. Raises NotFound,
     Conflict if nobody would want it any more, if it is a reminder before its time or an invitation, and if
     this server sends no mails at all (`mail`)."""
     org_id = party.org_id
     event_order.lock_head(tx, org_id, now)  # nobody forgets the event meanwhile
-    row = tx.execute(_REPLAYED.where(*_mine(org_id), deliveries.c.id == mail_id)).first()
+    row = tx.execute(_REPLAYED.where(*_seen(org_id, of_people), deliveries.c.id == mail_id)).first()
     if row is None:
         raise NotFound("There is no mail with this id.")
     if row.audience == PERSON:
@@ -78,7 +79,7 @@ def replay(tx: Tx, party: Party, mail_id: str, now: datetime, *, mail: bool) -> 
     queue.wake(tx, org_id, {MAIL}, now)
     mailbox = (receivers.c.org_id == org_id, receivers.c.id == MAIL)
     tx.execute(update(receivers).where(*mailbox).values(rests_until=None))  # somebody wants it now
-    return get(tx, org_id, mail_id)
+    return get(tx, org_id, mail_id, of_people=of_people)
 
 
 def _until(row: AnyRow) -> ColumnElement[bool]:
@@ -118,6 +119,10 @@ def _moved_on(mailed: Appointment, present: Appointment, audience: str) -> bool:
 
 def _mine(org_id: str) -> tuple[Any, ...]:
     return (deliveries.c.org_id == org_id, deliveries.c.receiver_id == MAIL)
+
+
+def _seen(org_id: str, of_people: bool) -> tuple[Any, ...]:
+    return _mine(org_id) if of_people else (*_mine(org_id), deliveries.c.audience != PERSON)
 
 
 def _shown(row: AnyRow) -> Mail:

@@ -14,7 +14,7 @@ class Party:
 
     Times sent without an offset are read in `timezone`, the organization's IANA zone. `source` is what an
     appointment made by this party says of its origin. `may_force` tells whether the party may waive every
-    check.
+    check. `session` is the digest of that in which a person of the staff acts.
     """
 
     org_id: str
@@ -22,6 +22,7 @@ class Party:
     timezone: str = "UTC"
     source: Source = "manual"
     may_force: bool = False
+    session: bytes | None = None
 
     @property
     def is_client(self) -> bool:
@@ -38,7 +39,8 @@ def staff(caller: Caller) -> Party:
 def member(member: Member) -> Party:
     """Return a person of the staff, who is signed in."""
     actor = Actor.model_construct(kind="person", id=member.person_id, name=member.name)
-    return Party(member.host.org_id, actor, member.host.timezone, may_force=member.may("admin"))
+    may_force = member.may("admin")
+    return Party(member.host.org_id, actor, member.host.timezone, may_force=may_force, session=member.session)
 
 
 def deciding(link: RequestLink) -> Party:

@@ -78,8 +78,9 @@ def add(tx: Tx, member: Member, made: Passkey, name: str, now: datetime) -> None
 
 
 def remove(tx: Tx, member: Member, passkey_id: str) -> bool:
-    """Forget a passkey of a person, and sign them out everywhere else: whoever found it may have come in by
-    it. Returns whether there was one. Raises Unauthorized if their session has ended."""
+    """Forget a passkey of a person, sign them out everywhere else, and end the link that waits for them:
+    whoever found it may have come in by it. Returns whether there was one. Raises Unauthorized if their
+    session has ended."""
     maker_of(tx, member)
     found = tx.execute(delete(passkeys).where(*_of(member), passkeys.c.id == passkey_id)).rowcount > 0
     if found:

@@ -16,8 +16,8 @@ from kalends.ids import new_id
 from kalends.schemas.people import Person, PersonChange, PersonCreate
 from kalends.schemas.wire import Deleted
 from kalends.services.outbox import events, makers
-from kalends.services.outbox.makers import made_by
 from kalends.services.outbox.parties import Party
+from kalends.services.setup import ways_in
 
 
 def create(tx: Tx, party: Party, wish: PersonCreate, now: datetime) -> Person:
@@ -105,7 +105,7 @@ def change(tx: Tx, party: Party, person_id: str, wish: PersonChange, now: dateti
     _must_fit(tx, row, sent)
     tx.execute(update(people).where(*_this(party.org_id, person_id)).values(row))
     if not (row["active"] and "admin" in row["scopes"]):
-        _end_made(tx, party.org_id, person_id)
+        ways_in.end_links(tx, party.org_id, person_id)
     if not row["active"]:
         _sign_out(tx, party.org_id, person_id)
     elif row["address"] != before.address:
@@ -125,7 +125,7 @@ def remove(tx: Tx, party: Party, person_id: str, now: datetime) -> str:
     if _is(party, person_id):
         raise Conflict("People can't delete themselves.")
     _sign_out(tx, party.org_id, person_id)
-    _end_made(tx, party.org_id, person_id)
+    ways_in.end_links(tx, party.org_id, person_id)
     tx.execute(delete(people).where(*_this(party.org_id, person_id)))
     events.tell(tx, party, "person.deleted", Deleted.of(person_id), person_id, now)
     return person_id
@@ -159,14 +159,6 @@ def _sign_out(tx: Tx, org_id: str, person_id: str) -> None:
     their mails."""
     for table in (sessions, entries, passkeys, request_links):
         tx.execute(delete(table).where(table.c.org_id == org_id, table.c.person_id == person_id))
-
-
-def _end_made(tx: Tx, org_id: str, person_id: str) -> None:
-    """End the links that a person made for others and that nobody has used yet: they would come back as
-    somebody else."""
-    for row in tx.execute(select(entries).where(entries.c.org_id == org_id)).all():
-        if made_by(row, {person_id}):
-            tx.execute(delete(entries).where(entries.c.org_id == org_id, entries.c.digest == row.digest))
 
 
 def _end_mailed(tx: Tx, org_id: str, person_id: str) -> None:

@@ -1,33 +1,24 @@
-"""Sessions: how people of the staff come in, and where they are signed in.
+"""Sessions: where people of the staff are signed in, and how they come back.
 
 Tokens are random and stored as digests. A session is looked up at every request, so one that was ended is
 refused at the very next.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Column, Table, delete, func, insert, select, update
 
 from kalends.core.caller import Member
 from kalends.core.contacts import folded
-from kalends.core.errors import Conflict, Malformed, Unauthorized
-from kalends.core.event_types import PERSON_MAILED
+from kalends.core.errors import Unauthorized
 from kalends.core.text import one_line
 from kalends.db.database import AnyRow, Tx
-from kalends.db.locks import lock_settings
 from kalends.db.tables import entries, organizations, passkeys, people, sessions
 from kalends.ids import digest, new_token
-from kalends.services.outbox import events, makers
-from kalends.services.outbox.makers import made_by
-from kalends.services.outbox.parties import Party
 from kalends.services.setup.organizations import host_of
-from kalends.services.setup.people import row_of
 
-ENTRY = timedelta(days=7)
-"""How long a link to sign in with is good."""
 IDLE = timedelta(days=14)
 """How long a session lasts without being used."""
 LONGEST = timedelta(days=90)
@@ -67,94 +58,6 @@ class Presence:
     invited_until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Mailed:
-    """A link by which a person signs in, on its way to them: its token, and until when it is good."""
-
-    token: str
-    person_id: str
-    until: datetime
-
-
-def invite(
-    tx: Tx, party: Party, person_id: str, now: datetime, *, token: str | None = None, again: bool = False
-) -> str:
-    """Return the token of a new link by which a person signs in; a former link ends. `token` is for the demo,
-    whose link may be used `again`. Raises NotFound, Malformed for somebody who is not active, and what
-    `makers.stamp` raises."""
-    person, maker = _invitable(tx, party, person_id)
-    token = token or new_token()
-    _keep_entry(tx, person, token, maker, now, again=again)
-    events.tell(tx, party, "person.invited", _named(person), person_id, now)
-    return token
-
-
-def invite_by_mail(tx: Tx, party: Party, person_id: str, now: datetime, *, mail: bool) -> None:
-    """Mail a person a new link by which they sign in; a former link ends. The token is made when the mail is
-    written (`renew_mailed`). Raises NotFound, Malformed for somebody who is not active or has no address,
-    Conflict if this server can't mail links (`mail`), and what `makers.stamp` raises."""
-    person, maker = _invitable(tx, party, person_id)
-    if person.email is None:
-        raise Malformed("This person has no e-mail address, so nothing can be mailed to them.")
-    if not mail:
-        raise Conflict(
-            "No links are mailed: this server's operator has set no mail server (KALENDS_SMTP_HOST), or not "
-            "where links lead (KALENDS_PUBLIC_URL)."
-        )
-    told = _named(person)
-    events.tell(tx, party, "person.invited", told, person_id, now)
-    event_id = events.tell(tx, party, PERSON_MAILED, told, person_id, now)
-    _keep_entry(tx, person, new_token(), maker, now, event_id=event_id)
-
-
-def renew_mailed(tx: Tx, org_id: str, event_id: str, now: datetime) -> Mailed | None:
-    """Give the link that an event mails a new token, in place of one that nobody knows, or that was mailed
-    before. Returns None if the link has ended, or was used."""
-    token = new_token()
-    renewed = tx.execute(
-        update(entries)
-        .where(entries.c.org_id == org_id, entries.c.event_id == event_id, entries.c.expires_at > now)
-        .values(digest=digest(token))
-        .returning(entries.c.person_id, entries.c.expires_at)
-    ).first()
-    return None if renewed is None else Mailed(token, renewed.person_id, renewed.expires_at)
-
-
-def invited(tx: Tx, token: str, now: datetime) -> AnyRow | None:
-    """Return the person (`org_id`, `id`, `name`, `language`) to whom a link belongs, the name of their
-    `organization`, and whether it may be used `again`; None if it has ended."""
-    return tx.execute(
-        select(
-            people.c.org_id,
-            people.c.id,
-            people.c.name,
-            people.c.language,
-            organizations.c.name.label("organization"),
-            entries.c.again,
-        )
-        .join_from(
-            entries, people, (people.c.org_id == entries.c.org_id) & (people.c.id == entries.c.person_id)
-        )
-        .join(organizations, organizations.c.id == entries.c.org_id)
-        .where(entries.c.digest == digest(token), entries.c.expires_at > now, people.c.active)
-    ).first()
-
-
-def enter(tx: Tx, token: str, device: str, now: datetime) -> str | None:
-    """Sign in by a link, which is used up. Returns the token of the session; None if the link has ended."""
-    person = invited(tx, token, now)
-    if person is None:
-        return None
-    org_id = person.org_id
-    is_in = _active(tx, org_id, person.id)
-    this = (entries.c.org_id == org_id, entries.c.digest == digest(token))
-    entry = tx.execute(select(entries).where(*this)).first()
-    if is_in is None or entry is None:
-        return None  # of several at once, one finds the link still there
-    tx.execute(delete(entries).where(*this, ~entries.c.again))
-    return begin(tx, org_id, person.id, device, now, created_by=entry.created_by)
-
-
 def may_return(tx: Tx, org_id: str, person_id: str) -> bool:
     """Return whether a person can sign in without a link."""
     of_them = (people.c.org_id == org_id, people.c.id == person_id)
@@ -184,7 +87,7 @@ def known_as(tx: Tx, member: Member) -> Known:
 def sign_in(tx: Tx, person: Known, device: str, now: datetime) -> str | None:
     """Sign a person in whose password was right. Returns the token of a new session; None if they were sent
     away meanwhile, or have another password now."""
-    row = _active(tx, person.org_id, person.person_id)
+    row = locked(tx, person.org_id, person.person_id)
     if row is None or row.password != person.password:
         return None
     return begin(tx, person.org_id, person.person_id, device, now, created_by=row.password_by)
@@ -278,33 +181,19 @@ def end(tx: Tx, member: Member, name: str | None = None) -> None:
 
 
 def set_password(tx: Tx, member: Member, hashed: str | None, now: datetime) -> None:
-    """Keep a person's password (`passwords.hashed`), or forget it. Everywhere else they are signed out.
-    Raises Unauthorized if their session has ended."""
+    """Keep a person's password (`passwords.hashed`), or forget it. Everywhere else they are signed out, and a
+    link that waits for them ends. Raises Unauthorized if their session has ended."""
     this = (people.c.org_id == member.host.org_id, people.c.id == member.person_id)
     maker = maker_of(tx, member)
     tx.execute(update(people).where(*this).values(password=hashed, password_by=maker, updated_at=now))
     end_others(tx, member)
 
 
-def end_made(tx: Tx, org_id: str, maker_ids: Collection[str]) -> None:
-    """End the links that some keys and people have made, and what came of them: the sessions that began by
-    such links, the passwords and passkeys that were made in those, and the sessions that began by them."""
-    for table, key in ((entries, entries.c.digest), (sessions, sessions.c.digest), (passkeys, passkeys.c.id)):
-        for row in tx.execute(select(key, table.c.created_by).where(table.c.org_id == org_id)).all():
-            if made_by(row, maker_ids):
-                tx.execute(delete(table).where(table.c.org_id == org_id, key == row[0]))
-    setters = select(people.c.id, people.c.password_by.label("created_by"))
-    for row in tx.execute(setters.where(people.c.org_id == org_id)).all():
-        if made_by(row, maker_ids):
-            theirs = (people.c.org_id == org_id, people.c.id == row.id)
-            tx.execute(update(people).where(*theirs).values(password=None, password_by=None))
-
-
 def maker_of(tx: Tx, member: Member) -> str | None:
     """Return who made the link from which a session comes; None if it comes from none. The person and the
     session are locked. Raises Unauthorized if it has ended since it was looked up: a form may take its time
     to come, and leaves nothing behind then."""
-    person = _active(tx, member.host.org_id, member.person_id)
+    person = locked(tx, member.host.org_id, member.person_id)
     this = (sessions.c.org_id == member.host.org_id, sessions.c.digest == member.session)
     session = tx.execute(select(sessions.c.created_by).where(*this).with_for_update()).first()
     if person is None or session is None:
@@ -313,52 +202,22 @@ def maker_of(tx: Tx, member: Member) -> str | None:
     return maker
 
 
-def end_others(tx: Tx, member: Member) -> None:
-    """Sign a person out everywhere else."""
-    mine = (sessions.c.org_id == member.host.org_id, sessions.c.person_id == member.person_id)
-    tx.execute(delete(sessions).where(*mine, sessions.c.digest != member.session))
-
-
-def _invitable(tx: Tx, party: Party, person_id: str) -> tuple[AnyRow, str | None]:
-    """Return the row of a person who is to get a link, locked, and what is kept of who makes it. Raises
-    NotFound, Malformed for somebody who is not active, and what `makers.stamp` raises."""
-    lock_settings(tx, party.org_id)
-    maker = makers.stamp(tx, party)
-    person = row_of(tx, party.org_id, person_id, locked=True)
-    if not person.active:
-        raise Malformed("This person is not active, so there is no link for them.")
-    return person, maker
-
-
-def _keep_entry(
-    tx: Tx,
-    person: AnyRow,
-    token: str,
-    maker: str | None,
-    now: datetime,
-    *,
-    again: bool = False,
-    event_id: str | None = None,
-) -> None:
-    """Store a link by which a person signs in, in place of a former one."""
-    org_id, person_id = person.org_id, person.id
-    tx.execute(delete(entries).where(entries.c.org_id == org_id, entries.c.person_id == person_id))
-    row = {"org_id": org_id, "digest": digest(token), "person_id": person_id, "again": again}
-    row |= {"created_by": maker, "expires_at": now + ENTRY, "event_id": event_id}
-    tx.execute(insert(entries), row)
-
-
-def _named(person: AnyRow) -> dict[str, Any]:
-    """Return what events tell of a person who is invited."""
-    return {"person": {"id": person.id, "name": person.name}}
-
-
-def _active(tx: Tx, org_id: str, person_id: str) -> AnyRow | None:
+def locked(tx: Tx, org_id: str, person_id: str) -> AnyRow | None:
     """Lock a person, so that they are not sent away until the transaction ends. Returns their row; None if
     they are gone or not active."""
     this = (people.c.org_id == org_id, people.c.id == person_id)
     row = tx.execute(select(people).where(*this).with_for_update()).first()
     return row if row is not None and row.active else None
+
+
+def end_others(tx: Tx, member: Member) -> None:
+    """Sign a person out everywhere else, and end the link that waits for them: whoever made it, or had it
+    made, comes in no more. (The demo's is everybody's.)"""
+    org_id, person_id = member.host.org_id, member.person_id
+    mine = (sessions.c.org_id == org_id, sessions.c.person_id == person_id)
+    tx.execute(delete(sessions).where(*mine, sessions.c.digest != member.session))
+    waiting = (entries.c.org_id == org_id, entries.c.person_id == person_id, ~entries.c.again)
+    tx.execute(delete(entries).where(*waiting))
 
 
 def _latest(tx: Tx, table: Table, time: Column[datetime], org_id: str, now: datetime) -> dict[str, datetime]:

@@ -114,6 +114,10 @@ async def test_what_is_wrong_with_it_is_said(client: httpx.AsyncClient, path: st
         "https:///x",
         "x",
         f"{URL}\u00fc",
+        "webcal://%31%32%37.0.0.1/",
+        "webcal://[fe80::1%25eth0]/",
+        "https://2130706433/",
+        "https://0177.1/",
         5,
     ):
         assert (await send(url=url)).status_code == 400, url

@@ -76,6 +76,26 @@ async def test_mails_are_listed_with_what_became_of_them_and_sent_again(
         ).status_code == 200
 
 
+async def test_a_mailed_link_is_seen_by_admins_and_not_sent_again(opening: Opening) -> None:
+    async with opening() as p:
+        staff = await staff_of(p, "admin")
+        wish = {"name": "Ben", "email": "ben@clinic.example", "send": True}
+        assert (await p.desk.staff.post("/v1/people", json=wish)).status_code == 200
+        await p.mails()
+        listed = await staff.see(MAILS)
+        assert "Link to sign in Somebody of the staff ben@clinic.example" in words_of(listed)
+        [one] = links_in(listed, f"{MAILS}/")
+        shown = await staff.see(one)
+        once = "A link to sign in is mailed once. Make another on the page of the person."
+        assert (once in words_of(shown), buttons_in(shown)) == (True, [])
+        again = await staff.send(f"{one}/replay", key="1")
+        assert (again.status_code, alert_of(again)) == (409, once)
+        writer = await staff_of(p, "write")
+        assert "ben@clinic.example" not in (await writer.see(MAILS)).text
+        assert (await writer.open(one)).status_code == 404
+        assert (await writer.send(f"{one}/replay", key="1")).status_code == 404
+
+
 async def test_a_feed_is_shown_once_can_be_read_and_is_deleted(app: FastAPI) -> None:
     staff = await staff_at(app)
     key = fields_in(await staff.see(FEEDS), "add")["key"]

@@ -5,6 +5,11 @@ import asyncio
 import pytest
 from fastapi import FastAPI
 
+from kalends.db.database import Database
+from kalends.ids import digest, new_token
+from kalends.passkeys import Passkey
+from kalends.services.setup import passkeys, sessions
+from tests.support.clock import StoppedClock
 from tests.web.browsers import OURS, browser_of
 from tests.web.clients import alert_of, words_of
 from tests.web.staff import ME, Staff, buttons_in, entered, fields_in, links_in, secret_of, staff_at
@@ -127,6 +132,54 @@ async def test_nobody_takes_away_their_own_right(staff: Staff) -> None:
         assert answer.status_code == 409
         assert alert_of(answer).startswith("You can't take away your own right")
     assert await people(staff) == before
+
+
+LINK = "Make another link to sign in"
+
+
+async def test_ones_own_link_asks_for_what_a_new_password_asks_for(
+    app: FastAPI, staff: Staff, clock: StoppedClock
+) -> None:
+    """A browser that is left open gives nobody a way to come back."""
+    [ana] = [each["id"] for each in (await people(staff)).values()]
+    own = f"{PEOPLE}/{ana}/link"
+    assert 'name="present"' not in (await staff.see(f"{PEOPLE}/{ana}")).text
+    assert secret_of(await staff.send(own, key="1")) is not None
+    clock.forward(minutes=16)
+    await staff.do("/staff/me/password", password="correct horse battery")
+    page = await staff.see(f"{PEOPLE}/{ana}")
+    assert ('name="present"' in page.text, LINK in buttons_in(page)) == (True, True)
+    for sent in ({}, {"present": "wrong"}):
+        refused = await staff.send(own, key="2", **sent)
+        assert (refused.status_code, secret_of(refused)) == (400, None)
+        assert "This is not your present password." in words_of(refused)
+        assert "wrong" not in refused.text
+    assert "a link waits" not in words_of(await staff.see(PEOPLE))
+    link = secret_of(await staff.send(own, key="2", present="correct horse battery"))
+    assert link is not None
+    # It does not outlive the password either.
+    await staff.do("/staff/me/password", present="correct horse battery", password="another one entirely")
+    async with browser_of(app) as browser:
+        assert (await browser.post(link, headers=OURS)).status_code == 404
+    # One for somebody else needs none of it.
+    ben = (await staff.desk.staff.post("/v1/people", json={"name": "Ben"})).json()["person"]["id"]
+    assert 'name="present"' not in (await staff.see(f"{PEOPLE}/{ben}")).text
+    assert secret_of(await staff.send(f"{PEOPLE}/{ben}/link", key="3")) is not None
+
+
+async def test_who_has_passkeys_and_no_password_gets_a_link_only_if_they_have_just_signed_in(
+    staff: Staff, clock: StoppedClock, db: Database
+) -> None:
+    [ana] = [each["id"] for each in (await people(staff)).values()]
+    own = f"{PEOPLE}/{ana}/link"
+    tokens = [digest(token) for token in staff.browser.cookies.values()]
+    [one] = (await db.read(sessions.find, tokens)).values()
+    await db.write(passkeys.add, one, Passkey(new_token().encode(), b"", 0, True), "Phone", clock.now())
+    assert secret_of(await staff.send(own, key="1")) is not None
+    clock.forward(minutes=16)
+    refused = await staff.send(own, key="2")
+    assert (refused.status_code, secret_of(refused)) == (400, None)
+    assert "You signed in more than 15 minutes ago." in words_of(refused)
 
 
 async def test_only_admins_see_it(app: FastAPI, staff: Staff) -> None:

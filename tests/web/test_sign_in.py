@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -15,10 +16,12 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select
 
+from kalends import passwords
 from kalends.api import gate
 from kalends.app import create_app
 from kalends.db.database import Database, Tx
 from kalends.db.tables import entries, sessions
+from kalends.ids import new_id
 from kalends.settings import Settings
 from kalends.web import tries
 from kalends.web.staff_visits import way_back
@@ -545,6 +548,39 @@ async def test_where_a_browser_would_keep_no_cookie_nothing_is_used_up(own_url: 
             assert (answer.status_code, f'href="https://kalends.test{link}"' in answer.text) == (400, True)
             # By an encrypted connection, a browser of old that names no origin keeps it, too.
             assert (await browser.post(link, headers=OURS)).status_code == 303
+
+
+async def test_a_wrong_password_takes_as_long_for_who_works_in_several_places(
+    app: FastAPI,
+    db: Database,
+    clock: StoppedClock,
+    browser: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def slow(password: str, stored: str | None) -> bool:
+        time.sleep(0.1)
+        return password == PASSWORD
+
+    monkeypatch.setattr(passwords, "is_right", slow)
+    email = f"{new_id('psn')}@example.com"
+    for _ in range(4):
+        await invited(app, await make_org(db, clock.now()), email=email)
+    took = []
+    for address in ("nobody@example.com", email):
+        begun = time.monotonic()
+        assert (await send(browser, SIGN_IN, email=address, password="wrong")).status_code == 400
+        took.append(time.monotonic() - begun)
+    assert min(took) >= 0.4
+    assert abs(took[0] - took[1]) < 0.1
+    assert "Where?" in (await send(browser, SIGN_IN, email=email, password=PASSWORD)).text
+
+
+async def test_no_page_of_a_refusal_has_a_password(
+    app: FastAPI, browser: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tries, "TRIES_FROM_ADDRESS", 0)
+    refused = await send(browser, SIGN_IN, email="ana@example.com", password=PASSWORD)
+    assert (refused.status_code, PASSWORD in refused.text) == (429, False)
 
 
 async def test_who_comes_in_is_in_the_log(app: FastAPI, org: Org, capsys: pytest.CaptureFixture[str]) -> None:

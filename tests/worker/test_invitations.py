@@ -10,6 +10,7 @@ from sqlalchemy import select
 from kalends.db.database import Tx
 from kalends.db.tables import metadata
 from tests.support.answers import answered, refused
+from tests.support.clients import client_of
 from tests.support.letters import BASE
 from tests.support.mailbox import Received
 from tests.support.practice import Opening, Practice
@@ -87,6 +88,24 @@ async def test_a_link_is_mailed_in_the_persons_language_and_kept_nowhere(opening
         assert await lets_in(p, path)
         assert not await lets_in(p, path)
         assert answered(await p.desk.staff.get(f"/v1/people/{ana}"), "person")["active"]
+
+
+@pytest.mark.parametrize("scope", ["read", "write"])
+async def test_who_may_not_see_people_does_not_see_where_they_are_mailed(
+    opening: Opening, scope: str
+) -> None:
+    async with opening() as p:
+        await p.ask()
+        await hire(p, send=True)
+        await p.mails()
+        [sent] = [each for each in await logged(p) if each["audience"] == "person"]
+        made = (await p.desk.staff.post("/v1/keys", json={"scopes": [scope]})).json()
+        async with client_of(p.desk.app, made["secret"]) as program:
+            found = (await program.get("/v1/mails")).json()["mails"]
+            assert {each["audience"] for each in found} == {"client", "staff", "reminder"}
+            refused(await program.get(f"/v1/mails/{sent['id']}"), 404, "not_found")
+            if scope == "write":
+                refused(await program.post(f"/v1/mails/{sent['id']}/replay"), 404, "not_found")
 
 
 async def test_without_asking_nothing_is_mailed(opening: Opening) -> None:

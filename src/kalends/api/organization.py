@@ -9,11 +9,12 @@ from kalends.api.calls import Call, PathId, Reading, Supervising
 from kalends.api.changes import Administering
 from kalends.api.errors import NotAPicture, deleting, reading, uploading, writing
 from kalends.api.json_body import JsonRoute
+from kalends.api.leaving import With
 from kalends.api.picture_body import BODY, picture_in
 from kalends.core import errors
 from kalends.core.caller import Caller
 from kalends.db.database import Tx
-from kalends.schemas.made import RevokedKeyAnswer, With
+from kalends.schemas.made import RevokedKeyAnswer
 from kalends.schemas.organizations import (
     CountedKey,
     CurrentKeyAnswer,

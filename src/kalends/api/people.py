@@ -11,9 +11,10 @@ from kalends.api.calls import PathId, Supervising
 from kalends.api.changes import Administering, StaffChange
 from kalends.api.errors import deleting, reading, writing
 from kalends.api.json_body import JsonRoute
+from kalends.api.leaving import With
 from kalends.core import errors
 from kalends.db.database import Tx
-from kalends.schemas.made import ChangedPersonAnswer, DeletedPersonAnswer, With
+from kalends.schemas.made import ChangedPersonAnswer, DeletedPersonAnswer
 from kalends.schemas.people import (
     EntryCreate,
     NewPersonAnswer,

@@ -1,8 +1,7 @@
 """What keys and people of the staff have made that may outlive them, and what becomes of it, on the wire."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import Query
 from pydantic import Field
 
 from kalends.schemas.feeds import Feed
@@ -67,13 +66,3 @@ class DeletedPersonAnswer(_Leaving):
 
     id: str
     deleted: Literal[True] = True
-
-
-With = Annotated[
-    Literal["made"] | None,
-    Query(
-        alias="with",
-        description="`made`: revoke, end and delete everything that it or they have made, too, and what the "
-        "keys and people among that have made.",
-    ),
-]

@@ -108,11 +108,14 @@ async def test_a_day_has_its_hours_and_what_takes_time(house: House) -> None:
     assert not (await house.day(DAY + timedelta(days=1))).columns[0].entries
 
 
-async def test_buffers_are_no_part_of_what_is_shown(house: House) -> None:
+async def test_buffers_lie_around_the_time_of_an_appointment(house: House) -> None:
     type_id = await house.type(bufferBeforeMinutes=30, bufferAfterMinutes=15)
     await house.book(at(14), appointment_type_id=type_id)
     [column] = (await house.day()).columns
     assert spans(column.entries) == [("appointment", 14, 15)]
+    assert column.entries[0].busy == (seconds(at(13.5)), seconds(at(15.25)))
+    await house.book(at(10))
+    assert (await house.day()).columns[0].entries[0].busy is None
 
 
 async def test_an_appointment_of_several_calendars_is_in_each_for_its_own_time(house: House) -> None:

@@ -26,6 +26,8 @@ _OPEN = (
 Buffer = Annotated[int, Field(ge=0, le=MAX_BUFFER_MINUTES, description="0 to 24 hours."), WHOLE]
 Count = Annotated[int, Field(ge=1, le=_MOST), WHOLE]
 CountFromZero = Annotated[int, Field(ge=0, le=_MOST), WHOLE]
+NO_COLOR = "#3b82f6"
+"""What types have that were given no colour of their own."""
 Color = Annotated[str, Field(pattern=r"^#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})$")]
 TypeSlug = Annotated[str, Field(pattern="^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Visibility = Literal["public", "link", "staff"]
@@ -186,7 +188,7 @@ class AppointmentTypeCreate(AppointmentTypeChange):
 
     name: Name
     duration_minutes: Duration
-    color: Color = "#3b82f6"
+    color: Color = NO_COLOR
     buffer_before_minutes: Buffer = 0
     buffer_after_minutes: Buffer = 0
     max_open_per_client: Count | None = Field(default=3, description=_OPEN)

@@ -29,6 +29,7 @@ PATH = "/staff/settings/calendars"
 _CALENDARS, _NAME = marked("Calendars"), marked("Name")
 _LABELS: Mapping[str, str] = {
     "name": _NAME,
+    "color": marked("Colour"),
     "public_name": marked("What clients call it"),
     "about": marked("What clients read of it"),
     "schedule_id": marked("Hours"),
@@ -136,6 +137,7 @@ async def _change(change: EnteredChange, calendar_id: str, form: Form) -> None:
         CalendarChange,
         {
             "name": form.text("name"),
+            "color": blank_is_none(form.text("color").strip()),
             "public_name": blank_is_none(form.text("public_name")),
             "about": form.text("about"),
             "schedule_id": blank_is_none(form.text("schedule_id")),

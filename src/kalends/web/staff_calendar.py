@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import NamedTuple
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -15,6 +16,8 @@ from kalends.db.database import Tx
 from kalends.services.booking import staff_days
 from kalends.services.booking.staff_days import ShownCalendar, StaffDays
 from kalends.services.outbox import event_pages
+from kalends.services.setup import colors
+from kalends.services.setup.colors import Colors
 from kalends.web import first_run
 from kalends.web.block_forms import BlockSheet
 from kalends.web.grids import at
@@ -66,7 +69,8 @@ async def week(day: str, call: Entered) -> Response:
     first, count, only = shown[0], len(shown), chosen_in(call.request)
     near = min(max(wanted, first), shown[-1])
     reader = _at(reader, "week", wanted, only)
-    _, found, views = await call.look(_views, call, reader, first, count, only)
+    looked = await call.look(_views, call, reader, first, count, only)
+    found = looked.found
     span = f"{reader.short_day(first)} – {reader.short_day(shown[-1], first)}"
     return await asyncio.to_thread(  # where many are booked, it is long
         staff_page,
@@ -74,7 +78,8 @@ async def week(day: str, call: Entered) -> Response:
         "staff/week.html",
         reader.say("Week: {days}").format(days=span),
         reader,
-        views=[(each, _address(reader, "day", each.date, only)) for each in views],
+        colors=looked.colors.every,
+        views=[(each, _address(reader, "day", each.date, only)) for each in looked.views],
         today=today(call),
         ways=_ways(call, reader, "week", near, WEEK, only),
         calendars=found.calendars,
@@ -93,7 +98,8 @@ async def day_page(
 ) -> Response:
     """Return the page of a day. `sheet` is the form that blocks time, if it was filled in and refused."""
     reader = _at(reader_of(call), "day", day, only)
-    after, found, [view] = await call.db.read(_views, call, reader, day, 1, only)
+    looked = await call.db.read(_views, call, reader, day, 1, only)
+    found, [view] = looked.found, looked.views
     return await asyncio.to_thread(
         staff_page,
         call,
@@ -102,14 +108,25 @@ async def day_page(
         reader,
         room="day" if day == today(call) else None,
         status=status,
+        colors=looked.colors.every,
         view=view,
-        after=after,
+        after=looked.after,
         ways=_ways(call, reader, "day", day, 1, only),
         calendars=found.calendars,
         chosen=known_of(only, found.calendars),
         zone=reader.zone_name(call.timezone, call.now),
         block=sheet or BlockSheet.empty(reader, day, only),
     )
+
+
+class _Looked(NamedTuple):
+    """Some days, in the reader's words, the colours in them, and the cursor of the events up to which they
+    are known."""
+
+    after: str
+    found: StaffDays
+    views: Sequence[DayView]
+    colors: Colors
 
 
 def _views(
@@ -119,19 +136,19 @@ def _views(
     first: date,
     count: int,
     only: Collection[str],
-) -> tuple[str, StaffDays, Sequence[DayView]]:
-    """Return the cursor of the events up to which they are known, and some days, in the reader's words.
-    Raises InvalidTime at the ends of the calendar."""
+) -> _Looked:
+    """Return some days. Raises InvalidTime at the ends of the calendar."""
     after = event_pages.newest(tx, call.org_id)
     found = staff_days.of(tx, call.org_id, call.timezone, first, call.now, days=count, only=only)
+    known = colors.of(tx, call.org_id)
 
     def made() -> Sequence[DayView]:
-        views = [DayView(each, reader, call.timezone, call.now) for each in found.days]
+        views = [DayView(each, reader, call.timezone, call.now, known) for each in found.days]
         for view in views:
             _ = view.columns if count == 1 else view.lines
         return views
 
-    return after, found, aside(tx, made)
+    return _Looked(after, found, aside(tx, made), known)
 
 
 def _ways(

@@ -14,7 +14,8 @@ from kalends.schemas.appointments import AppointmentsAnswer
 from kalends.schemas.clients import Client, ClientsAnswer
 from kalends.schemas.queries import AppointmentsQuery, ClientsQuery
 from kalends.services.booking import appointment_lists, clients
-from kalends.services.setup import calendars
+from kalends.services.setup import calendars, colors
+from kalends.services.setup.colors import Colors
 from kalends.web import problems
 from kalends.web.forms import validated
 from kalends.web.grids import at
@@ -79,10 +80,10 @@ async def see(appointment_id: Name, call: Entered) -> Response:
     reader = at(reader_of(call), f"/staff/clients/{appointment_id}", cursor=cursor or None)
     refusal: Refusal | None = None
     try:
-        client, rows, following = await call.db.read(_of, call, reader, appointment_id, cursor)
+        client, rows, following, own = await call.db.read(_of, call, reader, appointment_id, cursor)
     except Malformed as other:
         refusal, cursor = other, ""
-        client, rows, following = await call.db.read(_of, call, reader, appointment_id, "")
+        client, rows, following, own = await call.db.read(_of, call, reader, appointment_id, "")
     return staff_page(
         call,
         "staff/client.html",
@@ -92,6 +93,7 @@ async def see(appointment_id: Name, call: Entered) -> Response:
         refused=None if refusal is None else reader.say("This does not work"),
         client=_shown(client, reader, call.timezone, call.now),
         rows=rows,
+        colors=own.every,
         following=following and reader.here(cursor=following),
         start=reader.here(cursor=None) if cursor else None,
         book=reader.link("/staff/new", client=appointment_id),
@@ -101,17 +103,18 @@ async def see(appointment_id: Name, call: Entered) -> Response:
 
 def _of(
     tx: Tx, call: EnteredCall, reader: Reader, appointment_id: str, cursor: str
-) -> tuple[Client, Sequence[Row], str | None]:
-    """Return the client of an appointment, a page of what they have booked, and where the next one begins.
-    Raises NotFound, Malformed."""
+) -> tuple[Client, Sequence[Row], str | None, Colors]:
+    """Return the client of an appointment, a page of what they have booked, where the next one begins, and
+    all colours. Raises NotFound, Malformed."""
     client = clients.of_appointment(tx, call.org_id, appointment_id, call.now)
     if client is None:
         raise NotFound("There is no client with this appointment.")
     asked = {"same_client_as": appointment_id, "order": "desc", "limit": PAGE}
     query = validated(AppointmentsQuery, asked | ({"cursor": cursor} if cursor else {}))
     found: AppointmentsAnswer = appointment_lists.page(tx, call.org_id, call.timezone, query, call.now)
-    rows = rows_of(found.appointments, calendars.names(tx, call.org_id), reader, call.timezone)
-    return client, rows, found.next_cursor
+    known = colors.of(tx, call.org_id)
+    rows = rows_of(found.appointments, calendars.names(tx, call.org_id), known, reader, call.timezone)
+    return client, rows, found.next_cursor, known
 
 
 def _shown(client: Client, reader: Reader, zone: str, now: datetime) -> ShownClient:

@@ -13,7 +13,9 @@ from kalends.core.lanes import Lane, lanes
 from kalends.core.lifecycle import TRANSITIONS, Status
 from kalends.core.local_spans import cut, whole_hours
 from kalends.services.booking.staff_days import Column, Entry, ShownCalendar, StaffDay
+from kalends.services.setup.colors import Colors
 from kalends.web.readers import Reader
+from kalends.web.themes import mark
 from kalends.words import dates
 from kalends.words.sentences import marked
 
@@ -69,10 +71,13 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ShownColumn:
-    """A calendar on one day, in words: everything in it by time, closed hours too."""
+    """A calendar on one day, in words: everything in it by time, closed hours too. `buffers` are the classes
+    of what is kept free around appointments, and `mark` is that of the calendar's colour."""
 
     calendar: ShownCalendar
     lines: Sequence[Line]
+    buffers: Sequence[str]
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +94,8 @@ class DayView:
     """A day for its reader, in the organization's zone (IANA name). It is shown from one full hour after its
     beginning to another, so far as it is of interest."""
 
-    def __init__(self, day: StaffDay, reader: Reader, zone: str, now: datetime) -> None:
-        self._day, self._reader, self._zone = day, reader, zone
+    def __init__(self, day: StaffDay, reader: Reader, zone: str, now: datetime, colors: Colors) -> None:
+        self._day, self._reader, self._zone, self._colors = day, reader, zone, colors
         length = day.span[1] - day.span[0]
         self._first, self._last = whole_hours(*_range_of_interest(day), length)
         self._shown = (
@@ -101,6 +106,7 @@ class DayView:
         # What is the same for many lines is found once.
         self._ends: dict[int, str] = {}
         self._spans: dict[Span, str] = {}
+        self._marks: dict[tuple[str, str], str] = {}
         self._places: dict[tuple[Span, int, int], str] = {}
         self._stamps: dict[int, str] = {}
         self._states = {status: reader.say(words) for status, words in STATUSES.items()}
@@ -163,33 +169,59 @@ class DayView:
     @cached_property
     def columns(self) -> list[ShownColumn]:
         """The calendars, each with what is in it."""
-        return [ShownColumn(each.calendar, self._lines(each)) for each in self._day.columns]
+        return [self._column(each) for each in self._day.columns]
 
     @cached_property
     def lines(self) -> list[Line]:
         """What takes time of any calendar, by time, with the names of its calendars. What is of several is
         there once."""
-        found: dict[tuple[object, ...], tuple[Entry, list[str]]] = {}
+        found: dict[tuple[object, ...], tuple[Entry, str, list[str]]] = {}
         for column in self._day.columns:
             for entry in column.entries:
                 key = (entry.kind, entry.id or (column.calendar.id, entry.start), entry.of_all or entry.span)
-                found.setdefault(key, (entry, []))[1].append(column.calendar.name)
+                found.setdefault(key, (entry, column.calendar.id, []))[2].append(column.calendar.name)
         ordered = sorted(found.values(), key=lambda each: each[0].start)
-        return [self._line(entry, detail=", ".join(names)) for entry, names in ordered]
+        return [self._line(entry, id_, detail=", ".join(names)) for entry, id_, names in ordered]
 
-    def _lines(self, column: Column) -> list[Line]:
+    def _column(self, column: Column) -> ShownColumn:
         first, last = self._shown
         shown = [each for each in column.entries if each.start < last and each.end > first]
         spans = [self._laid_out(each.start, each.end) for each in shown]
+        placed = lanes(spans)
+        id_ = column.calendar.id
         found = [
-            (each.start, self._line(each, self._place(span, lane)))
-            for each, span, lane in zip(shown, spans, lanes(spans), strict=True)
+            (each.start, self._line(each, id_, self._place(span, lane)))
+            for each, span, lane in zip(shown, spans, placed, strict=True)
         ]
         closed = Intervals([self._shown]) - column.open
         found += [(span[0], self._closed(span)) for span in closed]
-        return [line for _, line in sorted(found, key=lambda each: each[0])]
+        return ShownColumn(
+            column.calendar,
+            [line for _, line in sorted(found, key=lambda each: each[0])],
+            [
+                f"{self._mark(each, id_)}{self._place(span, lane)}"
+                for each, lane in zip(shown, placed, strict=True)
+                if each.busy is not None
+                for span in self._buffers(each.span, each.busy)
+            ],
+            mark(self._colors.calendars.get(id_)),
+        )
 
-    def _line(self, entry: Entry, place: str = "", detail: str = "") -> Line:
+    def _buffers(self, span: Span, busy: Span) -> list[Span]:
+        """Return what is shown of the time that is kept free before and after something."""
+        first, last = self._shown
+        around = (max(busy[0], first), min(span[0], last)), (max(span[1], first), min(busy[1], last))
+        return [(start, end) for start, end in around if start < end]
+
+    def _mark(self, entry: Entry, calendar_id: str) -> str:
+        """Return the class of an appointment's colour, after a space; nothing if it has none of its own."""
+        key = entry.type_color, calendar_id
+        if (found := self._marks.get(key)) is None:
+            color = self._colors.of(*key)
+            found = self._marks[key] = "" if color is None else f" {mark(color)}"
+        return found
+
+    def _line(self, entry: Entry, calendar_id: str, place: str = "", detail: str = "") -> Line:
         classes, times, id_ = f"{entry.kind}{place}", self._times(entry.span), entry.id
         if entry.kind != "appointment" or id_ is None:
             href = None if id_ is None else self._block(id_)
@@ -197,7 +229,7 @@ class DayView:
             return Line(classes, times, self._no_client[entry.kind], what, href=href)
         status = entry.status or "confirmed"
         return Line(
-            classes,
+            f"{classes}{self._mark(entry, calendar_id)}",
             times,
             entry.client_name,
             f"{entry.type_name} · {detail}" if detail else entry.type_name,

@@ -17,7 +17,8 @@ from kalends.schemas.appointments import Appointment, AppointmentsAnswer
 from kalends.schemas.calendars import Calendar
 from kalends.schemas.queries import AppointmentsQuery
 from kalends.services.booking import appointment_lists
-from kalends.services.setup import calendars
+from kalends.services.setup import calendars, colors
+from kalends.services.setup.colors import Colors
 from kalends.web import problems
 from kalends.web.forms import validated
 from kalends.web.grids import at
@@ -26,6 +27,7 @@ from kalends.web.staff_days import STATUSES
 from kalends.web.staff_files import attached, cells_of
 from kalends.web.staff_pages import day_in, shown_span, staff_page, today
 from kalends.web.staff_visits import Entered, EnteredCall
+from kalends.web.themes import mark
 from kalends.web.visits import reader_of
 from kalends.words.sentences import marked
 
@@ -47,7 +49,7 @@ router = APIRouter(prefix="/staff/list", include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An appointment in words."""
+    """An appointment in words. `mark` is the class of its colour, if it has one of its own."""
 
     when: str
     href: str
@@ -56,6 +58,7 @@ class Row:
     calendars: str
     status: str
     state: str
+    mark: str
 
 
 class Wanted(NamedTuple):
@@ -104,7 +107,7 @@ async def save(call: Entered) -> Response:
                 told = reader.say(_TOO_MANY).format(count=MOST_IN_FILE)
                 return await _page(call, wanted, told, Malformed("The file would be too large."))
             query = wanted.query(min(_READ_AT_ONCE, MOST_IN_FILE), cursor)
-            page, _, names = await call.look(_found, call, query)
+            page, _, names, _ = await call.look(_found, call, query)
             found += page.appointments
             cursor = page.next_cursor
     except (Malformed, InvalidTime) as refusal:
@@ -122,11 +125,11 @@ async def _page(
     read = call.look if asked["q"] else call.db.read
     try:
         query = wanted.query(PAGE, asked["cursor"]) if refusal is None else None
-        found, known, names = await read(_found, call, query)
+        found, known, names, own = await read(_found, call, query)
     except (Malformed, InvalidTime) as other:
         refused = reader.say("Please check what you entered." if wanted.wrong else _NOT_POSSIBLE)
         refusal = other
-        found, known, names = await call.db.read(_found, call, None)
+        found, known, names, own = await call.db.read(_found, call, None)
     return staff_page(
         call,
         "staff/list.html",
@@ -143,7 +146,8 @@ async def _page(
         ],
         asked=asked,
         longest=LONGEST_SEARCH,
-        rows=rows_of(found.appointments, names, reader, call.timezone),
+        rows=rows_of(found.appointments, names, own, reader, call.timezone),
+        colors=own.every,
         statuses=[(name, reader.say(said)) for name, said in STATUSES.items()],
         calendars=known,
         following=found.next_cursor and reader.here(cursor=found.next_cursor),
@@ -154,17 +158,21 @@ async def _page(
     )
 
 
-def rows_of(found: Iterable[Appointment], names: Mapping[str, str], reader: Reader, zone: str) -> list[Row]:
+def rows_of(
+    found: Iterable[Appointment], names: Mapping[str, str], known: Colors, reader: Reader, zone: str
+) -> list[Row]:
     """Return appointments in words. `names` has those of calendars by id."""
+    address = reader.below("/staff/appointments")
     return [
         Row(
             shown_span(reader, each.start_time, each.end_time, zone),
-            reader.link(f"/staff/appointments/{each.id}"),
+            address(each.id),
             each.client_name,
             each.appointment_type.name,
             ", ".join(names.get(taken.calendar_id, taken.calendar_id) for taken in each.calendars),
             reader.say(STATUSES[each.status]),
             each.status,
+            mark(known.of(each.appointment_type.color, each.calendar_id)),
         )
         for each in found
     ]
@@ -193,13 +201,14 @@ def _wanted(call: EnteredCall) -> Wanted:
 
 def _found(
     tx: Tx, call: EnteredCall, query: AppointmentsQuery | None
-) -> tuple[AppointmentsAnswer, list[Calendar], Mapping[str, str]]:
-    """Return what was asked for, the calendars to choose from, and the names of all of them. Raises
-    Malformed, InvalidTime."""
+) -> tuple[AppointmentsAnswer, list[Calendar], Mapping[str, str], Colors]:
+    """Return what was asked for, the calendars to choose from, the names of all of them, and all colours.
+    Raises Malformed, InvalidTime."""
     answer = AppointmentsAnswer(appointments=[], next_cursor=None)
     if query is not None:
         answer = appointment_lists.page(tx, call.org_id, call.timezone, query, call.now)
-    return answer, calendars.all_of(tx, call.org_id), calendars.names(tx, call.org_id)
+    org_id = call.org_id
+    return answer, calendars.all_of(tx, org_id), calendars.names(tx, org_id), colors.of(tx, org_id)
 
 
 def _last(first: date) -> date:

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.web.forms import Form
 from kalends.web.pages import About
 from kalends.web.readers import Reader
+from kalends.web.staff_colors import stylesheet
 from kalends.web.staff_visits import EnteredCall
 from kalends.web.visits import page
 from kalends.words import dates
@@ -33,9 +35,12 @@ def staff_page(
     reader: Reader,
     *,
     room: str | None = None,
+    colors: Sequence[str] = (),
     **what: Any,
 ) -> Response:
-    """Return a page for staff. `room` is which of the links of all pages leads to it."""
+    """Return a page for staff. `room` is which of the links of all pages leads to it, and `colors` are those
+    of types and calendars (`#rrggbb`) that it may show."""
+    what["colors"] = stylesheet(reader, colors)
     member = call.member
     may_write = member.may("write")
     about = About(title)

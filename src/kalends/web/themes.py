@@ -1,4 +1,4 @@
-"""The stylesheet that one colour makes."""
+"""The stylesheets that colours make."""
 
 from dataclasses import fields
 from functools import lru_cache
@@ -31,3 +31,21 @@ def theme(color: str) -> str:
         for name in names
     ]
     return f":root{{{';'.join(lines)}}}\n"
+
+
+def mark(color: str | None) -> str:
+    """Return the class by which a colour (`#rrggbb`) of a type or a calendar is known; nothing for none."""
+    return "" if color is None else f"k-{version(color)}"
+
+
+@lru_cache(64)
+def marks(versions: str) -> str:
+    """Return the stylesheet of some colours, which are named by their versions, separated by hyphens: for
+    each what the edge and the background are of what has its class. Raises ValueError for what is no
+    colour."""
+    lines = []
+    for each in versions.split("-"):
+        light, dark = palette(f"#{each}", LIGHT), palette(f"#{each}", DARK)
+        edge, tint = (f"light-dark({getattr(light, of)},{getattr(dark, of)})" for of in ("edge", "tint"))
+        lines.append(f".{mark(f'#{each}')}{{--own-edge:{edge};--own-tint:{tint}}}\n")
+    return "".join(lines)

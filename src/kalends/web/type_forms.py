@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kalends.schemas.appointment_types import AppointmentType, BookingQuestion
+from kalends.schemas.appointment_types import NO_COLOR, AppointmentType, BookingQuestion
 from kalends.schemas.requirements import MOST_REQUIREMENTS, Requirement
 from kalends.web.forms import Form
 from kalends.web.setting_forms import blank_is_none, decimal, index_in, whole
@@ -16,6 +16,7 @@ LABELS: Mapping[str, str] = {
     "name": marked("Name"),
     "duration": marked("Minutes"),
     "description": marked("Description"),
+    "color": marked("Colour"),
     "kind": marked("Where it takes place"),
     "place": marked("Address, number or link"),
     "amount": marked("Price"),
@@ -146,6 +147,7 @@ class TypeForm:
         typed = {name: _text(shown[stored]) for name, stored in {**_NUMBERS, **_TEXTS}.items()}
         typed |= {name: "1" if shown[stored] else "" for name, stored in BOXES.items()}
         typed |= {"slug": type_.slug, "schedule": type_.schedule_id or ""}
+        typed |= {"color": "" if type_.color == NO_COLOR else type_.color}
         typed |= {"kind": type_.location.kind if type_.location else ""}
         typed |= {"place": (type_.location.value or "") if type_.location else ""}
         typed |= {"amount": f"{type_.price.amount:.15g}" if type_.price else ""}
@@ -209,6 +211,7 @@ class TypeForm:
             name: typed[name] for name in ("name", "description", "visibility", "contact")
         }
         body |= {_api(name): whole(typed[name]) for name in _NUMBERS}
+        body |= {"color": typed["color"].strip() or NO_COLOR}
         body |= {"confirmationText": typed["text"], "scheduleId": blank_is_none(typed["schedule"])}
         body |= {"requiresConfirmation": bool(typed["confirm"]), "clientsChoose": bool(typed["choose"])}
         body |= {"bookingQuestions": [each.question() for each in self.questions]}

@@ -17,6 +17,7 @@ from kalends.db.claims import kept_at, occupying
 from kalends.db.database import AnyRow, Tx
 from kalends.db.tables import appointment_types, appointments, blocks, calendars, occupations, schedules
 from kalends.db.verbs import among, in_seconds
+from kalends.schemas.appointment_types import NO_COLOR
 from kalends.services.booking import opening_hours
 
 EntryKind = Literal["appointment", "hold", "block", "busy"]
@@ -26,10 +27,11 @@ MOST_DAYS = 31
 
 
 class Entry(NamedTuple):
-    """Something that takes time of a calendar, without buffers: instants in seconds. `id` is that of the
-    appointment or the block; None for what is secret or has none. A block `repeats` if it has a rule, and may
-    be of all calendars. Appointments may be forced over others (`overlaps`); of each, `whole` is all of its
-    time, of which this calendar may have a part, and `version` says of which version that is."""
+    """Something that takes time of a calendar: instants in seconds. `busy` is that time with the buffers that
+    are kept free around it, if it has any. `id` is that of the appointment or the block; None for what is
+    secret or has none. A block `repeats` if it has a rule, and may be of all calendars. Appointments may be
+    forced over others (`overlaps`); of each, `whole` is all of its time, of which this calendar may have a
+    part, and `version` says of which version that is."""
 
     kind: EntryKind
     id: str | None
@@ -38,12 +40,14 @@ class Entry(NamedTuple):
     status: Status | None = None
     client_name: str = ""
     type_name: str = ""
+    type_color: str = NO_COLOR
     reason: str | None = None
     repeats: bool = False
     of_all: bool = False
     overlaps: bool = False
     whole: Span | None = None
     version: int = 0
+    busy: Span | None = None
 
     @property
     def span(self) -> Span:
@@ -190,9 +194,10 @@ class _Found(NamedTuple):
         row = self.appointments[id_]
         _, type_id, is_hold, status, version, client_name, overlaps, begins, ends, *busy = row
         start, end = busy_from + begins - busy[0], busy_to - busy[1] + ends
-        type_name = self.types[type_id].name
+        _, type_name, color = self.types[type_id]
+        buffered = None if (start, end) == (busy_from, busy_to) else (busy_from, busy_to)
         if is_hold:
-            return Entry("hold", None, start, end, type_name=type_name)
+            return Entry("hold", None, start, end, type_name=type_name, type_color=color, busy=buffered)
         return Entry(
             "appointment",
             id_,
@@ -201,9 +206,11 @@ class _Found(NamedTuple):
             status,
             client_name,
             type_name,
+            color,
             overlaps=overlaps,
             whole=(begins, ends),
             version=version,
+            busy=buffered,
         )
 
 
@@ -219,11 +226,12 @@ def _entries(tx: Tx, org_id: str, calendar_ids: Sequence[str], start: int, end: 
         holders[kind].add(holder_id)
     booked = _booked(tx, org_id, holders["appointment"])
     types = {row.appointment_type_id for row in booked.values()}
+    of_type, of_block = appointment_types.c, blocks.c
     return _Found(
         taken,
         booked,
-        _known(tx, org_id, appointment_types, types, appointment_types.c.name),
-        _known(tx, org_id, blocks, holders["block"], blocks.c.calendar_id, blocks.c.reason, blocks.c.rule),
+        _known(tx, org_id, appointment_types, types, of_type.name, of_type.color),
+        _known(tx, org_id, blocks, holders["block"], of_block.calendar_id, of_block.reason, of_block.rule),
     )
 
 

@@ -118,6 +118,7 @@ from kalends.web.guard import Guard
 from kalends.web.headers import Headers
 from kalends.web.refusals import Refusals
 from kalends.web.staff_visits import NotSignedInError, lead_to_sign_in
+from kalends.web.uploads import MOST_SENT
 from kalends.worker import work
 from kalends.zone_watch import watch
 
@@ -303,9 +304,8 @@ def _middleware(settings: Settings) -> list[Middleware]:
     """Return the middleware, outermost first. It is pure ASGI: one BaseHTTPMiddleware halves the speed."""
     everywhere = settings.cors_origins
     cors = Middleware(Cors, everywhere=everywhere, public=(*everywhere, *settings.public_cors_origins))
-    limit = Middleware(
-        BodyLimit, limit=BODY_LIMIT, forms=FORM_LIMIT, by_path={"/v1/organization/logo": MOST_BYTES}
-    )
+    by_path = {"/v1/organization/logo": MOST_BYTES, f"{settings_organization.PATH}/logo": MOST_SENT}
+    limit = Middleware(BodyLimit, limit=BODY_LIMIT, forms=FORM_LIMIT, by_path=by_path)
     net = Middleware(LastNet)
     prefix = Middleware(Prefix, public_url=settings.public_url)
     outer = [Middleware(RequestLog), net, prefix, Middleware(Head), Middleware(Compression)]

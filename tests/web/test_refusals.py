@@ -7,10 +7,12 @@ import pytest
 from fastapi import FastAPI
 
 from kalends.app import create_app
+from kalends.core.errors import Unavailable
 from kalends.settings import Settings
 from tests.support.answers import refused
 from tests.support.databases import on_sqlite
 from tests.web.browsers import HTML, OURS, browser_of
+from tests.web.staff import links_in, staff_at
 
 pytestmark = [pytest.mark.anyio, on_sqlite]
 
@@ -153,3 +155,37 @@ async def test_a_defect_and_an_outage_are_pages_too(app: FastAPI, browser: httpx
 async def test_a_refusal_shows_where_the_page_is_embedded(browser: httpx.AsyncClient) -> None:
     answer = await browser.get("/nothing", params={"embed": "1"})
     assert answer.headers["content-security-policy"].endswith("frame-ancestors *")
+
+
+@pytest.mark.parametrize("scopes", [("admin",), ("read",)])
+async def test_staff_who_are_signed_in_keep_their_menu(app: FastAPI, scopes: tuple[str, ...]) -> None:
+    staff = await staff_at(app, scopes=scopes)
+    for path, status in (("/staff/nothing", 404), ("/staff/appointments/apt_nothing", 404)):
+        answer = await staff.open(path)
+        shown(answer, status, "<h1>There is nothing here</h1>")
+        assert links_in(answer, "/staff/settings") == ["/staff/settings"]
+        assert links_in(answer, "/staff")[-1] == "/staff"
+    shown(await staff.open("/staff/settings/people"), 403 if scopes == ("read",) else 200, "Pages for staff")
+    shown(await staff.browser.put("/staff/list", headers=OURS), 405, "Pages for staff")
+    # Not on pages for clients, nor for those who are not signed in.
+    assert "Pages for staff" not in (await staff.open("/nothing")).text
+    async with browser_of(app) as stranger:
+        stranger.cookies.set("kalends", "x")
+        assert "Pages for staff" not in (await stranger.get("/staff/nothing")).text
+
+
+async def test_the_menu_needs_no_database(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    staff = await staff_at(app)
+
+    async def away(*_: object, **__: object) -> None:
+        raise Unavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(app.state.context.database, "read", away)
+        page = await staff.open("/staff/settings/types")
+        shown(page, 503, "Just a moment, please")
+        assert "Pages for staff" in page.text
+    monkeypatch.setattr(app.state.context.members, "get", away)
+    page = await staff.open("/staff/settings/types")
+    shown(page, 503, "Just a moment, please")
+    assert "Pages for staff" not in page.text

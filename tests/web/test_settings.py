@@ -1,5 +1,6 @@
 """The pages on which staff set calendars, closed days and the organization."""
 
+import re
 from typing import Any
 
 import httpx
@@ -8,6 +9,7 @@ from fastapi import FastAPI
 
 from tests.support.desk import BASE, THURSDAY
 from tests.support.pictures import png
+from tests.web.browsers import OURS
 from tests.web.clients import alert_of, words_of
 from tests.web.setup_forms import SETUP_FORMS
 from tests.web.staff import Staff, buttons_in, entered, fields_in, links_in, reasons_in, staff_at
@@ -207,11 +209,53 @@ async def test_the_organization_is_changed(app: FastAPI, staff: Staff) -> None:
     assert (await staff.send(ORGANIZATION, **typed | {"clients_confirm_by_mail": "1"})).status_code == 400
     page = await staff.see(ORGANIZATION)
     assert f'data-kalends="{before["slug"]}"' in page.text.replace("&#34;", '"')
-    await staff.do(ORGANIZATION, do="unlogo")
+    await remove(staff, page)
     assert (await stored(staff, "/v1/organization", "organization"))["logo"] is None
     writer = await entered(app, staff.desk, "write")
     assert "Save" not in buttons_in(await writer.see(ORGANIZATION))
     assert (await writer.send(ORGANIZATION, **typed)).status_code == 403
+
+
+async def test_the_logo_is_sent_by_a_form_replaced_and_removed(app: FastAPI, staff: Staff) -> None:
+    async def sent(content: bytes, kind: str = "image/png", **more: Any) -> httpx.Response:
+        files = {"logo": ("logo.png", content, kind)} | more
+        return await staff.browser.post(f"{ORGANIZATION}/logo", files=files, headers=OURS)
+
+    page = await staff.see(ORGANIZATION)
+    assert 'enctype="multipart/form-data"' in page.text
+    assert f"{ORGANIZATION}/logo/remove" not in links_in(page, ORGANIZATION)
+    too_large = "Logo – This file is too large: a logo has at most 200 KB."
+    no_picture = "Logo – This is no PNG, JPEG or WebP picture of at most 4096 × 4096 pixels."
+    for content, status, said in (
+        (b"", 400, "Logo – Please choose a file."),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, no_picture),
+        (png(5000, 10), 415, no_picture),
+        (png(10, 10) + bytes(200 * 1024), 413, too_large),
+        (png(10, 10) + bytes(8 * 1024 * 1024), 413, too_large),
+    ):
+        answer = await sent(content)
+        assert (answer.status_code, reasons_in(answer)) == (status, [said])
+    bad = {"Content-Type": "multipart/form-data; boundary=x", **OURS}
+    answer = await staff.browser.post(f"{ORGANIZATION}/logo", content=b"--x\r\nwhat", headers=bad)
+    assert answer.status_code == 400
+    assert (await sent(png(10, 10), other=("b.png", png(10, 10), "image/png"))).status_code == 400
+    assert (await staff.send(f"{ORGANIZATION}/logo", logo="x")).status_code == 415
+    assert (await stored(staff, "/v1/organization", "organization"))["logo"] is None
+    seen = set()
+    for size in (10, 20):
+        answer = await sent(png(size, size), "image/jpeg" if size == 20 else "image/png")
+        assert answer.headers["location"] == f"{ORGANIZATION}?saved=1"
+        page = await staff.see(ORGANIZATION)
+        [(address, alt)] = re.findall(r'<p><img src="([^"]*)" alt="([^"]*)"', page.text)
+        assert alt == "Logo of Doe &amp; Daughters"
+        assert (await staff.browser.get(address)).content == png(size, size)
+        seen.add(address)
+    assert len(seen) == 2
+    await remove(staff, page)
+    writer = await entered(app, staff.desk, "write")
+    answer = await writer.browser.post(f"{ORGANIZATION}/logo", files={"logo": png(9, 9)}, headers=OURS)
+    assert answer.status_code == 403
+    assert (await stored(staff, "/v1/organization", "organization"))["logo"] is None
 
 
 async def test_calendars_elsewhere_are_added_read_and_deleted(staff: Staff) -> None:

@@ -45,8 +45,9 @@ from kalends.web import (
 )
 from tests.support.clock import StoppedClock
 from tests.support.desk import THURSDAY, Desk, at, open_desk
+from tests.support.pictures import png
 from tests.web.browsers import OURS, browser_of
-from tests.web.setup_forms import OF_ONES_OWN, SETUP_FORMS
+from tests.web.setup_forms import FILES, OF_ONES_OWN, SETUP_FORMS
 from tests.web.staff import Staff, entered, staff_at
 
 pytestmark = pytest.mark.anyio
@@ -174,8 +175,9 @@ class House:
         self, browser: httpx.AsyncClient, method: str, route: str, headers: dict[str, str] = OURS
     ) -> httpx.Response:
         """Ask for a page, or send its form."""
-        data = self.form(route) if method == "POST" else None
-        return await browser.request(method, self.path(route), data=data, headers=headers)
+        is_form = method == "POST"
+        data, files = (self.form(route), FILES.get(route)) if is_form else (None, None)
+        return await browser.request(method, self.path(route), data=data, files=files, headers=headers)
 
     async def all(self) -> Any:
         """Everything that could have been changed."""
@@ -215,6 +217,7 @@ async def house(app: FastAPI, db: Database) -> House:
     await desk.changed(cancelled, status="cancelled")
     wish = {"calendar_id": desk.org.calendar_id, "start_time": at("09:00"), "end_time": at("10:00")}
     blocked = await desk.staff.post("/v1/calendar/blocks", json=wish | {"reason": SECRET})
+    assert (await desk.staff.put("/v1/organization/logo", content=png(10, 10))).status_code == 200
     made = await _settings(desk)
     # A mail that has failed can be sent again.
     failed = update(deliveries).where(deliveries.c.id == made["mail_id"]).values(status="failed", due_at=None)

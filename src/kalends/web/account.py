@@ -7,11 +7,16 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from kalends import passwords
-from kalends.services.setup import passkeys, sessions
+from kalends.core.caller import Member
+from kalends.core.errors import AlreadyExists, Malformed
+from kalends.db.database import Tx
+from kalends.schemas.people import PersonChange
+from kalends.schemas.wrong_fields import malformed, wrong
+from kalends.services.setup import passkeys, people, sessions
 from kalends.telemetry import log
 from kalends.web import tries
 from kalends.web.entrance import lead
-from kalends.web.forms import Form, form_of
+from kalends.web.forms import Form, form_of, validated
 from kalends.web.staff_pages import staff_page
 from kalends.web.staff_visits import EnteredAtAll, EnteredCall, is_overheard, place_of
 from kalends.web.visits import reader_of
@@ -23,6 +28,8 @@ LATELY = timedelta(minutes=15)
 """How long ago somebody has signed in who may change how they do."""
 STALE = marked("You signed in more than 15 minutes ago. Sign out and in again, then you can change this.")
 OTHER = marked("This is not your present password.")
+_NO_ADDRESS = marked("This is no complete e-mail address. It looks like name@example.org.")
+_TAKEN = marked("Somebody else has this e-mail address.")
 _SHORT = marked("A password has {fewest} to {most} characters.")
 
 router = APIRouter(prefix="/staff/me", include_in_schema=False)
@@ -47,11 +54,40 @@ async def set_password(call: EnteredAtAll) -> Response:
         return await show_account(call, {None: reader.say(STALE)})
     if not await knows_password(call, form):
         return await show_account(call, {"present": reader.say(OTHER)})
-    async with tries.computing.of(call.org_id):
-        hashed = await asyncio.to_thread(passwords.hashed, new)
-    await call.db.write(sessions.set_password, call.member, hashed, call.now)
+    try:
+        wish = _address_in(form) if lacks_address(call.member) else None
+        hashed = await _hashed(call, new)
+        await call.db.write(_set_password, call, wish, hashed)
+    except (Malformed, AlreadyExists) as refusal:
+        said = _TAKEN if isinstance(refusal, AlreadyExists) else _NO_ADDRESS
+        return await show_account(call, {"email": reader.say(said)}, email=form.text("email"))
     log.info("password set", org_id=call.org_id, person_id=call.member.person_id)
     return lead(call.request, SAVED)
+
+
+def lacks_address(member: Member) -> bool:
+    """Return whether somebody has to say their own address to set a password, with which they sign in: there
+    may be no colleague who could."""
+    return member.email is None and member.may("admin")
+
+
+def _address_in(form: Form) -> PersonChange:
+    """Return the address that was typed. Raises Malformed for none."""
+    wish = validated(PersonChange, {"email": form.text("email")})
+    if wish.email is None:
+        raise malformed([wrong("email", "must be there", "required")])
+    return wish
+
+
+def _set_password(tx: Tx, call: EnteredCall, wish: PersonChange | None, hashed: str) -> None:
+    if wish is not None:
+        people.change(tx, call.party, call.member.person_id, wish, call.now)
+    sessions.set_password(tx, call.member, hashed, call.now)
+
+
+async def _hashed(call: EnteredCall, password: str) -> str:
+    async with tries.computing.of(call.org_id):
+        return await asyncio.to_thread(passwords.hashed, password)
 
 
 @router.post("/devices/{name}")
@@ -84,8 +120,11 @@ async def signed_in_lately(call: EnteredCall) -> bool:
     return known.password is not None or not await call.db.read(passkeys.all_of, call.member)
 
 
-async def show_account(call: EnteredCall, problems: dict[str | None, str] | None = None) -> Response:
-    """Show the account. `problems` are sentences by the ids of fields; None is for what is about none."""
+async def show_account(
+    call: EnteredCall, problems: dict[str | None, str] | None = None, *, email: str = ""
+) -> Response:
+    """Show the account. `problems` are sentences by the ids of fields; None is for what is about none.
+    `email` is the address that was typed."""
     reader = reader_of(call)
     devices = await call.db.read(sessions.devices, call.member, call.now)
     keys = await call.db.read(passkeys.all_of, call.member)
@@ -101,6 +140,8 @@ async def show_account(call: EnteredCall, problems: dict[str | None, str] | None
         reader,
         status=400 if problems else 200,
         problems=problems or {},
+        email=email,
+        lacks_address=lacks_address(call.member),
         fewest=passwords.FEWEST,
         most=passwords.MOST,
         saved="saved" in call.request.query_params,

@@ -8,12 +8,15 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kalends.api.members import is_for_staff
 from kalends.api.paths import is_for_people
+from kalends.api.trail import trail_of
 from kalends.web import problems
 from kalends.web.headers import is_personal
 from kalends.web.kept_forms import KeptForm
 from kalends.web.pages import About, render
 from kalends.web.readers import Reader
+from kalends.web.visits import site_of
 from kalends.words.sentences import marked
 
 _HTML = re.compile(r"(?:^|,)\s*(?:text/html|application/xhtml\+xml)\s*(?:;(?!\s*q=0(?:\.0*)?\s*(?:,|$))|,|$)")
@@ -108,9 +111,16 @@ def _page(
     scope: Scope, begun: Message, refusal: Mapping[str, Any], kept: Sequence[tuple[str, str]]
 ) -> ASGIApp:
     """Return the page of a refusal, with the headers that came with it, and the fields of the form that it
-    refuses."""
+    refuses. Somebody of the staff who is signed in, as the gate has found out, keeps their menu: nothing is
+    looked up here, for the database may be away."""
     status, sent = begun["status"], Headers(raw=begun["headers"])
     reader = Reader.of(scope)
+    framed: dict[str, Any] = {}
+    member = trail_of(scope).member if is_for_staff(scope["path"]) else None
+    if member is not None:
+        host = member.host
+        reader = Reader.of(scope, own=member.language, language=host.language, week_start=host.week_start)
+        framed = {"member": member, "may_write": member.may("write"), "room": None}
     known = status if status in _TITLES else 500 if status > 500 else 400
     code = refusal["code"]
     title, sentence = _TITLES.get(code, _TITLES[known]), _SENTENCES.get(code, _SENTENCES[known])
@@ -118,9 +128,10 @@ def _page(
         title, sentence = _NO_LINK, _WHY_NO_LINK
     wait = sent.get("retry-after")
     page = render(
-        "refusal.html",
+        "refusal.html" if member is None else "staff/refusal.html",
         reader,
         About(reader.say(title)),
+        None if member is None else site_of(member.host, reader),
         # So that they are seen where the page is part of another. There is nothing to be clicked by mistake.
         embedders=("*",) if reader.is_embedded and not is_personal(scope["path"]) else (),
         status=status,
@@ -128,6 +139,7 @@ def _page(
         kept=kept,
         is_signed_out=status == 401,
         again=problems.again(int(wait), reader) if wait else None,
+        **framed,
     )
     for name, value in sent.items():
         if name == "vary":

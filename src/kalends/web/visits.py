@@ -49,7 +49,7 @@ def page(
 ) -> Response:
     """Return a page of the organization that a call is about (see `render`)."""
     reader = reader or reader_of(call)
-    return render(template, reader, about, _site(call.host, reader), **what)
+    return render(template, reader, about, site_of(call.host, reader), **what)
 
 
 def lead_to(call: Call[Host], address: str) -> Response:
@@ -66,7 +66,7 @@ def must_have_pages(host: Host) -> None:
         raise NotFound("The organization has no pages.")
 
 
-def _site(host: Host, reader: Reader) -> Site:
+def site_of(host: Host, reader: Reader) -> Site:
     """Return what every page of an organization shows of it."""
     logo = logo_path(host.slug, host.logo)
     return Site(

@@ -101,6 +101,11 @@ class Walk:
         sent = wish | {"answers": answers, "client_notes": "Two\nlines", "client_email": "jane@example.com"}
         body = sent | {"start_time": taken, "calendar_id": self._people[0], "client_phone": "+49 30 1"}
         own = answered(await self.staff.post(APPOINTMENTS, json=body), "appointment")["id"]
+        later = body | {"start_time": self._at(days=3)}
+        gone = answered(await self.staff.post(APPOINTMENTS, json=later), "appointment")["id"]
+        answered(
+            await self.staff.patch(f"{APPOINTMENTS}/{gone}", json={"status": "cancelled"}), "appointment"
+        )
         times = {"start_time": self._at(days=1), "end_time": self._at(days=1, hours=2)}
         weekly = {"rule": {"count": 3}, "reason": "Lunch", "calendar_id": self._people[0]}
         block = await self._made("blocks", "block", **times, **weekly)
@@ -128,6 +133,7 @@ class Walk:
             Sight("staff refused move", f"{page}/move", 409, typed),
             Sight("staff wrong move", f"{page}/move", 400, {}),
             Sight("staff cancel", f"{page}/cancel"),
+            Sight("staff cancelled just now", f"/staff/appointments/{gone}"),
             Sight("staff book", f"/staff/new?type={self._ids['all']}&start={taken}"),
             Sight("staff refused booking", "/staff/new", 409, new | typed),
             Sight("staff wrong booking", "/staff/new", 400, new | {"email": "jane@"}),

@@ -138,10 +138,42 @@ async def test_a_request_is_declined_with_a_reason(opening: Opening) -> None:
         page = words_of(await it.browser.get(answer.headers["location"]))
         assert "You have declined it." in page
         assert "We are closed." in page
+        assert await p.mails() == []
+        p.clock.forward(seconds=12)
         [mail] = await p.mails()
         assert told([mail], JANE) == ["Your appointment was cancelled"]
         assert "> We are\n> closed.\n" in mail.part("text/plain")
         assert (await p.desk.get(p.id))["cancellation_reason"] == "We are\nclosed."
+
+
+async def test_who_declines_can_undo_it_for_ten_seconds(opening: Opening) -> None:
+    async with opening() as p:
+        it = await asked(p)
+        assert (await it.send("undo")).status_code == 303  # there is nothing to undo
+        await it.send("decline", reason="Oh")
+        page = await it.see()
+        assert buttons_in(page) == ["Undo"]
+        for wrong in ("", "9"):
+            assert (await it.send("undo", version=wrong)).status_code in (400, 409)
+        assert (await it.browser.get(f"{it.path}/undo")).headers["location"] == it.path
+        answer = await it.send("undo", version="2")
+        assert answer.headers["location"] == it.path
+        assert (await it.send("undo", version="2")).status_code == 303
+        assert buttons_in(await it.see()) == ["Confirm", "Decline"]
+        assert (await p.desk.history(p.id))[-1]["actor"]["id"] == it.ana
+        p.clock.forward(minutes=1)
+        assert (await it.status(), await p.mails()) == ("pending", [])
+        # It serves again, and what comes too late or is not one's own is not undone.
+        await it.send("decline", version="3")
+        p.clock.forward(seconds=11)
+        late = await it.send("undo", version="4")
+        assert (late.status_code, buttons_in(late)) == (409, [])
+        assert "It is too late to undo this." in words_of(late)
+        await p.change(status="confirmed")
+        await p.change(status="cancelled")
+        assert buttons_in(await it.see()) == []
+        assert (await it.send("undo", version="6")).status_code == 409
+        assert await it.status() == "cancelled"
 
 
 async def test_of_many_at_once_one_decides(opening: Opening) -> None:

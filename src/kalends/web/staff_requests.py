@@ -13,7 +13,16 @@ from kalends.api.context import context_of
 from kalends.api.gate import wrong_guess
 from kalends.api.trail import trail_of
 from kalends.core.caller import Host, RequestLink
-from kalends.core.errors import Conflict, Malformed, NotFound, PreconditionFailed, RateLimited, Refusal
+from kalends.core.errors import (
+    Conflict,
+    Malformed,
+    NotFound,
+    PreconditionFailed,
+    RateLimited,
+    Refusal,
+    TooLate,
+    Unbookable,
+)
 from kalends.core.lifecycle import Status
 from kalends.schemas.appointments import AppointmentAnswer, AppointmentChange
 from kalends.services.booking import request_links
@@ -58,6 +67,7 @@ async def see(token: str, request: Request) -> Response:
 
 @router.get("/{token}/confirm")
 @router.get("/{token}/decline")
+@router.get("/{token}/undo")
 async def back(token: str, request: Request) -> Response:
     """Lead to the request, which has the buttons. Whoever reads a refusal in another language comes here."""
     link = await _find(token, request)
@@ -74,6 +84,26 @@ async def confirm(token: str, request: Request) -> Response:
 async def decline(token: str, request: Request) -> Response:
     """Decline the request, which cancels it. Sent again, it changes nothing."""
     return await _decide(token, request, "cancelled")
+
+
+@router.post("/{token}/undo")
+async def undo(token: str, request: Request) -> Response:
+    """Undo that it was declined a moment ago. Sent again, it changes nothing."""
+    link = await _find(token, request)
+    if link is None:
+        return await _ended(request)
+    change, form = _Decision(request, link), await form_of(request)
+    undoing = request_links.undo
+    try:
+        versions = {version_in(form)}
+        await change.make(AppointmentAnswer.of, undoing, link, change.now, versions=versions)
+    except NotFound:
+        return await _ended(request)
+    except (Malformed, Conflict, PreconditionFailed) as refusal:
+        own = await _seen(change)
+        if isinstance(refusal, Malformed) or own.about.status == "cancelled":
+            return await _shown(change, None, refusal)
+    return _lead(change)
 
 
 async def _decide(token: str, request: Request, status: Status) -> Response:
@@ -145,6 +175,7 @@ async def _shown(call: _Look, form: Form | None = None, refusal: Refusal | None 
         status=200 if refusal is None else problems.noted(call.request, refusal),
         own=own,
         is_open=is_open,
+        can_undo=request_links.may_undo(link, own.history[-1]),
         is_moved=status == "pending" and not is_open,
         heading=reader.say(_ASKING) if is_open else own.about.client_name,
         person=link.name,
@@ -164,6 +195,6 @@ def _refused(own: Seen, refusal: Refusal | None) -> dict[str, Any]:
     wrong = refusal.details.get("fields", ()) if isinstance(refusal, Malformed) else ()
     if wrong:
         return {"refused": None, "problem": staff_problems.of_field(wrong[0], own.reader)}
-    if isinstance(refusal, Malformed):
+    if isinstance(refusal, Malformed | TooLate | Unbookable):
         return {"refused": staff_problems.plainly(refusal, own.reader), "problem": None}
     return {"refused": own.reader.say(STALE).format(who=own.changed_by), "problem": None}

@@ -14,9 +14,9 @@ from kalends.core.errors import Conflict, NotFound, PreconditionFailed
 from kalends.db.database import Tx
 from kalends.db.tables import organizations, people, request_links
 from kalends.ids import digest, new_token
-from kalends.schemas.appointments import Appointment, AppointmentChange
+from kalends.schemas.appointments import Appointment, AppointmentChange, HistoryEntry
 from kalends.schemas.people import Person
-from kalends.services.booking import appointment_changes, appointments
+from kalends.services.booking import appointment_changes, appointments, history, undoing
 from kalends.services.outbox import parties
 from kalends.services.setup.organizations import host_of
 
@@ -115,6 +115,30 @@ def decide(
     if tx.execute(using.values(used_at=now).returning(request_links.c.digest)).first() is None:
         raise _closed()
     return decided
+
+
+def may_undo(link: RequestLink, latest: HistoryEntry) -> bool:
+    """Return whether the latest change of an appointment was made by the person of a link that is used up."""
+    actor = latest.actor
+    return link.is_used and actor is not None and (actor.kind, actor.id) == ("person", link.person_id)
+
+
+def undo(tx: Tx, link: RequestLink, now: datetime, *, versions: Collection[int] | None = None) -> Appointment:
+    """Undo that a request was declined by a link, which then serves again.
+
+    Raises Conflict if somebody else made the latest change, NotFound if the person may no longer change
+    appointments, and what `undoing.cancellation` raises.
+    """
+    org_id, id_ = link.host.org_id, link.appointment_id
+    if not may_undo(link, history.of(tx, org_id, id_, now)[-1]):
+        raise _closed()
+    undone = undoing.cancellation(tx, parties.deciding(link), id_, now, versions=versions)
+    _must_still_be_allowed(tx, link)
+    used = update(request_links).where(
+        request_links.c.org_id == org_id, request_links.c.digest == link.digest
+    )
+    tx.execute(used.values(used_at=None))
+    return undone
 
 
 def no_link() -> NotFound:

@@ -84,6 +84,11 @@ def buttons_in(answer: httpx.Response) -> list[str]:
     return [_plain(each) for each in found]
 
 
+def free_in(answer: httpx.Response) -> list[str]:
+    """The free times of a day from which one can be chosen, as their buttons send them."""
+    return re.findall(r'<button[^>]*name="chosen" value="([^"]*)"', answer.text)
+
+
 def links_in(answer: httpx.Response, below: str) -> list[str]:
     """Where links of a page lead that begin with a path."""
     found = re.findall(r'<a [^>]*href="([^"]*)"', answer.text)

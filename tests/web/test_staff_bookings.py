@@ -2,18 +2,21 @@
 
 import asyncio
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
+from tests.support.clock import StoppedClock
 from tests.support.desk import at
 from tests.web.clients import QUESTIONS, alert_of, times_of, words_of
-from tests.web.staff import Staff, buttons_in, entered, fields_in, links_in, reasons_in, staff_at
+from tests.web.staff import Staff, buttons_in, entered, fields_in, free_in, links_in, reasons_in, staff_at
 
 pytestmark = pytest.mark.anyio
 
 NEW = "/staff/new"
+GONE = "It was deleted meanwhile. Please choose again."
 
 
 @pytest.fixture
@@ -36,12 +39,11 @@ async def filled(staff: Staff, **typed: str) -> dict[str, str]:
 async def test_booked_by_phone(staff: Staff) -> None:
     await staff.desk.add_type()  # so that there are two
     first = await staff.see(NEW)
-    assert "booking" not in first.text.partition("<main")[2]
+    assert fields_in(first, "booking")["type"] == ""
+    assert "Free:" not in words_of(first)
     page = await staff.see(NEW, type=staff.desk.org.type_id, date="2024-01-25", calendar="")
-    free = links_in(page, NEW)
-    assert len([each for each in free if "start=" in each]) == 8
-    chosen = next(each for each in free if "start=2024-01-25T11" in each).partition("#")[0]
-    page = await staff.see(chosen)
+    assert len(free_in(page)) == 8
+    page = await staff.see(NEW, type=staff.desk.org.type_id, start=at("11:00"))
     typed = fields_in(page, "booking")
     assert (typed["date"], typed["time"], typed["start"]) == ("2024-01-25", "11:00", at("11:00"))
     assert (typed["calendar"], typed["language"]) == ("", "en")
@@ -54,6 +56,86 @@ async def test_booked_by_phone(staff: Staff) -> None:
     assert (booked["client_name"], booked["client_email"]) == ("Jane Doe", "jane@example.com")
     assert (booked["client_phone"], booked["client_language"]) == ("+49 30 1", "de")
     assert (booked["client_notes"], booked["internal_notes"]) == ("By train", "VIP")
+
+
+async def test_whatever_shows_free_times_keeps_what_was_typed_and_books_nothing(staff: Staff) -> None:
+    room = await staff.desk.room("Room 1")
+    await staff.desk.set_type(calendarIds=[staff.desk.org.calendar_id, room])
+    typed = await filled(staff, phone="+49 30 1", notes="By train", internal_notes="VIP", language="de")
+    typed |= {"calendar": room, "time": "10:10"}
+    for pressed in ({"show": "1"}, {"chosen": at("11:00", "2024-01-26")}):
+        typed |= {"date": "2024-01-26"}
+        answer = await staff.send(NEW, **typed, **pressed)
+        assert answer.status_code == 200
+        if "chosen" in pressed:
+            typed |= {"time": "11:00", "start": at("11:00", "2024-01-26")}
+            [chosen] = re.findall(r'<button[^>]*aria-pressed="true"[^>]*>([^<]*)<', answer.text)
+            assert chosen == "11:00"
+        assert fields_in(answer, "booking") == typed
+        assert "Free: Friday, 26 January 2024 Room 1" in words_of(answer)
+        assert free_in(answer)[0] == at("09:00", "2024-01-26")
+    assert await stored(staff) == []
+    # A day that nobody can read becomes the one whose times are shown.
+    answer = await staff.send(NEW, **typed | {"date": ""}, show="1")
+    assert fields_in(answer, "booking")["date"] == "2024-01-20"
+    await staff.do(NEW, **typed)
+    [booked] = await stored(staff)
+    assert (booked["client_name"], booked["calendar_id"]) == ("Jane Doe", room)
+    assert booked["start_time"] == at("11:00", "2024-01-26")
+
+
+async def test_answers_are_kept_while_another_type_is_chosen(staff: Staff) -> None:
+    desk = staff.desk
+    await desk.set_type(bookingQuestions=QUESTIONS)
+    same, other = {**QUESTIONS[0], "id": "x"}, {**QUESTIONS[1], "id": QUESTIONS[0]["id"]}
+    review = (await desk.add_type(name="Other", bookingQuestions=[other, same]))["id"]
+    typed = await filled(staff, **{f"q.{each['id']}": "1" for each in QUESTIONS}, type=review)
+    answer = await staff.send(NEW, **typed, show="1")
+    there = fields_in(answer, "booking")
+    # What reads the same is the same, whatever its id; and an id alone says nothing.
+    assert there["q.x"] == "1"
+    answer = await staff.send(NEW, **there | {"type": desk.org.type_id, "q.x": "2"}, show="1")
+    back = fields_in(answer, "booking")
+    assert (back["q.t"], back["q.n"], back["q.c"]) == ("2", "1", "1")
+
+
+@pytest.mark.parametrize(
+    ("day", "said"),
+    [
+        ("2024-01-19", "Friday, 19 January 2024 is in the past."),
+        ("0224-01-25", "is in the past."),
+        ("2025-01-25", "Saturday, 25 January 2025 is more than a year ahead."),
+    ],
+)
+async def test_a_day_that_may_be_a_slip_is_asked_about_once(staff: Staff, day: str, said: str) -> None:
+    typed = await filled(staff, date=day, notes="Kept")
+    answer = await staff.send(NEW, **typed)
+    assert answer.status_code == 409
+    assert alert_of(answer).endswith(said)
+    assert fields_in(answer, "booking") == typed
+    assert f'name="sure" value="{day}"' in answer.text
+    assert await stored(staff) == []
+    # Whoever is sure of one day is not sure of another.
+    assert (await staff.send(NEW, **typed | {"date": "2024-01-18"}, sure=day)).status_code == 409
+    # Once said, it is not asked again, though something else is wrong.
+    answer = await staff.send(NEW, **typed | {"name": ""}, sure=day)
+    assert fields_in(answer, "booking")["sure"] == day
+    await staff.do(NEW, **typed, sure=day)
+    assert len(await stored(staff)) == 1
+
+
+async def test_what_was_today_is_not_asked_about(staff: Staff, clock: StoppedClock) -> None:
+    clock.at = datetime(2024, 1, 25, 15, tzinfo=UTC)
+    await staff.do(NEW, **await filled(staff, time="09:00"))
+    await staff.do(NEW, **await filled(staff, date="2025-01-25"))
+
+
+async def test_enter_shows_free_times_whatever_stands_above_the_form(staff: Staff) -> None:
+    await staff.desk.booked(at("10:00"))
+    typed = await filled(staff)
+    for page in (await staff.see(NEW), await staff.send(NEW, **typed)):
+        first = re.findall(r'<button type="submit"[^>]*>', page.text.partition("<main")[2])[0]
+        assert 'name="show"' in first
 
 
 async def test_if_there_is_but_one_type_it_is_chosen(staff: Staff) -> None:
@@ -101,9 +183,9 @@ async def test_a_type_that_is_gone_meanwhile_is_chosen_again(staff: Staff) -> No
     typed = await filled(staff, email="jane@example.com", internal_notes="VIP")
     await staff.desk.set_type(isActive=False)
     answer = await staff.send(NEW, **typed)
-    assert (answer.status_code, alert_of(answer)) == (404, "It was deleted meanwhile. Please choose again.")
+    assert (answer.status_code, reasons_in(answer)) == (404, [f"What – {GONE}"])
     again = fields_in(answer, "booking")
-    assert again == typed | {"type": ""}
+    assert again == {name: text for name, text in typed.items() if name != "asked"} | {"type": ""}
     review = (await staff.desk.add_type(name="Other"))["id"]
     await staff.do(NEW, **again | {"type": review})
     [booked] = await stored(staff)
@@ -230,7 +312,10 @@ async def test_everything_that_is_wrong_is_said_at_once(staff: Staff) -> None:
     assert [each.partition(" – ")[0] for each in reasons_in(answer)] == ["Name", "E-mail", "Guests"]
 
 
-async def test_times_that_clocks_show_twice_are_asked_for_unless_they_were_chosen(app: FastAPI) -> None:
+async def test_times_that_clocks_show_twice_are_asked_for_unless_they_were_chosen(
+    app: FastAPI, clock: StoppedClock
+) -> None:
+    clock.at = datetime(2024, 10, 20, tzinfo=UTC)
     staff = await staff_at(app, timezone="Europe/Berlin")
     first, second = "2024-10-27T00:30:00Z", "2024-10-27T01:30:00Z"
     page = await staff.see(NEW, start=second)
@@ -239,7 +324,12 @@ async def test_times_that_clocks_show_twice_are_asked_for_unless_they_were_chose
     answer = await staff.send(NEW, **typed | {"start": ""})
     assert (answer.status_code, alert_of(answer)) == (400, "On that day, clocks show this time twice.")
     assert [sent for sent, _ in times_of(answer)] == [first, second]
-    await staff.do(NEW, **typed)
+    await staff.desk.open({"day_of_week": 0, "start_time": "00:00", "end_time": "06:00"})
+    await staff.desk.set_type(slotIntervalMinutes=30)
+    for chosen in (first, second):
+        again = await staff.send(NEW, **typed, chosen=chosen)
+        assert f'value="{chosen}" formaction="/staff/new#chosen" formnovalidate id="chosen"' in again.text
+    await staff.do(NEW, **fields_in(again, "booking"))
     assert [each["start_time"] for each in await stored(staff)] == [second]
 
 
@@ -247,7 +337,8 @@ async def test_what_is_no_longer_there_is_said(staff: Staff) -> None:
     assert (await staff.send(NEW, type="type_nothing")).status_code == 404
     typed = await filled(staff, calendar="cal_nothing")
     answer = await staff.send(NEW, **typed)
-    assert (answer.status_code, alert_of(answer)) == (404, "It was deleted meanwhile. Please choose again.")
+    assert (answer.status_code, reasons_in(answer)) == (404, [f"Calendar – {GONE}"])
+    assert 'id="calendar-problem"' in answer.text
     await staff.desk.set_type(isActive=False)
     assert "There is no type of appointments in service." in words_of(await staff.see(NEW))
 

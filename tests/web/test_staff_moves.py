@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from tests.support.desk import at
 from tests.web.clients import alert_of, times_of, words_of
-from tests.web.staff import Staff, buttons_in, entered, fields_in, links_in, reasons_in, staff_at
+from tests.web.staff import Staff, buttons_in, entered, fields_in, free_in, links_in, reasons_in, staff_at
 
 pytestmark = pytest.mark.anyio
 
@@ -32,6 +32,7 @@ async def test_an_appointment_is_moved(staff: Staff) -> None:
     calendar = staff.desk.org.calendar_id
     assert typed == {
         "version": "1",
+        "start": at("14:00"),
         "date": "2024-01-25",
         "time": "14:00",
         "minutes": "60",
@@ -82,9 +83,14 @@ async def test_each_calendar_of_several_is_chosen_by_what_it_is_needed_for(staff
     await staff.do(f"{path_of(booked)}/move", **typed | {"calendar1": blue})
     seen = await desk.get(booked)
     assert [each["calendar_id"] for each in seen["calendars"]] == [desk.org.calendar_id, blue]
-    # One that does not serve is none of the choices, so it stays as it is.
+    # One that does not serve is none of the choices, and neither is one that there is not.
     typed = await form_of(staff, booked)
-    await staff.do(f"{path_of(booked)}/move", **typed | {"calendar1": desk.org.calendar_id})
+    for strange in (desk.org.calendar_id, "cal_nothing"):
+        wish = typed | {"time": "10:00", "calendar1": strange}
+        answer = await staff.send(f"{path_of(booked)}/move", **wish)
+        assert answer.status_code == 400
+        assert reasons_in(answer) == ["room – This calendar can't be chosen for what is needed here."]
+        assert fields_in(answer, "move") == wish | {"calendar1": blue}
     assert (await desk.get(booked))["version"] == 2
 
 
@@ -145,7 +151,7 @@ async def test_what_somebody_else_has_changed_is_shown_first(staff: Staff) -> No
     answer = await staff.send(f"{path_of(booked)}/move", **typed | {"time": "10:00"})
     assert answer.status_code == 409
     assert alert_of(answer).startswith("The API key Reception changed it meanwhile.")
-    assert fields_in(answer, "move") == typed | {"version": "2", "time": "09:00"}
+    assert fields_in(answer, "move") == typed | {"version": "2", "time": "09:00", "start": at("09:00")}
     assert (await staff.desk.get(booked))["start_time"] == at("09:00")
 
 
@@ -211,20 +217,57 @@ async def test_free_times_of_a_day_are_there_to_be_chosen(staff: Staff) -> None:
     await staff.desk.booked(at("10:00", "2024-01-26"))
     path = f"{path_of(booked)}/move"
     page = await staff.see(path)
-    # Its own time counts as free.
-    assert [each for each in links_in(page, f"{path}?") if "start=2024-01-25T14%3A00%3A00Z" in each]
+    assert at("14:00") in free_in(page)  # its own time counts as free
+    assert "Doe & Daughters · Time zone" in words_of(page)
     other = await staff.see(path, date="2024-01-26")
     assert "Free: Friday, 26 January 2024" in words_of(other)
-    assert fields_in(other, "move")["date"] == "2024-01-26"
-    free = [each for each in links_in(other, f"{path}?") if "start=" in each and "lang=" not in each]
+    typed = fields_in(other, "move") | {"minutes": "45"}
+    assert typed["date"] == "2024-01-26"
+    free = free_in(other)
     assert len(free) == len(await staff.desk.starts("2024-01-26", "2024-01-26", moving=booked["id"]))
-    assert not [each for each in free if "T10%3A00" in each]
-    chosen = await staff.see(free[0])
-    typed = fields_in(chosen, "move")
-    assert (typed["date"], typed["time"]) == ("2024-01-26", "09:00")
-    assert 'aria-current="true"' in chosen.text
+    assert at("10:00", "2024-01-26") not in free
+    for pressed in ({"show": "1"}, {"chosen": free[0]}):
+        answer = await staff.send(path, **typed, **pressed)
+        assert answer.status_code == 200
+        if "chosen" in pressed:
+            typed |= {"time": "09:00", "start": free[0]}
+            assert 'aria-pressed="true">09:00<' in answer.text
+        assert fields_in(answer, "move") == typed
+    assert (await staff.desk.get(booked))["version"] == 1
     await staff.do(path, **typed)
-    assert (await staff.desk.get(booked))["start_time"] == at("09:00", "2024-01-26")
+    seen = await staff.desk.get(booked)
+    assert (seen["start_time"], seen["end_time"]) == (free[0], at("09:45", "2024-01-26"))
+
+
+async def test_free_times_are_those_of_the_calendar_that_is_chosen(staff: Staff) -> None:
+    room = await staff.desk.room("Room 1")
+    await staff.desk.set_type(calendarIds=[staff.desk.org.calendar_id, room])
+    booked = await staff.desk.booked(calendar_id=staff.desk.org.calendar_id)
+    await staff.desk.booked(at("10:00"), calendar_id=room)
+    await staff.desk.booked(at("11:00"), calendar_id=staff.desk.org.calendar_id)
+    path = f"{path_of(booked)}/move"
+    answer = await staff.send(path, **await form_of(staff, booked) | {"calendar0": room}, show="1")
+    assert fields_in(answer, "move")["calendar0"] == room
+    assert "Room 1 · Time zone" in words_of(answer)
+    assert at("10:00") not in free_in(answer)
+    assert at("11:00") in free_in(answer)
+
+
+async def test_a_day_that_may_be_a_slip_is_asked_about_once(staff: Staff) -> None:
+    booked = await staff.desk.booked()
+    path = f"{path_of(booked)}/move"
+    for day in ("2024-01-19", "2025-06-25"):
+        typed = await form_of(staff, booked) | {"date": day}
+        answer = await staff.send(path, **typed)
+        assert answer.status_code == 409
+        assert fields_in(answer, "move") == typed
+        assert f'name="sure" value="{day}"' in answer.text
+    assert (await staff.desk.get(booked))["version"] == 1
+    for _ in range(2):
+        await staff.do(path, **typed, sure="2025-06-25")
+    # On the day on which it is, it is moved without a question.
+    await staff.do(path, **await form_of(staff, booked) | {"time": "11:00"})
+    assert (await staff.desk.get(booked))["start_time"] == at("11:00", "2025-06-25")
 
 
 async def test_a_free_time_that_clocks_show_twice_is_the_one_that_was_chosen(staff: Staff) -> None:

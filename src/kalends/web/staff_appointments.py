@@ -1,5 +1,6 @@
 """An appointment before its organization's staff: what is known of it, and what becomes of it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter
@@ -191,6 +192,39 @@ def appointment_page(
         saved="saved" in call.request.query_params,
         zone=own.reader.zone_name(own.zone, own.about.start_time),
         **(known | what),
+    )
+
+
+def form_page(
+    call: EnteredCall,
+    template: str,
+    heading: str,
+    own: Seen,
+    labels: Mapping[str, tuple[str, str]],
+    wrong: Mapping[str, str],
+    refusal: Refusal | None,
+    **what: Any,
+) -> Response:
+    """Return the page of a form about an appointment; above it, what is wrong with its fields, or else why it
+    was refused. `labels` has the fields by their names, in order: the id of each, and what stands before
+    it."""
+    refused = None
+    if refusal is not None and not wrong:
+        assert isinstance(call, EnteredChange)
+        refused = told_of(call, own, refusal)
+    return staff_page(
+        call,
+        template,
+        f"{own.reader.say(heading)} – {own.about.client_name}",
+        own.reader,
+        status=200 if refusal is None else problems.noted(call.request, refusal),
+        own=own,
+        heading=own.reader.say(heading),
+        problems=wrong,
+        listed=[(id_, f"{label} – {wrong[name]}") for name, (id_, label) in labels.items() if name in wrong],
+        refused=refused,
+        zone=own.reader.zone_name(own.zone, own.about.start_time),
+        **what,
     )
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.core.errors import Conflict, IdempotencyKeyReused, Malformed, NotFound, Refusal
-from kalends.core.hours import stamp
+from kalends.core.errors import Conflict, IdempotencyKeyReused, InvalidTime, Malformed, NotFound, Refusal
 from kalends.db.database import Tx
 from kalends.schemas.appointment_types import AppointmentType, BookingQuestion
 from kalends.schemas.appointments import AppointmentAnswer, AppointmentCreate
@@ -20,38 +19,47 @@ from kalends.services.setup import appointment_types, calendars
 from kalends.web import problems, staff_problems
 from kalends.web.forms import OWN, Form, form_of, number_in, validated
 from kalends.web.grids import at
+from kalends.web.kept_answers import kept_answers
 from kalends.web.kinds import Question
 from kalends.web.readers import Reader
 from kalends.web.sent import id_in, start_in
 from kalends.web.sheets import name_of
-from kalends.web.staff_pages import (
-    day_in,
-    key_in,
-    moment_in,
-    must_be_shown,
-    new_key,
-    staff_page,
-    today,
+from kalends.web.staff_moments import (
+    chosen_fields,
+    fields_of,
+    is_looking,
+    moment_of,
+    must_be_meant,
+    shown_as_chosen,
+    sure_of,
+    typed_moment,
 )
+from kalends.web.staff_pages import day_in, key_in, new_key, staff_page, today
 from kalends.web.staff_problems import Refused
 from kalends.web.staff_times import free_times
 from kalends.web.staff_visits import EnteredCall, EnteredChange, EnteredToWrite, EnteredWriting
 from kalends.web.visits import lead_to, reader_of
-from kalends.words import dates
 from kalends.words.languages import LANGUAGES, language_of, own_name
 from kalends.words.sentences import marked
 
-_FIELDS = ("date", "time", "minutes", *OWN, "internal_notes", "language")
+_FIELDS = ("minutes", *OWN, "internal_notes", "language")
+_UNSAID = {"date": "", "time": "", "start": ""}
 _STORED = {
+    "appointment_type_id": "type",
+    "calendar_id": "calendar",
+    "start_time": "time",
+    "duration_minutes": "minutes",
     "client_name": "name",
     "client_email": "email",
     "client_phone": "phone",
     "client_notes": "notes",
     "internal_notes": "internal_notes",
     "client_language": "language",
-    "duration_minutes": "minutes",
 }
+"""The names of the fields, by those of the API."""
 _LABELS: Mapping[str, str] = {
+    "type": marked("What"),
+    "calendar": marked("Calendar"),
     "date": marked("Day"),
     "time": marked("Time"),
     "minutes": marked("Length in minutes"),
@@ -62,71 +70,10 @@ _LABELS: Mapping[str, str] = {
     "notes": marked("Notes of the client"),
     "internal_notes": marked("Internal notes"),
 }
+_ANY = marked("Any calendar that serves this type")
 _SPENT = marked("With this form, you have booked already. To book once more, press Book again.")
 
 router = APIRouter(prefix="/staff/new", include_in_schema=False)
-
-
-@dataclass(frozen=True, slots=True)
-class StaffSheet:
-    """The form for a booking of a type, perhaps on one calendar (`calendar_id`). It books once by its `key`.
-    There is no type if the one that was chosen is gone.
-    `start` is the free time that was chosen, of which the fields say day and time. `typed` is by the names
-    of fields, and so are the `problems`, which are sentences."""
-
-    reader: Reader
-    type_: AppointmentType | None
-    calendar_id: str | None
-    key: str
-    start: str = ""
-    typed: Mapping[str, str] = field(default_factory=dict)
-    problems: Mapping[str, str] = field(default_factory=dict)
-    refused: Refused | None = None
-
-    @property
-    def questions(self) -> list[Question]:
-        """What the type asks, as its organization put it. Staff may leave any of it out."""
-        return [
-            Question(each.id, each.type, each.label, False, [(one, one) for one in each.options or ()])
-            for each in self._asked
-        ]
-
-    @property
-    def _asked(self) -> Sequence[BookingQuestion]:
-        return () if self.type_ is None else self.type_.booking_questions
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the fields."""
-        return (*_FIELDS, *(each.field for each in self.questions))
-
-    @property
-    def listed(self) -> list[tuple[str | None, str]]:
-        """What is wrong, in the order of the fields: the id of each, and a sentence that begins with its
-        label."""
-        known = {name: (name, self.reader.say(label)) for name, label in _LABELS.items()}
-        known |= {each.field: (f"q{place}", each.label) for place, each in enumerate(self.questions)}
-        found: list[tuple[str | None, str]] = [
-            (id_, f"{label} – {self.problems[name]}")
-            for name, (id_, label) in known.items()
-            if name in self.problems
-        ]
-        return found + [(None, each) for name, each in self.problems.items() if name not in known]
-
-    def body(self, form: Form, start: datetime) -> dict[str, Any]:
-        """Return the booking that was filled in, as the API takes it."""
-        stored: dict[str, Any] = {
-            name: form.text(field_) for name, field_ in _STORED.items() if form.text(field_).strip()
-        }
-        if "duration_minutes" in stored:
-            stored["duration_minutes"] = number_in(stored["duration_minutes"])
-        return stored | {
-            "appointment_type_id": None if self.type_ is None else self.type_.id,
-            "start_time": start,
-            "calendar_id": self.calendar_id,
-            "answers": form.answers(self._asked),
-            "check": "none" if form.text("force") == "1" else "conflicts",
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,70 +98,151 @@ class Offered:
         serve = [each for each in self.calendars if each.id in needed]
         return serve, [each for each in self.calendars if each.id not in needed]
 
-    def calendar(self, id_: str | None) -> str | None:
-        """Return the id of a calendar, if it is in service."""
-        return next((each.id for each in self.calendars if each.id == id_), None)
+    def calendar(self, id_: str | None) -> Calendar | None:
+        """Return the calendar with this id, if it is in service."""
+        return next((each for each in self.calendars if each.id == id_), None)
+
+
+@dataclass(frozen=True, slots=True)
+class StaffSheet:
+    """The form for a booking of a type, perhaps on one calendar (`calendar_id`). It books once by its `key`.
+    There is no type if none was chosen, or one that is gone. `typed` is by the names of fields, with the
+    `start` that was chosen, of which they say day and time, and so are the `problems`, which are sentences.
+    `kept` is what was answered to other types."""
+
+    reader: Reader
+    offered: Offered
+    type_: AppointmentType | None
+    calendar_id: str | None
+    key: str
+    typed: Mapping[str, str]
+    kept: Mapping[str, str] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+    refused: Refused | None = None
+
+    @classmethod
+    def filled(cls, reader: Reader, offered: Offered, form: Form, zone: str) -> "StaffSheet":
+        """Return the form as it was sent; with the time of the button that was pressed, if one was. Raises
+        InvalidTime."""
+        type_ = offered.type(id_in(form.text("type")))
+        answers, others = kept_answers(form, offered.types, type_)
+        typed = _UNSAID | form.typed(*_FIELDS) | typed_moment(form, zone) | answers
+        return cls(reader, offered, type_, id_in(form.text("calendar")), key_in(form), typed, others)
+
+    @property
+    def calendar(self) -> Calendar | None:
+        """The calendar that was chosen, if it is in service."""
+        return self.offered.calendar(self.calendar_id)
+
+    @property
+    def questions(self) -> list[Question]:
+        """What the type asks, as its organization put it. Staff may leave any of it out."""
+        return [
+            Question(each.id, each.type, each.label, False, [(one, one) for one in each.options or ()])
+            for each in self._asked
+        ]
+
+    @property
+    def _asked(self) -> Sequence[BookingQuestion]:
+        return () if self.type_ is None else self.type_.booking_questions
+
+    @property
+    def where(self) -> str:
+        """In which calendars free time is looked for."""
+        return self.reader.say(_ANY) if self.calendar is None else self.calendar.name
+
+    @property
+    def listed(self) -> list[tuple[str | None, str]]:
+        """What is wrong, in the order of the fields: the id of each, and a sentence that begins with its
+        label."""
+        known = {name: (name, self.reader.say(label)) for name, label in _LABELS.items()}
+        known |= {each.field: (f"q{place}", each.label) for place, each in enumerate(self.questions)}
+        found: list[tuple[str | None, str]] = [
+            (id_, f"{label} – {self.problems[name]}")
+            for name, (id_, label) in known.items()
+            if name in self.problems
+        ]
+        return found + [(None, each) for name, each in self.problems.items() if name not in known]
+
+    def body(self, form: Form, start: datetime) -> dict[str, Any]:
+        """Return the booking that was filled in, as the API takes it."""
+        stored = {name: self.typed.get(field_, "") for name, field_ in _STORED.items()}
+        sent: dict[str, Any] = {name: text for name, text in stored.items() if text.strip()}
+        if "duration_minutes" in sent:
+            sent["duration_minutes"] = number_in(sent["duration_minutes"])
+        answers = Form({name: [text] for name, text in self.typed.items()}).answers(self._asked)
+        type_id = {} if self.type_ is None else {"appointment_type_id": self.type_.id}
+        return sent | {
+            **type_id,
+            "start_time": start,
+            "calendar_id": self.calendar_id,
+            "answers": answers,
+            "check": "none" if form.text("force") == "1" else "conflicts",
+        }
 
 
 @router.get("")
 async def ask(call: EnteredToWrite) -> Response:
-    """Ask what is to be booked, and when; then for whom."""
+    """Ask what is to be booked, when, and for whom."""
     query = call.request.query_params
-    offered = await call.db.read(_offered, call.org_id)
-    reader = reader_of(call)
-    type_, calendar_id = offered.type(id_in(query.get("type"))), offered.calendar(query.get("calendar"))
-    client_id = id_in(query.get("client"))
+    offered, reader = await call.db.read(_offered, call.org_id), reader_of(call)
+    client_id, chosen = id_in(query.get("client")), _asked(call)
     day = day_in(query.get("date", "")) or today(call)
-    chosen = _asked(call)
-    start = "" if chosen is None else stamp(chosen)
-    if chosen is not None:
-        day = dates.local(chosen, call.timezone).date()
-    if type_ is None:
-        return await _page(call, offered, None, calendar_id, day, start=start, client_id=client_id)
-    typed = {"date": day.isoformat(), "time": "", "minutes": query.get("minutes", "")}
+    typed = _UNSAID | {"date": day.isoformat(), "minutes": query.get("minutes", "")}
     typed |= {"language": language_of(call.host.language or reader.tag)}
     if client_id is not None:
         typed |= await call.db.read(_said_by, call, client_id)
     if chosen is not None:
-        typed |= _on_the_clock(chosen, call.timezone)
-    sheet = StaffSheet(reader, type_, calendar_id, new_key(), start, typed)
-    return await _page(call, offered, sheet, calendar_id, day, start=start, client_id=client_id)
+        typed |= chosen_fields(chosen, call.timezone)
+    type_, calendar = offered.type(id_in(query.get("type"))), offered.calendar(query.get("calendar"))
+    calendar_id = None if calendar is None else calendar.id
+    sheet = StaffSheet(reader, offered, type_, calendar_id, new_key(), typed)
+    return await _page(call, sheet, Form({}), client_id=client_id)
 
 
 @router.post("")
 async def book(change: EnteredWriting) -> Response:
-    """Book, once for each form, and lead to the appointment."""
+    """Book, once for each form, and lead to the appointment; or only show free times, or choose one."""
     form = await form_of(change.request)
     offered = await change.db.read(_offered, change.org_id)
-    type_ = offered.type(id_in(form.text("type")))
-    key = key_in(form)
-    calendar_id = id_in(form.text("calendar"))
-    sheet = StaffSheet(reader_of(change), type_, calendar_id, key, form.text("start"))
-    sheet = replace(sheet, typed=_kept(change, sheet, form))
-    if type_ is None:
-        return await _refused(change, offered, sheet, NotFound("There is no appointment type with this id."))
+    sheet = StaffSheet.filled(reader_of(change), offered, form, change.timezone)
+    if is_looking(form):
+        return await _page(change, sheet, form)
     try:
         made = await _made(change, sheet, form)
     except (Malformed, Conflict, NotFound, IdempotencyKeyReused) as refusal:
-        return await _refused(change, offered, sheet, refusal)
+        return await _refused(change, sheet, form, refusal)
     return lead_to(change, sheet.reader.link(f"/staff/appointments/{made.appointment.id}"))
 
 
 async def _made(change: EnteredChange, sheet: StaffSheet, form: Form) -> AppointmentAnswer:
-    """Book what was filled in. Raises Malformed with everything that is wrong, IdempotencyKeyReused if the
-    form has booked something else already, and what `bookings.by_staff` raises."""
-    body = sheet.body(form, _start(change, sheet, form))
+    """Book what was filled in. Raises Malformed with everything that is wrong, NotFound for a type that is
+    gone, Conflict for a day of which one has to be sure, IdempotencyKeyReused if the form has booked
+    something else already, and what `bookings.by_staff` raises."""
+    if sheet.type_ is None and form.text("type"):
+        raise NotFound("There is no appointment type with this id.", field="appointment_type_id")
+    start, wrong = change.now, []
+    try:
+        start = moment_of(form, change.timezone)
+    except InvalidTime:
+        raise
+    except Malformed as refusal:
+        wrong = refusal.details["fields"]
+    body = sheet.body(form, start)
     try:
         wish = validated(AppointmentCreate, body)
     except Malformed as refusal:
         besides = await change.db.read(bookings.wrong_besides, change.org_id, body)
-        raise malformed([*refusal.details["fields"], *besides]) from None
+        raise malformed([*wrong, *refusal.details["fields"], *besides]) from None
+    if wrong:
+        raise malformed(wrong)
+    must_be_meant(form, start, change.timezone, change.now)
     once = change.for_form(f"new:{sheet.key}")
     answer = await once.make(AppointmentAnswer.of, bookings.by_staff, change.party, wish, change.now)
     return AppointmentAnswer.model_validate_json(bytes(answer.body))
 
 
-async def _refused(change: EnteredChange, offered: Offered, sheet: StaffSheet, refusal: Refusal) -> Response:
+async def _refused(change: EnteredChange, sheet: StaffSheet, form: Form, refusal: Refusal) -> Response:
     reader, zone = sheet.reader, change.timezone
     if isinstance(refusal, IdempotencyKeyReused):
         sheet = replace(sheet, key=new_key(), refused=Refused(reader.say(_SPENT)))
@@ -223,41 +251,41 @@ async def _refused(change: EnteredChange, offered: Offered, sheet: StaffSheet, r
         for entry in refusal.details["fields"]:
             found.setdefault(_field(entry["field"]), staff_problems.of_field(entry, reader))
         sheet = replace(sheet, problems=found)
+    elif isinstance(refusal, NotFound) and (name := refusal.details.get("field")) in _STORED:
+        sheet = replace(sheet, problems={_field(name): staff_problems.plainly(refusal, reader)})
     else:
         may_force = change.party.may_force
-        told = staff_problems.refused(refusal, offered.names, reader, zone, change.now, may_force=may_force)
+        told = staff_problems.refused(
+            refusal, sheet.offered.names, reader, zone, change.now, may_force=may_force
+        )
         sheet = replace(sheet, refused=told)
-    day = day_in(sheet.typed["date"]) or today(change)
-    status = problems.noted(change.request, refusal)
-    return await _page(change, offered, sheet, sheet.calendar_id, day, status=status)
+    return await _page(change, sheet, form, status=problems.noted(change.request, refusal))
 
 
 async def _page(
     call: EnteredCall,
-    offered: Offered,
-    sheet: StaffSheet | None,
-    calendar_id: str | None,
-    day: date,
+    sheet: StaffSheet,
+    form: Form,
     *,
-    start: str = "",
     status: int = 200,
     client_id: str | None = None,
 ) -> Response:
-    type_ = None if sheet is None else sheet.type_
-    minutes = call.request.query_params.get("minutes") if sheet is None else sheet.typed.get("minutes")
+    type_, calendar, typed = sheet.type_, sheet.calendar, sheet.typed
+    day = day_in(typed["date"]) or today(call)
+    if is_looking(form):
+        typed = {**typed, "date": day.isoformat()}
     query = {
         "type": None if type_ is None else type_.id,
-        "calendar": calendar_id,
+        "calendar": None if calendar is None else calendar.id,
         "date": day.isoformat(),
         "client": client_id,
-        "minutes": minutes or None,
     }
-    reader = at(reader_of(call), "/staff/new", **query)
+    reader = at(sheet.reader, "/staff/new", **query)
     times = []
     if type_ is not None:
-        times = await free_times(call, reader, type_.id, day, calendar_id=calendar_id)
-    kept = {"start": start, "client": client_id, "minutes": query["minutes"]}
-    serving, others = offered.serving(type_)
+        only = [] if calendar is None else [calendar.id]
+        times = await free_times(call, reader, type_.id, day, calendar_ids=only)
+    serving, others = sheet.offered.serving(type_)
     return staff_page(
         call,
         "staff/new.html",
@@ -265,20 +293,21 @@ async def _page(
         reader,
         room="new",
         status=status,
-        sheet=sheet,
-        offered=offered,
-        type_=type_,
-        types=[(each.id, each.name) for each in offered.types],
-        serving=serving,
-        others=others,
-        calendar_id=calendar_id,
-        date=day.isoformat(),
+        sheet=replace(sheet, typed=typed),
+        types=_named(sheet.offered.types),
+        serving=_named(serving),
+        others=_named(others),
+        chosen=shown_as_chosen(typed, call.timezone),
+        sure=sure_of(form, typed),
         day=reader.long_day(day),
-        times=[(each, reader.here(start=each.value)) for each in times],
+        times=times,
         languages_known=[(each, own_name(each)) for each in LANGUAGES],
-        kept={**reader.carried, **{name: value for name, value in kept.items() if value}},
         zone=reader.zone_name(call.timezone, call.now),
     )
+
+
+def _named(found: Sequence[AppointmentType] | Sequence[Calendar]) -> list[tuple[str, str]]:
+    return [(each.id, each.name) for each in found]
 
 
 def _said_by(tx: Tx, call: EnteredCall, appointment_id: str) -> dict[str, str]:
@@ -304,39 +333,10 @@ def _asked(call: EnteredCall) -> datetime | None:
     if not query.get("start"):
         return None
     chosen = start_in(query["start"], call.timezone)
-    on = _on_the_clock(chosen, call.timezone)["date"]
+    on = fields_of(chosen, call.timezone)["date"]
     return chosen if query.get("date", on) == on else None
-
-
-def _start(change: EnteredChange, sheet: StaffSheet, form: Form) -> datetime:
-    """Return when it begins: as a button says, or as the fields do. If they still say what they said of the
-    free time that was chosen, it is that one, though clocks may show it twice. Raises Malformed,
-    InvalidTime."""
-    zone = change.timezone
-    if another := form.text("instead"):
-        return start_in(another, zone)
-    if sheet.start:
-        chosen = start_in(sheet.start, zone)
-        if form.typed("date", "time") == _on_the_clock(chosen, zone):
-            must_be_shown(dates.local(chosen, zone).date(), "date", zone)
-            return chosen
-    return moment_in(form, "date", "time", zone)
-
-
-def _kept(change: EnteredChange, sheet: StaffSheet, form: Form) -> dict[str, str]:
-    """Return what was typed, to be shown again; with the time of the button that was pressed, if one was."""
-    typed = form.typed(*sheet.names)
-    if another := form.text("instead"):
-        typed |= _on_the_clock(start_in(another, change.timezone), change.timezone)
-    return typed
-
-
-def _on_the_clock(start: datetime, zone: str) -> dict[str, str]:
-    when = dates.local(start, zone)
-    return {"date": when.date().isoformat(), "time": f"{when:%H:%M}"}
 
 
 def _field(stored: str) -> str:
     """Return the name of the field in the form that is stored under another."""
-    known = _STORED | {"start_time": "time"}
-    return known.get(stored, name_of(stored))
+    return _STORED.get(stored, name_of(stored))

@@ -14,15 +14,14 @@ from kalends.db.database import Tx
 from kalends.schemas.appointment_types import AppointmentType
 from kalends.schemas.appointments import AppointmentChange
 from kalends.services.setup import appointment_types
-from kalends.web import problems, staff_problems
+from kalends.web import staff_problems
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.grids import at
 from kalends.web.kinds import Question
 from kalends.web.seen_appointments import Seen, seen
 from kalends.web.sent import Name, start_in
 from kalends.web.sheets import name_of
-from kalends.web.staff_appointments import make, stale, told_of
-from kalends.web.staff_pages import staff_page
+from kalends.web.staff_appointments import form_page, make
 from kalends.web.staff_visits import EnteredCall, EnteredChange, EnteredToWrite, EnteredWriting
 from kalends.web.touched import marks, sent_back, touched_in, typed_of
 from kalends.web.visits import lead_to, reader_of
@@ -156,34 +155,22 @@ def _number(typed: str) -> int | str | None:
 
 
 def _form(call: EnteredCall, there: Changing, form: Form, refusal: Refusal | None = None) -> Response:
-    own, known = there.own, there.known
-    reader = own.reader
+    own, known, reader = there.own, there.known, there.own.reader
     typed = known | ({name: form.text(name) for name in there.touched(form)} if form.fields else {})
-    wrong: dict[str, str] = {}
-    refused = None
-    if refusal is not None:
-        assert isinstance(call, EnteredChange)
-        wrong = _wrong(refusal, there)
-        refused = stale(own) if isinstance(refusal, PreconditionFailed) else told_of(call, own, refusal)
     labels = {name: (name, reader.say(label)) for name, label in _LABELS.items()}
     labels |= {each.field: (f"q{place}", each.label) for place, each in enumerate(there.questions)}
-    listed = [(labels[name][0], f"{labels[name][1]} – {wrong[name]}") for name in known if name in wrong]
-    return staff_page(
+    return form_page(
         call,
         "staff/change.html",
-        f"{reader.say(_CHANGING)} – {own.about.client_name}",
-        reader,
-        status=200 if refusal is None else problems.noted(call.request, refusal),
-        own=own,
+        _CHANGING,
+        own,
+        {name: labels[name] for name in known},
+        {} if refusal is None else _wrong(refusal, there),
+        refusal,
         there=there,
-        heading=reader.say(_CHANGING),
         typed=typed,
         shown=marks(known),
-        problems=wrong,
-        listed=listed,
-        refused=None if wrong else refused,
         languages_known=[(each, own_name(each)) for each in LANGUAGES],
-        zone=reader.zone_name(own.zone, own.about.start_time),
     )
 
 

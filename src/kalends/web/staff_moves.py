@@ -1,29 +1,39 @@
 """The page on which staff move an appointment: to another time, and to other calendars."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from kalends.core.errors import Conflict, Malformed, NotFound, PreconditionFailed, Refusal
-from kalends.core.hours import stamp
 from kalends.core.requirements import CALENDAR
 from kalends.db.database import Tx
 from kalends.schemas.appointment_types import AppointmentType
 from kalends.schemas.appointments import AppointmentChange
 from kalends.schemas.calendars import Calendar
+from kalends.schemas.wrong_fields import malformed, wrong
 from kalends.services.booking import appointment_changes
 from kalends.services.setup import appointment_types, calendars
-from kalends.web import problems, staff_problems
+from kalends.web import staff_problems
 from kalends.web.forms import Form, form_of, number_in, validated
 from kalends.web.grids import Time, at
 from kalends.web.seen_appointments import Seen, seen
-from kalends.web.sent import Name, id_in, start_in, version_in
-from kalends.web.staff_appointments import make, stale, told_of
-from kalends.web.staff_pages import day_in, moment_in, staff_page
+from kalends.web.sent import Name, id_in, version_in
+from kalends.web.staff_appointments import form_page, make
+from kalends.web.staff_moments import (
+    CHOSEN,
+    chosen_fields,
+    is_looking,
+    moment_of,
+    must_be_meant,
+    shown_as_chosen,
+    sure_of,
+    typed_moment,
+)
+from kalends.web.staff_pages import day_in
 from kalends.web.staff_times import free_times
 from kalends.web.staff_visits import EnteredCall, EnteredChange, EnteredToWrite, EnteredWriting
 from kalends.web.visits import lead_to, reader_of
@@ -54,29 +64,45 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Movable:
-    """An appointment with the calendars to which it could be given, and the free `times` of a `day` in its
-    own ones, each with its address."""
+    """An appointment with the calendars to which it could be given, and the free `times` of a `day` in those
+    that are chosen."""
 
     own: Seen
     choices: Sequence[Choice]
     day: date
-    times: Sequence[tuple[Time, str]] = ()
-    problems: Mapping[str, str] = field(default_factory=dict)
+    times: Sequence[Time] = ()
+
+    @property
+    def present(self) -> list[str]:
+        """The ids of the calendars in which it is."""
+        return [each.calendar_id for each in self.own.about.calendars]
+
+    @property
+    def where(self) -> list[str]:
+        """In which calendars free time is looked for."""
+        return [self.own.calendars.get(each.chosen, each.chosen) for each in self.choices]
 
 
 @router.get("/{appointment_id}/move")
 async def ask(appointment_id: Name, call: EnteredToWrite) -> Response:
     """Show the form, with the present time and calendars, or with the free time that was chosen; and the free
     times of a day."""
-    there = await _movable(call, appointment_id, Form({}))
-    return _form(call, there, Form({}), start=_start_asked(call))
+    query = call.request.query_params
+    day = day_in(query.get("date", ""))
+    asked = Form({"date": [day.isoformat()]} if day else {})
+    if start := query.get("start"):
+        asked = Form({CHOSEN: [start]})
+    return _form(call, await _movable(call, appointment_id, asked), asked)
 
 
 @router.post("/{appointment_id}/move")
 async def move(appointment_id: Name, change: EnteredWriting) -> Response:
-    """Move the appointment, if it still is as the form showed it. Sent again, it changes nothing."""
+    """Move the appointment, if it still is as the form showed it; or only show free times, or choose one.
+    Sent again, it changes nothing."""
     form = await form_of(change.request)
     there = await _movable(change, appointment_id, form)
+    if is_looking(form):
+        return _form(change, there, form)
     try:
         if version_in(form) == there.own.about.version:
             appointment_changes.must_be_movable(there.own.about.status)
@@ -92,36 +118,23 @@ async def move(appointment_id: Name, change: EnteredWriting) -> Response:
 
 
 async def _movable(call: EnteredCall, appointment_id: str, form: Form) -> Movable:
+    """Return the appointment, with the free times of the day that a form says, as long as it can be moved."""
     reader = at(reader_of(call), f"/staff/appointments/{appointment_id}/move")
 
     def read(tx: Tx) -> Movable:
         own = seen(tx, call.org_id, appointment_id, reader, call.timezone, call.now)
         type_ = appointment_types.get(tx, call.org_id, own.about.appointment_type_id)
-        day = dates.local(own.about.start_time, own.zone).date()
+        day = day_in(_typed(own, form)["date"]) or dates.local(own.about.start_time, own.zone).date()
         return Movable(own, _choices(own, type_, calendars.all_of(tx, call.org_id), form), day)
 
-    return await _with_times(call, await call.db.read(read), form)
-
-
-async def _with_times(call: EnteredCall, there: Movable, form: Form) -> Movable:
-    """Return it with the free times of the day that is chosen, as long as it can be moved."""
-    own = there.own
-    start = _start_asked(call)
-    sent = form.text("date") or call.request.query_params.get("date", "")
-    day = there.day if start is None else dates.local(start, own.zone).date()
-    day = day_in(sent) or day
-    there = replace(there, day=day)
-    if not own.can_cancel:
+    there = await call.db.read(read)
+    if not there.own.can_cancel:
         return there
-    reader, about = at(own.reader, own.reader.path, date=day.isoformat()), own.about
-    times = await free_times(call, reader, about.appointment_type_id, day, moving=about.id)
-    return replace(there, times=[(each, reader.here(start=each.value)) for each in times])
-
-
-def _start_asked(call: EnteredCall) -> datetime | None:
-    """Return the free time that an address names. Raises InvalidTime."""
-    text = call.request.query_params.get("start")
-    return start_in(text, call.timezone) if text else None
+    ids = [each.chosen for each in there.choices]
+    elsewhere: dict[str, Any] = {"calendar_ids": sorted(ids, key=there.present.__contains__)}
+    what = {"moving": appointment_id} if ids == there.present else elsewhere
+    type_id = there.own.about.appointment_type_id
+    return replace(there, times=await free_times(call, reader, type_id, there.day, **what))
 
 
 def _choices(own: Seen, type_: AppointmentType, known: Sequence[Calendar], form: Form) -> list[Choice]:
@@ -154,20 +167,31 @@ def _choices(own: Seen, type_: AppointmentType, known: Sequence[Calendar], form:
 
 def _wish(change: EnteredChange, there: Movable, form: Form) -> AppointmentChange:
     """Return what the form asks for; only what differs from the present is sent. What is dragged elsewhere
-    (`from_calendar`, `to_calendar`) is judged by the core. Raises Malformed, InvalidTime."""
-    sent: dict[str, Any] = {"start_time": _start(change, there.own, form)}
-    present = [each.calendar_id for each in there.own.about.calendars]
-    chosen = [
-        _instead_of(id_, form) or choice.chosen for id_, choice in zip(present, there.choices, strict=True)
+    (`from_calendar`, `to_calendar`) is judged by the core. Raises Malformed for a calendar that is none of
+    the choices, InvalidTime, Conflict for a day of which one has to be sure."""
+    own = there.own
+    dragged = [_instead_of(id_, form) for id_ in there.present]
+    strange = [
+        wrong(each.name, "is none of those that can be chosen", "option")
+        for each, to in zip(there.choices, dragged, strict=True)
+        if to is None and form.text(each.name) not in ("", each.chosen)
     ]
-    if chosen != present:
+    if strange:
+        raise malformed(strange)
+    start = moment_of(form, change.timezone)
+    sent: dict[str, Any] = {"start_time": start}
+    chosen = [to or choice.chosen for to, choice in zip(dragged, there.choices, strict=True)]
+    if chosen != there.present:
         sent["calendar_ids"] = chosen
     minutes = form.text("minutes").strip()
-    if minutes and minutes != _minutes(there.own):
+    if minutes and minutes != _minutes(own):
         sent["duration_minutes"] = number_in(minutes)
     if form.text("force") == "1":
         sent["check"] = "none"
-    return validated(AppointmentChange, sent)
+    wish = validated(AppointmentChange, sent)
+    if dates.local(start, own.zone).date() != dates.local(own.about.start_time, own.zone).date():
+        must_be_meant(form, start, own.zone, change.now)
+    return wish
 
 
 def _instead_of(calendar_id: str, form: Form) -> str | None:
@@ -175,27 +199,11 @@ def _instead_of(calendar_id: str, form: Form) -> str | None:
     return id_in(form.text("to_calendar")) if form.text("from_calendar") == calendar_id else None
 
 
-def _start(change: EnteredChange, own: Seen, form: Form) -> datetime:
-    if another := form.text("instead"):
-        return start_in(another, change.timezone)
-    present = _typed(own)
-    if {name: form.text(name) for name in present} == present:
-        return own.about.start_time  # which clocks may show twice
-    if chosen := form.text("start"):
-        start = start_in(chosen, change.timezone)
-        if form.typed("date", "time") == _on_the_clock(start, own.zone):
-            return start
-    return moment_in(form, "date", "time", change.timezone)
-
-
-def _typed(own: Seen) -> dict[str, str]:
-    """Return what the fields have that say when the appointment begins."""
-    return _on_the_clock(own.about.start_time, own.zone)
-
-
-def _on_the_clock(start: datetime, zone: str) -> dict[str, str]:
-    when = dates.local(start, zone)
-    return {"date": when.date().isoformat(), "time": f"{when:%H:%M}"}
+def _typed(own: Seen, form: Form) -> dict[str, str]:
+    """Return what the fields say of a time and a length: the present ones, unless a form says others. Raises
+    InvalidTime."""
+    present = chosen_fields(own.about.start_time, own.zone) | {"minutes": _minutes(own)}
+    return present | typed_moment(form, own.zone) | form.sent("minutes")
 
 
 def _minutes(own: Seen) -> str:
@@ -215,57 +223,33 @@ def _is_there(own: Seen, wish: AppointmentChange, form: Form) -> bool:
     )
 
 
-def _form(
-    call: EnteredCall,
-    there: Movable,
-    form: Form,
-    refusal: Refusal | None = None,
-    *,
-    start: datetime | None = None,
-) -> Response:
-    own, reader = there.own, there.own.reader
-    typed = _typed(own) | {"minutes": _minutes(own)}
-    if start is not None:
-        typed |= _on_the_clock(start, own.zone)
-    elif not form.fields:
+def _form(call: EnteredCall, there: Movable, form: Form, refusal: Refusal | None = None) -> Response:
+    own = there.own
+    kept = Form({}) if isinstance(refusal, PreconditionFailed) else form
+    typed = _typed(own, kept)
+    if is_looking(form):
         typed["date"] = there.day.isoformat()
-    if another := form.text("instead"):
-        typed |= _on_the_clock(start_in(another, own.zone), own.zone)
-    elif form.fields and not isinstance(refusal, PreconditionFailed):
-        typed |= form.typed("date", "time")
-    if not isinstance(refusal, PreconditionFailed):
-        typed |= form.sent("minutes")
-    wrong: dict[str, str] = {}
-    refused = None
-    if refusal is not None:
-        assert isinstance(call, EnteredChange)
-        wrong = _wrong(refusal, there)
-        refused = stale(own) if isinstance(refusal, PreconditionFailed) else told_of(call, own, refusal)
-    return staff_page(
+    return form_page(
         call,
         "staff/move.html",
-        f"{reader.say(_MOVING)} – {own.about.client_name}",
-        reader,
-        status=200 if refusal is None else problems.noted(call.request, refusal),
-        own=own,
+        _MOVING,
+        own,
+        _labels(there),
+        {} if refusal is None else _wrong(refusal, there),
+        refusal,
         there=there,
-        start=form.text("start") if start is None else stamp(start),
-        day=reader.long_day(there.day),
-        choices=there.choices,
-        heading=reader.say(_MOVING),
+        chosen=shown_as_chosen(typed, own.zone),
+        sure=sure_of(kept, typed),
+        day=own.reader.long_day(there.day),
         typed=typed,
-        problems=wrong,
-        listed=[(name, f"{label} – {wrong[name]}") for name, label in _labels(there) if name in wrong],
-        refused=refused,
-        zone=reader.zone_name(own.zone, own.about.start_time),
     )
 
 
-def _labels(there: Movable) -> list[tuple[str, str]]:
-    """Return the names of the fields, and what stands before each."""
+def _labels(there: Movable) -> dict[str, tuple[str, str]]:
+    """Return the fields by their names: the id of each, and what stands before it."""
     say = there.own.reader.say
-    own = [(each.name, each.requirement or say("Calendar")) for each in there.choices]
-    return [(name, say(label)) for name, label in _LABELS.items()] + own
+    own = {each.name: (each.name, each.requirement or say("Calendar")) for each in there.choices}
+    return {name: (name, say(label)) for name, label in _LABELS.items()} | own
 
 
 def _wrong(refusal: Refusal, there: Movable) -> dict[str, str]:
@@ -277,7 +261,8 @@ def _wrong(refusal: Refusal, there: Movable) -> dict[str, str]:
             continue
         if each["field"].startswith("calendar"):
             sentence = _TWICE if each["code"] == "repeated" else _NOT_FOR_THIS
-            found[there.choices[-1].name] = reader.say(sentence)
+            is_choice = each["field"] in {choice.name for choice in there.choices}
+            found[each["field"] if is_choice else there.choices[-1].name] = reader.say(sentence)
         else:
             name = _STORED.get(each["field"], each["field"])
             found[name if name in _LABELS else "time"] = staff_problems.of_field(each, reader)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from kalends.core.errors import AmbiguousTime, NonexistentTime, Refusal, Unbookable
@@ -10,6 +10,7 @@ from kalends.schemas.fields import as_moment
 from kalends.web import problems
 from kalends.web.grids import Time
 from kalends.web.readers import Reader
+from kalends.web.staff_moments import UNLIKELY
 from kalends.words import dates
 from kalends.words.sentences import marked
 
@@ -36,6 +37,8 @@ _REFUSALS: Mapping[str, str] = {
         "The connection was lost at the last moment. Please look whether it was done before you try again."
     ),
 }
+_OVER = marked("{day} is in the past.")
+_FAR = marked("{day} is more than a year ahead.")
 _IMPOSSIBLE = marked("This is not possible. Nothing was changed.")
 _DATE, _CLOCK = marked("Please enter a date."), marked("Please enter a time, such as 14:30.")
 _FIELDS: Mapping[str, str] = {
@@ -51,12 +54,13 @@ _FIELDS: Mapping[str, str] = {
 class Refused:
     """What a page says of something that was refused: first the `alert`, then every reason, each with the
     address of what is in the way, if it has one. Then come the starts that can be had `instead`, and whether
-    it can be done all the same."""
+    it can be done all the same, or will be once somebody is `sure` of that day (ISO 8601)."""
 
     alert: str
     reasons: Sequence[tuple[str, str | None]] = ()
     instead: Sequence[Time] = ()
     can_be_forced: bool = False
+    sure: str | None = None
 
 
 def refused(
@@ -69,12 +73,20 @@ def refused(
     may_force: bool,
 ) -> Refused:
     """Return what a page says of a refusal. `calendars` has names by id."""
+    if (day := refusal.details.get(UNLIKELY)) is not None:
+        return Refused(doubt(day, reader, zone, now), sure=day.isoformat())
     return Refused(
         plainly(refusal, reader),
         reasons_of(refusal, calendars, reader, zone, now),
         instead_of(refusal, reader, zone, now),
         may_force and can_be_forced(refusal),
     )
+
+
+def doubt(day: date, reader: Reader, zone: str, now: datetime) -> str:
+    """Return what is said of a day that may well be a slip of the pen."""
+    sentence = _OVER if day < dates.local(now, zone).date() else _FAR
+    return reader.say(sentence).format(day=reader.long_day(day))
 
 
 def reasons_of(

@@ -1,7 +1,9 @@
 """The free times of a day, from which staff can choose."""
 
 import json
+from collections.abc import Collection
 from datetime import date
+from typing import Any
 
 from kalends.core.errors import InvalidTime, NotFound
 from kalends.schemas.fields import as_moment
@@ -22,17 +24,24 @@ async def free_times(
     type_id: str,
     day: date,
     *,
-    calendar_id: str | None = None,
+    calendar_ids: Collection[str] = (),
     moving: str | None = None,
 ) -> list[Time]:
-    """Return the free times of a day, by every rule of the type: on a calendar, or for an appointment that is
-    moving. If the calendar is no longer there, or the day has no end, there are none."""
+    """Return the free times of a day, by every rule of the type: those of some calendars at once, or those
+    within its own for an appointment that is moving. If a calendar is no longer there, or the day has no end,
+    there are none."""
     asked = {"appointment_type_id": type_id, "from": day.isoformat(), "to": day.isoformat()}
-    more = {"calendar_id": calendar_id, "moving": moving}
+    more = {"calendar_id": next(iter(calendar_ids), None), "moving": moving}
     query = SlotsQuery.model_validate(asked | {name: id_ for name, id_ in more.items() if id_})
     try:
         found = await call.look(slots.search, call.org_id, call.timezone, query, call.now)
     except (NotFound, InvalidTime):
         return []
-    starts = [each["start_time"] for each in json.loads(found)["slots"][:MOST_TIMES]]
-    return [Time(each, reader.time(dates.local(as_moment(each), call.timezone))) for each in starts]
+    free = [each["start_time"] for each in json.loads(found)["slots"] if _has(each, calendar_ids)]
+    return [
+        Time(each, reader.time(dates.local(as_moment(each), call.timezone))) for each in free[:MOST_TIMES]
+    ]
+
+
+def _has(slot: dict[str, Any], calendar_ids: Collection[str]) -> bool:
+    return {id_ for each in slot["choices"] for id_ in each["calendar_ids"]} >= {*calendar_ids}

@@ -26,8 +26,13 @@ const features = {
   },
 
   // A field that sends its form as soon as something else is chosen; its button is for those without JavaScript.
+  // If the form has a button that only shows something, that one is pressed, and the focus stays at the field.
   submit(element) {
-    element.addEventListener("change", () => element.form.requestSubmit());
+    element.addEventListener("change", () => {
+      const shows = element.form.querySelector("button[name=show]");
+      if (shows) shows.formAction = `${element.form.action}#${element.id}`;
+      element.form.requestSubmit(shows);
+    });
     for (const button of element.form.querySelectorAll("[data-without-js]")) button.hidden = true;
   },
 

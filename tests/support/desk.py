@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from tests.support.answers import all_answered, answered
 from tests.support.clients import client_of
-from tests.support.organizations import JANE, Org, make_org
+from tests.support.organizations import JANE, Org, copied, make_org
 
 BASE = "/v1/calendar"
 APPOINTMENTS = f"{BASE}/appointments"
@@ -227,7 +227,12 @@ async def book_jane(staff: httpx.AsyncClient, org: Org, start: str = START, **fi
 async def open_desk(app: FastAPI, **fields: Any) -> Desk:
     """The desk of a new organization, which is open from nine to five every day."""
     context = app.state.context
-    named: dict[str, Any] = {"organization": "Doe & Daughters", "key_name": "Reception"}
-    desk = Desk(app, await make_org(context.database, context.clock.now(), **named | fields))
-    await desk.open(*week("09:00-17:00"))
-    return desk
+    now = context.clock.now()
+    named = {"organization": "Doe & Daughters", "key_name": "Reception"} | fields
+
+    async def make() -> Org:
+        org = await make_org(context.database, now, **named)
+        await Desk(app, org).open(*week("09:00-17:00"))
+        return org
+
+    return Desk(app, await copied(context.database, now, repr(("open", now, named)), make))

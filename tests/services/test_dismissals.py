@@ -244,6 +244,33 @@ async def test_who_ends_what_somebody_made_stays_with_what_they_have_made(db: Da
     assert not (await db.read(people.get, org.id, carl)).active
 
 
+@pytest.mark.parametrize("made_by_it", [False, True])
+async def test_who_ends_it_spares_nobody_who_came_in_as_them(
+    db: Database, org: Org, made_by_it: bool
+) -> None:
+    """The victim looks after it themselves."""
+    operator, thief = parties.operator(org.id), parties.staff(org.caller)
+    ana = await person(db, thief if made_by_it else operator, "Ana")
+    honest = await entered(db, operator, ana)
+    await key(db, parties.member(honest), "Honest")
+    ben = await entered(db, parties.member(honest), await person(db, parties.member(honest), "Ben"))
+    as_ana = await entered(db, thief, ana)
+    await db.write(sessions.set_password, as_ana, "the thief's", NOW)
+    honest = await entered(db, operator, ana)
+    await key(db, parties.member(as_ana), "Thief's")
+    await person(db, parties.member(as_ana), "Back door")
+    party = parties.member(honest)
+    told = await db.read(revocation.standing, party, org.caller.key_id, NOW)
+    gone = await db.write(revocation.revoke, party, org.caller.key_id, NOW, real_now=NOW, with_made=True)
+    expected = {"keys": ["Thief's"], "people": ["Back door"], "entered": ["Ana"]}
+    assert names(told) == names(gone.taken_along) == expected
+    assert (await is_in(db, honest), await is_in(db, ben)) == (True, True)
+    assert not await is_in(db, as_ana)
+    assert not (await db.read(people.get, org.id, ana)).has_password
+    kept = [each.name for each in await db.read(keys.all_of, org.id) if each.revoked_at is None]
+    assert kept == ["Honest"]
+
+
 @pytest.mark.parametrize("how", ["password", "passkey"])
 async def test_another_way_in_ends_the_link_that_waits(db: Database, org: Org, how: str) -> None:
     operator = parties.operator(org.id)

@@ -20,7 +20,7 @@ from kalends.schemas.organizations import Key
 from kalends.schemas.people import Person, PersonChange
 from kalends.schemas.webhooks import Webhook
 from kalends.services.leaving import feeds, webhooks
-from kalends.services.outbox.makers import Descent, chain_of
+from kalends.services.outbox.makers import Descent, chain_of, is_spared, spared_by
 from kalends.services.outbox.parties import Party
 from kalends.services.setup import keys, people, sources, ways_in
 
@@ -57,9 +57,9 @@ def revoke(
     remove_webhook: RemoveWebhook = webhooks.remove,
 ) -> Revoked:
     """Revoke a key from the next request on, end the links to sign in that it made and that nobody has used,
-    and, if `with_made`, end all it has made: but not the person who does this, nor what they have made. `now`
-    may come from a Test-Clock, `real_now` does not. `remove_webhook` is for rehearsals: nobody should wait
-    until deliveries are removed only for show.
+    and, if `with_made`, end all it has made: but not the person who does this, nor what they have made
+    (`makers.Descent`). `now` may come from a Test-Clock, `real_now` does not. `remove_webhook` is for
+    rehearsals: nobody should wait until deliveries are removed only for show.
 
     Raises NotFound for an unknown key.
     """
@@ -179,7 +179,7 @@ def _standing(
     """Return what stands of all that a key or a person has made, and the keys and people they have made in
     turn; those that were revoked or have expired have made things, too. It is empty for an unknown maker."""
     org_id = party.org_id
-    spared = party.actor.id if party.actor.kind == "person" else None
+    spared = spared_by(tx, party)
     descent = Descent(maker_id, _descendants([*all_keys, *staff], maker_id, spared), spared)
     entered = ways_in.entered(tx, org_id, descent, now)
     of_webhooks = select(receivers).where(receivers.c.org_id == org_id, receivers.c.kind == "webhook")
@@ -240,19 +240,19 @@ def _makers(org_id: str) -> tuple[Select[Any], Select[Any]]:
     return every_key, everybody
 
 
-def _descendants(rows: Sequence[AnyRow], maker_id: str, spared: str | None) -> set[str]:
+def _descendants(rows: Sequence[AnyRow], maker_id: str, spared: Sequence[str]) -> set[str]:
     """Return the ids of a key or a person, of the keys and people that were made by it or by those who came
     in by a link of it, and so on. Whoever is spared is not among them, nor what they have made."""
     made: dict[str, list[str]] = {}
     for row in rows:
-        for id_ in chain_of(row.created_by):
-            if id_ == spared:
-                break
-            made.setdefault(id_, []).append(row.id)
+        chain = chain_of(row.created_by)
+        if row.id not in spared[:1] and not is_spared(chain, spared):
+            for id_ in chain:
+                made.setdefault(id_, []).append(row.id)
     found, following = {maker_id}, [maker_id]
     while following:
         for child in made.get(following.pop(), ()):
-            if child not in found and child != spared:
+            if child not in found:
                 found.add(child)
                 following.append(child)
     return found

@@ -2,7 +2,7 @@
 who came in by a link, it is kept who had made that link, and so on: they may have been somebody else."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -21,21 +21,30 @@ first."""
 @dataclass(frozen=True, slots=True)
 class Descent:
     """What a key or a person has made, and what the keys and people among that have made in turn (`ids`), and
-    all that was made in sessions that began by their links. Not what `spared` has made, who ends it, and must
-    not end themselves."""
+    all that was made in sessions that began by their links.
+
+    Whoever ends it must not end themselves: `spared` are the ids of the person who does, and of those by
+    whose links they came in; none for anybody else. What this person made, coming in that way, is not part of
+    it, nor what others made by way of that. What was made under their name, but by another way, is: it was
+    perhaps somebody else."""
 
     maker_id: str
-    ids: Collection[str]
-    spared: str | None = None
+    ids: Set[str]
+    spared: Sequence[str]
 
     def has(self, row: AnyRow) -> bool:
         """Return whether something (`created_by`) belongs to it."""
-        for id_ in chain_of(row.created_by):
-            if id_ == self.spared:
-                return False
-            if id_ in self.ids:
-                return True
-        return False
+        chain = chain_of(row.created_by)
+        return not is_spared(chain, self.spared) and any(each in self.ids for each in chain)
+
+    def has_way_in(self, row: AnyRow) -> bool:
+        """Return whether a way into somebody's account belongs to it: into `person_id`, by whoever
+        `created_by` is. Of the maker, none does: whether they may come in is said of themselves."""
+        if row.person_id == self.maker_id:
+            return False
+        if self.spared and _each_once([row.person_id, *chain_of(row.created_by)]) == list(self.spared):
+            return False
+        return self.has(row)
 
 
 def stamp(tx: Tx, party: Party) -> str:
@@ -54,7 +63,7 @@ def stamp(tx: Tx, party: Party) -> str:
         person = select(people.c.active).where(people.c.org_id == party.org_id, people.c.id == maker.id)
         if not tx.execute(person.with_for_update(read=True)).scalar():
             raise Unauthorized("This person is no longer active.")
-        via = _came_in_by(tx, party)
+        via = _came_in_by(tx, party, locked=True)
     told = maker.model_dump() | ({_VIA: via} if via else {})
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
@@ -70,16 +79,33 @@ def chain_of(created_by: str | None) -> list[str]:
     if created_by is None:
         return []
     told = json.loads(created_by)
-    return list(dict.fromkeys(each for each in (told["id"], *told.get(_VIA, ())) if each is not None))
+    return _each_once([each for each in (told["id"], *told.get(_VIA, ())) if each is not None])
 
 
-def _came_in_by(tx: Tx, party: Party) -> list[str]:
-    """Return the ids of those who made the links by which a person came in. The session is locked, so that it
-    does not end until the transaction does. Raises Unauthorized if it has."""
+def spared_by(tx: Tx, party: Party) -> list[str]:
+    """Return who is spared if a party ends what others have made (`Descent`)."""
+    if party.actor.kind != "person" or party.actor.id is None:
+        return []
+    return _each_once([party.actor.id, *_came_in_by(tx, party)])
+
+
+def is_spared(chain: Sequence[str], spared: Sequence[str]) -> bool:
+    """Return whether a chain comes from who is spared."""
+    return bool(spared) and list(chain[-len(spared) :]) == list(spared)
+
+
+def _came_in_by(tx: Tx, party: Party, *, locked: bool = False) -> list[str]:
+    """Return the ids of those who made the links by which a person came in. A session that is locked does not
+    end until the transaction does. Raises Unauthorized if it has ended."""
     if party.session is None:
         return []
     this = (sessions.c.org_id == party.org_id, sessions.c.digest == party.session)
-    session = tx.execute(select(sessions.c.created_by).where(*this).with_for_update(read=True)).first()
+    found = select(sessions.c.created_by).where(*this)
+    session = tx.execute(found.with_for_update(read=True) if locked else found).first()
     if session is None:
         raise Unauthorized("Nobody is signed in here any longer. Sign in once more.")
     return chain_of(session.created_by)
+
+
+def _each_once(ids: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(ids))

@@ -23,14 +23,10 @@ def end_made(tx: Tx, org_id: str, descent: Descent) -> None:
     """End the links that some keys and people have made for others, and what came of them: the sessions that
     began by such links, the passwords and passkeys that were made in those, and the sessions that began by
     them."""
-
-    def is_made(row: AnyRow) -> bool:
-        return _is_made(row, descent)
-
     for table, key in ((entries, entries.c.digest), (sessions, sessions.c.digest), (passkeys, passkeys.c.id)):
-        _end(tx, table, key, org_id, is_made)
+        _end(tx, table, key, org_id, descent.has_way_in)
     for row in tx.execute(_SETTERS.where(people.c.org_id == org_id)).all():
-        if is_made(row):
+        if descent.has_way_in(row):
             theirs = (people.c.org_id == org_id, people.c.id == row.person_id)
             tx.execute(update(people).where(*theirs).values(password=None, password_by=None))
 
@@ -42,12 +38,7 @@ def entered(tx: Tx, org_id: str, descent: Descent, now: datetime) -> set[str]:
         made = select(table.c.person_id, table.c.created_by).where(table.c.org_id == org_id)
         lasting = () if table is passkeys else (table.c.expires_at > now,)
         found += tx.execute(made.where(*lasting))
-    return {row.person_id for row in found if _is_made(row, descent)}
-
-
-def _is_made(row: AnyRow, descent: Descent) -> bool:
-    """Return whether a way into somebody's account was made by others who go."""
-    return row.person_id not in (descent.maker_id, descent.spared) and descent.has(row)
+    return {row.person_id for row in found if descent.has_way_in(row)}
 
 
 def _end(

@@ -165,7 +165,8 @@ async def test_public_holidays_are_closed(staff: Staff) -> None:
     sent = {"country": "DE", "subdivision": "Bavaria", "year": "2024", "do": "holidays"}
     answer = await staff.send(CLOSURES, **sent | {"subdivision": "Atlantis"})
     assert answer.status_code == 400
-    assert reasons_in(answer)[0].startswith("This region is not known. Known are: BB, BE,")
+    said = "This region is not known. Known are: Augsburg, Baden-Württemberg, Bayern,"
+    assert reasons_in(answer)[0].startswith(said)
     for year in ("9999", "soon", "1971"):
         answer = await staff.send(CLOSURES, **sent | {"year": year})
         assert (answer.status_code, fields_in(answer, "holidays")["year"]) == (400, year)
@@ -205,7 +206,17 @@ async def test_the_organization_is_changed(app: FastAPI, staff: Staff) -> None:
     assert found["public_bookings_per_hour"] is None
     assert (await staff.send(ORGANIZATION, **typed)).status_code == 409  # changed since
     typed = fields_in(await staff.see(ORGANIZATION), "organization")
-    assert (await staff.send(ORGANIZATION, **typed | {"slug": "staff"})).status_code == 409
+    answer = await staff.send(ORGANIZATION, **typed | {"slug": "staff"})
+    reserved = "This name is reserved for the server's own pages. Please choose another."
+    assert (answer.status_code, reasons_in(answer)) == (409, [f"Name in the address – {reserved}"])
+    said = "Address of your own page for clients' links – What tells appointments apart needs a place in it"
+    answer = await staff.send(ORGANIZATION, **typed | {"manage_url_template": "https://a.example/b"})
+    assert reasons_in(answer)[0].startswith(said)
+    answer = await staff.send(ORGANIZATION, **typed | {"name": "  ", "client_notice_hours": "-1"})
+    assert [each.partition(" – ")[2] for each in reasons_in(answer)] == [
+        "Please fill this in.",
+        "The least that is possible is 0.",
+    ]
     assert (await staff.send(ORGANIZATION, **typed | {"clients_confirm_by_mail": "1"})).status_code == 400
     page = await staff.see(ORGANIZATION)
     assert f'data-kalends="{before["slug"]}"' in page.text.replace("&#34;", '"')

@@ -123,10 +123,13 @@ async def test_what_is_wrong_is_said_and_kept(staff: Staff) -> None:
     ]
     assert fields_in(answer, "type")["duration"] == "long"
     answer = await staff.send(path, **typed | {"slug": "taken"})
-    assert (answer.status_code, alert_of(answer)) == (
-        409,
-        "Another one has this address already. Please choose another.",
-    )
+    said = "Name in the address – Another one has this address already. Please choose another."
+    assert (answer.status_code, reasons_in(answer)) == (409, [said])
+    answer = await staff.send(path, **typed | {"duration": "0", "name": "   "})
+    assert reasons_in(answer) == [
+        "Name – Please fill this in.",
+        "Minutes – The least that is possible is 1.",
+    ]
     answer = await staff.send(path, **typed | {"need-0-calendars": "cal_nothing"})
     assert answer.status_code == 404
     assert (await staff.send(path, **typed | {"duration": "9" * 15})).status_code == 400

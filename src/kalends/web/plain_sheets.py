@@ -1,6 +1,5 @@
 """Forms of the settings: what was typed into them, and what speaks against it."""
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, TypeVar
@@ -33,7 +32,6 @@ SCOPES: Mapping[str, str] = {
     "admin": marked("Everything, also people and keys"),
 }
 """What people and keys may do."""
-_WHOLE = re.compile(r"[0-9]{1,9}")
 PAGE = 50
 """So many things stand on a page."""
 _BLIND = marked("Please choose “{read}”, too: without it, people see no page.")
@@ -142,8 +140,3 @@ def scopes_in_words(scopes: Collection[str], reader: Reader) -> str:
     """Return what scopes allow, in words."""
     shown = ["admin"] if "admin" in scopes else [each for each in SCOPES if each in scopes]
     return "; ".join(reader.say(SCOPES[each]) for each in shown)
-
-
-def whole(text: str) -> int | str:
-    """Return the whole number that was typed; what is none, as it is, so that the API's words refuse it."""
-    return int(text) if _WHOLE.fullmatch(text.strip()) else text

@@ -51,6 +51,13 @@ _FIELDS: Mapping[str, str] = {
 """What is wrong with a field, by the code of an entry of `details.fields`."""
 
 
+_LIMITS: Mapping[str, str] = {
+    "too_small": marked("The least that is possible is {limit}."),
+    "too_large": marked("The most that is possible is {limit}."),
+}
+"""What is wrong with a number, if the entry says how much it may be."""
+
+
 def of_refusal(refusal: Refusal, start: datetime | None, zone: str, reader: Reader) -> str:
     """Return why a start can't be booked."""
     sentence = reader.say(_REFUSALS.get(refusal.code, _OTHERWISE))
@@ -65,6 +72,8 @@ def again(seconds: int, reader: Reader) -> str:
 
 def of_field(entry: Mapping[str, Any], reader: Reader) -> str:
     """Return what is wrong with a field, by its entry in `details.fields`."""
+    if "limit" in entry and entry["code"] in _LIMITS:
+        return reader.say(_LIMITS[entry["code"]]).format(limit=f"{entry['limit']:g}")
     return reader.say(_FIELDS.get(entry["code"], _UNREADABLE))
 
 

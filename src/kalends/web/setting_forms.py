@@ -41,11 +41,14 @@ _SENTENCES: Mapping[str, str] = {
     "not_found": marked("Something that was chosen here was deleted meanwhile. Please choose again."),
 }
 """By the code of a refusal."""
+_NO_TOKEN = marked(
+    "What tells appointments apart needs a place in it: write {token} once, after the name of the server, "
+    "such as https://example.com/appointment/{token}."
+)
+_RESERVED = marked("This name is reserved for the server's own pages. Please choose another.")
 _CHECK = marked("Please check what you entered.")
 _FIELDS: Mapping[str, str] = {
     "number": marked("Please enter a number."),
-    "too_small": marked("The least that is possible is {limit}."),
-    "too_large": marked("The most that is possible is {limit}."),
     "too_short": marked("Please fill this in."),
     "url": marked("Please enter a whole address, such as https://example.com/page."),
     "characters": marked("Only some characters are possible here. Please write it in another way."),
@@ -103,17 +106,23 @@ def told(
     others: list[tuple[str | None, str]] = []
     for entry in refusal.details.get("fields", ()) if isinstance(refusal, Malformed) else ():
         name, sentence = name_of(entry["field"]), of_field(entry, reader)
+        if "{token}" in entry["reason"]:
+            sentence = reader.say(_NO_TOKEN)
         if name in labels:
             problems.setdefault(name, sentence)
         elif (None, sentence) not in others:
             others.append((None, sentence))
-    listed: list[tuple[str | None, str]] = [
-        (name, f"{label} – {problems[name]}") for name, label in labels.items() if name in problems
-    ]
     known = {**_SENTENCES, **(sentences or {})}
     plainly = (
         reader.say(known[refusal.code]) if refusal.code in known else staff_problems.plainly(refusal, reader)
     )
+    if refusal.details.get("reserved"):
+        plainly = reader.say(_RESERVED)
+    if refusal.code == "already_exists" and "slug" in labels:
+        problems["slug"] = plainly
+    listed: list[tuple[str | None, str]] = [
+        (name, f"{label} – {problems[name]}") for name, label in labels.items() if name in problems
+    ]
     alert = reader.say(_CHECK) if listed or others else plainly
     return Told(alert, [*listed, *others], problems)
 
@@ -121,11 +130,9 @@ def told(
 def of_field(entry: Mapping[str, Any], reader: Reader) -> str:
     """Return what is wrong with a field, by its entry in `details.fields`."""
     code = entry["code"]
-    if code in ("too_small", "too_large") and "limit" not in entry:
-        code = "number"
-    if code not in _FIELDS:
-        return staff_problems.of_field(entry, reader)
-    return reader.say(_FIELDS[code]).format(limit=f"{entry.get('limit', ''):g}" if "limit" in entry else "")
+    if code in ("too_small", "too_large"):
+        code = "number" if "limit" not in entry else code
+    return reader.say(_FIELDS[code]) if code in _FIELDS else staff_problems.of_field(entry, reader)
 
 
 def seen_in(form: Form | None, refusal: Refusal | None, present: str) -> str:

@@ -212,7 +212,7 @@ def _refused(call: EnteredCall, form: Form | None, refusal: Refusal | None, read
     said = told(refusal, reader, {name: reader.say(label) for name, label in _LABELS.items()}, name_of)
     if "subdivisions" in refusal.details:
         sentence = reader.say(_UNKNOWN_REGION).format(
-            regions=", ".join(refusal.details["subdivisions"]) or "–"
+            regions=", ".join(public_holidays.regions(form.text("country") if form else "")) or "–"
         )
         said = Told(said.alert, [("subdivision", sentence)], {"subdivision": sentence})
     elif not said.listed and refusal.code == "invalid_request":

@@ -18,9 +18,10 @@ from kalends.web import made_things, problems, staff_problems
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.grids import at
 from kalends.web.made_things import called
-from kalends.web.plain_sheets import SCOPES, PlainSheet, cut, scopes_in_words, shown_once, whole
+from kalends.web.plain_sheets import SCOPES, PlainSheet, cut, scopes_in_words, shown_once
 from kalends.web.readers import Reader
 from kalends.web.sent import Name, id_in
+from kalends.web.setting_forms import whole
 from kalends.web.settings_pages import asked_again, settings_page
 from kalends.web.staff_pages import key_in
 from kalends.web.staff_visits import EnteredAdministering, EnteredAsAdmin, EnteredCall

@@ -77,7 +77,7 @@ def create(
             f"'{slug}' can't be a slug: use 1 to 63 lower-case letters, digits and hyphens (--slug)."
         )
     if slug in RESERVED_SLUGS:
-        raise AlreadyExists(f"The slug '{slug}' is taken; choose another (--slug).")
+        raise _reserved(slug, how=" (--slug)")
     if (theirs := tx.execute(select(slugs.c.given_up_at).where(slugs.c.slug == slug)).first()) is not None:
         raise _taken(slug, former=theirs.given_up_at is not None, how=" (--slug)")
     org_id = org_id or new_id("org")
@@ -156,6 +156,12 @@ def change(
     return changed
 
 
+def _reserved(slug: str, how: str = "") -> AlreadyExists:
+    return AlreadyExists(
+        f"The slug '{slug}' is reserved for the server's own paths; choose another{how}.", reserved=True
+    )
+
+
 def _change_slug(tx: Tx, org_id: str, slug: str, now: datetime) -> None:
     """Make a slug the organization's present one, and the present one a former one."""
     own = select(organizations.c.slug).where(organizations.c.id == org_id)
@@ -165,7 +171,7 @@ def _change_slug(tx: Tx, org_id: str, slug: str, now: datetime) -> None:
     if slug == present:
         return
     if slug in RESERVED_SLUGS:
-        raise AlreadyExists(f"The slug '{slug}' is taken; choose another.")
+        raise _reserved(slug)
     if not _claim(tx, org_id, slug):
         theirs = tx.execute(select(slugs).where(slugs.c.slug == slug)).one()
         if theirs.org_id != org_id:

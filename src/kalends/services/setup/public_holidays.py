@@ -75,6 +75,20 @@ def _language(known: holidays.HolidayBase, tag: str | None) -> str | None:
     return next(iter(exact or ([own] if own in spoken else spoken)), own)
 
 
+def regions(country: str) -> Collection[str]:
+    """Return the subdivisions of a country as people there name them, or else their codes; all of them can be
+    sent. Returns none for an unknown country."""
+    try:
+        known = _known(country)
+    except Malformed:
+        return ()
+    named: dict[str, str] = {}
+    for name, code in known.subdivisions_aliases.items():
+        if len(name) > len(code) and not name.isupper():
+            named.setdefault(code, name)
+    return sorted(named.get(code, code) for code in known.subdivisions)
+
+
 def countries() -> Collection[str]:
     """Return the ISO 3166 codes, of two letters, of the countries whose holidays are known."""
     return [code for code in holidays.list_supported_countries() if len(code) == 2]

@@ -136,6 +136,15 @@ async def test_all_its_calendars_are_taken_again_or_none(desk: Desk) -> None:
     assert (await desk.booked(at("14:30"), **wish))["calendar_id"] == room
 
 
+async def test_a_calendar_that_was_deleted_meanwhile_gets_nothing_back(desk: Desk) -> None:
+    room = await desk.room()
+    booked = await desk.booked(calendar_id=room)
+    await desk.changed(booked, status="cancelled")
+    assert (await desk.staff.delete(f"/v1/calendar/calendars/{room}")).status_code == 200
+    refused(await undo(desk, booked), 409, "conflict")
+    assert (await desk.get(booked))["status"] == "cancelled"
+
+
 async def test_what_was_forced_over_others_lies_over_them_again(desk: Desk, clock: StoppedClock) -> None:
     await desk.booked()
     forced = await desk.booked(at("14:30"), check="none")

@@ -14,7 +14,7 @@ from kalends.core.rules import Reason
 from kalends.db.claims import in_the_way, rewrite
 from kalends.db.database import AnyRow, Tx
 from kalends.db.locks import lock_calendars
-from kalends.db.tables import appointments, occupations
+from kalends.db.tables import appointments, calendars, occupations
 from kalends.schemas.appointments import Appointment, HistoryEntry
 from kalends.services.booking import history, lapses, offers, placing
 from kalends.services.booking.appointments import fields_of, occupied, row_of, shown, with_fields
@@ -114,13 +114,15 @@ def _undone(latest: HistoryEntry | None, about: Appointment, now: datetime) -> U
 
 
 def _taken(tx: Tx, row: AnyRow) -> list[Taking]:
-    """Return the time that a cancelled appointment took of each of its calendars."""
+    """Return the time that a cancelled appointment took of each of its calendars that still exists."""
     its = occupations.c
-    wanted = select(its.calendar_id, its.busy_start, its.busy_end)
-    found = tx.execute(
-        wanted.where(its.org_id == row.org_id, its.holder_id == row.id).order_by(its.calendar_id)
+    wanted = select(its.calendar_id, its.busy_start, its.busy_end).join_from(
+        occupations,
+        calendars,
+        (calendars.c.org_id == its.org_id) & (calendars.c.id == its.calendar_id),
     )
-    return [Taking(*each) for each in found]
+    mine = (its.org_id == row.org_id, its.holder_id == row.id, calendars.c.deleted_at.is_(None))
+    return [Taking(*each) for each in tx.execute(wanted.where(*mine).order_by(its.calendar_id))]
 
 
 def _must_be_free(tx: Tx, type_: OfferedType, row: AnyRow, takes: Sequence[Taking], now: datetime) -> None:

@@ -4,6 +4,7 @@ machine; it is in no catalogue, so nobody is served it by mistake."""
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import pytest
 from babel.messages.pofile import read_po
@@ -41,6 +42,7 @@ def said(sentence: str) -> str:
     return "".join(each if each.startswith("{") else each.translate(_LETTERS) for each in parts)
 
 
+@cache
 def _made() -> dict[str, str]:
     """Return what the other languages have, in this one."""
     with (sentences.FOLDER / "de.po").open("rb") as file:

@@ -302,6 +302,27 @@ async def test_without_a_session_nothing_is_shown_and_nothing_changes(app: FastA
     assert await house.all() == before
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["revoked", "expired"])
+async def test_a_session_that_has_ended_shows_and_changes_nothing(
+    app: FastAPI, house: House, clock: StoppedClock, how: str
+) -> None:
+    staff, browser = house.staff.desk.staff, house.staff.browser
+    assert (await house.staff.open()).status_code == 200
+    if how == "revoked":
+        for person in (await staff.get("/v1/people")).json()["people"]:
+            assert (await staff.patch(f"/v1/people/{person['id']}", json={"active": False})).is_success
+    else:
+        clock.forward(days=15)
+    before = await house.all()
+    for method, route in routes(app):
+        answer = await house.ask(browser, method, route)
+        assert answer.status_code == (303 if method == "GET" else 401), (method, route)
+        assert SECRET not in answer.text
+        assert answer.headers.get("location", "/staff/sign-in").startswith("/staff/sign-in"), route
+    assert await house.all() == before
+
+
 async def test_the_staff_of_others_see_and_change_nothing(app: FastAPI, house: House) -> None:
     other = await entered(app, await open_desk(app), "admin")
     before = await house.all()

@@ -45,25 +45,30 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `again` what is asked of a second database though that can hardly matter: above the services,
-    what PostgreSQL is asked after SQLite, unless the file says that it asks the databases themselves
-    (`both`); of races between processes, what SQLite is asked, which has one writer in any case. Races are
-    `slow`, but for the one for a single slot."""
+    """Mark what is asked of a second database, which `_SECOND` names. It is asked `again` if it can hardly
+    matter there: if the file does not say that it asks the databases themselves (`both`). If it does, it is
+    `slow`, unless the database itself decides who gets what, or what is like what (`both("every day")`).
+    Races are `slow`, but for the one for a single slot."""
     for item in items:
         room, *_, file = item.path.relative_to(item.config.rootpath / "tests").parts
         if room == "torture" and file != "test_races.py":
             item.add_marker(pytest.mark.slow)
         chosen = getattr(item, "callspec", None)
-        if chosen is None or item.get_closest_marker("both"):
+        if chosen is None or room not in _SECOND or _SECOND[room] not in chosen.params.values():
             continue
-        if _SECOND.get(room) in chosen.params.values():
+        both = item.get_closest_marker("both")
+        if both is None:
             item.add_marker(pytest.mark.again)
+        elif "every day" not in both.args:
+            item.add_marker(pytest.mark.slow)
 
 
 _SECOND = {
     **dict.fromkeys(("api", "contract", "house", "web", "worker"), "postgresql"),
     "torture": "sqlite",
 }
+"""Above the services, PostgreSQL is asked after SQLite; of races between processes, SQLite, which has one
+writer in any case."""
 
 
 @pytest.fixture(scope="session")

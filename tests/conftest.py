@@ -1,12 +1,13 @@
 """Databases, organizations and servers for the tests: SQLite and a real PostgreSQL, side by side."""
 
 import asyncio
+import gc
 import os
 import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from kalends import zone_data
+from kalends import passwords, zone_data
 from kalends.clock import SystemClock
 from kalends.db.database import Database
 from kalends.db.opening import open_database
@@ -26,14 +27,23 @@ from tests.support.organizations import Org, make_org
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# Each commit of SQLite waits for the disk, unless the file is in memory. There must be room, which containers
+# often give little of.
+_MEMORY = Path("/dev/shm")
+if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 2**31:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+passwords.COST = 2**4  # one test asks for the real cost
+
 settings.register_profile(
-    "kalends",
+    "thorough",
     deadline=None,  # the machines that run this are shared and noisy
     database=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-settings.load_profile("kalends")
+settings.register_profile("every day", settings.get_profile("thorough"), max_examples=25)
+settings.load_profile("every day")  # `make test-ci` chooses the other
 configure("info")
 zone_data.choose()  # before zones are read, as every process of Kalends does
 
@@ -41,6 +51,18 @@ zone_data.choose()  # before zones are read, as every process of Kalends does
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many processes `-n auto` starts: one more than there are cores, since many tests wait."""
     return min(4, (os.cpu_count() or 1) + 1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Search no memory for what nobody needs while tests are collected, nor afterwards in what was made by
+    then, which stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks

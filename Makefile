@@ -14,13 +14,13 @@ test: .venv/dev   ## install and run every test that is quick, with SQLite and w
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture and not again and not slow"
 
 test-ci: .venv/dev   ## the same with what is slow, as .ci/run does before anything lands
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture and not again"
+	$(BIN)/python -m pytest -n auto --dist worksteal --hypothesis-profile thorough -m "not torture and not again"
 
 test-all: .venv/dev   ## the same with what can hardly differ between the databases on both of them, before a release
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture"
+	$(BIN)/python -m pytest -n auto --dist worksteal --hypothesis-profile thorough -m "not torture"
 
 torture: .venv/dev   ## the long versions: races, kill -9, database outages
-	$(BIN)/python -m pytest -rP -m torture
+	$(BIN)/python -m pytest -rP --hypothesis-profile thorough -m torture
 
 snapshots: .venv/dev   ## renew the examples, the OpenAPI document and what else tests compare with; then read the difference
 	for each in house/test_examples house/test_openapi house/test_errors api/test_stored_events; do \

@@ -1,12 +1,13 @@
 """Databases, organizations and servers for the tests: SQLite and a real PostgreSQL, side by side."""
 
 import asyncio
+import gc
 import os
 import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from kalends import zone_data
+from kalends import passwords, zone_data
 from kalends.clock import SystemClock
 from kalends.db.database import Database
 from kalends.db.opening import open_database
@@ -26,14 +27,23 @@ from tests.support.organizations import Org, make_org
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# Each commit of SQLite waits for the disk, unless the file is in memory. There must be room, which containers
+# often give little of.
+_MEMORY = Path("/dev/shm")
+if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 2**31:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+passwords.COST = 2**4  # one test asks for the real cost
+
 settings.register_profile(
-    "kalends",
+    "thorough",
     deadline=None,  # the machines that run this are shared and noisy
     database=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-settings.load_profile("kalends")
+settings.register_profile("every day", settings.get_profile("thorough"), max_examples=25)
+settings.load_profile("every day")  # `make test-ci` chooses the other
 configure("info")
 zone_data.choose()  # before zones are read, as every process of Kalends does
 
@@ -43,27 +53,44 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(4, (os.cpu_count() or 1) + 1)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Search no memory for what nobody needs while tests are collected, nor afterwards in what was made by
+    then, which stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `again` what is asked of a second database though that can hardly matter: above the services,
-    what PostgreSQL is asked after SQLite, unless the file says that it asks the databases themselves
-    (`both`); of races between processes, what SQLite is asked, which has one writer in any case. Races are
-    `slow`, but for the one for a single slot."""
+    """Mark what is asked of a second database, which `_SECOND` names. It is asked `again` if it can hardly
+    matter there: if the file does not say that it asks the databases themselves (`both`). If it does, it is
+    `slow`, unless the database itself decides who gets what, or what is like what (`both("every day")`).
+    Races are `slow`, but for the one for a single slot."""
     for item in items:
         room, *_, file = item.path.relative_to(item.config.rootpath / "tests").parts
         if room == "torture" and file != "test_races.py":
             item.add_marker(pytest.mark.slow)
         chosen = getattr(item, "callspec", None)
-        if chosen is None or item.get_closest_marker("both"):
+        if chosen is None or room not in _SECOND or _SECOND[room] not in chosen.params.values():
             continue
-        if _SECOND.get(room) in chosen.params.values():
+        both = item.get_closest_marker("both")
+        if both is None:
             item.add_marker(pytest.mark.again)
+        elif "every day" not in both.args:
+            item.add_marker(pytest.mark.slow)
 
 
 _SECOND = {
     **dict.fromkeys(("api", "contract", "house", "web", "worker"), "postgresql"),
     "torture": "sqlite",
 }
+"""Above the services, PostgreSQL is asked after SQLite; of races between processes, SQLite, which has one
+writer in any case."""
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ import unicodedata
 
 FEWEST, MOST = 10, 200
 """How many characters a password has."""
+COST = 2**16
+"""How much work a digest is, and how much memory: a kilobyte for each."""
 _NOBODYS = f"{'00' * 16}:{'00' * 32}"
 
 
@@ -28,4 +30,4 @@ def is_right(password: str, stored: str | None) -> bool:
 def _digest(password: str, salt: bytes) -> bytes:
     # Keyboards write one letter in different ways (RFC 8265).
     text = unicodedata.normalize("NFC", password)
-    return hashlib.scrypt(text.encode(), salt=salt, n=2**16, r=8, p=1, maxmem=2**27, dklen=32)
+    return hashlib.scrypt(text.encode(), salt=salt, n=COST, r=8, p=1, maxmem=2**27, dklen=32)

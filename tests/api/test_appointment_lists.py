@@ -14,7 +14,7 @@ from tests.support.databases import on_sqlite
 from tests.support.desk import book_jane
 from tests.support.organizations import Org, make_org
 
-pytestmark = [pytest.mark.anyio, pytest.mark.both]
+pytestmark = [pytest.mark.anyio, pytest.mark.both("every day")]
 
 PATH = "/v1/calendar/appointments"
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from tests.support.answers import refused
 from tests.support.desk import APPOINTMENTS, Desk, at, open_desk
 
-pytestmark = [pytest.mark.anyio, pytest.mark.both]
+pytestmark = [pytest.mark.anyio, pytest.mark.both("every day")]
 
 CLIENTS = "/v1/calendar/clients"
 JOSE: dict[str, Any] = {

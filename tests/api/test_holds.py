@@ -15,7 +15,7 @@ from tests.support.clock import StoppedClock
 from tests.support.desk import BASE, Desk, at, codes, week
 from tests.support.organizations import Org, counts, make_org, stored
 
-pytestmark = [pytest.mark.anyio, pytest.mark.both]
+pytestmark = [pytest.mark.anyio, pytest.mark.both("every day")]
 
 TEN = at("10:00")
 Taking = Callable[[Desk], Awaitable[httpx.Response]]

@@ -12,7 +12,7 @@ from tests.support.clock import StoppedClock
 from tests.support.desk import book_jane
 from tests.support.organizations import Org, counts, make_org, stored
 
-pytestmark = [pytest.mark.anyio, pytest.mark.both]
+pytestmark = [pytest.mark.anyio, pytest.mark.both("every day")]
 
 PATH = "/v1/calendar/appointments"
 TYPES = "/v1/calendar/appointment-types"

@@ -8,7 +8,7 @@ import pytest
 from tests.support.answers import answered, refused
 from tests.support.desk import APPOINTMENTS, BASE, Desk, at, week
 
-pytestmark = [pytest.mark.anyio, pytest.mark.both]
+pytestmark = [pytest.mark.anyio, pytest.mark.both("every day")]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -344,6 +345,7 @@ class Law:
             assert await self.practice.listed() == before
 
 
+@pytest.mark.slow
 @everyday_on_sqlite("extent", everyday=(6, 4), torture=(300, 25), fixture="own_url")
 def test_what_is_listed_of_several_calendars_can_be_booked_and_nothing_else(
     own_url: str, extent: tuple[int, int]

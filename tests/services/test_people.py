@@ -1,6 +1,7 @@
 """What people of the staff may do to each other, and what they leave behind."""
 
 import asyncio
+import runpy
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -138,6 +139,15 @@ def test_a_password_is_right_or_not() -> None:
     assert passwords.hashed("Grüße, 世界") != stored  # each has a salt of its own
     assert not passwords.is_right("", None)
     assert not passwords.is_right("anything", None)
+
+
+def test_passwords_are_stored_at_their_cost_and_stay_right() -> None:
+    stored = (
+        "b4855fdf57e332b946d612feffd4ea3b:134520927c7864a0912e2f18f74af632ef1eccb8273de0af8b1ff576c7734b4f"
+    )
+    as_served = runpy.run_path(passwords.__file__)  # without the cost of tests
+    assert as_served["COST"] == 2**16
+    assert as_served["is_right"]("Grüße, 世界", stored)
 
 
 async def test_a_calendar_that_is_gone_keeps_nobody_in(db: Database, org: Org) -> None:

@@ -19,7 +19,7 @@ from kalends.services.outbox.parties import operator
 from tests.support.receiver import Answer, Got
 from tests.worker.webhook_desk import WebhookDesk
 
-pytestmark = [pytest.mark.anyio, pytest.mark.both]
+pytestmark = [pytest.mark.anyio, pytest.mark.both("every day")]
 
 
 class Forgetful:

@@ -38,13 +38,16 @@ async def test_a_key_is_shown_once_works_and_is_revoked_with_what_it_made(app: F
     shown = words_of(await staff.see(page))
     assert "This goes on working after the key is revoked, unless you take it along:" in shown
     assert "Person: Eve Feed: All calendars" in shown
+    asked_about = await staff.see(f"{page}/revoke")
+    assert "Revoke Web <site>?" in words_of(asked_about)
+    assert 'type="checkbox" name="with" value="made"' in asked_about.text
     await staff.do(f"{page}/revoke")
     async with client_of(app, secret) as program:
         assert (await program.get("/v1/people")).status_code == 401
     after = await staff.see(page)
     assert "Revoked Sat 20 Jan, 12:00" in words_of(after)
-    [asked] = links_in(after, f"{page}/revoke?with=made")
-    assert "Revoke Web <site>, and delete what it has made?" in words_of(await staff.see(asked))
+    [asked] = links_in(after, f"{page}/revoke")
+    assert "Delete what Web <site> has made?" in words_of(await staff.see(asked))
     assert fields_in(await staff.see(asked), "remove") == {"with": "made"}
     assert "Web <site>" not in words_of(await staff.see(KEYS))
     assert "Web <site>" in words_of(await staff.see(KEYS, status="over"))

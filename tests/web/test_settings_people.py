@@ -146,7 +146,7 @@ async def test_ones_own_link_asks_for_what_a_new_password_asks_for(
     assert 'name="present"' not in (await staff.see(f"{PEOPLE}/{ana}")).text
     assert secret_of(await staff.send(own, key="1")) is not None
     clock.forward(minutes=16)
-    await staff.do("/staff/me/password", password="correct horse battery")
+    await staff.do("/staff/me/password", email="ana@example.org", password="correct horse battery")
     page = await staff.see(f"{PEOPLE}/{ana}")
     assert ('name="present"' in page.text, LINK in buttons_in(page)) == (True, True)
     for sent in ({}, {"present": "wrong"}):

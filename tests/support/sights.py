@@ -276,9 +276,14 @@ class Walk:
         answered(await self.staff.put(f"{BASE}/availability", json={"schedules": hours}), "schedules")
         self._people = [
             await self._made(
-                "calendars", "calendar", name=name, public_name=name, about=about, is_public=True
+                *("calendars", "calendar"),
+                name=name,
+                public_name=name,
+                about=about,
+                color=color,
+                is_public=True,
             )
-            for name, about in (("Ana", "Speaks Portuguese"), ("Ben", None))
+            for name, about, color in (("Ana", "Speaks Portuguese", "#b91c1c"), ("Ben", None, None))
         ]
         every: dict[str, Any] = {"durationMinutes": 60, "minNoticeHours": 1, "maxDaysAhead": None}
         self._ids["all"] = await self._made(
@@ -286,6 +291,7 @@ class Walk:
             "appointmentType",
             name="Everything that there is",
             slug="all-of-it",
+            color="#facc15",
             description="A long talk about everything.\nBring your papers.",
             location={"kind": "address"},
             price={"amount": 80, "currency": "EUR"},

@@ -33,7 +33,10 @@ def stored(tx: Tx, org_id: str) -> dict[str, list[str]]:
     }
 
 
-NAMED = "hold|manage|appointments|blocks|clients|day|week|month|people|keys|webhooks|deliveries|feeds|mails|closures|sources"
+NAMED = (
+    "hold|manage|appointments|blocks|clients|day|week|month|people|keys|webhooks|deliveries|feeds|mails|"
+    "closures|sources"
+)
 """Behind these parts of paths is a name of one thing."""
 
 

@@ -139,6 +139,7 @@ class Walk:
             Sight("staff wrong booking", "/staff/new", 400, new | {"email": "jane@"}),
             Sight("staff block", f"/staff/blocks/{block}"),
             Sight("staff settings", "/staff/settings"),
+            Sight("staff nothing", "/staff/nothing", 404),
             Sight("staff account", "/staff/me?first=1"),
             *await self._of_setup(),
             *await self._of_office(),

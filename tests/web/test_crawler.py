@@ -36,6 +36,8 @@ def stored(tx: Tx, org_id: str) -> dict[str, list[str]]:
 NAMED = (
     "hold|manage|appointments|blocks|clients|day|week|month|people|keys|webhooks|deliveries|feeds|mails|closures|"
     "sources"
+    "hold|manage|appointments|blocks|clients|day|week|month|people|keys|webhooks|deliveries|feeds|mails|"
+    "closures|sources"
 )
 """Behind these parts of paths is a name of one thing."""
 

@@ -385,3 +385,26 @@ async def test_long_pages_are_made_beside_the_event_loop(
     await staff.see(path)
     assert threads
     assert threading.get_ident() not in {thread for _, thread in threads}
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "asked"),
+    [
+        ("2024-01-18", "2024-01-19", "2024-01-19"),
+        ("2025-02-01", "2025-02-02", "2025-02-01"),
+        ("2024-01-19", "2024-01-21", None),  # who is ill since yesterday
+    ],
+)
+async def test_a_block_that_may_be_a_slip_is_asked_about_once(
+    staff: Staff, first: str, last: str, asked: str | None
+) -> None:
+    typed = block(calendar="") | {"date": first, "to_date": last, "key": "k"}
+    if asked is not None:
+        answer = await staff.send("/staff/blocks", **typed)
+        assert answer.status_code == 409
+        assert f'name="sure" value="{asked}"' in answer.text
+        assert fields_in(answer, "block") == typed
+        typed["sure"] = asked
+        wrong = await staff.send("/staff/blocks", **typed | {"to": "x"})
+        assert fields_in(wrong, "block")["sure"] == asked
+    await staff.do("/staff/blocks", **typed)

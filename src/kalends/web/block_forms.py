@@ -12,6 +12,7 @@ from kalends.web.forms import Form
 from kalends.web.grids import Time
 from kalends.web.readers import Reader
 from kalends.web.sent import start_in
+from kalends.web.staff_moments import SURE, UNLIKELY
 from kalends.web.staff_pages import new_key, on_the_clock
 from kalends.words.sentences import marked
 
@@ -20,7 +21,17 @@ INSTEAD, CHOSEN = "_instead", "_at"
 remember which one it was."""
 _TIMES = {"from": "date", "to": "to_date"}
 """The fields for times, each with that of its day."""
-FIELDS = ("key", "calendar", "date", "from", "to_date", "to", "reason", *(each + CHOSEN for each in _TIMES))
+FIELDS = (
+    "key",
+    SURE,
+    "calendar",
+    "date",
+    "from",
+    "to_date",
+    "to",
+    "reason",
+    *(each + CHOSEN for each in _TIMES),
+)
 """Of the form, which blocks once by its `key`."""
 _NAMES = {"calendar_id": "calendar", "start_time": "from", "end_time": "to", "reason": "reason"}
 _LABELS = {
@@ -42,7 +53,7 @@ class BlockSheet:
     sentences. `alert` is what the page says first, with what is `listed`: the ids of fields, and what is
     wrong with each; `in_the_way` lists appointments in that time, each with
     the address of its page, if it has one. Which instant is meant by a time can be chosen `instead`: the name
-    of the buttons, and the instants."""
+    of the buttons, and the instants. `sure` is a day of which one has to be sure (ISO 8601)."""
 
     action: str
     typed: Mapping[str, str]
@@ -51,6 +62,7 @@ class BlockSheet:
     listed: Sequence[tuple[str | None, str]] = ()
     in_the_way: Sequence[tuple[str, str | None]] = ()
     instead: tuple[str, Sequence[Time]] | None = None
+    sure: str | None = None
 
     @classmethod
     def empty(cls, reader: Reader, day: date, only: Collection[str]) -> "BlockSheet":
@@ -83,6 +95,9 @@ class BlockSheet:
         if isinstance(refusal, AppointmentsInTheWay):
             named = [_named(each, reader, zone, now) for each in refusal.details["appointments"]]
             return replace(self, alert=reader.say(_IN_THE_WAY), in_the_way=list(dict.fromkeys(named)))
+        if (doubtful := refusal.details.get(UNLIKELY)) is not None:
+            said = staff_problems.doubt(doubtful, reader, zone, now)
+            return replace(self, alert=said, sure=doubtful.isoformat())
         if isinstance(refusal, InvalidTime) and (time := refusal.details.get("field")):
             said = staff_problems.plainly(refusal, reader)
             instead = (f"{time}{INSTEAD}", staff_problems.instead_of(refusal, reader, zone, now))

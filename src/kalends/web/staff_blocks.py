@@ -17,6 +17,7 @@ from kalends.web.forms import Form, form_of, validated
 from kalends.web.readers import Reader
 from kalends.web.sent import Name, start_in
 from kalends.web.staff_calendar import day_page
+from kalends.web.staff_moments import must_be_meant
 from kalends.web.staff_pages import (
     chosen_in,
     day_in,
@@ -49,6 +50,9 @@ async def create(change: EnteredWriting) -> Response:
     on = day_in(form.text("date")) or today(change)
     try:
         wish = _wish(change, form)
+        # What lasts until today or longer may have begun before.
+        doubtful = min(wish.end_time, max(wish.start_time, change.now))
+        must_be_meant(form, doubtful, change.timezone, change.now)
         once = change.for_form(f"block:{key_in(form)}")
         await once.make(BlockAnswer.of, blocks.create, change.party, wish, change.now)
     except (Malformed, Conflict, NotFound, IdempotencyKeyReused) as refusal:

@@ -24,7 +24,7 @@ from tests.support.clock import StoppedClock
 from tests.support.desk import LINKS, Desk, Link, week
 from tests.support.letters import BASE, SENDER
 from tests.support.mailbox import Mailbox, Received
-from tests.support.organizations import JANE, make_org
+from tests.support.organizations import JANE, Org, copied, make_org
 
 DESK = "desk@clinic.example"
 Opening = Callable[..., AbstractAsyncContextManager["Practice"]]
@@ -139,13 +139,19 @@ async def practice(
     postman = Postman(used, attempt_seconds=attempt_seconds) if used.mail else None
     async with app.router.lifespan_context(app):
         db: Database = app.state.context.database
-        org = await make_org(db, clock.now(), timezone=timezone, **(kind or {}))
-        desk = Desk(app, org)
+
+        async def make() -> Org:
+            org = await make_org(db, clock.now(), timezone=timezone, **(kind or {}))
+            desk = Desk(app, org)
+            await desk.open(*week("00:00-24:00"))
+            await desk.set_organization(notification_email=DESK, client_notice_hours=0)
+            return org
+
+        wish = repr(("practice", timezone, kind, sorted(settings)))
+        desk = Desk(app, await copied(db, clock.now(), wish, make))
         metrics: Metrics | None = app.state.context.metrics
         courier = Courier(db, clock, poster, postman, metrics=metrics, chance=chance)
         worker = Worker(db, clock, courier, events_kept=timedelta(days=30))
-        await desk.open(*week("00:00-24:00"))
-        await desk.set_organization(notification_email=DESK, client_notice_hours=0)
         yield Practice(desk, db, clock, mailbox, worker, postman)
         await poster.close()
         if postman is not None:

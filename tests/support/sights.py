@@ -135,6 +135,8 @@ class Walk:
             Sight("staff cancel", f"{page}/cancel"),
             Sight("staff cancelled just now", f"/staff/appointments/{gone}"),
             Sight("staff book", f"/staff/new?type={self._ids['all']}&start={taken}"),
+            Sight("staff free times", "/staff/new", 200, new | {"date": day, "show": "1"}),
+            Sight("staff doubtful booking", "/staff/new", 409, new | {"date": "2020-01-01", "time": "10:00"}),
             Sight("staff refused booking", "/staff/new", 409, new | typed),
             Sight("staff wrong booking", "/staff/new", 400, new | {"email": "jane@"}),
             Sight("staff block", f"/staff/blocks/{block}"),

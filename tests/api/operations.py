@@ -115,6 +115,11 @@ class OneOfEverything:
         await self.client.get("/v1/events")  # from here on all have their numbers, and their mails
         mails = (await self.client.get("/v1/mails")).json()["mails"]
         self.ids["mails"] = next(each["id"] for each in mails if each["audience"] == "client")
+        wish = org.wish(start_time="2024-01-27T14:00:00Z")
+        booked = await self.client.post("/v1/calendar/appointments", json=wish)
+        self.ids["cancelled"] = booked.json()["appointment"]["id"]
+        cancelled = f"/v1/calendar/appointments/{self.ids['cancelled']}"
+        answered(await self.client.patch(cancelled, json={"status": "cancelled"}), "appointment")
 
     def query(self, operation: dict[str, Any]) -> dict[str, str]:
         """A query with what the operation can't do without."""
@@ -141,4 +146,5 @@ class OneOfEverything:
         path = path.replace("{delivery_id}", delivery or self.ids["deliveries"])
         token = self.tokens["feeds" if "/feeds/" in path else "appointments"]
         path = path.replace("{slug}", self.ids["slug"]).replace("{token}", token)
-        return path.replace("{id}", self.ids.get(operation["tags"][0], "none"))
+        tag = "cancelled" if path.endswith("/undo-cancellation") else operation["tags"][0]
+        return path.replace("{id}", self.ids.get(tag, "none"))

@@ -28,11 +28,12 @@ class Pattern:
         ids = sorted(row["id"] for _, rows in self.rows for row in rows if "id" in row)
         new = dict(zip(ids, sorted(new_id(each.partition("_")[0]) for each in ids), strict=True))
         others = {**instead, **new, self.made_at: now}
+        written = [each for each in others if isinstance(each, str)]
 
         def other(value: Any) -> Any:
             if isinstance(value, str) and value.startswith("{"):  # JSON, kept as text
-                for old in ids:
-                    value = value.replace(old, new[old])
+                for old in written:
+                    value = value.replace(old, others[old])
                 return value
             return others.get(value, value) if isinstance(value, str | bytes | datetime) else value
 

@@ -28,12 +28,18 @@ def arabic() -> Iterator[None]:
         patch.setattr(
             sentences, "catalogue", lambda language: _made() if language == LANGUAGE else known(language)
         )
-        languages.locale_of.cache_clear()
+        _forget()
         try:
             yield
         finally:
             pages.environment.cache_clear()
-            languages.locale_of.cache_clear()
+            _forget()
+
+
+def _forget() -> None:
+    """Forget which languages there are."""
+    languages.locale_of.cache_clear()
+    languages.known_language.cache_clear()
 
 
 def said(sentence: str) -> str:

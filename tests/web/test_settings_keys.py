@@ -47,7 +47,7 @@ async def test_a_key_is_shown_once_works_and_is_revoked_with_what_it_made(app: F
     after = await staff.see(page)
     assert "Revoked Sat 20 Jan, 12:00" in words_of(after)
     [asked] = links_in(after, f"{page}/revoke")
-    assert "Delete what Web <site> has made?" in words_of(await staff.see(asked))
+    assert "End what Web <site> has made?" in words_of(await staff.see(asked))
     assert fields_in(await staff.see(asked), "remove") == {"with": "made"}
     assert "Web <site>" not in words_of(await staff.see(KEYS))
     assert "Web <site>" in words_of(await staff.see(KEYS, status="over"))

@@ -181,4 +181,5 @@ async def test_a_free_time_that_was_chosen_is_kept_until_it_is_known_what_to_boo
 def test_scripts_know_each_other_by_their_addresses() -> None:
     text = assets()["day.js"].content.decode()
     named = re.findall(r'from "\./([^"]+)"', text)
-    assert named == [assets()[name].address for name in ("day-grid.js", "day-live.js", "day-moves.js")]
+    parts = ("day-grid.js", "day-free.js", "day-live.js", "day-moves.js")
+    assert named == [assets()[name].address for name in parts]

@@ -39,8 +39,8 @@ _LABELS = {
     "expires_in_days": marked("Expires after so many days (optional)"),
 }
 _REVOKE, _REVOKED = marked("Revoke {name}?"), marked("The program that uses it can do nothing more, at once.")
-_END = marked("Delete what {name} has made?")
-_ENDED = marked("What it has made is deleted or deactivated. It does not come back.")
+_END = marked("End what {name} has made?")
+_ENDED = marked("All of it is deleted or deactivated, and does not come back.")
 
 
 @dataclass(frozen=True, slots=True)

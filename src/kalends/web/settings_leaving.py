@@ -26,7 +26,7 @@ router = APIRouter(prefix=PATH, include_in_schema=False)
 _DEACTIVATE, _END = marked("Deactivate {name}?"), marked("End what {name} has made?")
 _SIGNED_OUT = marked("They are signed out everywhere, and their password and passkeys are forgotten.")
 _FORGOTTEN = marked("They are signed out everywhere. History keeps their name.")
-_MADE = marked("What they have made is deleted or deactivated. It does not come back.")
+_MADE = marked("All of it is deleted or deactivated, and does not come back.")
 
 
 @router.get("/{person_id}/active")

@@ -62,7 +62,7 @@ def sweep(tx: Tx, now: datetime) -> int:
     live = organizations.c.id == appointments.c.org_id, ~organizations.c.sandbox
     rows = tx.execute(
         WITH_HOLDS.where(appointments.c.expires_at <= now, exists().where(*live))
-        .order_by(appointments.c.expires_at)
+        .order_by(appointments.c.expires_at, appointments.c.id)
         .limit(_MOST_AT_ONCE)
         .with_for_update(of=appointments, key_share=True, skip_locked=True)
     ).all()

@@ -110,16 +110,19 @@ class OneOfEverything:
             if tag == "feeds":
                 self.tokens["feeds"] = response.json()["url"].rpartition("/")[2].removesuffix(".ics")
         answered(await self.client.put("/v1/organization/logo", content=png()), "organization")
-        link = await self.client.post(f"/v1/calendar/appointments/{self.ids['appointments']}/manage-link")
-        self.tokens["appointments"] = link.json()["manage_token"]
-        await self.client.get("/v1/events")  # from here on all have their numbers, and their mails
-        mails = (await self.client.get("/v1/mails")).json()["mails"]
-        self.ids["mails"] = next(each["id"] for each in mails if each["audience"] == "client")
         wish = org.wish(start_time="2024-01-27T14:00:00Z")
         booked = await self.client.post("/v1/calendar/appointments", json=wish)
         self.ids["cancelled"] = booked.json()["appointment"]["id"]
         cancelled = f"/v1/calendar/appointments/{self.ids['cancelled']}"
         answered(await self.client.patch(cancelled, json={"status": "cancelled"}), "appointment")
+        link = await self.client.post(f"/v1/calendar/appointments/{self.ids['appointments']}/manage-link")
+        self.tokens["appointments"] = link.json()["manage_token"]
+        await self.client.get("/v1/events")  # from here on all have their numbers, and their mails
+        mails = (await self.client.get("/v1/mails")).json()["mails"]
+        clients = [each for each in mails if each["audience"] == "client"]
+        self.ids["mails"] = next(
+            each["id"] for each in clients if each["appointment_id"] != self.ids["cancelled"]
+        )
 
     def query(self, operation: dict[str, Any]) -> dict[str, str]:
         """A query with what the operation can't do without."""

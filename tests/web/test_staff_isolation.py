@@ -94,6 +94,8 @@ FORMS: dict[str, dict[str, str]] = {
     "/staff/appointments/{appointment_id}/change": {"version": "1", "name": "Changed", "minutes": "60"},
     "/staff/new": {"date": THURSDAY, "time": "12:00", "name": "Changed", "key": "k"},
     "/staff/blocks": {"date": THURSDAY, "from": "15:00", "to_date": THURSDAY, "to": "16:00"},
+    "/staff/blocks/{block_id}/change": {},
+    "/staff/blocks/{block_id}/days": {"day": THURSDAY, "do": "free"},
     "/staff/blocks/{block_id}/remove": {},
     "/staff/settings/people": {"name": "Changed", "scopes": "read"},
     "/staff/settings/people/{person_id}": {"name": "Changed", "scopes": "read"},

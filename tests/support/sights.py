@@ -113,7 +113,7 @@ class Walk:
         typed = {"version": "1", "instead": taken, "calendar0": self._people[1]}
         new = {"type": self._ids["all"], "name": "Jane Doe"}
         of_day = {"calendar": "", "date": day, "from": "00:00", "to_date": day, "to": "23:59"}
-        of_week = {"repeat": "weekly", "weeks": "x", "until": "x", "days": "9"}
+        of_week = {"repeat": "weekly", "weeks": "x", "until": "2020-01-01", "days": "9"}
         found = [
             Sight("staff day", f"/staff/day/{day}"),
             Sight("staff day with a block", f"/staff/day/{self._at(days=1)[:10]}"),

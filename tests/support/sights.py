@@ -113,11 +113,13 @@ class Walk:
         typed = {"version": "1", "instead": taken, "calendar0": self._people[1]}
         new = {"type": self._ids["all"], "name": "Jane Doe"}
         of_day = {"calendar": "", "date": day, "from": "00:00", "to_date": day, "to": "23:59"}
+        of_week = {"repeat": "weekly", "weeks": "x", "until": "2020-01-01", "days": "9"}
         found = [
             Sight("staff day", f"/staff/day/{day}"),
             Sight("staff day with a block", f"/staff/day/{self._at(days=1)[:10]}"),
             Sight("staff refused block", "/staff/blocks", 409, of_day),
             Sight("staff wrong block", "/staff/blocks", 400, {}),
+            Sight("staff wrong weekly block", "/staff/blocks", 400, of_day | of_week),
             Sight("staff week", f"/staff/week/{day}"),
             Sight("staff month", f"/staff/month/{day[:7]}"),
             Sight("staff list", f"/staff/list?from={day}"),
@@ -140,6 +142,8 @@ class Walk:
             Sight("staff refused booking", "/staff/new", 409, new | typed),
             Sight("staff wrong booking", "/staff/new", 400, new | {"email": "jane@"}),
             Sight("staff block", f"/staff/blocks/{block}"),
+            Sight("staff change of a block", f"/staff/blocks/{block}/change"),
+            Sight("staff block to give back", f"/staff/blocks/{block}/remove"),
             Sight("staff settings", "/staff/settings"),
             Sight("staff nothing", "/staff/nothing", 404),
             Sight("staff account", "/staff/me?first=1"),

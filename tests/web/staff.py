@@ -70,7 +70,7 @@ def fields_in(answer: httpx.Response, form: str) -> dict[str, str]:
     found = {}
     for tag in re.findall(r"<input[^>]*>", page):
         fields = dict(re.findall(r'([a-z-]+)="([^"]*)"', tag))
-        if fields.get("type") != "checkbox" or tag.endswith(" checked>"):
+        if fields.get("type") not in ("checkbox", "radio") or tag.endswith(" checked>"):
             found[fields["name"]] = fields.get("value", "")
     found |= dict(re.findall(r'<textarea[^>]*name="([^"]*)"[^>]*>\n(.*?)</textarea>', page, re.DOTALL))
     for name, options in re.findall(r'<select[^>]*name="([^"]*)"[^>]*>(.*?)</select>', page, re.DOTALL):

@@ -233,7 +233,11 @@ async def test_each_has_their_own(app: FastAPI, db: Database, org: Org, clock: S
     ben = window(app, Authenticator(HOME))
     await ben.send(link)
     mine_named = (await mine.http.get(ME)).text.split("/staff/me/passkeys/")[1].split("/remove")[0]
+    asked = await mine.http.get(f"{MINE}/{mine_named}/remove")
+    assert "Remove the passkey “Phone of Ana”?" in asked.text
+    assert "Phone of Ana" in (await mine.http.get(ME)).text
     for name in (mine_named, "pky_nothing", "%00"):
+        assert (await ben.http.get(f"{MINE}/{name}/remove")).status_code in (404, 422, 400)
         assert (await ben.send(f"{MINE}/{name}/remove")).status_code in (404, 422, 400)
     assert "Phone of Ana" not in (await ben.http.get(ME)).text
     # The passkey of another organization's is known, and can't be had by saying that one has made it.

@@ -241,6 +241,10 @@ async def test_who_is_sent_away_is_refused_at_the_very_next_request(
             async with browser_of(app) as phone:
                 assert (await send(phone, urlsplit(answer.json()["enter_url"]).path)).status_code == 303
                 [device] = re.findall(r"/staff/me/devices/\w+", (await phone.get(ME)).text)
+                asked = await phone.get(device)
+                assert f'<form id="remove" method="post" action="{device}"' in asked.text
+                assert (await phone.get(f"{device}0")).status_code == 404
+                assert (await browser.get(ME)).status_code == 200
                 assert (await send(phone, device)).status_code == 303
                 assert (await phone.get(ME)).status_code == 200
     async with browser_of(app, Cookie=f"kalends={token}") as same:

@@ -14,6 +14,8 @@ from sqlalchemy import update
 from kalends.app import create_app
 from kalends.db.database import Database
 from kalends.db.tables import deliveries
+from kalends.schemas.blocks import Block
+from kalends.services.setup import as_seen
 from kalends.settings import Settings
 from kalends.web import (
     first_run,
@@ -94,6 +96,18 @@ FORMS: dict[str, dict[str, str]] = {
     "/staff/appointments/{appointment_id}/change": {"version": "1", "name": "Changed", "minutes": "60"},
     "/staff/new": {"date": THURSDAY, "time": "12:00", "name": "Changed", "key": "k"},
     "/staff/blocks": {"date": THURSDAY, "from": "15:00", "to_date": THURSDAY, "to": "16:00"},
+    "/staff/blocks/{block_id}/change": {
+        "calendar": "",
+        "date": THURSDAY,
+        "from": "09:00",
+        "to_date": THURSDAY,
+        "to": "10:00",
+        "repeat": "once",
+        "weeks": "1",
+        "until": "",
+        "reason": "Changed",
+    },
+    "/staff/blocks/{block_id}/days": {"day": THURSDAY, "do": "free"},
     "/staff/blocks/{block_id}/remove": {},
     "/staff/settings/people": {"name": "Changed", "scopes": "read"},
     "/staff/settings/people/{person_id}": {"name": "Changed", "scopes": "read"},
@@ -165,6 +179,8 @@ class House:
         own = {
             "/staff/new": {"type": self.ids["type_id"]},
             "/staff/blocks": {"calendar": calendar},
+            "/staff/blocks/{block_id}/change": {"calendar": calendar, "seen": self.ids["block_seen"]},
+            "/staff/blocks/{block_id}/days": {"seen": self.ids["weekly_seen"]},
             "/staff/settings/people": {"calendar_id": calendar},
             "/staff/settings/feeds": {"calendar_id": calendar},
             "/staff/settings/types/new": {"need-0-calendars": calendar},
@@ -218,6 +234,10 @@ async def house(app: FastAPI, db: Database) -> House:
     await desk.changed(cancelled, status="cancelled")
     wish = {"calendar_id": desk.org.calendar_id, "start_time": at("09:00"), "end_time": at("10:00")}
     blocked = await desk.staff.post("/v1/calendar/blocks", json=wish | {"reason": SECRET})
+    weekly = await desk.staff.post(
+        "/v1/calendar/blocks", json=wish | {"reason": SECRET, "rule": {"count": 2}, "force": True}
+    )
+    seen = [as_seen.mark(Block.model_validate(each.json()["block"])) for each in (blocked, weekly)]
     assert (await desk.staff.put("/v1/organization/logo", content=png(10, 10))).status_code == 200
     made = await _settings(desk)
     # A mail that has failed can be sent again.
@@ -226,6 +246,8 @@ async def house(app: FastAPI, db: Database) -> House:
     ids = made | {
         "appointment_id": booked["id"],
         "block_id": blocked.json()["block"]["id"],
+        "block_seen": seen[0],
+        "weekly_seen": seen[1],
         "day": THURSDAY,
         "month": THURSDAY[:7],
         "type": desk.org.type_id,
@@ -239,6 +261,7 @@ async def house(app: FastAPI, db: Database) -> House:
     settings = "/staff/settings"
     spare = {
         "/staff/appointments/{appointment_id}/undo": {"appointment_id": cancelled["id"]},
+        "/staff/blocks/{block_id}/days": {"block_id": weekly.json()["block"]["id"]},
         f"{settings}/types/{{type_id}}/remove": {"type_id": (await desk.add_type())["id"]},
         f"{settings}/calendars/{{calendar_id}}/remove": {"calendar_id": await desk.room()},
     }

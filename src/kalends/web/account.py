@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from kalends import passwords
 from kalends.core.caller import Member
-from kalends.core.errors import AlreadyExists, Malformed
+from kalends.core.errors import AlreadyExists, Malformed, NotFound
 from kalends.db.database import Tx
 from kalends.schemas.people import PersonChange
 from kalends.schemas.wrong_fields import malformed, wrong
@@ -17,6 +17,7 @@ from kalends.telemetry import log
 from kalends.web import tries
 from kalends.web.entrance import lead
 from kalends.web.forms import Form, form_of, validated
+from kalends.web.settings_pages import asked_again
 from kalends.web.staff_pages import staff_page
 from kalends.web.staff_visits import EnteredAtAll, EnteredCall, is_overheard, place_of
 from kalends.web.visits import reader_of
@@ -30,6 +31,8 @@ STALE = marked("You signed in more than 15 minutes ago. Sign out and in again, t
 OTHER = marked("This is not your present password.")
 _NO_ADDRESS = marked("This is no complete e-mail address. It looks like name@example.org.")
 _TAKEN = marked("Somebody else has this e-mail address.")
+_END = marked("Sign out in {name}?")
+_ENDED = marked("Whoever works there has to sign in again.")
 _SHORT = marked("A password has {fewest} to {most} characters.")
 
 router = APIRouter(prefix="/staff/me", include_in_schema=False)
@@ -88,6 +91,26 @@ def _set_password(tx: Tx, call: EnteredCall, wish: PersonChange | None, hashed: 
 async def _hashed(call: EnteredCall, password: str) -> str:
     async with tries.computing.of(call.org_id):
         return await asyncio.to_thread(passwords.hashed, password)
+
+
+@router.get("/devices/{name}")
+async def ask_to_end(name: str, call: EnteredAtAll) -> Response:
+    """Ask whether the person is to be signed out in one of their browsers."""
+    reader = reader_of(call)
+    others = {each.name: each for each in await call.db.read(sessions.devices, call.member, call.now)}
+    if name not in others:
+        raise NotFound("Nobody is signed in there.")
+    return asked_again(
+        call,
+        reader,
+        None,
+        others[name].device or reader.say("An unknown browser"),
+        action=reader.link(f"/staff/me/devices/{name}"),
+        back=reader.link("/staff/me"),
+        hint=_ENDED,
+        question=_END,
+        button=marked("Sign out there"),
+    )
 
 
 @router.post("/devices/{name}")

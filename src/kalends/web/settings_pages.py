@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -64,7 +65,7 @@ def settings_page(
 def asked_again(
     call: EnteredCall,
     reader: Reader,
-    room: str,
+    room: str | None,
     name: str,
     *,
     action: str,
@@ -79,13 +80,14 @@ def asked_again(
 ) -> Response:
     """Return the page that asks once more before something is done that can't be taken back. It shows what is
     to go by its `name`; the form `sends` something to `action`, and `back` leads away from it. `told` is what
-    speaks against it, and `standing` what would outlive it (`made_things`), which may go along."""
-    return settings_page(
+    speaks against it, and `standing` what would outlive it (`made_things`), which may go along. Without a
+    `room`, it is none of the settings."""
+    make = partial(settings_page, room=room) if room else partial(staff_page, part=None)
+    return make(
         call,
         "staff/settings/remove.html",
         reader.say(question).format(name=name),
         reader,
-        room=room,
         action=action,
         back=back,
         hint=reader.say(hint),

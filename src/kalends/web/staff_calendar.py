@@ -18,7 +18,7 @@ from kalends.services.booking.staff_days import ShownCalendar, StaffDays
 from kalends.services.outbox import event_pages
 from kalends.services.setup import colors
 from kalends.services.setup.colors import Colors
-from kalends.web import first_run
+from kalends.web import block_rules, first_run
 from kalends.web.block_forms import BlockSheet
 from kalends.web.grids import at
 from kalends.web.readers import Reader
@@ -116,6 +116,7 @@ async def day_page(
         chosen=known_of(only, found.calendars),
         zone=reader.zone_name(call.timezone, call.now),
         block=sheet or BlockSheet.empty(reader, day, only),
+        block_weekdays=block_rules.weekdays(reader),
     )
 
 

@@ -225,6 +225,9 @@ class DayView:
         classes, times, id_ = f"{entry.kind}{place}", self._times(entry.span), entry.id
         if entry.kind != "appointment" or id_ is None:
             href = None if id_ is None else self._block(id_)
+            if href is not None and entry.repeats:  # which of its times, as far as it is on this day
+                at = stamp(moment(max(entry.start, self._day.span[0])))
+                href = f"{href}{'&' if '?' in href else '?'}at={at}"
             what = entry.reason or entry.type_name or detail
             return Line(classes, times, self._no_client[entry.kind], what, href=href)
         status = entry.status or "confirmed"

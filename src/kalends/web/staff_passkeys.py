@@ -22,12 +22,15 @@ from kalends.telemetry import log
 from kalends.web import account, asked, entrance, tries
 from kalends.web.entrance import lead
 from kalends.web.forms import form_of
+from kalends.web.settings_pages import asked_again
 from kalends.web.staff_visits import EnteredAtAll, place_of, way_back
 from kalends.web.visits import reader_of
 from kalends.words.sentences import marked
 
 _ENTER = "sign in by passkey"
 _WRONG = marked("This passkey does not work here, or no longer. Please try again, or sign in another way.")
+_REMOVE = marked("Remove the passkey “{name}”?")
+_REMOVED = marked("Nobody can sign in with it any more. Everywhere else you are signed out.")
 _NOT_ADDED = marked("The passkey could not be added. Please try again.")
 
 router = APIRouter(prefix="/staff", include_in_schema=False)
@@ -95,6 +98,26 @@ async def add(call: EnteredAtAll) -> Response:
         return asked.forget(page, call.request.scope)
     log.info("passkey added", org_id=call.org_id, person_id=call.member.person_id)
     return asked.forget(lead(call.request, account.SAVED), call.request.scope)
+
+
+@router.get("/me/passkeys/{name}/remove")
+async def ask_to_remove(name: Annotated[str, Path(pattern=NO_NUL)], call: EnteredAtAll) -> Response:
+    """Ask whether a passkey is to be forgotten."""
+    reader = reader_of(call)
+    mine = {each.id: each for each in await call.db.read(kept.all_of, call.member)}
+    if name not in mine:
+        raise NotFound("There is no such passkey.")
+    return asked_again(
+        call,
+        reader,
+        None,
+        mine[name].name or reader.say("A passkey"),
+        action=reader.link(f"/staff/me/passkeys/{name}/remove"),
+        back=reader.link("/staff/me"),
+        hint=_REMOVED,
+        question=_REMOVE,
+        button=marked("Remove this passkey"),
+    )
 
 
 @router.post("/me/passkeys/{name}/remove")

@@ -44,3 +44,9 @@ async def test_a_hold_has_its_own(desk: Desk) -> None:
     refused(await desk.book(at("10:00"), hold_id=hold, duration_minutes=90), 409, "hold_mismatch")
     booked = await desk.booked(at("10:00"), hold_id=hold, duration_minutes=60)
     assert booked["end_time"] == at("11:00")
+    said = refused(
+        await desk.staff.post("/v1/calendar/holds", json=desk.org.wish(duration_minutes=90)),
+        400,
+        "invalid_request",
+    )
+    assert said["error"].startswith("duration_minutes can't be set here: a hold is as long as its type")

@@ -71,6 +71,14 @@ async def test_what_the_form_does_not_show_stays(staff: Staff) -> None:
     assert (need["name"], need["offsetMinutes"]) == ("doctor", 5)
 
 
+async def test_a_form_without_a_type_changes_nothing(staff: Staff) -> None:
+    path = f"/staff/settings/types/{staff.desk.org.type_id}"
+    before = await type_of(staff, path)
+    for sent in ({}, {"foo": "bar"}, {"durationMinutes": "20"}):
+        assert (await staff.send(path, **sent)).status_code == 400
+    assert await type_of(staff, path) == before
+
+
 async def test_needs_are_added(staff: Staff) -> None:
     room = await staff.desk.room("Room 1")
     path = f"{TYPES}/{staff.desk.org.type_id}"

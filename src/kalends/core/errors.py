@@ -215,7 +215,7 @@ class HoldGone(Conflict):
 
 
 class HoldMismatch(Conflict):
-    """The hold is for another appointment type, time or calendar."""
+    """The hold is for another appointment type, time, length or calendar."""
 
     code = "hold_mismatch"
 

@@ -31,12 +31,13 @@ class ClientHoldCreate(Request):
     refuses = True
     why_not: ClassVar[Mapping[str, str]] = {
         "end_time": "it follows from the start and the type's duration",
+        "duration_minutes": "a hold is as long as its type; book without one for another length",
         "expires_at": "send ttl_seconds",
     }
 
     @classmethod
     def known(cls) -> Sequence[type[BaseModel] | str]:
-        return (Hold, HoldCreate)
+        return (Hold, HoldCreate, "duration_minutes")
 
     appointment_type_id: Id
     start_time: Moment

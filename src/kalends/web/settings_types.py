@@ -120,7 +120,9 @@ async def save(type_id: Name, change: EnteredWriting) -> Response:
     form = await form_of(change.request, most=MOST_FIELDS)
     present = await change.db.read(appointment_types.get, change.org_id, type_id)
     reader, (deed, what) = reader_of(change), deed_in(form)
-    filled = TypeForm.filled(form, present) if "name" in form.fields else TypeForm.of(present)
+    # The buttons beside the form send nothing of it.
+    is_button = deed != "save" and "name" not in form.fields
+    filled = TypeForm.of(present) if is_button else TypeForm.filled(form, present)
     if deed in _ROWS:
         return await _page(change, type_id, filled.done(deed, what, form.text("new_kind")), form)
     try:

@@ -193,11 +193,12 @@ async def test_the_last_time_is_not_given_back_as_one_day(staff: Staff) -> None:
 
 async def test_a_day_is_not_given_back_of_what_somebody_has_changed_since(staff: Staff) -> None:
     path = await made(staff, **FOUR)
-    free = {**fields_in(await staff.see(path), "free"), "do": "free"}
+    free = {**fields_in(await staff.see(path, at=f"{NEXT}T10:00:00Z"), "free"), "do": "free"}
     await staff.desk.staff.patch(f"/v1/calendar{path.removeprefix('/staff')}", json={"reason": "Other"})
     answer = await staff.send(f"{path}/days", **free)
     assert answer.status_code == 409
     assert alert_of(answer).startswith("Somebody has changed this")
+    assert fields_in(answer, "free")["day"] == free["day"] == NEXT
     assert len(await starts_of(staff)) == 4
     for name in ("seen", "day", "do"):
         less = {field: text for field, text in free.items() if field != name}

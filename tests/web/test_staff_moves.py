@@ -120,7 +120,8 @@ async def test_a_refusal_says_everything_and_offers_other_times(staff: Staff) ->
         "Doe & Daughters is taken: Thu 25 Jan, 10:00 – 11:00.",
     ]
     assert path_of(other) in links_in(answer, "/staff/appointments/")
-    assert f"/staff/blocks/{blocked['id']}" in links_in(answer, "/staff/blocks/")
+    [there] = links_in(answer, "/staff/blocks/")
+    assert there == f"/staff/blocks/{blocked['id']}?at=2024-01-25T11%3A00%3A00Z"
     assert fields_in(answer, "move") == typed
     offered = times_of(answer)
     assert offered[:2] == [(at("12:00"), "Thu 25 Jan, 12:00"), (at("13:00"), "Thu 25 Jan, 13:00")]

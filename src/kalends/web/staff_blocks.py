@@ -136,7 +136,8 @@ async def change_day(block_id: Name, change: EnteredWriting) -> Response:
             sheet = BlockSheet(action, form.typed("day", "do"))
             sheet = sheet.refused(refusal, reader, change.timezone, change.now)
             status = problems.noted(change.request, refusal)
-            return await _page(change, block_id, None, sheet, status=status)
+            on = (each.start_time for each in block.instances if block_rules.day_of(each, block) == day)
+            return await _page(change, block_id, next(on, None), sheet, status=status)
     if freeing:
         return lead_to(change, reader.link(f"/staff/day/{day}"))
     return lead_to(change, reader.link(f"/staff/blocks/{block_id}"))

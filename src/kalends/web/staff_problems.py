@@ -152,4 +152,6 @@ def _span(each: Mapping[str, Any], reader: Reader, zone: str, now: datetime) -> 
 def _address(each: Mapping[str, Any], reader: Reader) -> str | None:
     if "appointment_id" in each:
         return reader.link(f"/staff/appointments/{each['appointment_id']}")
-    return reader.link(f"/staff/blocks/{each['block_id']}") if "block_id" in each else None
+    if "block_id" in each:
+        return reader.link(f"/staff/blocks/{each['block_id']}", at=each.get("busy_start"))
+    return None

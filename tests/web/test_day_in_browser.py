@@ -97,7 +97,7 @@ async def test_a_refusal_says_why_and_what_can_be_had(visit: Visit, desk: Desk) 
     await day.settled()
     assert await day.where() == [f"11:00 – 12:00 {MINE}"]
     await day.drag(quarters=-2)
-    await dialog.locator("button:text-is('Book all the same')").click()
+    await dialog.locator("button:text-is('Move it all the same')").click()
     await expect(day.line("Jane Doe")).to_contain_text("10:30 – 11:30")
     assert (await desk.get(booked))["overlap_allowed"] is True
 

@@ -93,7 +93,7 @@ async def test_a_length_that_is_taken(staff: Staff) -> None:
     assert (seen["start_time"], seen["end_time"]) == (first, at("10:30", "2024-01-26"))
     assert seen["client_name"] == "Zoë"
     # Those who may can do it all the same.
-    assert "Book all the same" in buttons_in(refused)
+    assert "Do it all the same" in buttons_in(refused)
     forced = await form_of(staff, booked) | {"instead": at("14:00"), "force": "1"}
     await staff.do(path, **forced)
     assert (await staff.desk.get(booked))["overlap_allowed"]

@@ -84,7 +84,7 @@ async def test_whoever_moves_may_choose_in_any_order(app: FastAPI, visit: Visit,
     assert (await desk.get(booked))["version"] == 1
     await page.click("button:text-is('Move it')")
     assert not java_script or await visitor.violations() == []
-    await page.click("button:text-is('Book all the same')")
+    await page.click("button:text-is('Move it all the same')")
     await page.wait_for_url(f"**/staff/appointments/{booked['id']}")
     seen = await desk.get(booked)
     assert (seen["start_time"], seen["end_time"]) == (at("10:00", "2024-01-19"), at("10:45", "2024-01-19"))

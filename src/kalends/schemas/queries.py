@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from kalends.core.event_types import TEST_EVENT, is_filter
 from kalends.core.finding import LONGEST_SEARCH
 from kalends.core.hours import FIRST_SECOND, LAST_SECOND
-from kalends.core.lifecycle import Status
+from kalends.core.lifecycle import MAX_DURATION_MINUTES, Status
 from kalends.schemas.fields import Address, Id, Moment, Text, Zone, as_date, as_moment
 from kalends.schemas.wire import Request
 
@@ -240,6 +240,13 @@ MOVING = Field(
     "where it could be moved, within its calendar, with `check: all`.",
 )
 
+AskedMinutes = Annotated[int, Field(ge=1, le=MAX_DURATION_MINUTES, strict=False)]
+LASTING = Field(
+    default=None,
+    description="How long it is to last, if not as long as others of its type: 1 minute to 7 days. If left "
+    "out, an appointment that is moving keeps its length.",
+)
+
 
 class OfType(Request):
     """What type the question is about."""
@@ -278,6 +285,7 @@ class SlotsQuery(SlotsByLinkQuery, OfType):
 
     calendar_id: Id | None = OF_CALENDAR
     moving: Id | None = MOVING
+    duration_minutes: AskedMinutes | None = LASTING
 
 
 class ExplainByLinkQuery(Request):
@@ -295,6 +303,7 @@ class ExplainQuery(ExplainByLinkQuery, OfType):
 
     calendar_id: Id | None = OF_CALENDAR
     moving: Id | None = MOVING
+    duration_minutes: AskedMinutes | None = LASTING
 
 
 class DaysByLinkQuery(Request):
@@ -321,3 +330,4 @@ class DaysQuery(DaysByLinkQuery, OfType):
 
     calendar_id: Id | None = OF_CALENDAR
     moving: Id | None = MOVING
+    duration_minutes: AskedMinutes | None = LASTING

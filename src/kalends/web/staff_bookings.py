@@ -284,7 +284,7 @@ async def _page(
     times = []
     if type_ is not None:
         only = [] if calendar is None else [calendar.id]
-        times = await free_times(call, reader, type_.id, day, calendar_ids=only)
+        times = await free_times(call, reader, type_.id, day, calendar_ids=only, minutes=typed["minutes"])
     serving, others = sheet.offered.serving(type_)
     return staff_page(
         call,

@@ -134,7 +134,10 @@ async def _movable(call: EnteredCall, appointment_id: str, form: Form) -> Movabl
     elsewhere: dict[str, Any] = {"calendar_ids": sorted(ids, key=there.present.__contains__)}
     what = {"moving": appointment_id} if ids == there.present else elsewhere
     type_id = there.own.about.appointment_type_id
-    return replace(there, times=await free_times(call, reader, type_id, there.day, **what))
+    minutes = form.text("minutes").strip()
+    if minutes == _minutes(there.own) and ids == there.present:
+        minutes = ""  # it keeps what it has
+    return replace(there, times=await free_times(call, reader, type_id, there.day, minutes=minutes, **what))
 
 
 def _choices(own: Seen, type_: AppointmentType, known: Sequence[Calendar], form: Form) -> list[Choice]:

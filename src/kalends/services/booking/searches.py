@@ -2,7 +2,7 @@
 moved. Whatever moves an appointment finds what is listed here free, and nothing else."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from kalends.core.errors import IllegalTransition, Malformed, NotFound, Wanted
@@ -39,12 +39,14 @@ def in_question(
 def by_staff(tx: Tx, org_id: str, query: SlotsQuery | DaysQuery | ExplainQuery, now: datetime) -> Search:
     """Return the search of staff for time to book, or if an appointment is `moving`, for time within its own
     calendar to which they could move it. With a `calendar_id`, only that calendar's time counts.
+    With `duration_minutes`, it is to last so long.
 
     Raises NotFound for an unknown type, calendar or appointment; Malformed for an appointment of another type
     or in another calendar; IllegalTransition if it is cancelled.
     """
     type_ = offers.type_of(tx, org_id, query.appointment_type_id)
-    asked = Search(type_, in_question(tx, type_, query.calendar_id), now)
+    lasting = type_.lasting(query.duration_minutes)
+    asked = Search(lasting, in_question(tx, type_, query.calendar_id), now)
     if query.moving is None:
         return asked
     row = appointments.find(tx, org_id, query.moving)
@@ -58,7 +60,10 @@ def by_staff(tx: Tx, org_id: str, query: SlotsQuery | DaysQuery | ExplainQuery, 
     if present.status == "cancelled":
         sentence = "An appointment that is cancelled takes no time that it could be moved from."
         raise IllegalTransition(sentence, status=present.status, allowed=["confirmed"])
-    return to_move(tx, present, now, by_client=False)
+    wanted = to_move(tx, present, now, by_client=False)
+    if query.duration_minutes is None:
+        return wanted
+    return replace(wanted, type_=lasting.for_moving(present.status))
 
 
 def to_move(tx: Tx, present: Appointment, now: datetime, *, by_client: bool) -> Search:

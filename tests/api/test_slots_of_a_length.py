@@ -5,7 +5,6 @@ from fastapi import FastAPI
 
 from tests.support.desk import BASE, START, THURSDAY, open_desk
 
-
 pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 

@@ -166,6 +166,15 @@ async def test_a_length_is_its_own_if_one_is_given(staff: Staff) -> None:
     assert {each["end_time"] for each in await stored(staff)} == {at("11:15"), at("13:00")}
 
 
+async def test_free_times_are_those_of_the_length(staff: Staff) -> None:
+    await staff.desk.booked(at("12:00"))
+    typed = fields_in(await staff.see(NEW, type=staff.desk.org.type_id, date="2024-01-25"), "booking")
+    usual = free_in(await staff.send(NEW, **typed | {"show": "1"}))
+    longer = free_in(await staff.send(NEW, **typed | {"minutes": "90", "show": "1"}))
+    assert [each for each in usual if each not in longer] == [at("11:00"), at("16:00")]
+    assert free_in(await staff.send(NEW, **typed | {"minutes": "soon", "show": "1"})) == []
+
+
 async def test_a_calendar_is_kept_from_the_day_on(staff: Staff) -> None:
     room = await staff.desk.room("Room 1")
     [link] = [each for each in links_in(await staff.see(), NEW) if room in each]

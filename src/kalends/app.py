@@ -90,6 +90,7 @@ from kalends.web import (
     settings_hours,
     settings_keys,
     settings_leaving,
+    settings_logo,
     settings_mails,
     settings_organization,
     settings_people,
@@ -268,6 +269,7 @@ def _routes() -> list[BaseRoute]:
         settings_leaving,
         settings_keys,
         first_run,
+        settings_logo,
         settings_organization,
         settings_types,
         settings_hours,
@@ -304,7 +306,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     """Return the middleware, outermost first. It is pure ASGI: one BaseHTTPMiddleware halves the speed."""
     everywhere = settings.cors_origins
     cors = Middleware(Cors, everywhere=everywhere, public=(*everywhere, *settings.public_cors_origins))
-    by_path = {"/v1/organization/logo": MOST_BYTES, f"{settings_organization.PATH}/logo": MOST_SENT}
+    by_path = {"/v1/organization/logo": MOST_BYTES, settings_logo.PATH: MOST_SENT}
     limit = Middleware(BodyLimit, limit=BODY_LIMIT, forms=FORM_LIMIT, by_path=by_path)
     net = Middleware(LastNet)
     prefix = Middleware(Prefix, public_url=settings.public_url)

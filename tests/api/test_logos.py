@@ -134,6 +134,8 @@ async def test_its_kind_is_that_of_its_bytes(client: httpx.AsyncClient, kind: st
         (png(), "text/html"),
         (png(), "application/json"),
         (png(5000, 5000), "image/png"),
+        (png()[:-5], "image/png"),
+        (jpeg()[:-1], "image/jpeg"),
         (b"{}", "application/json"),
     ],
 )

@@ -1,10 +1,10 @@
-"""What the first bytes of a picture say."""
+"""What the first bytes of a picture say, and whether it has its end."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalends.core.pictures import MOST_PIXELS, picture_of
+from kalends.core.pictures import MOST_PIXELS, CutOff, picture_of
 from tests.support.pictures import jpeg, png, webp
 
 
@@ -56,6 +56,23 @@ def test_kind_and_size_are_read(content: bytes, media_type: str, size: tuple[int
 def test_what_is_no_picture_is_refused_with_a_sentence(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"^(This|The picture).*\.$"):
         picture_of(content)
+
+
+@pytest.mark.parametrize(
+    "whole", [png(320, 80), jpeg(320, 80), webp(b"VP8X"), webp(b"VP8L"), webp(b"VP8 ")], ids=lambda it: it[:4]
+)
+def test_a_picture_without_its_end_is_refused(whole: bytes) -> None:
+    assert picture_of(whole + b"and more").content == whole + b"and more"
+    with pytest.raises(CutOff, match=r"^The file is not complete\.$"):
+        picture_of(whole[:-1])
+
+
+def test_the_end_of_a_picture_within_a_jpeg_is_not_its_own() -> None:
+    small = b"\xff\xd8\xff\xd9"
+    whole = b"\xff\xd8\xff\xe1" + (2 + len(small)).to_bytes(2, "big") + small + jpeg(320, 80)[2:]
+    assert picture_of(whole).width == 320
+    with pytest.raises(CutOff):
+        picture_of(whole[:-1])
 
 
 @given(

@@ -31,5 +31,5 @@ def webp(kind: bytes = b"VP8X", width: int = 40, height: int = 30) -> bytes:
             data = b"\x2f" + ((height - 1) << 14 | (width - 1)).to_bytes(4, "little")
         case _:
             data = bytes(3) + b"\x9d\x01\x2a" + struct.pack("<HH", width, height)
-    chunk = kind + struct.pack("<I", len(data)) + data
+    chunk = kind + struct.pack("<I", len(data)) + data + b"EXIF" + bytes(4)
     return b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk

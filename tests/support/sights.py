@@ -226,6 +226,7 @@ class Walk:
         }
         return [
             Sight("staff organization", f"{settings}/organization"),
+            Sight("staff logo", f"{settings}/organization/logo"),
             Sight("staff wrong organization", f"{settings}/organization", 400, {"name": "", "zone": "?"}),
             Sight("staff types", f"{settings}/types"),
             Sight("staff type", type_),

@@ -196,6 +196,12 @@ async def test_what_is_not_right_signs_nobody_in(app: FastAPI, org: Org) -> None
     assert (await elsewhere.send(ENTER, answer=shown)).status_code == 400
 
 
+async def test_the_name_of_a_device_that_is_refused_is_kept(app: FastAPI, org: Org) -> None:
+    _, mine = await with_passkey(app, org)
+    answer = await mine.send(MINE, answer="{}", name="My “phone”")
+    assert (answer.status_code, 'value="My “phone”"' in answer.text) == (400, True)
+
+
 @pytest.mark.parametrize("path", [ENTER, MINE])
 async def test_whatever_is_sent_is_answered(
     app: FastAPI, org: Org, path: str, monkeypatch: pytest.MonkeyPatch

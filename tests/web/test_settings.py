@@ -221,9 +221,13 @@ async def test_the_organization_is_changed(app: FastAPI, staff: Staff) -> None:
     assert (await staff.send(ORGANIZATION, **typed | {"clients_confirm_by_mail": "1"})).status_code == 400
     page = await staff.see(ORGANIZATION)
     assert f'data-kalends="{before["slug"]}"' in page.text.replace("&#34;", '"')
+    assert 'type="file"' not in page.text  # whoever chose one would lose what they typed
+    page = await staff.see(f"{ORGANIZATION}/logo")
+    assert f"{ORGANIZATION}/logo" in links_in(await staff.see(ORGANIZATION), ORGANIZATION)
     await remove(staff, page)
     assert (await stored(staff, "/v1/organization", "organization"))["logo"] is None
     writer = await entered(app, staff.desk, "write")
+    assert 'type="file"' not in (await writer.see(f"{ORGANIZATION}/logo")).text
     assert "Save" not in buttons_in(await writer.see(ORGANIZATION))
     assert (await writer.send(ORGANIZATION, **typed)).status_code == 403
 
@@ -233,12 +237,14 @@ async def test_the_logo_is_sent_by_a_form_replaced_and_removed(app: FastAPI, sta
         files = {"logo": ("logo.png", content, kind)} | more
         return await staff.browser.post(f"{ORGANIZATION}/logo", files=files, headers=OURS)
 
-    page = await staff.see(ORGANIZATION)
+    page = await staff.see(f"{ORGANIZATION}/logo")
     assert 'enctype="multipart/form-data"' in page.text
     assert f"{ORGANIZATION}/logo/remove" not in links_in(page, ORGANIZATION)
     too_large = "Logo – This file is too large: a logo has at most 200 KB."
     no_picture = "Logo – This is no PNG, JPEG or WebP picture of at most 4096 × 4096 pixels."
+    cut_off = "Logo – The file is not complete. Please save or fetch the picture once more."
     for content, status, said in (
+        (png(100, 100)[:60], 415, cut_off),
         (b"", 400, "Logo – Please choose a file."),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, no_picture),
         (png(5000, 10), 415, no_picture),
@@ -250,16 +256,21 @@ async def test_the_logo_is_sent_by_a_form_replaced_and_removed(app: FastAPI, sta
     bad = {"Content-Type": "multipart/form-data; boundary=x", **OURS}
     answer = await staff.browser.post(f"{ORGANIZATION}/logo", content=b"--x\r\nwhat", headers=bad)
     assert answer.status_code == 400
+    answer = await sent(bytes(21 * 1024 * 1024))
+    assert answer.status_code == 413
+    assert "The file is larger than we accept. Please choose a smaller one." in words_of(answer)
+    assert "shorten" not in words_of(answer)
     assert (await sent(png(10, 10), other=("b.png", png(10, 10), "image/png"))).status_code == 400
     assert (await staff.send(f"{ORGANIZATION}/logo", logo="x")).status_code == 415
     assert (await stored(staff, "/v1/organization", "organization"))["logo"] is None
     seen = set()
     for size in (10, 20):
         answer = await sent(png(size, size), "image/jpeg" if size == 20 else "image/png")
-        assert answer.headers["location"] == f"{ORGANIZATION}?saved=1"
-        page = await staff.see(ORGANIZATION)
-        [(address, alt)] = re.findall(r'<p><img src="([^"]*)" alt="([^"]*)"', page.text)
-        assert alt == "Logo of Doe &amp; Daughters"
+        assert answer.headers["location"] == f"{ORGANIZATION}/logo?saved=1"
+        page = await staff.see(f"{ORGANIZATION}/logo")
+        shown = re.findall(r'<img src="([^"]*)" alt="([^"]*)" height="40"', page.text.partition("logos")[2])
+        [address] = {each for each, _ in shown}  # on light and on dark
+        assert [alt for _, alt in shown] == ["Logo of Doe &amp; Daughters", ""]
         assert (await staff.browser.get(address)).content == png(size, size)
         seen.add(address)
     assert len(seen) == 2

@@ -130,6 +130,10 @@ async def test_what_is_wrong_is_said_and_kept(staff: Staff) -> None:
         "Name in the address",
     ]
     assert fields_in(answer, "type")["duration"] == "long"
+    for each in ("1.5", "long", "٣٠"):
+        answer = await staff.send(path, **typed | {"duration": each, "notice": each})
+        said = "Please enter a whole number, such as 30."
+        assert reasons_in(answer) == [f"Minutes – {said}", f"Hours of notice – {said}"]
     answer = await staff.send(path, **typed | {"slug": "taken"})
     said = "Name in the address – Another one has this address already. Please choose another."
     assert (answer.status_code, reasons_in(answer)) == (409, [said])

@@ -610,18 +610,21 @@ async def test_who_comes_in_is_in_the_log(app: FastAPI, org: Org, capsys: pytest
 async def test_an_admin_without_an_address_says_it_with_the_password(app: FastAPI, org: Org) -> None:
     """Nobody else may be there who could add it, and at an address such as http://192.0.2.1 there are no
     passkeys."""
+    own = f"{org.slug}@example.com"
     _, browser = await signed_in(app, org, email=None, scopes=["admin"])
     assert 'name="email"' in (await browser.get(ME)).text
     for email in ("", "ana@"):
         answer = await send(browser, PASSWORD_PAGE, password=PASSWORD, email=email)
         assert (answer.status_code, "no complete e-mail address" in answer.text) == (400, True)
         assert f'value="{email}"' in answer.text
+    answer = await send(browser, PASSWORD_PAGE, password="short", email=own)
+    assert (answer.status_code, f'value="{own}"' in answer.text) == (400, True)
     await invited(app, org, name="Ben", email="ben@example.com")
     answer = await send(browser, PASSWORD_PAGE, password=PASSWORD, email="Ben@example.com")
     assert (answer.status_code, "Somebody else has this" in answer.text) == (400, True)
-    assert (await send(browser, PASSWORD_PAGE, password=PASSWORD, email=EMAIL)).status_code == 303
+    assert (await send(browser, PASSWORD_PAGE, password=PASSWORD, email=own)).status_code == 303
     async with browser_of(app) as other:
-        assert (await send(other, SIGN_IN, email=EMAIL, password=PASSWORD)).status_code == 303
+        assert (await send(other, SIGN_IN, email=own, password=PASSWORD)).status_code == 303
     # Others ask a colleague, as their address is not theirs to choose.
     _, reader = await signed_in(app, org, name="Eve", email=None, scopes=["read"])
     assert 'name="email"' not in (await reader.get(ME)).text

@@ -155,10 +155,13 @@ async def test_a_length_is_its_own_if_one_is_given(staff: Staff) -> None:
     # Free times can be shown for it first.
     typed = fields_in(await staff.send(NEW, **typed | {"show": "1"}), "booking")
     assert typed["minutes"] == "75"
-    for wrong in ("0", "soon", "1.5", "99999"):
+    for wrong in ("0", "soon", "1.5", "٣٠", "99999"):
         answer = await staff.send(NEW, **typed | {"minutes": wrong})
         assert (answer.status_code, fields_in(answer, "booking")["minutes"]) == (400, wrong)
-        assert [each.partition(" – ")[0] for each in reasons_in(answer)] == ["Length in minutes"]
+        [(field, _, said)] = [each.partition(" – ") for each in reasons_in(answer)]
+        assert field == "Length in minutes"
+        is_whole = wrong.isdecimal() and wrong.isascii()
+        assert (said == "Please enter a whole number, such as 30.") is not is_whole
     await staff.do(NEW, **typed)
     [booked] = await stored(staff)
     assert booked["end_time"] == at("11:15")

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from tests.support.browser import Visit
 from tests.support.databases import on_sqlite
 from tests.support.desk import at, open_desk
+from tests.support.pictures import png
 from tests.web.clients import QUESTIONS
 from tests.web.staff import signed_in
 
@@ -89,3 +90,18 @@ async def test_whoever_moves_may_choose_in_any_order(app: FastAPI, visit: Visit,
     seen = await desk.get(booked)
     assert (seen["start_time"], seen["end_time"]) == (at("10:00", "2024-01-19"), at("10:45", "2024-01-19"))
     assert seen["calendar_id"] == room
+
+
+async def test_the_logo_is_shown_as_clients_see_it_on_light_and_on_dark(app: FastAPI, visit: Visit) -> None:
+    desk = await open_desk(app)
+    await desk.staff.put("/v1/organization/logo", content=png(800, 400))
+    visitor = await visit()
+    await signed_in(visitor, desk)
+    await visitor.go("/staff/settings/organization/logo")
+    shown = await visitor.page.evaluate(
+        "[...document.querySelectorAll('.logos img')].map(it => [getComputedStyle(it).height, "
+        "getComputedStyle(it).width, getComputedStyle(it).backgroundColor])"
+    )
+    assert [each[:2] for each in shown] == [["40px", "80px"]] * 2
+    assert [each[2] for each in shown] == ["rgb(255, 255, 255)", "rgb(21, 23, 27)"]
+    assert await visitor.violations() == []

@@ -1,4 +1,5 @@
-"""Pictures: which kind they are and how large, by their first bytes. Nothing is decoded."""
+"""Pictures: which kind they are and how large, by their first bytes, and whether they have their end. Nothing
+is decoded."""
 
 import re
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 MOST_PIXELS = 4096
 """Of each side. A small file may otherwise be a picture that fills a reader's memory."""
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_PNG_END, _JPEG_END = b"IEND\xaeB`\x82", b"\xff\xd9"
 _SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """The markers of JPEG after which the size stands: the frames, of whatever coding."""
 _BARE = frozenset({0x01, *range(0xD0, 0xD9)})
@@ -29,9 +31,13 @@ class Picture:
     height: int
 
 
+class CutOff(ValueError):  # noqa: N818 - it is a fault of the file
+    """A picture ends too early."""
+
+
 def picture_of(content: bytes) -> Picture:
     """Return the picture that a file is. Raises ValueError, with a sentence, for what is none, and for one
-    that has no pixels or too many."""
+    that has no pixels or too many; CutOff for one without its end. Bytes after that do no harm."""
     media_type, size_of = _kind(content)
     try:
         width, height = size_of(content)
@@ -41,6 +47,8 @@ def picture_of(content: bytes) -> Picture:
         raise ValueError(
             f"The picture has {width} × {height} pixels; there may be 1 to {MOST_PIXELS} on each side."
         )
+    if not _is_whole(content, media_type):
+        raise CutOff("The file is not complete.")
     return Picture(content, media_type, width, height)
 
 
@@ -54,6 +62,17 @@ def _kind(content: bytes) -> tuple[str, Callable[[bytes], Size]]:
     raise ValueError("This is no PNG, JPEG or WebP picture.")
 
 
+def _is_whole(content: bytes, media_type: str) -> bool:
+    """Return whether a picture that has a size has its end, too."""
+    match media_type:
+        case "image/png":
+            return _PNG_END in content
+        case "image/jpeg":  # not before the frame: a small picture that a large one carries has an end, too
+            return content.find(_JPEG_END, _frame(content)) >= 0
+        case _:
+            return 8 + _little(content, 4, 4) <= len(content)
+
+
 def _png(content: bytes) -> Size:
     if content[12:16] != b"IHDR":
         raise ValueError
@@ -61,7 +80,12 @@ def _png(content: bytes) -> Size:
 
 
 def _jpeg(content: bytes) -> Size:
-    """Read one segment after the other until that which has the size."""
+    at = _frame(content)
+    return _big(content, at + 5, 2), _big(content, at + 3, 2)
+
+
+def _frame(content: bytes) -> int:
+    """Read one segment of a JPEG after the other. Returns where that begins which has the size."""
     at = 2
     for _ in range(_MOST_SEGMENTS):
         found = _MARKER.match(content, at)
@@ -69,7 +93,7 @@ def _jpeg(content: bytes) -> Size:
             raise ValueError
         at, marker = found.end(), found[1][0]
         if marker in _SIZES:
-            return _big(content, at + 5, 2), _big(content, at + 3, 2)
+            return at
         if marker not in _BARE:
             at += max(2, _big(content, at, 2))
     raise ValueError

@@ -155,7 +155,8 @@ def _checked(question: BookingQuestion, answer: Any, *, needed: bool) -> _Kept |
         try:
             kept = _KINDS[question.type].validate_python(answer)
         except ValidationError as error:
-            raise _Unfit(of_problem(error.errors()[0], (ANSWERS, question.id))[0]) from None
+            # Of a number, the first error says that it is no whole one, which it need not be.
+            raise _Unfit(of_problem(error.errors()[-1], (ANSWERS, question.id))[0]) from None
     if needed and (kept is None or kept is False):
         raise _Unfit(wrong(path(ANSWERS, question.id), "is required", "required"))
     if kept is not None and question.type == "select" and kept not in (question.options or ()):

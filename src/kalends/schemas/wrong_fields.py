@@ -7,6 +7,8 @@ from kalends.core.errors import Malformed
 
 MOST = 20
 """So many are listed in one refusal."""
+WHOLE = "must be a whole number"
+"""The reason of what is no whole number where there has to be one."""
 BODY = "The body"
 """The name of what has no other: the body as a whole."""
 
@@ -89,9 +91,9 @@ _WORDS: Mapping[str, tuple[str, str | None]] = {
     "dict_type": ("type", "must be an object"),
     "list_type": ("type", "must be a list"),
     "string_type": ("type", "must be a string"),
-    "int_type": ("number", "must be a whole number"),
-    "int_parsing": ("number", "must be a whole number"),
-    "int_from_float": ("number", "must be a whole number"),
+    "int_type": ("number", WHOLE),
+    "int_parsing": ("number", WHOLE),
+    "int_from_float": ("number", WHOLE),
     "int_parsing_size": ("number", None),
     "float_type": ("number", None),
     "float_parsing": ("number", None),

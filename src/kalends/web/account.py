@@ -49,21 +49,21 @@ async def set_password(call: EnteredAtAll) -> Response:
     """Set or change the password. Everywhere else the person is signed out."""
     form = await form_of(call.request)
     reader = reader_of(call)
-    new = form.text("password")
+    new, email = form.text("password"), form.text("email")
     if not passwords.FEWEST <= len(new) <= passwords.MOST:
         said = reader.say(_SHORT).format(fewest=passwords.FEWEST, most=passwords.MOST)
-        return await show_account(call, {"password": said})
+        return await show_account(call, {"password": said}, email=email)
     if not await signed_in_lately(call):
-        return await show_account(call, {None: reader.say(STALE)})
+        return await show_account(call, {None: reader.say(STALE)}, email=email)
     if not await knows_password(call, form):
-        return await show_account(call, {"present": reader.say(OTHER)})
+        return await show_account(call, {"present": reader.say(OTHER)}, email=email)
     try:
         wish = _address_in(form) if lacks_address(call.member) else None
         hashed = await _hashed(call, new)
         await call.db.write(_set_password, call, wish, hashed)
     except (Malformed, AlreadyExists) as refusal:
         said = _TAKEN if isinstance(refusal, AlreadyExists) else _NO_ADDRESS
-        return await show_account(call, {"email": reader.say(said)}, email=form.text("email"))
+        return await show_account(call, {"email": reader.say(said)}, email=email)
     log.info("password set", org_id=call.org_id, person_id=call.member.person_id)
     return lead(call.request, SAVED)
 
@@ -144,10 +144,10 @@ async def signed_in_lately(call: EnteredCall) -> bool:
 
 
 async def show_account(
-    call: EnteredCall, problems: dict[str | None, str] | None = None, *, email: str = ""
+    call: EnteredCall, problems: dict[str | None, str] | None = None, *, email: str = "", device: str = ""
 ) -> Response:
     """Show the account. `problems` are sentences by the ids of fields; None is for what is about none.
-    `email` is the address that was typed."""
+    `email` is the address that was typed, and `device` the name of a new passkey's."""
     reader = reader_of(call)
     devices = await call.db.read(sessions.devices, call.member, call.now)
     keys = await call.db.read(passkeys.all_of, call.member)
@@ -164,6 +164,7 @@ async def show_account(
         status=400 if problems else 200,
         problems=problems or {},
         email=email,
+        device=device,
         lacks_address=lacks_address(call.member),
         fewest=passwords.FEWEST,
         most=passwords.MOST,

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from kalends.api.errors import status_of
 from kalends.api.trail import trail_of
 from kalends.core.errors import PreconditionFailed, Refusal
+from kalends.schemas.wrong_fields import WHOLE
 from kalends.web.readers import Reader
 from kalends.words import dates
 from kalends.words.sentences import marked
@@ -36,6 +37,7 @@ _REFUSALS: Mapping[str, str] = {
 _OTHERWISE = marked("{time} can no longer be booked.")
 
 _NUMBER = marked("Please enter a number, such as 3 or 2.5.")
+_WHOLE = marked("Please enter a whole number, such as 30.")
 _UNREADABLE = marked("There is something in it that we can't read. Please write it in other words.")
 _FIELDS: Mapping[str, str] = {
     "required": marked("Please fill this in."),
@@ -74,6 +76,8 @@ def of_field(entry: Mapping[str, Any], reader: Reader) -> str:
     """Return what is wrong with a field, by its entry in `details.fields`."""
     if "limit" in entry and entry["code"] in _LIMITS:
         return reader.say(_LIMITS[entry["code"]]).format(limit=f"{entry['limit']:g}")
+    if entry["code"] == "number" and entry["reason"] == WHOLE:
+        return reader.say(_WHOLE)
     return reader.say(_FIELDS.get(entry["code"], _UNREADABLE))
 
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kalends.api.members import is_for_staff
 from kalends.api.paths import is_for_people
 from kalends.api.trail import trail_of
-from kalends.web import problems
+from kalends.web import problems, uploads
 from kalends.web.headers import is_personal
 from kalends.web.kept_forms import KeptForm
 from kalends.web.pages import About, render
@@ -47,13 +47,14 @@ _SENTENCES: Mapping[int | str, str] = {
     429: marked("From your network came too many requests."),
     500: marked("This is our mistake, and we have noted it. Please try again later."),
     503: marked("Too many people are here at the moment, or we are at work. Nothing was changed."),
+    "file": marked("The file is larger than we accept. Please choose a smaller one."),
     "outcome_unknown": marked(
         "The connection was lost at the last moment. Please look whether it was done before you try again."
     ),
     "scope_missing": marked("Nothing was changed. Please ask somebody who may, or who can let you do it."),
     "too_late": marked("It is too late to change this online. Please get in touch with us."),
 }
-"""By the code of a refusal, or else by its status."""
+"""By the code of a refusal, or else by its status; of a form that brings a file and is too large, "file"."""
 _LINKS = "/manage/"
 _NO_LINK = marked("This link is no longer valid")
 _WHY_NO_LINK = marked(
@@ -124,6 +125,8 @@ def _page(
     known = status if status in _TITLES else 500 if status > 500 else 400
     code = refusal["code"]
     title, sentence = _TITLES.get(code, _TITLES[known]), _SENTENCES.get(code, _SENTENCES[known])
+    if status == 413 and Headers(scope=scope).get("content-type", "").lower().startswith(uploads.MEDIA_TYPE):
+        sentence = _SENTENCES["file"]
     if status == 404 and scope["path"].startswith(_LINKS):
         title, sentence = _NO_LINK, _WHY_NO_LINK
     wait = sent.get("retry-after")

@@ -14,6 +14,7 @@ from kalends.core.errors import (
     PreconditionFailed,
     Refusal,
 )
+from kalends.schemas.wrong_fields import WHOLE
 from kalends.web import staff_problems
 from kalends.web.forms import Form
 from kalends.web.readers import Reader
@@ -130,6 +131,8 @@ def told(
 def of_field(entry: Mapping[str, Any], reader: Reader) -> str:
     """Return what is wrong with a field, by its entry in `details.fields`."""
     code = entry["code"]
+    if entry["reason"] == WHOLE:
+        return staff_problems.of_field(entry, reader)
     if code in ("too_small", "too_large"):
         code = "number" if "limit" not in entry else code
     return reader.say(_FIELDS[code]) if code in _FIELDS else staff_problems.of_field(entry, reader)

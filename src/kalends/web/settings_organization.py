@@ -6,19 +6,15 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kalends.api.errors import BodyTooLarge, NotAPicture
-from kalends.api.picture_body import MOST_BYTES
-from kalends.core.errors import AppointmentsInTheWay, Malformed, Refusal
-from kalends.core.pictures import picture_of
+from kalends.core.errors import AppointmentsInTheWay, Refusal
 from kalends.schemas.organizations import Organization, OrganizationAnswer, OrganizationChange
-from kalends.services.setup import as_seen, logos, organizations
+from kalends.services.setup import as_seen, organizations
 from kalends.web import left_alone, problems
 from kalends.web.forms import Form, form_of, validated
 from kalends.web.readers import Reader
 from kalends.web.setting_forms import REFUSALS, Told, blank_is_none, seen_in, told, whole
-from kalends.web.settings_pages import asked_again, settings_page
+from kalends.web.settings_pages import settings_page
 from kalends.web.staff_visits import Entered, EnteredAdministering, EnteredCall, EnteredChange
-from kalends.web.uploads import file_in
 from kalends.web.visits import lead_to, reader_of
 from kalends.words.languages import LANGUAGES, own_name
 from kalends.words.sentences import marked
@@ -45,10 +41,6 @@ LABELS: Mapping[str, str] = {
     "embed_origins": marked("Sites that may show the booking page"),
     "manage_url_template": marked("Address of your own page for clients' links"),
 }
-_LOGO = marked("Logo")
-_NO_FILE = marked("Please choose a file.")
-_TOO_LARGE = marked("This file is too large: a logo has at most 200 KB.")
-_NO_PICTURE = marked("This is no PNG, JPEG or WebP picture of at most 4096 × 4096 pixels.")
 _NUMBERS = ("week_start", "client_notice_hours", "client_grace_minutes", "public_bookings_per_hour")
 _LINES = "embed_origins"
 _BOXES = ("clients_confirm_by_mail", "page", "indexing")
@@ -73,50 +65,6 @@ async def save(change: EnteredAdministering) -> Response:
     return lead_to(change, reader_of(change).link(PATH, saved="1"))
 
 
-@router.get("/logo")
-async def back(call: Entered) -> Response:
-    """Lead to the organization, whose page has the form for the logo."""
-    return lead_to(call, reader_of(call).link(PATH))
-
-
-@router.post("/logo")
-async def keep_logo(change: EnteredAdministering) -> Response:
-    """Make a picture the logo, in place of any other."""
-    try:
-        content = await file_in(change.request, "logo", MOST_BYTES)
-        if not content:
-            return await _page(change, refusal=Malformed("There is no file."), wrong_logo=_NO_FILE)
-        picture = picture_of(content)
-    except BodyTooLarge as refusal:
-        return await _page(change, refusal=refusal, wrong_logo=_TOO_LARGE)
-    except ValueError as error:
-        return await _page(change, refusal=NotAPicture(str(error)), wrong_logo=_NO_PICTURE)
-    await change.make(OrganizationAnswer.of, logos.keep, change.party, picture, change.now)
-    return lead_to(change, reader_of(change).link(PATH, saved="1"))
-
-
-@router.get("/logo/remove")
-async def ask_to_remove_logo(call: Entered) -> Response:
-    """Ask whether the logo is to be deleted."""
-    reader = reader_of(call)
-    return asked_again(
-        call,
-        reader,
-        "organization",
-        reader.say(_LOGO),
-        action=reader.link(f"{PATH}/logo/remove"),
-        back=reader.link(PATH),
-        hint=marked("Pages for clients show only the name then."),
-    )
-
-
-@router.post("/logo/remove")
-async def remove_logo(change: EnteredAdministering) -> Response:
-    """Delete the logo."""
-    await change.make(OrganizationAnswer.of, logos.remove, change.party, change.now)
-    return lead_to(change, reader_of(change).link(PATH, saved="1"))
-
-
 async def change_as(change: EnteredChange, body: Mapping[str, Any], form: Form) -> None:
     """Change the organization, if it is still as it was seen. Raises Malformed, Conflict,
     PreconditionFailed."""
@@ -134,12 +82,6 @@ async def change_as(change: EnteredChange, body: Mapping[str, Any], form: Form) 
             lambda tx: organizations.change(tx, change.party, wish, change.now, no_links=no_links),
         ),
     )
-
-
-def _refused_logo(call: EnteredCall, refusal: Refusal, sentence: str, reader: Reader) -> dict[str, Any]:
-    listed = [("logo", f"{reader.say(_LOGO)} – {sentence}")]
-    said = Told(reader.say(marked("Please check what you entered.")), listed, {"logo": sentence})
-    return {"told": said, "status": problems.noted(call.request, refusal)}
 
 
 def refused(call: EnteredCall, refusal: Refusal | None, reader: Reader, form: str) -> dict[str, Any]:
@@ -175,13 +117,8 @@ def _shown(organization: Organization) -> dict[str, str]:
     return shown | {_LINES: "\n".join(organization.embed_origins), "zone": organization.timezone}
 
 
-async def _page(
-    call: EnteredCall,
-    form: Form | None = None,
-    refusal: Refusal | None = None,
-    wrong_logo: str | None = None,
-) -> Response:
-    """Return the page, with what was typed, if anything was. `wrong_logo` says what is wrong with a file."""
+async def _page(call: EnteredCall, form: Form | None = None, refusal: Refusal | None = None) -> Response:
+    """Return the page, with what was typed, if anything was."""
     reader = reader_of(call)
     found = await call.db.read(organizations.get, call.org_id)
     languages = [(each, own_name(each)) for each in LANGUAGES]
@@ -197,7 +134,7 @@ async def _page(
         reader,
         room="organization",
         organization=found,
-        typed=form.typed(*LABELS, *_BOXES, "zone") if form and "name" in form.fields else _shown(found),
+        typed=form.typed(*LABELS, *_BOXES, "zone") if form else _shown(found),
         seen=seen_in(form, refusal, as_seen.mark(found)),
         languages_known=languages,
         days=days,
@@ -206,14 +143,9 @@ async def _page(
         snippet=snippet(call, found.slug, reader),
         may_change=call.member.may("admin"),
         action=reader.link(PATH),
-        upload=reader.link(f"{PATH}/logo"),
-        logo=found.logo and f"{reader.prefix}{found.logo}",
+        to_logo=reader.link(f"{PATH}/logo"),
         labels={name: reader.say(label) for name, label in LABELS.items()},
-        **(
-            refused(call, refusal, reader, "organization")
-            if refusal is None or wrong_logo is None
-            else _refused_logo(call, refusal, reader.say(wrong_logo), reader)
-        ),
+        **refused(call, refusal, reader, "organization"),
     )
 
 

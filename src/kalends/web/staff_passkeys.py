@@ -94,7 +94,8 @@ async def add(call: EnteredAtAll) -> Response:
             made = await asyncio.to_thread(passkeys.made, place, challenge, form.text("answer"))
         await call.db.write(kept.add, call.member, made, form.text("name"), call.now)
     except (WrongAnswer, Conflict):
-        page = await account.show_account(call, {None: reader_of(call).say(_NOT_ADDED)})
+        said = reader_of(call).say(_NOT_ADDED)
+        page = await account.show_account(call, {None: said}, device=form.text("name"))
         return asked.forget(page, call.request.scope)
     log.info("passkey added", org_id=call.org_id, person_id=call.member.person_id)
     return asked.forget(lead(call.request, account.SAVED), call.request.scope)

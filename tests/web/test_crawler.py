@@ -34,8 +34,6 @@ def stored(tx: Tx, org_id: str) -> dict[str, list[str]]:
 
 
 NAMED = (
-    "hold|manage|appointments|blocks|clients|day|week|month|people|keys|webhooks|deliveries|feeds|mails|closures|"
-    "sources"
     "hold|manage|appointments|blocks|clients|day|week|month|people|keys|webhooks|deliveries|feeds|mails|"
     "closures|sources"
 )

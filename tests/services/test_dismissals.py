@@ -244,6 +244,23 @@ async def test_who_ends_what_somebody_made_stays_with_what_they_have_made(db: Da
     assert not (await db.read(people.get, org.id, carl)).active
 
 
+async def test_who_was_invited_is_sent_away_with_what_they_have_made(db: Database, org: Org) -> None:
+    """Whoever lets somebody in answers for that alone, not for what these make."""
+    operator = parties.operator(org.id)
+    ana = await entered(db, operator, await person(db, operator, "Ana"))
+    party = parties.member(ana)
+    bea = await entered(db, party, await person(db, party, "Bea"))
+    await key(db, party, "Ana's")
+    await key(db, parties.member(bea), "Bea's")
+    cy = await entered(db, parties.member(bea), await person(db, parties.member(bea), "Cy"))
+    await key(db, parties.member(cy), "Cy's")
+    told = {"keys": ["Bea's", "Cy's"], "people": ["Cy"]}
+    assert names(await db.read(revocation.standing, party, bea.person_id, NOW)) == told
+    gone = await send_away(db, party, bea.person_id, with_made=True)
+    assert names(gone.taken_along) == told
+    assert [await is_in(db, each) for each in (ana, bea, cy)] == [True, False, False]
+
+
 @pytest.mark.parametrize("made_by_it", [False, True])
 async def test_who_ends_it_spares_nobody_who_came_in_as_them(
     db: Database, org: Org, made_by_it: bool

@@ -54,7 +54,7 @@ async def test_dragged_to_another_time_and_calendar_and_back_again(visit: Visit,
     assert await day.where() == ["12:45 – 13:45 Room 1"]
     assert (await desk.get(booked))["start_time"] == at("12:45")
     assert await day.visitor.violations() == []
-    await page.click(".toast button")
+    await page.dblclick(".toast button")  # the second click falls on free time
     await expect(day.column(MINE).locator(".appointment")).to_contain_text("14:00 – 15:00")
     await day.settled()
     assert await day.where() == [f"14:00 – 15:00 {MINE}"]

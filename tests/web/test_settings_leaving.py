@@ -3,6 +3,7 @@
 import pytest
 from fastapi import FastAPI
 
+from tests.web.browsers import OURS, browser_of
 from tests.web.clients import words_of
 from tests.web.staff import Staff, buttons_in, entered, links_in, secret_of, staff_at
 
@@ -58,6 +59,21 @@ async def test_before_somebody_goes_it_is_told_what_they_have_made(staff: Staff,
     await staff.do(f"{rogue}/made")
     assert await standing(staff) == (["Reception"], ["Ana Pereira"])
     assert links_in(await staff.see(rogue), f"{rogue}/made") == []
+
+
+async def test_who_invited_them_is_told_too(app: FastAPI, staff: Staff) -> None:
+    link = secret_of(await staff.send(PEOPLE, name="Bea", scopes=["admin"], key="1"))
+    assert link is not None
+    async with browser_of(app) as bea:
+        assert (await bea.post(link, headers=OURS)).status_code == 303
+        wish = {"name": "beakey", "scopes": "write", "key": "2"}
+        assert (await bea.post(KEYS, data=wish, headers=OURS)).status_code == 200
+    listed = (await staff.desk.staff.get("/v1/people")).json()["people"]
+    [page] = [f"{PEOPLE}/{each['id']}" for each in listed if each["name"] == "Bea"]
+    for path in (page, f"{page}/active", f"{page}/remove"):
+        assert "Key: beakey" in words_of(await staff.see(path))
+    await staff.do(f"{page}/active", active="0", **{"with": "made"})
+    assert (await standing(staff))[0] == ["Reception"]
 
 
 @pytest.mark.parametrize("deed", ["active", "remove"])

@@ -83,7 +83,7 @@ async def test_where_things_lie(staff: Staff) -> None:
 
 
 async def test_what_is_kept_free_lies_around_it(staff: Staff) -> None:
-    """It is drawn beneath everything else, for eyes only, and so far as it is within what is shown."""
+    """It is drawn beneath everything else, for eyes only, also outside the opening hours."""
     await staff.desk.booked(at("14:00"))
     await staff.desk.set_type(bufferBeforeMinutes=20, bufferAfterMinutes=5, minNoticeHours=0)
     await staff.desk.booked(at("09:10"), check="none")
@@ -92,13 +92,13 @@ async def test_what_is_kept_free_lies_around_it(staff: Staff) -> None:
     [lines] = re.findall(r'<ol class="lines-of-day">(.*?)</ol>', page.text, re.DOTALL)
     found = re.findall(r'<li class="buffer ([^"]*)" aria-hidden="true"></li>', lines)
     assert found == [
-        "at-0h at-0m for-0h for-10m lane-0 of-1",
-        "at-1h at-10m for-0h for-5m lane-0 of-1",
-        "at-6h at-10m for-0h for-20m lane-0 of-1",
-        "at-7h at-30m for-0h for-5m lane-0 of-1",
+        "at-0h at-50m for-0h for-20m lane-0 of-1",
+        "at-2h at-10m for-0h for-5m lane-0 of-1",
+        "at-7h at-10m for-0h for-20m lane-0 of-1",
+        "at-8h at-30m for-0h for-5m lane-0 of-1",
     ]
     assert lines.rindex("buffer") < lines.index('class="line')
-    assert len(lines_of(page)["Doe & Daughters"]) == 3
+    assert len(lines_of(page)["Doe & Daughters"]) == 4
 
 
 async def test_what_lasts_over_midnight_is_on_both_days_and_says_so(staff: Staff) -> None:

@@ -298,7 +298,7 @@ def _range_of_interest(day: StaffDay) -> Span:
     core: list[Span] = [each for column in day.columns for each in column.open]
     rest: list[Span] = []
     for entry in chain.from_iterable(column.entries for column in day.columns):
-        (core if entry.kind in _OF_CLIENTS else rest).append(entry.span)
+        (core if entry.kind in _OF_CLIENTS else rest).append(entry.busy or entry.span)
     begin, end = day.span
     low, high = _USUAL
     if core:

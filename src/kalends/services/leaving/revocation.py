@@ -20,7 +20,7 @@ from kalends.schemas.organizations import Key
 from kalends.schemas.people import Person, PersonChange
 from kalends.schemas.webhooks import Webhook
 from kalends.services.leaving import feeds, webhooks
-from kalends.services.outbox.makers import Descent, chain_of, is_spared, spared_by
+from kalends.services.outbox.makers import Descent, chain_of, spared_by, unspared
 from kalends.services.outbox.parties import Party
 from kalends.services.setup import keys, people, sources, ways_in
 
@@ -245,9 +245,8 @@ def _descendants(rows: Sequence[AnyRow], maker_id: str, spared: Sequence[str]) -
     in by a link of it, and so on. Whoever is spared is not among them, nor what they have made."""
     made: dict[str, list[str]] = {}
     for row in rows:
-        chain = chain_of(row.created_by)
-        if row.id not in spared[:1] and not is_spared(chain, spared):
-            for id_ in chain:
+        if row.id not in spared[:1]:
+            for id_ in unspared(chain_of(row.created_by), spared):
                 made.setdefault(id_, []).append(row.id)
     found, following = {maker_id}, [maker_id]
     while following:

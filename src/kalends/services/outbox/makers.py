@@ -25,8 +25,8 @@ class Descent:
 
     Whoever ends it must not end themselves: `spared` are the ids of the person who does, and of those by
     whose links they came in; none for anybody else. What this person made, coming in that way, is not part of
-    it, nor what others made by way of that. What was made under their name, but by another way, is: it was
-    perhaps somebody else."""
+    it; what others made who had come in by links of theirs is, if it is those others who go. What was made
+    under their name, but by another way, is: it was perhaps somebody else."""
 
     maker_id: str
     ids: Set[str]
@@ -34,8 +34,7 @@ class Descent:
 
     def has(self, row: AnyRow) -> bool:
         """Return whether something (`created_by`) belongs to it."""
-        chain = chain_of(row.created_by)
-        return not is_spared(chain, self.spared) and any(each in self.ids for each in chain)
+        return any(each in self.ids for each in unspared(chain_of(row.created_by), self.spared))
 
     def has_way_in(self, row: AnyRow) -> bool:
         """Return whether a way into somebody's account belongs to it: into `person_id`, by whoever
@@ -89,9 +88,11 @@ def spared_by(tx: Tx, party: Party) -> list[str]:
     return _each_once([party.actor.id, *_came_in_by(tx, party)])
 
 
-def is_spared(chain: Sequence[str], spared: Sequence[str]) -> bool:
-    """Return whether a chain comes from who is spared."""
-    return bool(spared) and list(chain[-len(spared) :]) == list(spared)
+def unspared(chain: Sequence[str], spared: Sequence[str]) -> Sequence[str]:
+    """Return a chain without its end, if that is who is spared: what is left came in by links of theirs, and
+    answers for itself."""
+    comes_from_them = bool(spared) and list(chain[-len(spared) :]) == list(spared)
+    return chain[: -len(spared)] if comes_from_them else chain
 
 
 def _came_in_by(tx: Tx, party: Party, *, locked: bool = False) -> list[str]:

@@ -151,8 +151,13 @@ addEventListener("blur", () => {
   giveUp();
 });
 day.addEventListener("dragstart", (event) => lineOf(event.target) && event.preventDefault());
+// The second click of two was meant for what the first made vanish, such as "Undo".
+let before;
+const isSecond = ({ detail, timeStamp }) => detail > 0 && before && !before.target.isConnected && timeStamp - before.timeStamp < 500;
 addEventListener("click", (event) => {
-  if (!swallows) return;
+  const meansAnother = swallows || isSecond(event);
+  before = event;
+  if (!meansAnother) return;
   event.preventDefault();
   event.stopPropagation();
 }, { capture: true });

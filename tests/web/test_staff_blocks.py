@@ -92,7 +92,7 @@ async def test_a_block_is_made_once_whatever_stands_in_the_fields_of_a_week(staf
         ({"days": ["1"]}, "On which days – The day on which it begins has to be one of them."),
         ({"days": ["9"]}, "On which days – "),
         ({"weeks": "0"}, "Every how many weeks – "),
-        ({"weeks": "x"}, "Every how many weeks – Please enter a number."),
+        ({"weeks": "x"}, "Every how many weeks – Please enter a whole number"),
         ({"until": "x"}, "Last day (optional) – Please enter a date."),
         ({"until": "2024-01-24"}, "Last day (optional) – The last day can't be before the first one"),
         ({"until": "2026-01-26"}, "Last day (optional) – The last day can't be before the first one"),

@@ -1,6 +1,6 @@
 """Sending somebody of the staff away, and ending what they have made."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -9,6 +9,7 @@ from kalends.core.errors import Conflict
 from kalends.db.database import Tx
 from kalends.schemas.made import ChangedPersonAnswer, DeletedPersonAnswer
 from kalends.schemas.people import Person, PersonChange
+from kalends.schemas.wire import Answer
 from kalends.services.leaving import revocation
 from kalends.services.setup import people
 from kalends.web import made_things, problems
@@ -68,45 +69,54 @@ async def ask_again(person_id: Name, call: EnteredAsAdmin) -> Response:
 @router.post("/{person_id}/remove")
 async def remove(person_id: Name, change: EnteredAdministering) -> Response:
     """Delete a person, perhaps with all that they have made, and lead to the list."""
-    before = await change.db.read(people.get, change.org_id, person_id)
     with_made = (await form_of(change.request)).text("with") == "made"
-    try:
-        if with_made:
-            await change.ahead(revocation.empty, change.party, person_id, change.now)
-        await change.make(
-            lambda done: DeletedPersonAnswer(id=done.person.id),
-            revocation.remove_person,
-            change.party,
-            person_id,
-            change.now,
-            real_now=change.real_now,
-            with_made=with_made,
+
+    def unit(tx: Tx) -> revocation.Dismissed:
+        return revocation.remove_person(
+            tx, change.party, person_id, change.now, real_now=change.real_now, with_made=with_made
         )
-    except Conflict as refusal:
-        refused = sheet_of(before).refused(refusal, reader_of(change), {}, SAID)
-        return await person_page(change, before, refused, status=problems.noted(change.request, refusal))
-    return lead_to(change, reader_of(change).link(PATH))
+
+    return await _make(
+        change, person_id, lambda done: DeletedPersonAnswer(id=done.person.id), unit, with_made, PATH
+    )
 
 
 async def _change(change: EnteredChange, person_id: str, wish: PersonChange, *, with_made: bool) -> Response:
+    def unit(tx: Tx) -> revocation.Dismissed:
+        return revocation.change_person(
+            tx, change.party, person_id, wish, change.now, real_now=change.real_now, with_made=with_made
+        )
+
+    return await _make(
+        change,
+        person_id,
+        lambda done: ChangedPersonAnswer(person=done.person),
+        unit,
+        with_made,
+        f"{PATH}/{person_id}",
+        saved="1",
+    )
+
+
+async def _make(
+    change: EnteredChange,
+    person_id: str,
+    shown: Callable[[revocation.Dismissed], Answer],
+    unit: Callable[[Tx], revocation.Dismissed],
+    with_made: bool,
+    to: str,
+    **query: str,
+) -> Response:
+    """Make a change by which somebody may leave, and lead on; the last admin stays, with the reason."""
     before = await change.db.read(people.get, change.org_id, person_id)
     try:
         if with_made:
             await change.ahead(revocation.empty, change.party, person_id, change.now)
-        await change.make(
-            lambda done: ChangedPersonAnswer(person=done.person),
-            revocation.change_person,
-            change.party,
-            person_id,
-            wish,
-            change.now,
-            real_now=change.real_now,
-            with_made=with_made,
-        )
+        await change.make(shown, unit)
     except Conflict as refusal:
         refused = sheet_of(before).refused(refusal, reader_of(change), {}, SAID)
         return await person_page(change, before, refused, status=problems.noted(change.request, refusal))
-    return lead_to(change, reader_of(change).link(f"{PATH}/{person_id}", saved="1"))
+    return lead_to(change, reader_of(change).link(to, **query))
 
 
 async def _asked(

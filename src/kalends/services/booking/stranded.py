@@ -100,23 +100,23 @@ def _attended(tx: Tx, org_id: str, booked: Iterable[_Booked]) -> set[str]:
             continue
         wanted = {type_.followed_id: type_.followed_timezone}
         wanted |= {each.schedule_id: each.timezone for each in places.values() if each.schedule_id}
-        open_ = _open(tx, org_id, type_id, wanted, mine)
+        closed = _closed(tx, org_id, type_id, wanted, mine)
         for each in mine:
             there = [places[id_] for id_ in each.calendar_ids if id_ in places]
             followed = {type_.followed_id, *(place.schedule_id for place in there if place.schedule_id)}
             is_served = len(there) == len(each.calendar_ids) and all(place.is_active for place in there)
-            if is_served and not any(Intervals([each.span]) - open_[id_] for id_ in followed):
+            if is_served and not any(closed[id_].meets(each.span) for id_ in followed):
                 found.add(each.row.id)
     return found
 
 
-def _open(
+def _closed(
     tx: Tx, org_id: str, type_id: str, wanted: Mapping[str, str], booked: Sequence[_Booked]
 ) -> Mapping[str, Intervals]:
-    """Return when schedules are open, for appointments of a type."""
+    """Return when schedules are closed, for appointments of a type."""
     start, end = min(each.span[0] for each in booked), max(each.span[1] for each in booked)
     known = opening_hours.schedules(tx, org_id, wanted, start, end, of_type=type_id)
-    return {id_: hours(schedule, start, end).open for id_, schedule in known.items()}
+    return {id_: ~hours(schedule, start, end).open for id_, schedule in known.items()}
 
 
 def _calendars(tx: Tx, org_id: str) -> Mapping[str, AnyRow]:

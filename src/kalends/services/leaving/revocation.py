@@ -68,10 +68,9 @@ def revoke(
     key = keys.revoke(tx, party, key_id, now)
     ways_in.end_links(tx, party.org_id, key_id)
     descent, made = _standing(tx, party, key_id, now, every_key, staff)
-    if not with_made:
-        return Revoked(key, still_standing=made, taken_along=Made())
-    taken = _end(tx, party, descent, made, now, real_now, remove_webhook)
-    return Revoked(key, still_standing=Made(), taken_along=taken)
+    if with_made:
+        return Revoked(key, Made(), _end(tx, party, descent, made, now, real_now, remove_webhook))
+    return Revoked(key, made, Made())
 
 
 def change_person(
@@ -139,10 +138,9 @@ def _dismissed(
     remove_webhook: RemoveWebhook,
 ) -> Dismissed:
     descent, made = _made(tx, party, person.id, now)
-    if not with_made:
-        return Dismissed(person, still_standing=made, taken_along=Made())
-    taken = _end(tx, party, descent, made, now, real_now, remove_webhook)
-    return Dismissed(person, still_standing=Made(), taken_along=taken)
+    if with_made:
+        return Dismissed(person, Made(), _end(tx, party, descent, made, now, real_now, remove_webhook))
+    return Dismissed(person, made, Made())
 
 
 def _end(

@@ -18,6 +18,7 @@ from kalends.core.rules import Calendar, span_of_periods
 from kalends.core.slots import Offer
 from kalends.db.claims import active_at, booked_at, kept_at, occupying
 from kalends.db.database import Tx
+from kalends.db.joins import IS_HOLDER
 from kalends.db.tables import (
     appointment_types,
     appointments,
@@ -273,7 +274,7 @@ def in_week(
         .join_from(
             occupations,
             appointments,
-            and_(appointments.c.org_id == occupations.c.org_id, appointments.c.id == occupations.c.holder_id),
+            IS_HOLDER,
         )
         .where(
             occupations.c.org_id == org_id,

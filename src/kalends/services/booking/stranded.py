@@ -14,6 +14,7 @@ from kalends.core.hours import hours, seconds, shifted, stamp
 from kalends.core.intervals import Intervals
 from kalends.db.claims import booked_at
 from kalends.db.database import AnyRow, Tx
+from kalends.db.joins import IS_HOLDER
 from kalends.db.locks import lock_settings
 from kalends.db.tables import appointments, calendars, occupations, schedules
 from kalends.services.booking import offers, opening_hours
@@ -67,7 +68,7 @@ def _booked(tx: Tx, org_id: str, now: datetime) -> Sequence[_Booked]:
         .join_from(
             occupations,
             appointments,
-            and_(appointments.c.org_id == occupations.c.org_id, appointments.c.id == occupations.c.holder_id),
+            IS_HOLDER,
         )
         .where(
             occupations.c.org_id == org_id,

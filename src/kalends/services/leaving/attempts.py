@@ -11,6 +11,7 @@ from kalends.core.messages import Message
 from kalends.core.pacing import FAILING_DAYS, next_try
 from kalends.core.text import storable
 from kalends.db.database import AnyRow, Tx
+from kalends.db.joins import IS_ITS_EVENT
 from kalends.db.tables import deliveries, events, receivers
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.deliveries import Batch, Due, Lease, Tried
@@ -87,7 +88,7 @@ def _due(tx: Tx, held: Lease, now: datetime) -> list[Due] | None:
         .join_from(
             deliveries,
             events,
-            (events.c.org_id == deliveries.c.org_id) & (events.c.id == deliveries.c.event_id),
+            IS_ITS_EVENT,
         )
         .where(deliveries.c.due_at <= now)
         .order_by(deliveries.c.due_at, deliveries.c.place)
@@ -216,7 +217,5 @@ SHOWN = select(
     deliveries.c.error,
     deliveries.c.latency_ms,
     deliveries.c.created_at,
-).join_from(
-    deliveries, events, (events.c.org_id == deliveries.c.org_id) & (events.c.id == deliveries.c.event_id)
-)
+).join_from(deliveries, events, IS_ITS_EVENT)
 """What staff see of deliveries, to a webhook or by mail."""

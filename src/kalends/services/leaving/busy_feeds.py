@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import or_, select
 
 from kalends.core.caller import FeedLink
 from kalends.core.hours import DAY, moment, seconds
@@ -12,6 +12,7 @@ from kalends.core.intervals import Intervals, Span
 from kalends.db.aside import aside
 from kalends.db.claims import kept_at, occupying
 from kalends.db.database import Tx
+from kalends.db.joins import IS_HOLDER
 from kalends.db.tables import appointments, calendars, occupations
 from kalends.ids import digest
 from kalends.services.leaving.feeds import AHEAD_DAYS, PAST_DAYS
@@ -44,7 +45,7 @@ def contents(tx: Tx, link: FeedLink, now: datetime) -> BusyTimes:
         .outerjoin_from(
             occupations,
             appointments,
-            and_(appointments.c.org_id == occupations.c.org_id, appointments.c.id == occupations.c.holder_id),
+            IS_HOLDER,
         )
         .where(
             occupations.c.org_id == link.host.org_id,

@@ -8,6 +8,7 @@ from sqlalchemy import or_, select
 from kalends.core.hours import shifted
 from kalends.core.lifecycle import undo_until
 from kalends.db.database import Tx
+from kalends.db.joins import IS_ITS_EVENT
 from kalends.db.tables import deliveries, events
 from kalends.schemas.appointments import Appointment
 from kalends.services.leaving.cases import Case
@@ -66,7 +67,7 @@ def _known(tx: Tx, case: Case) -> Appointment | None:
         .join_from(
             deliveries,
             events,
-            (events.c.org_id == deliveries.c.org_id) & (events.c.id == deliveries.c.event_id),
+            IS_ITS_EVENT,
         )
         .where(
             deliveries.c.org_id == case.org_id,

@@ -14,6 +14,7 @@ from kalends.core.event_types import BOOKING_ASKED, CLASH, CLASHES
 from kalends.core.hours import shifted
 from kalends.core.lifecycle import CONFIRMATION_EXPIRED
 from kalends.db.database import AnyRow, Tx
+from kalends.db.joins import IS_ITS_EVENT
 from kalends.db.tables import appointment_types, deliveries, events, organizations
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.letters import Clash, Letter, Occasion
@@ -165,7 +166,7 @@ def _last_told(tx: Tx, case: Case, address: str | None) -> Appointment | None:
         .join_from(
             deliveries,
             events,
-            (events.c.org_id == deliveries.c.org_id) & (events.c.id == deliveries.c.event_id),
+            IS_ITS_EVENT,
         )
         .where(
             deliveries.c.org_id == case.org_id,

@@ -12,6 +12,7 @@ from kalends.core.event_types import CLASHES
 from kalends.core.hours import stamp
 from kalends.db.aside import aside
 from kalends.db.database import AnyRow, Tx
+from kalends.db.joins import IS_ITS_EVENT
 from kalends.db.tables import deliveries, events, receivers
 from kalends.schemas.appointments import Appointment
 from kalends.schemas.mails import Mail, MailsAnswer, MailsQuery
@@ -144,6 +145,4 @@ _REPLAYED = select(
     events.c.type,
     events.c.payload,
     events.c.subject_id,
-).join_from(
-    deliveries, events, (events.c.org_id == deliveries.c.org_id) & (events.c.id == deliveries.c.event_id)
-)
+).join_from(deliveries, events, IS_ITS_EVENT)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, select
+from sqlalchemy import delete, exists, select
 
 from kalends.core.blocks import WeeklyRule, instances
 from kalends.core.errors import AppointmentsInTheWay, Conflict, NotFound
@@ -16,6 +16,7 @@ from kalends.core.intervals import NEVER, Intervals, Span
 from kalends.db.busy_times import keep_busy
 from kalends.db.claims import booked_at, occupying
 from kalends.db.database import AnyRow, Tx
+from kalends.db.joins import IS_HOLDER
 from kalends.db.locks import lock_calendars
 from kalends.db.tables import appointments, blocks, calendars, occupations
 
@@ -141,7 +142,7 @@ def _booked(tx: Tx, org_id: str, times: Mapping[str, Intervals], now: datetime) 
         .join_from(
             occupations,
             appointments,
-            and_(appointments.c.org_id == occupations.c.org_id, appointments.c.id == occupations.c.holder_id),
+            IS_HOLDER,
         )
         .where(
             occupations.c.org_id == org_id,

@@ -261,6 +261,31 @@ async def test_who_was_invited_is_sent_away_with_what_they_have_made(db: Databas
     assert [await is_in(db, each) for each in (ana, bea, cy)] == [True, False, False]
 
 
+async def test_who_was_invited_back_stays_with_what_they_make_now(db: Database, org: Org) -> None:
+    operator = parties.operator(org.id)
+    ana = await entered(db, operator, await person(db, operator, "Ana"))
+    bea = await entered(db, parties.member(ana), await person(db, parties.member(ana), "Bea"))
+    await key(db, parties.member(bea), "Bea's")
+    as_ana = await entered(db, parties.member(bea), ana.person_id)
+    back = parties.member(as_ana)
+    await key(db, back, "Ana's")
+    dan = await entered(db, back, await person(db, back, "Dan"))
+    gone = await send_away(db, back, bea.person_id, with_made=True)
+    assert names(gone.taken_along) == {"keys": ["Bea's"]}
+    assert [await is_in(db, each) for each in (as_ana, dan, bea)] == [True, True, False]
+
+
+async def test_who_came_in_as_the_one_who_ends_it_goes(db: Database, org: Org) -> None:
+    operator = parties.operator(org.id)
+    ana = await entered(db, operator, await person(db, operator, "Ana"))
+    bea = await entered(db, parties.member(ana), await person(db, parties.member(ana), "Bea"))
+    thief = await entered(db, parties.member(bea), ana.person_id)
+    await key(db, parties.member(thief), "The thief's")
+    gone = await send_away(db, parties.member(ana), bea.person_id, with_made=True)
+    assert names(gone.taken_along) == {"keys": ["The thief's"], "entered": ["Ana"]}
+    assert [await is_in(db, each) for each in (ana, thief)] == [True, False]
+
+
 @pytest.mark.parametrize("made_by_it", [False, True])
 async def test_who_ends_it_spares_nobody_who_came_in_as_them(
     db: Database, org: Org, made_by_it: bool
@@ -312,4 +337,7 @@ async def test_the_link_of_the_demo_waits_on(db: Database, org: Org) -> None:
     token = await db.write(links.enter, link, "", NOW)
     assert token is not None
     await db.write(sessions.set_password, await member_by(db, token), "hashed", NOW)
-    assert await db.write(links.enter, link, "", NOW) is not None
+    own = await db.write(links.invite, operator, ana, NOW)
+    for each in (link, own, link):
+        assert await db.write(links.enter, each, "", NOW) is not None
+    assert await db.write(links.enter, own, "", NOW) is None

@@ -130,9 +130,11 @@ def _keep_entry(
     again: bool = False,
     event_id: str | None = None,
 ) -> None:
-    """Store a link by which a person signs in, in place of a former one."""
+    """Store a link by which a person signs in, in place of a former one. The demo's is everybody's, and
+    stays."""
     org_id, person_id = person.org_id, person.id
-    tx.execute(delete(entries).where(entries.c.org_id == org_id, entries.c.person_id == person_id))
+    former = (entries.c.org_id == org_id, entries.c.person_id == person_id, ~entries.c.again)
+    tx.execute(delete(entries).where(*former))
     row = {"org_id": org_id, "digest": digest(token), "person_id": person_id, "again": again}
     row |= {"created_by": maker, "expires_at": now + ENTRY, "event_id": event_id}
     tx.execute(insert(entries), row)
